@@ -1,0 +1,218 @@
+"""Run folders: one sub-folder a stage, a lock, and ``stage.json`` written last.
+
+``begin.json`` says which inputs and settings the files of an unfinished stage belong to, so that a second start
+resumes them, and throws them away when anything changed. ``stage.json`` is the proof that the stage happened.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from pipeline.domain.errors import PipelineError
+from pipeline.domain.records import StageResult
+
+STAGE_FILE, BEGIN_FILE, LOCK_FILE = "stage.json", "begin.json", ".lock"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where one run lives.
+
+    Parameters
+    ----------
+    root : Path
+        ``runs/<name>``.
+    trained : Path or None
+        Root of the run whose checkpoint and thresholds are used; None means this one's own.
+    """
+
+    root: Path
+    trained: Path | None = None
+
+    def stage(self, name: str) -> Path:
+        """Return a stage's folder, made if it is missing."""
+        folder = self.root / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def model_run(self) -> "RunFolder":
+        """The run that owns the checkpoint and the thresholds."""
+        return self if self.trained is None else RunFolder(self.trained)
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """Return a finished stage's ``stage.json``, or None where the stage did not happen."""
+        path = self.root / name / STAGE_FILE
+        if not path.is_file():
+            return None
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def output_digest(self, name: str) -> str:
+        """Return one digest over all outputs of a finished stage.
+
+        Raises
+        ------
+        PipelineError
+            If the stage has not happened.
+        """
+        record = self.record(name)
+        if record is None:
+            raise PipelineError(f"{self.root}: stage '{name}' has not finished; run it first")
+        return digest_of(record["outputs"])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run's lock, or refuse when another process holds it.
+
+        Raises
+        ------
+        PipelineError
+            If another process works on this run.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.root / LOCK_FILE)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise PipelineError(
+                f"{self.root}: another process is working on this run; wait for it, or choose another name"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_done(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
+        """Tell whether the stage finished with these very settings and inputs, and its outputs are all there."""
+        record = self.record(name)
+        if record is None or record.get("settings_digest") != settings_digest or record.get("inputs") != dict(inputs):
+            return False
+        return all((self.root / name / path).is_file() for path in record["outputs"])
+
+    def begin(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
+        """Open a stage; keep unfinished work that belongs to the same settings and inputs, drop any other.
+
+        Returns
+        -------
+        bool
+            True if unfinished work was kept, so that the stage resumes.
+        """
+        folder = self.stage(name)
+        claim = {"settings_digest": settings_digest, "inputs": dict(inputs)}
+        begun = folder / BEGIN_FILE
+        resumes = False
+        if begun.is_file():
+            try:
+                resumes = json.loads(begun.read_text(encoding="utf-8")) == claim
+            except ValueError:
+                resumes = False
+        if not resumes:
+            shutil.rmtree(folder)
+            folder.mkdir()
+        (folder / STAGE_FILE).unlink(missing_ok=True)
+        write_json(begun, claim)
+        return resumes
+
+    def finish(self, name: str, claim: Mapping[str, Any], result: StageResult) -> dict[str, Any]:
+        """Digest a stage's outputs and write ``stage.json``, last and atomically.
+
+        Parameters
+        ----------
+        name : str
+            Stage.
+        claim : mapping
+            Further keys of the record: settings, settings_digest, inputs, code_version, seconds, peak_memory_mib.
+        result : StageResult
+            What the stage returned.
+        """
+        folder = self.stage(name)
+        outputs = {
+            path.relative_to(folder).as_posix(): file_digest(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name not in {STAGE_FILE, BEGIN_FILE} and not path.name.endswith(".tmp")
+        }
+        record = {
+            "stage": name,
+            "counts": result.counts.as_json(),
+            "figures": result.figures,
+            **claim,
+            "outputs": outputs,
+        }
+        write_json(folder / STAGE_FILE, record)
+        return record
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON-able value in canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that it is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, keys sorted."""
+    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, default=str) + "\n").encode())
+
+
+def write_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
+    """Write a Parquet table with exactly these columns and types, atomically.
+
+    Raises
+    ------
+    PipelineError
+        If columns are missing or too many, or a value does not fit its type.
+    """
+    if list(table.columns) != list(columns):
+        raise PipelineError(f"{path.name}: columns {list(table.columns)}, expected {list(columns)}")
+    try:
+        typed = table.reset_index(drop=True).astype(dict(columns))
+    except (TypeError, ValueError) as error:
+        raise PipelineError(f"{path.name}: a value does not fit its column's type: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    typed.to_parquet(temporary, index=False)
+    temporary.replace(path)
+
+
+def read_table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a Parquet table back with its types.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing or its columns are not the expected ones.
+    """
+    if not path.is_file():
+        raise PipelineError(f"{path}: no such table; run the stage that writes it")
+    table = pd.read_parquet(path)
+    if list(table.columns) != list(columns):
+        raise PipelineError(f"{path}: columns {list(table.columns)}, expected {list(columns)}")
+    return table.astype(dict(columns))

@@ -1,0 +1,239 @@
+"""Settings of an experiment: YAML and overrides in, frozen pydantic models out.
+
+An unknown key is an error that names the nearest legal one. Every default stands here, with its unit and meaning.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.domain.errors import SettingsError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class GenerateSettings(_Section):
+    """Films drawn by camray itself (data manifest ``phantom``)."""
+
+    films: int = Field(900, ge=8, description="how many films to draw")
+    rows: int = Field(512, ge=64, description="rows of a portrait film's longer side before the variations, px")
+    seed: int = 1
+
+
+class DataSettings(_Section):
+    """Which films and tables."""
+
+    manifest: str = Field("folder", description="folder name under data_manifests/, or a path to a manifest")
+    root: Path | None = Field(None, description="folder that holds the films; relative paths are relative to the YAML")
+    labels: Path | None = Field(None, description="label table, where it is not the manifest's own")
+    boxes: Path | None = Field(None, description="box table, where it is not the manifest's own")
+    generate: GenerateSettings | None = None
+
+
+class IngestSettings(_Section):
+    """Files to pixel store."""
+
+    rows: int = Field(256, ge=16, description="rows of the model grid, px")
+    cols: int = Field(256, ge=16, description="columns of the model grid, px")
+    fit: Literal["letterbox", "crop", "stretch"] = "letterbox"
+    bits: Literal[8, 16] = Field(8, description="stored depth of the model grid")
+    modalities: tuple[str, ...] = ("CR", "DX", "RG")
+    body_parts: tuple[str, ...] = ("CHEST", "THORAX", "LUNG", "RIB", "RIBCAGE", "")
+    views: tuple[str, ...] = Field(("PA", "AP", ""), description="'' lets films of unknown view in")
+    keep_duplicates: bool = False
+    split: Literal["seeded", "official"] = "seeded"
+    fractions: tuple[float, float, float] = Field((0.7, 0.1, 0.2), description="train, validation, test")
+    split_seed: int = 1
+    workers: int = Field(0, ge=0, description="processes; 0 takes one per core")
+    shard_films: int = Field(512, ge=1)
+    audit: bool = True
+
+
+class ModelSettings(_Section):
+    """The network."""
+
+    backbone: str = "resnet_light"
+    pool: Literal["gap", "gmp", "lse", "pcam"] = "gap"
+    lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 is GAP, infinity is GMP")
+    stride: Literal[8, 16, 32] = 16
+    weights: Path | None = Field(None, description="local safetensors or state dict to start from")
+
+
+class AugmentSettings(_Section):
+    """Ranges of the augmentation, applied to whole batches."""
+
+    flip: float = Field(0.5, ge=0, le=1, description="probability of a left-right flip")
+    rotate_deg: float = Field(10.0, ge=0)
+    translate: float = Field(0.06, ge=0, description="fraction of the side")
+    scale: float = Field(0.15, ge=0, description="1 - s to 1 + s")
+    gamma: float = Field(0.3, ge=0, description="exponent exp(-g) to exp(g)")
+    contrast: float = Field(0.2, ge=0)
+    brightness: float = Field(0.1, ge=0)
+    noise: float = Field(0.02, ge=0, description="standard deviation, of a 0-1 scale")
+    erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")
+
+
+class TrainSettings(_Section):
+    """The fit."""
+
+    max_epochs: int = Field(20, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    warmup_epochs: float = Field(1.0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    class_weights: bool = True
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="0 switches averaging off")
+    patience: int = Field(
+        0, ge=0, description="epochs without a better validation AUROC before stopping; 0 never stops"
+    )
+    choose: Literal["best", "last"] = Field(
+        "last", description="checkpoint handed on: best validation AUROC, or the last"
+    )
+    amp: bool = Field(True, description="bf16 autocast where the device gains from it")
+    compile: bool = False
+    augment: AugmentSettings = AugmentSettings()
+
+
+class ExplainSettings(_Section):
+    """Heat maps."""
+
+    methods: tuple[str, ...] = ("cam", "gradcam")
+    batch_size: int = Field(32, ge=1)
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    flip: bool = Field(False, description="average maps and logits over the left-right flip")
+    scales: tuple[float, ...] = Field((1.0,), description="average maps and logits over these input scales")
+
+
+class LocalizeSettings(_Section):
+    """Maps to boxes."""
+
+    policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = (
+        "fraction_of_max",
+        "calibrated",
+    )
+    fraction_of_max: float = Field(0.2, gt=0, lt=1, description="the CAM paper's 20 %")
+    raw: float = 0.0
+    quantile: float = Field(0.9, gt=0, lt=1)
+    calibrate_iou: float = Field(0.3, gt=0, lt=1, description="IoU that the calibration's accuracy is counted at")
+    boxes: Literal["one", "many"] = "one"
+    smooth: float = Field(0.0, ge=0, description="Gaussian sigma applied to a map, in feature cells")
+    min_area: float = Field(0.001, ge=0, description="smallest region, fraction of the film")
+    report: Literal["cutoff", "all"] = "cutoff"
+
+
+class ScoreSettings(_Section):
+    """Scores."""
+
+    splits: tuple[str, ...] = ("test",)
+    bootstrap: int = Field(1000, ge=0)
+    confidence: float = Field(0.95, gt=0, lt=1)
+    oracle: bool = Field(False, description="also give numbers whose threshold was chosen on the scored films")
+    seed: int = 1
+
+
+class ExportSettings(_Section):
+    """What people get."""
+
+    formats: tuple[Literal["overlays", "csv", "coco"], ...] = ("overlays", "csv", "coco")
+    splits: tuple[str, ...] = ("test",)
+    max_overlays: int = Field(64, ge=0, description="films drawn; the rest stays in the tables")
+
+
+class TrackSettings(_Section):
+    """MLflow."""
+
+    enabled: bool = True
+    uri: str | None = Field(None, description="default: sqlite in the folder of the runs")
+    experiment: str | None = Field(None, description="default: the settings' name")
+    register_model: bool = True
+    overlays: int = Field(24, ge=0, description="overlays shown in the UI")
+
+
+class Settings(_Section):
+    """Everything one experiment needs."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder and the MLflow experiment"
+    )
+    seed: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data: DataSettings = DataSettings()
+    ingest: IngestSettings = IngestSettings()
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    explain: ExplainSettings = ExplainSettings()
+    localize: LocalizeSettings = LocalizeSettings()
+    score: ScoreSettings = ScoreSettings()
+    export: ExportSettings = ExportSettings()
+    track: TrackSettings = TrackSettings()
+
+
+def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
+    """Read an experiment's YAML and apply ``section.key=value`` overrides.
+
+    Parameters
+    ----------
+    path : Path
+        YAML file. Paths inside ``data`` and ``model`` are relative to the *current* folder.
+    overrides : list of str
+        Dotted assignments, later ones win.
+
+    Returns
+    -------
+    Settings
+        Validated and frozen.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or a key or value is not legal; all faults are listed at once.
+    """
+    if not path.is_file():
+        raise SettingsError(f"{path}: no such settings file; see configs/ for examples")
+    try:
+        merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides or []))
+        plain = OmegaConf.to_container(merged, resolve=True)
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, OSError) as error:
+        raise SettingsError(f"{path}: cannot be read as settings: {error}") from error
+    if not isinstance(merged, DictConfig) or not isinstance(plain, dict):
+        raise SettingsError(f"{path}: expected a mapping of sections, found a {type(plain).__name__}")
+    return parse_settings({str(key): value for key, value in plain.items()}, str(path))
+
+
+def parse_settings(plain: dict[str, Any], where: str) -> Settings:
+    """Validate a nested mapping; see `load_settings`."""
+    try:
+        return Settings.model_validate(plain)
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()]
+        raise SettingsError(f"{where}: {len(faults)} fault(s) in the settings:\n" + "\n".join(faults)) from error
+
+
+def _describe(fault: Any) -> str:
+    dotted = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] != "extra_forbidden":
+        return f"  {dotted}: {fault['msg']}, got {fault.get('input')!r}"
+    legal = _legal_keys(tuple(str(part) for part in fault["loc"][:-1]))
+    near = difflib.get_close_matches(str(fault["loc"][-1]), legal, n=1, cutoff=0.3)
+    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(legal)}"
+    return f"  {dotted}: unknown key; {hint}"
+
+
+def _legal_keys(section: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in section:
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not nested:
+            return []
+        model = nested[0]
+    return sorted(model.model_fields)

@@ -1,0 +1,75 @@
+"""MLflow behind one door, and a null twin with the same methods.
+
+Names, tags, keys and pictures handed in here must hold hashed identifiers only: everything is copied to the store.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+
+class Tracker(Protocol):
+    """What stages may tell the tracking store. No method returns anything that a result may depend on."""
+
+    def stage(self, name: str) -> "Any":
+        """Return a context in which all calls belong to this stage's nested run."""
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record settings; nested mappings are flattened with dots."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Record facts about the run: code version, data digest, seed, device."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record figures of one step in one batch; values that are not finite are left out."""
+
+    def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:
+        """Record which films were used: `mlflow.data`, without their pixels."""
+
+    def picture(self, path: Path, key: str, step: int = 0) -> None:
+        """Show a PNG as a card with a step slider in the UI."""
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Upload a file, or a whole folder, below `folder`."""
+
+    def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
+        """Show a table; `picture_column` holds paths of PNGs that become thumbnails."""
+
+    def model(self, run_root: Path, name: str) -> None:
+        """Log the trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
+
+
+class NullTracker:
+    """Tells nobody."""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Do nothing around the stage."""
+        yield
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Do nothing."""
+
+    def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:
+        """Do nothing."""
+
+    def picture(self, path: Path, key: str, step: int = 0) -> None:
+        """Do nothing."""
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Do nothing."""
+
+    def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
+        """Do nothing."""
+
+    def model(self, run_root: Path, name: str) -> None:
+        """Do nothing."""
