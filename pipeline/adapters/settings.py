@@ -107,7 +107,7 @@ class ExplainSettings(_Section):
 
     methods: tuple[str, ...] = ("cam", "gradcam")
     batch_size: int = Field(32, ge=1)
-    splits: tuple[str, ...] = ("train", "validation", "test")
+    splits: tuple[str, ...] = ("validation", "test")
     flip: bool = Field(False, description="average maps and logits over the left-right flip")
     scales: tuple[float, ...] = Field((1.0,), description="average maps and logits over these input scales")
 

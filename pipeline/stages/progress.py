@@ -1,0 +1,56 @@
+"""One progress bar for every stage: rate and time left on stderr, for whatever takes longer than a second."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+Item = TypeVar("Item")
+QUIET_SECONDS = 1.0
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "")
+
+
+def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[Item]:
+    """Yield `items` and show how far they are, once a second has passed and if stderr is a terminal.
+
+    Parameters
+    ----------
+    items : iterable
+        What to go through.
+    total : int or None
+        How many there are, where known.
+    what : str
+        Short name of the work; no identifiers.
+    """
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield from items
+        return
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+    task, started, shown = bar.add_task(what, total=total), time.monotonic(), False
+    try:
+        for item in items:
+            yield item
+            bar.advance(task)
+            if not shown and time.monotonic() - started > QUIET_SECONDS:
+                bar.start()
+                shown = True
+    finally:
+        if shown:
+            bar.stop()
