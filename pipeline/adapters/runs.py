@@ -4,7 +4,9 @@
 resumes them, and throws them away when anything changed. ``stage.json`` is the proof that the stage happened.
 """
 
+import functools
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -158,6 +160,27 @@ class RunFolder:
 def digest_of(value: Any) -> str:
     """SHA-256 of a JSON-able value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def folder_digest(path: Path) -> str:
+    """Digest what lies at a path without reading it all: names, sizes and times of change of every file.
+
+    Reading terabytes of films to learn that nothing changed would cost more than the stage it saves.
+    """
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    listing = []
+    for file in files:
+        status = file.stat()
+        listing.append((file.relative_to(path).as_posix(), status.st_size, status.st_mtime_ns))
+    return digest_of(listing)
+
+
+@functools.cache
+def code_version() -> str:
+    """Version of the package and a digest of its sources, for instance ``0.1.0+3f9a1c2b7d04``."""
+    package = Path(__file__).resolve().parents[1]
+    sources = {p.relative_to(package).as_posix(): file_digest(p) for p in sorted(package.rglob("*.py"))}
+    return f"{importlib.metadata.version('camray')}+{digest_of(sources)[:12]}"
 
 
 def file_digest(path: Path) -> str:

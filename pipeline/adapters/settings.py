@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.domain.errors import SettingsError
+from pipeline.domain.shipped import shipped
 
 
 class _Section(BaseModel):
@@ -31,7 +32,7 @@ class DataSettings(_Section):
     """Which films and tables."""
 
     manifest: str = Field("folder", description="folder name under data_manifests/, or a path to a manifest")
-    root: Path | None = Field(None, description="folder that holds the films; relative paths are relative to the YAML")
+    root: Path | None = Field(None, description="folder that holds the films; relative to the current folder")
     labels: Path | None = Field(None, description="label table, where it is not the manifest's own")
     boxes: Path | None = Field(None, description="box table, where it is not the manifest's own")
     generate: GenerateSettings | None = None
@@ -176,6 +177,11 @@ class Settings(_Section):
     track: TrackSettings = TrackSettings()
 
 
+def config_path(name: str) -> Path:
+    """Return the path of an experiment that ships with camray, for instance ``phantom``."""
+    return shipped("configs") / f"{name}.yaml"
+
+
 def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     """Read an experiment's YAML and apply ``section.key=value`` overrides.
 
@@ -201,7 +207,7 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     try:
         merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides or []))
         plain = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, yaml.YAMLError, ValueError, OSError) as error:
+    except (OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError, OSError) as error:
         raise SettingsError(f"{path}: cannot be read as settings: {error}") from error
     if not isinstance(merged, DictConfig) or not isinstance(plain, dict):
         raise SettingsError(f"{path}: expected a mapping of sections, found a {type(plain).__name__}")

@@ -1,0 +1,58 @@
+# One word per task. `make demo` and `make test` are complete on a fresh machine with Python 3.11 or 3.12.
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-gpu ui lock clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+		{ echo "camray needs Python 3.11 or 3.12; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install  ## generated films, all stages, about four minutes on two cores
+	$(BIN)/camray demo
+
+test: install  ## everything that needs no browser, server or GPU
+	$(PYTEST)
+
+check: install lint types imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+test-slow: install
+	$(PYTEST) -m slow --timeout 3600
+
+test-browser: install  ## needs chromium and chromedriver
+	$(PYTEST) -m browser
+
+test-server: install
+	$(PYTEST) -m server
+
+test-gpu: install
+	$(PYTEST) -m gpu
+
+ui: install  ## MLflow on the default store
+	$(BIN)/camray track ui
+
+lock: install  ## write down the versions in use
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,11 @@
+"""Where the files that camray ships beside its code lie: in a checkout at the top, in a wheel inside the package."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped(folder: str) -> Path:
+    """Return the folder ``configs`` or ``data_manifests`` of this installation."""
+    inside = _PACKAGE / f"_{folder}"
+    return inside if inside.is_dir() else _PACKAGE.parent / folder

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.adapters.settings import Settings, load_settings
+from pipeline.domain.errors import SettingsError
+from pipeline.domain.shipped import shipped
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(shipped("configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_config_is_legal_and_says_what_it_is_for(path: Path) -> None:
+    assert load_settings(path).name
+    head = path.read_text(encoding="utf-8").splitlines()[:6]
+    assert all(any(line.startswith(f"# {word}") for line in head) for word in ("Purpose", "Command", "Expected"))
+
+
+def test_overrides_win(tmp_path: Path) -> None:
+    path = written(tmp_path, "name: a\ntrain: {max_epochs: 7}\n")
+    settings = load_settings(path, ["train.max_epochs=3", "explain.methods=[cam]"])
+    assert settings.train.max_epochs == 3
+    assert settings.explain.methods == ("cam",)
+
+
+def test_an_unknown_key_names_the_nearest_legal_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"train\.max_epoch: unknown key; did you mean 'max_epochs'"):
+        load_settings(written(tmp_path, "name: a\ntrain: {max_epoch: 7}\n"))
+
+
+def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written(tmp_path, "name: a b\ntrain: {max_epochs: none}\nmodle: {}\n"))
+    text = str(caught.value)
+    assert "3 fault(s)" in text
+    assert "did you mean 'model'" in text
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "a: b: c", "name: [", ""])
+def test_what_is_no_settings_file_is_said_so(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError):
+        load_settings(written(tmp_path, text))
+
+
+def test_a_missing_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such settings file"):
+        load_settings(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", ""])
+def test_a_name_never_chooses_where_we_write(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        Settings(name=name)
+
+
+def test_settings_survive_json() -> None:
+    settings = Settings(name="a")
+    assert Settings.model_validate(settings.model_dump(mode="json")) == settings
