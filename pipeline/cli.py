@@ -227,7 +227,8 @@ def _tell(report: Any) -> None:
     again = " (resumed)" if report.resumed else ""
     refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
     console.print(
-        f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} in {record['seconds']:.1f} s{again}"
+        f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
+        f"in {record['seconds']:.1f} s{again}"
         + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
     )
 
