@@ -6,6 +6,7 @@ Run     ``camray run configs/phantom.yaml``
 """
 
 import json
+import os
 import resource
 import shutil
 import sys
@@ -17,12 +18,13 @@ from typing import Any
 
 from pipeline.adapters.runs import RunFolder, code_version, digest_of, folder_digest, write_json
 from pipeline.adapters.settings import Settings, parse_settings
-from pipeline.adapters.tracking import Tracker
+from pipeline.adapters.tracking import NullTracker, Tracker
 from pipeline.domain.errors import IncompleteError, PipelineError, SettingsError
 from pipeline.domain.records import StageResult
 from pipeline.stages import explain, export, generate, ingest, localize, score, train
 
 SETTINGS_FILE = "settings.json"
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,9 @@ def run(
         If another process holds the run, or a stage fails.
     """
     stages = stages_for(settings, folder, until)
+    if int(os.environ.get("RANK", "0")) > 0:
+        _help_train(stages, settings, folder)
+        return
     with folder.locked():
         write_json(folder.root / SETTINGS_FILE, settings.model_dump(mode="json"))
         tracker.params(settings.model_dump(mode="json"))
@@ -166,6 +171,24 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         counts = {f"counts.{key}": float(value) for key, value in record["counts"].items()}
         tracker.metrics({**counts, **numbers, "seconds": seconds, "peak_memory_mib": claim["peak_memory_mib"]})
     return StageReport(record, skipped=False, resumed=resumed)
+
+
+def _help_train(stages: list[Stage], settings: Settings, folder: RunFolder) -> None:
+    """Be one of torchrun's further processes: wait for the first one's earlier stages, join its training, and end."""
+    for stage in stages:
+        settings_digest = digest_of(_sections(stage, settings))
+        if stage.name == "train":
+            if not folder.is_done(stage.name, settings_digest, _input_digests(stage, settings, folder)):
+                stage.work(settings, folder, NullTracker())
+            return
+        while not _is_done_now(stage, settings_digest, settings, folder):
+            time.sleep(POLL_SECONDS)
+
+
+def _is_done_now(stage: Stage, settings_digest: str, settings: Settings, folder: RunFolder) -> bool:
+    if any(name != "generate" and folder.record(name) is None for name in stage.reads):
+        return False
+    return folder.is_done(stage.name, settings_digest, _input_digests(stage, settings, folder))
 
 
 def _sections(stage: Stage, settings: Settings) -> dict[str, Any]:
