@@ -1,7 +1,7 @@
 """What a film is: its stored values, how they become grey, and what its header says of it.
 
-Three records follow one another: `StoredFilm` (as decoded), `Film` (grey values in 0-1, native grid) and, beside both, the
-`FilmHeader`. A `FilmPolicy` says which films are wanted.
+`StoredFilm` (as decoded) becomes `Film` (grey values in 0-1, native grid); beside both stands the `FilmHeader`. A
+`FilmPolicy` says which films are wanted.
 """
 
 import re
@@ -94,7 +94,7 @@ class GreyScale:
 
     @property
     def is_inverted(self) -> bool:
-        """Tell whether low values are shown bright. MONOCHROME1 and INVERSE say the same thing; both together say it once."""
+        """Tell whether low values are shown bright. MONOCHROME1 and INVERSE say the same; both together say it once."""
         return self.photometric == "MONOCHROME1" or self.presentation_lut_shape == "INVERSE"
 
 
@@ -117,8 +117,8 @@ class FilmHeader:
     row_spacing_mm, col_spacing_mm : float or None
         Distance between rows and between columns.
     spacing_source : str
-        ``pixel`` (Pixel Spacing), ``imager`` (at the detector, not in the patient), ``nominal`` (scanned film), ``aspect``
-        (only the ratio of the two is known; they are not mm) or ``none``.
+        ``pixel`` (Pixel Spacing), ``imager`` (at the detector, not in the patient), ``nominal`` (scanned film),
+        ``aspect`` (only the ratio of the two is known; they are not mm) or ``none``.
     photometric, bits_stored, transfer_syntax : str, int, str
         As stored; for pictures ``png`` or ``jpeg`` stands for the syntax.
     lossy : bool
