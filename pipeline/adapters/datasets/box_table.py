@@ -1,0 +1,147 @@
+"""Box tables to boxes on each film's native grid."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.adapters.datasets.faults import FaultReport
+from pipeline.adapters.datasets.label_table import spellings
+from pipeline.adapters.datasets.manifest import BoxTableRules, LabelRules
+from pipeline.adapters.datasets.tables import TextTable, report_unknown_columns
+
+TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
+BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1")
+
+
+def labels_in_boxes(table: TextTable, rules: BoxTableRules) -> tuple[LabelRules, ...]:
+    """Read the labels off a box table (`labels: auto`), in alphabetical order."""
+    if rules.constant is not None:
+        return (LabelRules(name=rules.constant),)
+    if rules.label not in table.cells.columns:
+        return ()
+    return tuple(LabelRules(name=str(name)) for name in sorted(table.cells[rules.label].dropna().unique()))
+
+
+def read_boxes(
+    table: TextTable,
+    rules: BoxTableRules,
+    labels: Sequence[LabelRules],
+    sizes_rc: NDArray[np.int64],
+    report: FaultReport,
+    *,
+    strict: bool,
+) -> pd.DataFrame:
+    """Turn a box table into boxes on native grids.
+
+    Parameters
+    ----------
+    table : TextTable
+        The table.
+    rules : BoxTableRules
+        Its columns, and the frame that its numbers live on.
+    labels : sequence of LabelRules
+        The findings.
+    sizes_rc : ndarray of shape (films, 2), int64
+        Native (rows, cols) of each film.
+    report : FaultReport
+        Gets corners that are no numbers, boxes inside out, boxes outside their film, unknown names and columns.
+    strict : bool
+        Names that are unknown make the result wrong. False where the labels are another run's.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `BOX_COLUMNS`: position of the film, position of the label, reader, and the half-open box in native
+        px, corner origin, clipped to the film. Boxes of films that are not at hand are left out.
+    """
+    corners = _corners(table, rules, report)
+    label = _labels(table, rules, labels, report, strict)
+    reader = table.column([rules.reader] if rules.reader else [])
+    known = {*rules.key, *rules.ignore, *(rules.corners or rules.size or ()), rules.label or "", rules.reader or ""}
+    report_unknown_columns(table, known, report)
+    empty = np.isnan(corners).all(axis=1) if rules.empty == "skip" else np.zeros(len(corners), bool)
+    broken = ~np.isfinite(corners).all(axis=1) & ~empty
+    report.add(table.name, "corners that are missing or no finite numbers", table.lines[broken], stops=True)
+    inverted = ~empty & ~broken & ~((corners[:, 2:] > corners[:, :2]).all(axis=1))
+    report.add(table.name, "boxes without area or inside out (x1 <= x0 or y1 <= y0)", table.lines[inverted], stops=True)
+    used = ~empty & ~broken & ~inverted & (table.films >= 0) & (label >= 0)
+    native = _to_native(corners[used], rules, sizes_rc[table.films[used]])
+    clipped, inside = _clip(table, native, sizes_rc[table.films[used]], table.lines[used], report)
+    readers = table.cells[reader][used].fillna("").astype(str).to_numpy() if reader else np.full(int(used.sum()), "")
+    boxes = pd.DataFrame({"film": table.films[used], "label": label[used], "reader": readers})
+    boxes[["x0", "y0", "x1", "y1"]] = clipped
+    boxes = boxes[inside].reset_index(drop=True)
+    twice = boxes.duplicated().to_numpy()
+    report.add(
+        table.name, "boxes that stand in the table twice; used once", table.lines[used][inside][twice], stops=False
+    )
+    return boxes[~twice].reset_index(drop=True)
+
+
+def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFrame:
+    """Give derived findings the boxes of their parts, behind the boxes themselves; arguments as for `read_boxes`."""
+    names = [label.name for label in labels]
+    for column, label in enumerate(labels):
+        if label.any_of:
+            parts = boxes[boxes["label"].isin([names.index(part) for part in label.any_of])]
+            boxes = pd.concat([boxes, parts.assign(label=column)], ignore_index=True)
+    return boxes
+
+
+def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDArray[np.float64]:
+    columns = rules.corners or rules.size or ()
+    missing = [column for column in columns if column not in table.cells.columns]
+    if missing:
+        report.add(table.name, f"no columns {', '.join(map(repr, missing))}", stops=True, count=len(missing))
+        return np.tile([0.0, 0.0, 1.0, 1.0], (len(table.cells), 1))
+    numbers = [
+        pd.to_numeric(table.cells[column], errors="coerce").to_numpy(np.float64, na_value=np.nan) for column in columns
+    ]
+    corners = np.stack(numbers, axis=1)
+    if rules.corners is None:
+        corners[:, 2:] += corners[:, :2]
+    elif rules.inclusive:
+        corners[:, 2:] += 1.0
+    return np.asarray(corners)
+
+
+def _labels(
+    table: TextTable, rules: BoxTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+) -> NDArray[np.int64]:
+    places = spellings(labels)
+    if rules.constant is not None:
+        return np.full(len(table.cells), places.get(rules.constant.casefold(), -1), np.int64)
+    if rules.label not in table.cells.columns:
+        report.add(table.name, f"no column '{rules.label}' with the names of the findings", stops=True, count=1)
+        return np.full(len(table.cells), -1, np.int64)
+    found = table.cells[rules.label].str.casefold().map(places).fillna(-1).to_numpy(np.int64)
+    what = f"'{rules.label}' is empty or names a finding that the manifest does not know"
+    report.add(table.name, what, table.lines[found < 0], stops=strict)
+    return np.asarray(found)
+
+
+def _to_native(corners: NDArray[np.float64], rules: BoxTableRules, sizes_rc: NDArray[np.int64]) -> NDArray[np.float64]:
+    if rules.frame == "native":
+        return corners
+    rows, cols = rules.frame
+    scale = np.stack([sizes_rc[:, 1] / cols, sizes_rc[:, 0] / rows], axis=1)
+    return np.asarray(corners * np.concatenate([scale, scale], axis=1))
+
+
+def _clip(
+    table: TextTable,
+    corners: NDArray[np.float64],
+    sizes_rc: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    report: FaultReport,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    limit = np.stack([sizes_rc[:, 1], sizes_rc[:, 0]], axis=1).astype(np.float64)
+    over = np.maximum(-corners[:, :2], corners[:, 2:] - limit).max(axis=1, initial=-np.inf)
+    clipped = np.concatenate([np.clip(corners[:, :2], 0, limit), np.clip(corners[:, 2:], 0, limit)], axis=1)
+    inside = np.asarray((clipped[:, 2:] > clipped[:, :2]).all(axis=1), dtype=bool)
+    report.add(table.name, "boxes wholly outside their film; is the frame right?", lines[~inside], stops=True)
+    what = f"boxes that reach more than {TOLERANCE_PX:g} px over the film's edge; clipped"
+    report.add(table.name, what, lines[inside & (over > TOLERANCE_PX)], stops=False)
+    return clipped, inside

@@ -1,0 +1,210 @@
+"""``data_manifests/<name>/manifest.yaml``: what a published data set's tables mean (see data_manifests/README.md)."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.domain.errors import ManifestError
+from pipeline.domain.labels import Code, Finding
+from pipeline.domain.records import Split
+from pipeline.domain.shipped import shipped
+
+Key = Literal["image_id", "stem", "file_name", "path", "any"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableRules(_Section):
+    """What every table says: where it lies and which column names the film."""
+
+    file: str
+    key: tuple[str, ...]
+    key_is: Key = "image_id"
+    ignore: tuple[str, ...] = ()
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class FilmRules(_Section):
+    """Which files are films, and what names them and their patients."""
+
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ()
+    image_id: Literal["sop_instance_uid", "stem", "path"] = "sop_instance_uid"
+    patient: Literal["header", "table", "stem", "stem_prefix"] = "header"
+
+
+class LabelTableRules(TableRules):
+    """How a table says which findings are present."""
+
+    form: Literal["wide", "joined", "one_class"] = "wide"
+    column: str | None = None
+    separator: str = "|"
+    nothing: tuple[str, ...] = ()
+    repeats: bool = False
+    present: tuple[str, ...] = ("1", "yes", "true")
+    absent: tuple[str, ...] = ("0", "no", "false")
+    uncertain: tuple[str, ...] = ("-1", "uncertain")
+    patient_id: tuple[str, ...] = ()
+    view: tuple[str, ...] = ()
+    sex: tuple[str, ...] = ()
+
+    @field_validator("patient_id", "view", "sex", mode="before")
+    @classmethod
+    def _none_one_or_many(cls, value: Any) -> Any:
+        return () if value is None else (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _needs_column(self) -> "LabelTableRules":
+        if self.form != "wide" and self.column is None:
+            raise ValueError(f"form '{self.form}' needs `column`: the column that holds the names")
+        return self
+
+
+class BoxTableRules(TableRules):
+    """How a table says where findings are."""
+
+    label: str | None = None
+    constant: str | None = None
+    corners: tuple[str, str, str, str] | None = None
+    size: tuple[str, str, str, str] | None = None
+    inclusive: bool = False
+    frame: Literal["native"] | tuple[int, int] = "native"
+    reader: str | None = None
+    empty: Literal["fault", "skip"] = "fault"
+    implies_label: bool = True
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "BoxTableRules":
+        if (self.label is None) == (self.constant is None):
+            raise ValueError("give either `label` (a column) or `constant` (a name)")
+        if (self.corners is None) == (self.size is None):
+            raise ValueError("give either `corners` [x0, y0, x1, y1] or `size` [x, y, width, height]")
+        return self
+
+
+class _CodeRules(_Section):
+    value: str
+    scheme: str
+    meaning: str
+
+
+class LabelRules(_Section):
+    """One label."""
+
+    name: str
+    column: str | None = None
+    aliases: tuple[str, ...] = ()
+    code: _CodeRules | None = None
+    any_of: tuple[str, ...] = ()
+    localizable: bool = True
+
+    def finding(self) -> Finding:
+        """Return the label as the rest of the pipeline knows it."""
+        code = None if self.code is None else Code(self.code.value, self.code.scheme, self.code.meaning)
+        return Finding(self.name, code, self.any_of, self.localizable, self.aliases)
+
+
+class Manifest(_Section):
+    """A data set's definition."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    how_to_obtain: str
+    complete: bool = False
+    films: FilmRules = FilmRules()
+    label_table: LabelTableRules | None = None
+    box_table: BoxTableRules | None = None
+    splits: dict[Split, str] = Field(default_factory=dict)
+    labels: tuple[LabelRules, ...] | Literal["auto"]
+
+    @model_validator(mode="after")
+    def _labels_hold_together(self) -> "Manifest":
+        if self.labels == "auto":
+            return self
+        names = [label.name for label in self.labels]
+        spellings = [spelling for label in self.labels for spelling in (label.name, *label.aliases)]
+        twice = sorted({spelling for spelling in spellings if spellings.count(spelling) > 1})
+        if twice:
+            raise ValueError(f"names or aliases used twice: {', '.join(twice)}")
+        for place, label in enumerate(self.labels):
+            strangers = sorted(set(label.any_of) - set(names[:place]))
+            if strangers:
+                raise ValueError(f"'{label.name}' is derived from labels that do not stand above it: {strangers}")
+        return self
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the labels in order; empty where they are read off the tables (``auto``)."""
+        return () if self.labels == "auto" else tuple(label.finding() for label in self.labels)
+
+
+def load_manifest(name: str) -> Manifest:
+    """Read a data manifest.
+
+    Parameters
+    ----------
+    name : str
+        Folder under ``data_manifests/``, or a path to a manifest file or to its folder.
+
+    Returns
+    -------
+    Manifest
+        Validated and frozen.
+
+    Raises
+    ------
+    ManifestError
+        If there is no such manifest, or it is not a legal one; all faults are listed at once.
+    """
+    path = manifest_path(name)
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ManifestError(f"{path}: cannot be read as a data manifest: {error}") from error
+    if not isinstance(plain, dict):
+        raise ManifestError(f"{path}: expected a mapping, found a {type(plain).__name__}; see data_manifests/README.md")
+    try:
+        return Manifest.model_validate(plain)
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()]
+        raise ManifestError(f"{path}: {len(faults)} fault(s) in the data manifest:\n" + "\n".join(faults)) from error
+
+
+def manifest_path(name: str) -> Path:
+    """Return the file of a data manifest; see `load_manifest`."""
+    folder, given = shipped("data_manifests"), Path(name)
+    for place in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
+        if place.is_file():
+            return place
+    known = sorted(path.parent.name for path in folder.glob("*/manifest.yaml"))
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
+    raise ManifestError(f"data manifest '{name}': no such folder under data_manifests/ and no such file; {hint}")
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "films": FilmRules,
+    "label_table": LabelTableRules,
+    "box_table": BoxTableRules,
+    "labels": LabelRules,
+}
+
+
+def _describe(fault: Any) -> str:
+    place = [str(part) for part in fault["loc"]]
+    if fault["type"] != "extra_forbidden":
+        return f"  {'.'.join(place) or 'manifest'}: {fault['msg']}"
+    section = _SECTIONS.get(place[0], Manifest) if len(place) > 1 else Manifest
+    near = difflib.get_close_matches(place[-1], section.model_fields, n=1, cutoff=0.3)
+    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(sorted(section.model_fields))}"
+    return f"  {'.'.join(place)}: unknown key; {hint}"
