@@ -1,0 +1,97 @@
+"""Percentile bootstrap by patient: films of one patient are drawn together, because they are not independent."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.core.scoring.items import FloatArray, IntArray
+
+CHUNK_RESAMPLES = 100  # bounds the memory: CHUNK_RESAMPLES x patients weights at a time
+
+
+def resampled_counts(n_patients: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """Draw patients with replacement, and say how often each was drawn.
+
+    Parameters
+    ----------
+    n_patients : int
+        Patients in the split.
+    resamples : int
+        How many samples of `n_patients` patients.
+    seed : int
+        Same seed, same draws.
+
+    Yields
+    ------
+    ndarray of shape (R, n_patients), float64
+        Whole numbers; every row sums to `n_patients`. R is at most `CHUNK_RESAMPLES`.
+    """
+    rng = np.random.default_rng(seed)
+    for first in range(0, resamples, CHUNK_RESAMPLES):
+        rows = min(CHUNK_RESAMPLES, resamples - first)
+        drawn = rng.integers(0, n_patients, size=(rows, n_patients), dtype=np.int64)
+        flat = np.bincount((drawn + np.arange(rows)[:, None] * n_patients).ravel(), minlength=rows * n_patients)
+        yield flat.reshape(rows, n_patients).astype(np.float64)
+
+
+def sums_by_patient(values: FloatArray, patients: IntArray, n_patients: int) -> FloatArray:
+    """Add up rows of the same patient: values [N, C] to sums [n_patients, C]."""
+    sums = np.zeros((n_patients, values.shape[1]))
+    np.add.at(sums, patients, values)
+    return sums
+
+
+def weighted_means(counts: FloatArray, sums: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Mean over items in every resample.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (R, P), float64
+        How often each patient was drawn.
+    sums : ndarray of shape (P, C), float64
+        Per patient, the sum of each column's values over the patient's items.
+    sizes : ndarray of shape (P,), float64
+        Per patient, how many items.
+
+    Returns
+    -------
+    ndarray of shape (R, C), float64
+        NaN where a resample holds no item.
+    """
+    totals, items = counts @ sums, (counts @ sizes)[:, None]
+    return np.asarray(np.divide(totals, items, out=np.full(totals.shape, np.nan), where=items > 0))
+
+
+def percentile_intervals(draws: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
+    """Percentile interval of every column's resampled values.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (R, C), float64
+        Resampled values. NaN (undefined in that resample) is left out.
+    confidence : float
+        0-1; 0.95 takes the 2.5th and 97.5th percentile.
+
+    Returns
+    -------
+    low, high : ndarray of shape (C,), float64
+        NaN for a column without any defined value.
+    """
+    tails = ((1 - confidence) / 2, (1 + confidence) / 2)
+    low, high = np.full(draws.shape[1], np.nan), np.full(draws.shape[1], np.nan)
+    whole = np.isfinite(draws).all(axis=0) & (len(draws) > 0)
+    if whole.any():
+        low[whole], high[whole] = np.quantile(draws[:, whole], tails, axis=0)
+    for column in np.flatnonzero(~whole):
+        defined = draws[np.isfinite(draws[:, column]), column]
+        if defined.size:
+            low[column], high[column] = np.quantile(defined, tails)
+    return low, high
+
+
+def mean_of_defined(values: FloatArray) -> FloatArray:
+    """Mean over the last axis without NaN; NaN, and no warning, where nothing is defined."""
+    defined = np.isfinite(values)
+    counts = defined.sum(axis=-1)
+    totals = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.asarray(np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0))
