@@ -1,0 +1,245 @@
+"""What trivial features can predict: shortcut probes, and the figures that describe a data set.
+
+A label that a grey-level histogram, an 8 x 8 thumbnail or the acquisition tags predict well can be learnt without
+looking for a lesion; a network trained on it may score well and localize nothing (Zech et al., PLoS Medicine 2018;
+DeGrave et al., Nature Machine Intelligence 2021).
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pipeline.core.splits import assign_by_patient
+
+FOLDS = 5
+WARNING_AUC = 0.75
+MIN_FILMS_OF_A_KIND = 10  # with fewer, an AUC says next to nothing
+MAX_FILMS = 20_000
+RARE_FILMS = 5
+SPREAD = (0.0, 0.05, 0.5, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How well one kind of trivial feature predicts one label.
+
+    Parameters
+    ----------
+    label, features : str
+        What is predicted, and from what.
+    auc : float or None
+        Mean over the folds; None where it could not be measured.
+    n, n_present : int
+        Films that say whether the label is present, and those where it is.
+    skipped : str
+        Why `auc` is None; empty otherwise.
+    """
+
+    label: str
+    features: str
+    auc: float | None
+    n: int
+    n_present: int
+    skipped: str = ""
+
+    @property
+    def is_shortcut(self) -> bool:
+        """Tell whether the trivial features predict the label better than they should."""
+        return self.auc is not None and self.auc > WARNING_AUC
+
+
+def probe_auc(
+    features: NDArray[np.float32], target: NDArray[np.bool_], patients: Sequence[str], seed: int
+) -> tuple[float | None, str]:
+    """Cross-validate a logistic regression, patients kept together.
+
+    Parameters
+    ----------
+    features : ndarray of shape (N, D), float32
+        Standardised within; constant columns do no harm.
+    target : ndarray of shape (N,), bool
+        What is to be predicted.
+    patients : sequence of str, N of them
+        No patient is in two folds.
+    seed : int
+        Deals patients to folds.
+
+    Returns
+    -------
+    float or None
+        Mean of the folds' AUC, 0-1; folds with one class only do not count.
+    str
+        Why there is no AUC; empty where there is one.
+    """
+    for kind, wanted in (("present", True), ("absent", False)):
+        found = np.flatnonzero(target == wanted)
+        if found.size < MIN_FILMS_OF_A_KIND or len({patients[int(i)] for i in found}) < FOLDS:
+            return None, f"only {found.size} film(s) with the label {kind}"
+    fold = assign_by_patient(patients, [str(int(t)) for t in target], [1.0] * FOLDS, seed)
+    aucs = []
+    for held_out in range(FOLDS):
+        fit, test = fold != held_out, fold == held_out
+        if len(np.unique(target[fit])) < 2 or len(np.unique(target[test])) < 2:
+            continue
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is near enough for a probe
+            model.fit(features[fit], target[fit])
+        aucs.append(roc_auc_score(target[test], model.decision_function(features[test])))
+    return (float(np.mean(aucs)), "") if aucs else (None, "no fold holds both kinds")
+
+
+def one_hot(tags: Mapping[str, Sequence[str]]) -> NDArray[np.float32]:
+    """Turn acquisition tags into 0/1 columns; values of fewer than `RARE_FILMS` films share one column a tag.
+
+    Parameters
+    ----------
+    tags : mapping of str to sequence of str
+        A value a film; never identifiers.
+
+    Returns
+    -------
+    ndarray of shape (films, D), float32
+        At least one column.
+    """
+    films = len(next(iter(tags.values()), ()))
+    columns: list[NDArray[np.float32]] = [np.zeros(films, np.float32)]
+    for values in tags.values():
+        found, code, count = np.unique(np.asarray(values, dtype=str), return_inverse=True, return_counts=True)
+        common = np.flatnonzero(count >= RARE_FILMS)
+        columns += [(code == place).astype(np.float32) for place in common]
+        if common.size < found.size:
+            columns.append(np.isin(code, common, invert=True).astype(np.float32))
+    return np.stack(columns, axis=1)
+
+
+def acquisition_tags(images: pd.DataFrame) -> dict[str, list[str]]:
+    """List the tags that say how a film was made.
+
+    Parameters
+    ----------
+    images : DataFrame
+        Columns of the images table and ``maker``, any text that stands for the manufacturer.
+    """
+    spacing = images["row_spacing_mm"].round(2).astype(str)
+    size = (images["rows"] // 64 * 64).astype(str) + "x" + (images["cols"] // 64 * 64).astype(str)
+    plain = ["transfer_syntax", "photometric", "bits_stored", "modality", "view", "spacing_source", "maker"]
+    tags = {name: images[name].fillna("").astype(str).tolist() for name in plain}
+    return {**tags, "spacing": spacing.tolist(), "size": size.tolist()}
+
+
+def run_probes(
+    features: Mapping[str, NDArray[np.float32]],
+    values: NDArray[np.int8],
+    labels: Sequence[str],
+    patients: Sequence[str],
+    seed: int,
+) -> list[Probe]:
+    """Probe each label with each kind of features.
+
+    Parameters
+    ----------
+    features : mapping of str to ndarray of shape (films, D), float32
+        By kind.
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, anything else is left out.
+    labels : sequence of str
+        Names of the columns of `values`.
+    patients : sequence of str
+        Of each film.
+    seed : int
+        Deals patients to folds, and picks `MAX_FILMS` films where there are more.
+    """
+    probes = []
+    for column, label in enumerate(labels):
+        told = np.flatnonzero((values[:, column] == 0) | (values[:, column] == 1))
+        if told.size > MAX_FILMS:
+            told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
+        target = values[told, column] == 1
+        owners = [patients[int(i)] for i in told]
+        for kind, table in features.items():
+            auc, skipped = probe_auc(table[told], target, owners, seed)
+            rounded = None if auc is None else round(auc, 4)
+            probes.append(Probe(label, kind, rounded, int(told.size), int(target.sum()), skipped))
+    return probes
+
+
+def describe(images: pd.DataFrame, values: NDArray[np.int8], labels: Sequence[str]) -> dict[str, Any]:
+    """Count films by what is known of them, and give the spread of sizes and grey levels.
+
+    Parameters
+    ----------
+    images : DataFrame
+        Columns of the images table, and ``sex``, ``grey_mean``, ``grey_deviation``, ``grey_low``, ``grey_median``,
+        ``grey_high``.
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, 2 uncertain, -1 no information.
+    labels : sequence of str
+        Names of the columns of `values`.
+
+    Returns
+    -------
+    dict
+        For ``audit.json``.
+    """
+    by_split = {
+        split: {
+            label: _count_values(values[(images["split"] == split).to_numpy()][:, i]) for i, label in enumerate(labels)
+        }
+        for split in sorted(images["split"].unique())
+    }
+    tags = ("split", "view", "sex", "laterality", "modality", "transfer_syntax", "photometric", "bits_stored")
+    numbers = ["rows", "cols", "row_spacing_mm", "col_spacing_mm"]
+    greys = ["grey_mean", "grey_deviation", "grey_low", "grey_median", "grey_high"]
+    return {
+        "films": len(images),
+        "patients": int(images["patient_key"].nunique()),
+        "patients_by_split": {str(k): int(v) for k, v in images.groupby("split")["patient_key"].nunique().items()},
+        "labels": by_split,
+        "films_by": {tag: _count_texts(images[tag]) for tag in (*tags, "spacing_source")},
+        "spread": {name: _spread(images[name]) for name in (*numbers, *greys)},
+    }
+
+
+def warnings_of(probes: Sequence[Probe]) -> list[str]:
+    """Put shortcuts into words."""
+    return [
+        f"{probe.label}: {probe.features} alone predicts it with AUC {probe.auc:.2f} (over {WARNING_AUC}); a network can "
+        "learn this label without finding the lesion, so do not trust its AUROC without localization scores"
+        for probe in probes
+        if probe.is_shortcut
+    ]
+
+
+def probes_as_json(probes: Sequence[Probe]) -> list[dict[str, Any]]:
+    """Return the probes for ``audit.json``."""
+    return [{**asdict(probe), "warning": probe.is_shortcut} for probe in probes]
+
+
+def _count_values(column: NDArray[np.int8]) -> dict[str, int]:
+    names = {"present": 1, "absent": 0, "uncertain": 2, "no_information": -1}
+    return {name: int((column == value).sum()) for name, value in names.items()}
+
+
+def _count_texts(column: "pd.Series[Any]") -> dict[str, int]:
+    texts = column.astype("string").fillna("").replace("", "(unknown)")
+    return {str(k): int(v) for k, v in sorted(texts.value_counts().items(), key=lambda item: str(item[0]))}
+
+
+def _spread(column: "pd.Series[Any]") -> dict[str, float | int]:
+    numbers = column.dropna().to_numpy(np.float64)
+    if numbers.size == 0:
+        return {"n": 0}
+    names = ("min", "p05", "median", "p95", "max")
+    found = {name: round(float(q), 5) for name, q in zip(names, np.quantile(numbers, SPREAD), strict=True)}
+    return {"n": int(numbers.size), **found}

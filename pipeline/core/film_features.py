@@ -1,0 +1,108 @@
+"""What can be told of a film at a glance: grey levels, a thumbnail, and the stored form of its model grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.domain.geometry import GridTransform
+
+HISTOGRAM_BINS, THUMBNAIL_SIDE = 32, 8
+QUANTILES = (0.01, 0.5, 0.99)
+Stored = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """A film at a glance; grey levels in 0-1, the letterbox margin left out.
+
+    Parameters
+    ----------
+    histogram : ndarray of shape (32,), float32
+        Fractions of the px.
+    thumbnail : ndarray of shape (64,), float32
+        Means of 8 x 8 tiles, row by row.
+    mean, deviation, low, median, high : float
+        Of the grey levels; low and high are the 1st and 99th percentile.
+    """
+
+    histogram: NDArray[np.float32]
+    thumbnail: NDArray[np.float32]
+    mean: float
+    deviation: float
+    low: float
+    median: float
+    high: float
+
+
+def quantise(pixels: NDArray[np.float32], bits: int) -> Stored:
+    """Store grey levels as integers: 0-1 becomes 0 to ``2**bits - 1``, rounded, halves to even.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W), float32
+        0-1; values outside are clipped.
+    bits : int
+        8 or 16.
+    """
+    top = np.float32(2**bits - 1)
+    levels = np.rint(np.clip(pixels, 0, 1) * top)
+    return levels.astype(np.uint8) if bits == 8 else levels.astype(np.uint16)
+
+
+def film_area(shape_rc: tuple[int, int], native_rc: tuple[int, int], grid: GridTransform) -> tuple[slice, slice]:
+    """Return the rows and columns of the model grid that lie wholly on the film; at least one of each.
+
+    Parameters
+    ----------
+    shape_rc, native_rc : (int, int)
+        Model and native grid, px.
+    grid : GridTransform
+        Native to model.
+    """
+    return (
+        _inner(shape_rc[0], grid.offset_y, native_rc[0] * grid.scale_y),
+        _inner(shape_rc[1], grid.offset_x, native_rc[1] * grid.scale_x),
+    )
+
+
+def _inner(size: int, offset: float, length: float) -> slice:
+    first = min(max(int(np.ceil(offset - 1e-6)), 0), size - 1)
+    last = max(min(int(np.floor(offset + length + 1e-6)), size), first + 1)
+    return slice(first, last)
+
+
+def glance(stored: Stored) -> Glance:
+    """Look at the film's part of a stored model grid.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (H, W), uint8 or uint16
+        Without margin; at least one px.
+    """
+    bits = stored.dtype.itemsize * 8
+    counts = np.bincount(stored.ravel() >> (bits - 5), minlength=HISTOGRAM_BINS)
+    grey = stored.astype(np.float64) / (2**bits - 1)
+    low, median, high = np.quantile(grey, QUANTILES)
+    return Glance(
+        (counts / stored.size).astype(np.float32),
+        _tile_means(grey).ravel().astype(np.float32),
+        float(grey.mean()),
+        float(grey.std()),
+        float(low),
+        float(median),
+        float(high),
+    )
+
+
+def _tile_means(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+    means = grey
+    for axis in (0, 1):
+        size = grey.shape[axis]
+        edges = np.linspace(0, size, THUMBNAIL_SIDE + 1)
+        first = np.minimum(np.floor(edges[:-1]).astype(np.int64), size - 1)
+        last = np.maximum(np.floor(edges[1:]).astype(np.int64), first + 1)
+        sums = np.concatenate([np.zeros_like(means.take([0], axis)), np.cumsum(means, axis=axis)], axis=axis)
+        length = (last - first).reshape((-1, 1) if axis == 0 else (1, -1))
+        means = (sums.take(last, axis) - sums.take(first, axis)) / length
+    return np.asarray(means)
