@@ -3,9 +3,19 @@
 Reads   a DICOM file, or a PNG or JPEG picture
 """
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
-from pipeline.domain.films import Film, FilmPolicy
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.adapters.dicom_read.reader import read_dicom
+from pipeline.adapters.picture_read import is_picture, read_picture
+from pipeline.core.pixels import is_blank, to_unit_scale
+from pipeline.domain.errors import DicomError, PixelError
+from pipeline.domain.films import Film, FilmPolicy, StoredFilm
+from pipeline.domain.records import RefusalReason
 
 
 def read_film(path: Path, policy: FilmPolicy | None) -> Film:
@@ -28,4 +38,39 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
     ImageError
         If the file is no usable film; the reason is from the closed list. Nothing else is raised for any content.
     """
-    raise NotImplementedError
+    film = _read_stored(path, policy)
+    if is_blank(film.values, film.grey):
+        raise PixelError(RefusalReason.BLANK, "all pixels are (nearly) equal; there is no picture")
+    return Film(to_unit_scale(film.values, film.grey), film.header, pixel_digest(film.values))
+
+
+def pixel_digest(values: NDArray[np.integer[Any]]) -> str:
+    """Digest stored values and shape: SHA-256, 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    values : ndarray of shape (H, W), any integer dtype
+        Equal values digest equally, whatever the dtype holds them.
+    """
+    low, high = int(values.min()), int(values.max())
+    fitting = next(
+        name for name in ("<u2", "<i2", "<i4", "<i8") if np.iinfo(name).min <= low and high <= np.iinfo(name).max
+    )
+    digest = hashlib.sha256(f"{values.shape[0]}x{values.shape[1]}{fitting};".encode())
+    digest.update(np.ascontiguousarray(values, fitting).data)
+    return digest.hexdigest()
+
+
+def _read_stored(path: Path, policy: FilmPolicy | None) -> StoredFilm:
+    if not path.exists():
+        raise DicomError(RefusalReason.MISSING_FILE, "no such file")
+    if not path.is_file():
+        raise DicomError(RefusalReason.NOT_DICOM, "not a regular file; expected a DICOM file, a PNG or a JPEG")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+        return read_picture(path) if is_picture(start) else read_dicom(path, policy)
+    except OSError as error:
+        raise DicomError(
+            RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"
+        ) from None

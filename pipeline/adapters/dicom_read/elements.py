@@ -1,0 +1,105 @@
+"""Single header values, read so that no malformed one can stop anything or say anything on its own.
+
+pydicom parses lazily: a bad value raises, and may print itself, only when it is touched. Everything that touches a data
+set goes through this module.
+"""
+
+import logging
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+
+# all that pydicom and the codecs were seen to raise on damaged files; a bug of ours may hide in it, hence no wider
+FAULTS: tuple[type[Exception], ...] = (
+    InvalidDicomError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    OSError,
+    MemoryError,
+    RuntimeError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def quiet() -> Iterator[list[warnings.WarningMessage]]:
+    """Keep pydicom's warnings and log lines, which may quote header values, to ourselves; yields the warnings."""
+    logger = logging.getLogger("pydicom")
+    silence, propagate = logging.NullHandler(), logger.propagate
+    logger.addHandler(silence)
+    logger.propagate = False
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield caught
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(silence)
+
+
+def values_of(ds: Dataset, keyword: str) -> list[Any]:
+    """Return all values of an element: an empty list where it is absent, empty or malformed."""
+    try:
+        value = ds.get(keyword)
+        if value is None or (isinstance(value, str | bytes) and not value):
+            return []
+        return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
+    except FAULTS:
+        return []
+
+
+def text_of(ds: Dataset, keyword: str) -> str:
+    """Return the first value as one line of text, at most 256 characters; empty where there is none."""
+    values = values_of(ds, keyword)
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", str(values[0])).strip()[:256] if values else ""
+
+
+def code_of(ds: Dataset, keyword: str) -> str:
+    """Return the first value as a code string: upper case, single blanks."""
+    return " ".join(text_of(ds, keyword).upper().split())
+
+
+def numbers_of(ds: Dataset, keyword: str) -> list[float]:
+    """Return all values as numbers; what is not a number is NaN."""
+    return [_number(value) for value in values_of(ds, keyword)]
+
+
+def number_of(ds: Dataset, keyword: str, default: float) -> float:
+    """Return the first value as a finite number, or the default."""
+    numbers = numbers_of(ds, keyword)
+    return numbers[0] if numbers and abs(numbers[0]) < float("inf") else default
+
+
+def integer_of(ds: Dataset, keyword: str, default: int = 0) -> int:
+    """Return the first value as a whole number, or the default."""
+    return int(number_of(ds, keyword, default))
+
+
+def items_of(ds: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; an empty list where it is absent or malformed."""
+    try:
+        value = ds.get(keyword)
+        return [item for item in value or [] if isinstance(item, Dataset)]
+    except FAULTS:
+        return []
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except FAULTS:
+        return float("nan")
