@@ -1,0 +1,101 @@
+"""The classifier split at the map that its pool reads: features, then head or class activation maps."""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.core.networks.backbones import build_backbone
+from pipeline.core.networks.normalise import Normalise
+from pipeline.core.pools import film_logits, label_maps
+from pipeline.domain.contract import NetworkSpec
+
+_HEAD_STD = 0.01
+
+
+class PooledClassifier(nn.Module):
+    """Backbone, pool and one linear layer: logits and all labels' maps from one forward pass.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Its shape and arithmetic.
+    labels : int
+        How many.
+
+    Notes
+    -----
+    ``head(features(x)) == forward(x)``. With ``gap`` the mean of ``cam(features)`` plus the bias is the logit. Input is float
+    [B, 1, H, W], grey 0-1; normalisation is part of `features`. H and W must be multiples of the stride; the feature grid
+    covers the model grid exactly.
+    """
+
+    def __init__(self, spec: NetworkSpec, labels: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.normalise = Normalise(spec.normalise)
+        self.backbone, self.channels = build_backbone(spec, self.normalise.channels)
+        self.dropout = nn.Dropout2d(spec.dropout)
+        self.classifier = nn.Linear(self.channels, labels)
+        nn.init.normal_(self.classifier.weight, std=_HEAD_STD)
+        nn.init.zeros_(self.classifier.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Compute the map that the pool reads.
+
+        Parameters
+        ----------
+        x : Tensor of shape [B, 1, H, W], float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape [B, K, H/stride, W/stride]
+            After the last activation: ReLU, hence >= 0, for all backbones but EfficientNet (swish, >= -0.28).
+
+        Raises
+        ------
+        ValueError
+            If H or W is no multiple of the stride, or there is more than one channel.
+        """
+        if x.ndim != 4 or x.shape[1] != 1 or x.shape[2] % self.spec.stride or x.shape[3] % self.spec.stride:
+            raise ValueError(
+                f"input of shape {tuple(x.shape)}; expected [B, 1, H, W] with H and W multiples of {self.spec.stride}"
+            )
+        return cast(Tensor, self.dropout(self.backbone(self.normalise(x))))
+
+    def head(self, features: Tensor) -> Tensor:
+        """Pool and classify [B, K, h, w] to logits [B, L]; computed in float32 under autocast."""
+        with torch.autocast(features.device.type, enabled=False):
+            wide = features.float() if features.dtype in {torch.bfloat16, torch.float16} else features
+            weight, bias = self.classifier.weight, self.classifier.bias
+            return film_logits(wide, weight, bias, self.spec.pool, self.spec.lse_r)
+
+    def cam(self, features: Tensor) -> Tensor:
+        """All labels' raw class activation maps [B, L, h, w]: head weights times features, signed, bias excluded."""
+        return label_maps(features, self.classifier.weight.to(features.dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Classify films [B, 1, H, W], grey 0-1, to logits [B, L]."""
+        return self.head(self.features(x))
+
+
+def build_classifier(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier:
+    """Build a classifier with fresh weights.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    labels : int
+        How many.
+    seed : int
+        Of the weights; torch's global generator is left as it was.
+
+    Raises
+    ------
+    ValueError
+        If the backbone cannot have the stride asked for.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PooledClassifier(spec, labels)

@@ -1,0 +1,67 @@
+"""Grey values 0-1 to what the first convolution sees."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+FIXED_MEAN, FIXED_STD = 0.5, 0.25
+FILM_FLOOR = 0.05  # added to a film's spread: a blank film stays finite
+LOCAL_WINDOW_PX, LOCAL_FLOOR = 25, 0.03
+
+
+class Normalise(nn.Module):
+    """Normalise films; no weights, no state.
+
+    Parameters
+    ----------
+    kind : str
+        ``fixed``: ``(x - 0.5) / 0.25``. ``film``: minus the film's mean, by its standard deviation + 0.05. ``local``: minus the
+        local mean, by the local standard deviation + 0.03, over a window of 25 px applied twice (local contrast
+        normalisation, Jarrett et al., ICCV 2009). ``film_local``: both, as two channels.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        if kind not in {"fixed", "film", "local", "film_local"}:
+            raise ValueError(f"no normalisation '{kind}'; expected fixed, film, local or film_local")
+        self.kind = kind
+
+    @property
+    def channels(self) -> int:
+        """Channels that come out."""
+        return 2 if self.kind == "film_local" else 1
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Normalise [B, 1, H, W] in 0-1 to [B, channels, H, W]."""
+        if self.kind == "fixed":
+            return (grey - FIXED_MEAN) / FIXED_STD
+        if self.kind == "film":
+            return _by_film(grey)
+        if self.kind == "local":
+            return _by_neighbourhood(grey)
+        return torch.cat([_by_film(grey), _by_neighbourhood(grey)], dim=1)
+
+    def extra_repr(self) -> str:
+        """Name the kind."""
+        return self.kind
+
+
+def _by_film(grey: Tensor) -> Tensor:
+    variance, mean = torch.var_mean(grey, dim=(2, 3), keepdim=True, correction=0)
+    return (grey - mean) / (_root(variance) + FILM_FLOOR)
+
+
+def _by_neighbourhood(grey: Tensor) -> Tensor:
+    centred = grey - _smooth(grey)
+    return centred / (_root(_smooth(centred.square())) + LOCAL_FLOOR)
+
+
+def _root(variance: Tensor) -> Tensor:
+    # where there is no spread the gradient is zero, and not infinite: maps by the input's gradient stay finite
+    return variance.clamp_min(1e-10).sqrt()
+
+
+def _smooth(grey: Tensor) -> Tensor:
+    for _ in range(2):
+        grey = avg_pool2d(grey, LOCAL_WINDOW_PX, stride=1, padding=LOCAL_WINDOW_PX // 2, count_include_pad=False)
+    return grey

@@ -1,0 +1,154 @@
+"""What a trained network expects and promises: written beside its weights, read before them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
+BACKBONES = ("resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0")
+NORMALISATIONS = ("fixed", "film", "local", "film_local")
+STRIDES = (8, 16, 32)
+GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Everything that decides a network's shape and arithmetic, its weights apart.
+
+    Parameters
+    ----------
+    backbone : str
+        One of `BACKBONES`.
+    pool : str
+        One of `POOLS`.
+    lse_r : float
+        Sharpness of ``lse`` and ``lse_map``.
+    stride : int
+        Model px a feature cell, one of `STRIDES`.
+    aligned : bool
+        The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
+        centred on the cell. False keeps the published sampling, whose maps lie up to half a cell too far down and right.
+    dilated : bool
+        A stride that is left out for a finer map is made good by dilation, so that trained weights keep their meaning.
+    normalise : str
+        One of `NORMALISATIONS`, see `pipeline.core.networks.normalise`.
+    widths, blocks : tuple of int
+        Channels and blocks of the four layers; only for ``resnet_light``.
+    stem_kernel : int
+        Side of the first convolution, px; only for ``resnet_light``.
+    stem_pool : bool
+        Max pooling follows the first convolution; only for ``resnet_light``.
+    dropout : float
+        Probability that a channel of the feature map is dropped while training.
+
+    Raises
+    ------
+    ValueError
+        If a choice is not legal; the message lists the legal ones.
+    """
+
+    backbone: str = "resnet_light"
+    pool: str = "gap"
+    lse_r: float = 5.0
+    stride: int = 16
+    aligned: bool = True
+    dilated: bool = True
+    normalise: str = "fixed"
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    stem_kernel: int = 7
+    stem_pool: bool = True
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, legal in (
+            ("backbone", BACKBONES), ("pool", POOLS), ("stride", STRIDES), ("normalise", NORMALISATIONS),
+        ):  # fmt: skip
+            if getattr(self, name) not in legal:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(map(str, legal))}")
+        if len(self.widths) != 4 or len(self.blocks) != 4 or min(*self.widths, *self.blocks) < 1:
+            raise ValueError(f"widths {self.widths} and blocks {self.blocks} must be four positive numbers each")
+        if self.stem_kernel < 3 or self.stem_kernel % 2 == 0:
+            raise ValueError(f"stem_kernel is {self.stem_kernel}; expected an odd number from 3 up")
+        if not (self.lse_r > 0 and 0 <= self.dropout < 1):
+            raise ValueError(f"lse_r {self.lse_r} must be positive and dropout {self.dropout} in [0, 1)")
+
+
+@dataclass(frozen=True)
+class ModelContract:
+    """A trained network's labels, input and provenance.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        In the order of the logits.
+    rows, cols : int
+        Model grid, px.
+    fit : str
+        How a film is brought to the model grid: letterbox, crop or stretch.
+    bits : int
+        Depth of the stored model grid the network was trained on, 8 or 16.
+    network : NetworkSpec
+        Its shape and arithmetic.
+    feature_rows, feature_cols : int
+        Feature grid; it covers the model grid exactly.
+    data_digest : str
+        Digest of the ingested data it was trained on.
+    seed : int
+        Seed of the training.
+    code_version : str
+        Of camray.
+    grey_scale : str
+        What the input's grey values mean.
+    """
+
+    labels: tuple[str, ...]
+    rows: int
+    cols: int
+    fit: str
+    bits: int
+    network: NetworkSpec
+    feature_rows: int
+    feature_cols: int
+    data_digest: str
+    seed: int
+    code_version: str
+    grey_scale: str = GREY_SCALE
+
+    def __post_init__(self) -> None:
+        stride = self.network.stride
+        if (self.feature_rows * stride, self.feature_cols * stride) != (self.rows, self.cols):
+            raise ValueError(
+                f"a feature grid of {self.feature_rows} x {self.feature_cols} cells of {stride} px does not cover "
+                f"the model grid of {self.rows} x {self.cols} px; choose rows and columns that are multiples of {stride}"
+            )
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be there and differ, got {self.labels}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping; `contract_from_json` reads it back."""
+        return asdict(self)
+
+
+def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
+    """Read a contract back.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing or unknown, or a value is not legal.
+    """
+    network = plain.get("network")
+    if not isinstance(network, Mapping):
+        raise ValueError("'network' is missing")
+    _check_keys(plain, ModelContract, "contract")
+    _check_keys(network, NetworkSpec, "network")
+    spec = NetworkSpec(**{**network, "widths": tuple(network["widths"]), "blocks": tuple(network["blocks"])})
+    return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec})
+
+
+def _check_keys(plain: Mapping[str, Any], record: type, where: str) -> None:
+    expected = {item.name for item in fields(record)}
+    if set(plain) != expected:
+        missing, unknown = sorted(expected - set(plain)), sorted(set(plain) - expected)
+        raise ValueError(f"{where}: missing keys {missing}, unknown keys {unknown}")
