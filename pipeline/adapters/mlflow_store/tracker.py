@@ -118,7 +118,7 @@ class MlflowTracker:
             self._run = outer
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Record settings, flattened with dots; one that changed since the run began becomes a tag ``changed.<key>``."""
+        """Record settings, flattened with dots; one that differs from before becomes a tag ``changed.<key>``."""
         known = self._known.setdefault((self._run, "params"), {})
         given = {_key(key): str(value)[:VALUE_CHARACTERS] for key, value in _flat(values).items()}
         new = {key: value for key, value in given.items() if key not in known}

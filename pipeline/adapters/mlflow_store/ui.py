@@ -39,4 +39,4 @@ def serve_ui(runs: Path, port: int) -> int:
     """
     uri = store_uri(None, runs)
     make_store(uri)
-    return subprocess.run(ui_command(uri, port), env=ui_environment(os.environ), check=False).returncode  # noqa: S603
+    return subprocess.run(ui_command(uri, port), env=ui_environment(os.environ), check=False).returncode

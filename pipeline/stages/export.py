@@ -1,0 +1,229 @@
+"""What people get: overlays of the most telling films, and boxes for other tools.
+
+Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (heat maps), ``localize/`` (boxes, thresholds)
+Writes  ``export/overlays/*.png boxes.csv coco.json``
+Run     ``camray export configs/phantom.yaml``
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline.adapters.export_tables import BOX_COLUMNS, write_boxes_csv, write_coco
+from pipeline.adapters.pixel_store import PixelStore
+from pipeline.adapters.runs import RunFolder, read_table
+from pipeline.adapters.settings import Settings
+from pipeline.adapters.tracking import Tracker
+from pipeline.core.boxes import film_window, upsampled
+from pipeline.core.pictures import draw_overlay, films_to_draw, heat01_of
+from pipeline.core.preference import shown_method, shown_thresholds
+from pipeline.domain.geometry import Box, GridTransform, boxes_to_array, iou_matrix
+from pipeline.domain.names import file_names
+from pipeline.domain.records import (
+    ANNOTATION_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    PREDICTION_COLUMNS,
+    Counts,
+    StageResult,
+)
+from pipeline.stages.progress import progress
+
+CORNERS = ["x0", "y0", "x1", "y1"]
+
+
+@dataclass(frozen=True)
+class _Results:
+    """What the earlier stages found, cut down to the films and the thresholds that are shown."""
+
+    images: dict[str, dict[str, Any]]  # by image_id; shard_heat and index_heat say where the heat maps lie
+    labels: tuple[str, ...]
+    values: dict[tuple[str, str], str]
+    annotations: pd.DataFrame
+    predictions: pd.DataFrame
+    thresholds: dict[str, Any]
+    method: str
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One film as it is drawn: its finding, its boxes on the native grid, and the file."""
+
+    image_id: str
+    label: str
+    probability: float
+    reported: bool
+    predicted: list[Box]
+    annotated: list[Box]
+    path: Path
+
+
+def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
+    """Write the exports that ``export.formats`` names; see `pipeline.stages.run` for the calling."""
+    target, found = folder.stage("export"), _results(settings, folder)
+    boxes = _shown_boxes(found, everything=settings.localize.report == "all")
+    if "csv" in settings.export.formats:
+        write_boxes_csv(target / "boxes.csv", boxes)
+        tracker.artifact(target / "boxes.csv")
+    if "coco" in settings.export.formats:
+        write_coco(
+            target / "coco.json", pd.DataFrame([*found.images.values()], columns=[*IMAGE_COLUMNS]), boxes, found.labels
+        )
+        tracker.artifact(target / "coco.json")
+    drawn: list[_Drawn] = []
+    if "overlays" in settings.export.formats and settings.export.max_overlays:
+        (target / "overlays").mkdir(exist_ok=True)
+        plan = _plan(found, settings, target / "overlays")
+        for one in progress(plan, len(plan), "drawing"):
+            _draw(one, found, folder)
+        drawn = plan
+        _show(drawn, target / "overlays", settings.track.overlays, tracker)
+    if settings.track.register_model and folder.trained is None:
+        tracker.model(folder.root, settings.name)
+    films = len(found.images)
+    return StageResult(Counts(films, films), {"overlays": len(drawn), "boxes": len(boxes)})
+
+
+def _results(settings: Settings, folder: RunFolder) -> _Results:
+    ingest, explain, localize = (folder.root / name for name in ("ingest", "explain", "localize"))
+    images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
+    explained = pd.read_parquet(explain / "images.parquet")[["image_id", "shard", "index"]]
+    images = images[images["split"].isin(settings.export.splits)].merge(
+        explained.astype({"image_id": "string"}), on="image_id", suffixes=("", "_heat")
+    )
+    films: dict[str, dict[str, Any]] = {
+        str(film["image_id"]): {str(key): value for key, value in film.items()}
+        for film in images.sort_values("image_id").to_dict("records")
+    }
+    predictions = read_table(localize / "predictions.parquet", PREDICTION_COLUMNS)
+    method = shown_method(sorted(predictions["method"].dropna().unique()) or list(settings.explain.methods))
+    labels = tuple(json.loads((explain / "grid.json").read_text(encoding="utf-8"))["labels"])
+    entries = json.loads((folder.model_run.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))
+    thresholds = shown_thresholds(entries["thresholds"], method, labels)
+    keys = pd.MultiIndex.from_arrays([predictions["label"], predictions["threshold_id"]])
+    shown = keys.isin([(label, entry["id"]) for label, entry in thresholds.items()])
+    predictions = predictions[shown & (predictions["method"] == method) & predictions["image_id"].isin(list(films))]
+    table = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
+    return _Results(
+        images=films,
+        labels=labels,
+        values={(i, label): value for i, label, value in table.itertuples(index=False) if i in films},
+        annotations=read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS),
+        predictions=predictions,
+        thresholds=dict(thresholds),
+        method=method,
+    )
+
+
+def _shown_boxes(found: _Results, everything: bool) -> pd.DataFrame:
+    """Return the boxes worth telling, one row each, in a fixed order."""
+    boxes = found.predictions.dropna(subset=CORNERS)
+    if not everything:
+        boxes = boxes[boxes["reported"]]
+    sources = {label: entry["source"] for label, entry in found.thresholds.items()}
+    boxes = boxes.assign(threshold_source=boxes["label"].map(sources))
+    order = {label: number for number, label in enumerate(found.labels)}
+    boxes = boxes.assign(_order=boxes["label"].map(order)).sort_values(["image_id", "_order", "rank"])
+    return boxes.loc[:, list(BOX_COLUMNS)].reset_index(drop=True)
+
+
+def _plan(found: _Results, settings: Settings, folder: Path) -> list[_Drawn]:
+    best = found.predictions.sort_values("rank").drop_duplicates(["image_id", "label"])
+    probabilities = {
+        str(label): list(zip(rows["probability"].astype(float), rows["image_id"].astype(str), strict=True))
+        for label, rows in best.groupby("label", observed=True)
+    }
+    positive = {i for (i, _), value in found.values.items() if value == "1"}
+    reported = set(found.predictions.loc[found.predictions["reported"], "image_id"])
+    negatives = set(found.images) - positive - reported
+    by_label = {label: probabilities[label] for label in found.labels if label in probabilities}
+    chosen = films_to_draw(by_label, negatives, settings.export.max_overlays, settings.seed)
+    names = file_names(image_id for image_id, _ in chosen)
+    rows: dict[tuple[str, str], tuple[float, bool]] = {
+        (str(row["image_id"]), str(row["label"])): (float(row["probability"]), bool(row["reported"]))
+        for row in best.to_dict("records")
+    }
+    return [
+        _Drawn(
+            image_id=image_id,
+            label=label,
+            probability=rows[image_id, label][0],
+            reported=rows[image_id, label][1],
+            predicted=_boxes_of(found.predictions, image_id, label),
+            annotated=_boxes_of(found.annotations, image_id, label),
+            path=folder / f"{names[image_id]}.png",
+        )
+        for image_id, label in chosen
+    ]
+
+
+def _boxes_of(table: pd.DataFrame, image_id: str, label: str) -> list[Box]:
+    rows = table[(table["image_id"] == image_id) & (table["label"] == label)].dropna(subset=CORNERS)
+    if "rank" in rows.columns:
+        rows = rows.sort_values("rank")
+    return [Box(*map(float, corners)) for corners in rows[CORNERS].to_numpy()]
+
+
+def _draw(one: _Drawn, found: _Results, folder: RunFolder) -> None:
+    """Draw the part of the model grid that the film covers."""
+    image = found.images[one.image_id]
+    stored = PixelStore(folder.root / "ingest" / "store").shard(int(image["shard"]))[int(image["index"])]
+    grey = (stored / np.float32(np.iinfo(stored.dtype).max)).astype(np.float32)
+    transform = GridTransform(*(float(image[key]) for key in ("scale_x", "scale_y", "offset_x", "offset_y")))
+    window = film_window(transform, (int(image["rows"]), int(image["cols"])), (grey.shape[0], grey.shape[1]))
+    maps = PixelStore(folder.root / "explain", f"heat-{found.method}").shard(int(image["shard_heat"]))
+    raw = np.asarray(maps[int(image["index_heat"]), found.labels.index(one.label)], dtype=np.float32)
+    smooth = float(found.thresholds[one.label].get("parameters", {}).get("smooth", 0.0))
+    heat = upsampled(raw[None], (grey.shape[0], grey.shape[1]), window, smooth)[0]
+    shown = transform.then(1.0, 1.0, -window.col0, -window.row0)
+    said = "" if one.reported else ", not reported"
+    # a model pixel stands for 1/scale_x by 1/scale_y native ones, which may not be square themselves
+    row_mm, col_mm = float(image["row_spacing_mm"]), float(image["col_spacing_mm"])
+    native_aspect = row_mm / col_mm if row_mm > 0 and col_mm > 0 else 1.0
+    rows, cols = window.row1 - window.row0, window.col1 - window.col0
+    picture = draw_overlay(
+        grey[window.row0 : window.row1, window.col0 : window.col1],
+        heat01_of(heat),
+        [shown.box_to_model(box) for box in one.predicted],
+        [shown.box_to_model(box) for box in one.annotated],
+        f"{one.label} {one.probability:.2f}{said}",
+        aspect=rows / cols * transform.scale_x / transform.scale_y * native_aspect,
+    )
+    Image.fromarray(picture).save(one.path)
+
+
+def _show(drawn: list[_Drawn], overlays: Path, most: int, tracker: Tracker) -> None:
+    """Tell the tracker: all overlays as files, a sample as cards and as a table."""
+    tracker.artifact(overlays, "overlays")
+    sample = drawn[:most]
+    for step, one in enumerate(sample):
+        tracker.picture(one.path, "overlay", step)
+    if sample:
+        tracker.table(pd.DataFrame(list(_finding_rows(sample))), "findings", "overlay")
+
+
+def _finding_rows(sample: list[_Drawn]) -> Iterator[dict[str, Any]]:
+    for step, one in enumerate(sample):
+        both = bool(one.predicted and one.annotated)
+        overlap = iou_matrix(boxes_to_array(one.predicted[:1]), boxes_to_array(one.annotated)) if both else None
+        yield {
+            "step": step,
+            "image_id": one.image_id,
+            "label": one.label,
+            "probability": round(one.probability, 4),
+            "reported": one.reported,
+            "prediction": _told(one.predicted),
+            "annotation": _told(one.annotated),
+            "iou": None if overlap is None else round(float(overlap.max()), 4),
+            "overlay": str(one.path),
+        }
+
+
+def _told(boxes: list[Box]) -> str:
+    return "; ".join("(" + ", ".join(f"{side:.0f}" for side in box.as_tuple()) + ")" for box in boxes)

@@ -1,0 +1,41 @@
+"""Which tracker a run gets: MLflow's, or the one that tells nobody.
+
+Reads   the settings' ``track`` section.
+Writes  ``runs/<name>/mlflow/`` and the store, through the tracker.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.adapters.mlflow_store.tracker import MlflowTracker
+from pipeline.adapters.runs import RunFolder
+from pipeline.adapters.settings import Settings
+from pipeline.adapters.tracking import NullTracker, Tracker
+
+LOADER = "pipeline.stages.serve:load_predictor"
+
+
+@contextmanager
+def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
+    """Open the tracker of a run; the tracked run ends with the block, as finished, failed or killed.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``track.enabled`` false gives the null tracker.
+    folder : RunFolder
+        The run; the default store lies beside it, or beside the run whose network it uses.
+
+    Yields
+    ------
+    Tracker
+        In all but the first of torchrun's processes the null one.
+    """
+    if not settings.track.enabled or int(os.environ.get("RANK", "0")) > 0:
+        yield NullTracker()
+        return
+    experiment = settings.track.experiment or settings.name
+    store_folder = folder.model_run.root.parent
+    with MlflowTracker(folder.root, store_folder, settings.track.uri, experiment, LOADER) as tracker:
+        yield tracker
