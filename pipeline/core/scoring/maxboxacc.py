@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.core.boxes import Window
 from pipeline.core.scoring.items import FloatArray, Items, Measure
 from pipeline.core.scoring.localization import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
+from pipeline.core.thresholds import holds_localization
 from pipeline.domain.geometry import GridTransform
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
@@ -55,9 +56,9 @@ def heat01_levels(heat: NDArray[np.floating]) -> NDArray[np.int16]:
     ndarray of shape (H, W), int16
         Index into `LEVELS`; -1 everywhere if the map is constant or nowhere positive.
     """
-    low, high = float(heat.min()), float(heat.max())
-    if high <= 0 or high == low:
+    if not holds_localization(heat[None].astype(np.float32))[0]:
         return np.full(heat.shape, -1, np.int16)
+    low, high = float(heat.min()), float(heat.max())
     heat01 = (heat.astype(np.float64) - low) / (high - low)
     return (np.searchsorted(LEVELS, heat01, side="right") - 1).astype(np.int16)
 

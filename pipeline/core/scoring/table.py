@@ -1,7 +1,7 @@
 """The tidy score table: per-film values in, one row a metric with its interval out.
 
 Every number is a weighted mean (or AUROC, or average precision) over films, and every interval comes from the same
-resamples of patients: the row of the mean over labels too, so that labels that share films are not taken for independent.
+resamples of patients: the row of the mean over labels too, so that labels that share films do not pass for independent.
 """
 
 from dataclasses import dataclass, field
@@ -78,11 +78,12 @@ class _Means:
     """All localization rows of one label, ready to be weighed: one matrix product for all of them."""
 
     def __init__(self, found: LabelValues, n_patients: int) -> None:
-        self.keys, self._shapes, columns = list(found.values), [], []
+        self.keys, columns = list(found.values), []
+        self._shapes: list[tuple[int, int]] = []
         for values in found.values.values():
-            shaped = values.reshape(len(values), *(values.shape[1:] or (1, 1)))
-            self._shapes.append(shaped.shape[1:])
-            columns.append(shaped.reshape(len(values), -1))
+            groups, thresholds = values.shape[1:] or (1, 1)
+            self._shapes.append((groups, thresholds))
+            columns.append(values.reshape(len(values), groups * thresholds))
         stacked = np.concatenate(columns, axis=1) if columns else np.zeros((len(found.patients), 0))
         self._sums = sums_by_patient(stacked, found.patients, n_patients)
         self._sizes = np.bincount(found.patients, minlength=n_patients).astype(np.float64)
@@ -143,13 +144,13 @@ def score_table(
     Returns
     -------
     DataFrame
-        `SCORE_COLUMNS`. ``n`` counts films; in rows of the label ``mean`` (the plain mean over the labels whose value is
-        defined) it counts labels. Undefined values are NaN.
+        `SCORE_COLUMNS`. ``n`` counts films; in rows of the label ``mean`` (the plain mean over the labels whose value
+        is defined) it counts labels. Undefined values are NaN. No row where the split holds no film.
     """
     parts: list[tuple[str, _Means | _Ranks]] = [(label, _Ranks(found)) for label, found in logits.items()]
     parts += [(label, _Means(found, n_patients)) for label, found in localization.items()]
     rows = [(label, key, n) for label, part in parts for key, n in zip(part.keys, part.n, strict=True)]
-    if not rows:
+    if not rows or n_patients == 0:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})
     groups = _mean_groups(rows)
 

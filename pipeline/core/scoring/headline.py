@@ -1,0 +1,195 @@
+"""The numbers a reader looks for first: per finding AUROC, hit rate and IoU accuracy beside the best baseline."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.scoring.table import CLASSIFIER, MEAN_LABEL
+from pipeline.domain.records import ThresholdSource
+
+HEADLINE_IOU = 0.3
+BASELINE_PREFIX = "baseline:"
+BASELINE_NAMES = {
+    "baseline:random": "random map",
+    "baseline:centre": "centre Gaussian",
+    "baseline:class_mean_box": "class-mean box",
+    "baseline:fixed_point": "fixed point",
+    "baseline:whole_image": "whole film",
+    "baseline:shuffled": "shuffled annotations",
+}
+# the headline prefers numbers whose threshold was chosen on validation, and never takes an oracle's
+_SOURCES = (ThresholdSource.VALIDATION.value, ThresholdSource.FIXED.value)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its interval; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+    threshold_source: str
+
+    @property
+    def is_defined(self) -> bool:
+        """Tell whether there is a number at all."""
+        return bool(np.isfinite(self.value))
+
+    def text(self) -> str:
+        """Show as ``0.87 (0.80-0.93)``, or a dash where undefined."""
+        if not self.is_defined:
+            return "–"
+        if not np.isfinite(self.low):
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A method's number and the best trivial baseline's; None where there is no row."""
+
+    ours: Estimate | None
+    baseline: Estimate | None
+
+    @property
+    def verdict(self) -> str:
+        """Say whether ours is above: ``clearly above`` if its whole interval is."""
+        if self.ours is None or self.baseline is None or not (self.ours.is_defined and self.baseline.is_defined):
+            return "–"
+        if self.ours.value <= self.baseline.value:
+            return "not above"
+        return "clearly above" if self.ours.low > self.baseline.value else "above"
+
+
+@dataclass(frozen=True)
+class HeadlineRow:
+    """One finding in one split."""
+
+    split: str
+    label: str
+    auroc: Estimate | None
+    hit_rate: Compared
+    iou_accuracy: Compared
+
+
+def main_method(scores: pd.DataFrame) -> str | None:
+    """Return the first explanation method of the table: the order of the settings, never that of the scores."""
+    for method in scores["method"]:
+        if method != CLASSIFIER and not str(method).startswith(BASELINE_PREFIX):
+            return str(method)
+    return None
+
+
+def rows_of(scores: pd.DataFrame, metric: str, criterion: float | None = None) -> pd.DataFrame:
+    """Select the rows of one metric and criterion."""
+    chosen = scores[scores["metric"] == metric]
+    return chosen if criterion is None else chosen[np.isclose(chosen["criterion"].astype(float), criterion)]
+
+
+def best_baseline(rows: pd.DataFrame) -> Estimate | None:
+    """Return the trivial baseline with the highest value among rows of one split, label, metric and criterion."""
+    trivial = rows[rows["method"].str.startswith(BASELINE_PREFIX) & (rows["threshold_source"] != "oracle")]
+    trivial = trivial[np.isfinite(trivial["value"].astype(float))]
+    return (
+        None if trivial.empty else _estimate(trivial.iloc[int(np.argmax(trivial["value"].to_numpy(dtype=np.float64)))])
+    )
+
+
+def estimate_of(rows: pd.DataFrame, method: str | None) -> Estimate | None:
+    """Return a method's number: chosen on validation if there is one, else without boxes."""
+    for source in _SOURCES:
+        chosen = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
+        if len(chosen) and np.isfinite(float(chosen["value"].iloc[0])):
+            return _estimate(chosen.iloc[0])
+    return None
+
+
+def _estimate(row: "pd.Series[float]") -> Estimate:
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, int(row["n"]), str(row["method"]), str(row["threshold_source"]))
+
+
+def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[HeadlineRow]:
+    """Condense a score table.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `SCORE_COLUMNS`, as written or as read back from CSV.
+    method : str, optional
+        Explanation method; the table's first by default.
+
+    Returns
+    -------
+    list of HeadlineRow
+        Every split and label in the order of the table, ``mean`` last in its split.
+    """
+    method = method or main_method(scores)
+    rows = []
+    for split, part in scores.groupby("split", sort=False):
+        labels = [label for label in part["label"].unique() if label != MEAN_LABEL]
+        for label in [*labels, MEAN_LABEL]:
+            of_label = part[part["label"] == label]
+            auroc = rows_of(of_label, "auroc")
+            compared = [
+                Compared(estimate_of(rows, method), best_baseline(rows))
+                for rows in (rows_of(of_label, "hit_rate"), rows_of(of_label, "iou_accuracy", HEADLINE_IOU))
+            ]
+            found = None if auroc.empty else _estimate(auroc.iloc[0])
+            rows.append(HeadlineRow(str(split), str(label), found, *compared))
+    return rows
+
+
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the headline as a table of short texts for the terminal.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `SCORE_COLUMNS`, as written or as read back from CSV.
+    """
+    splits = scores["split"].nunique()
+    table = []
+    for row in headline_rows(scores):
+        shown = {"split": row.split} if splits > 1 else {}
+        hit, iou = row.hit_rate, row.iou_accuracy
+        shown |= {
+            "finding": row.label,
+            "AUROC": row.auroc.text() if row.auroc else "–",
+            "boxed films": str(hit.ours.n) if hit.ours and row.label != MEAN_LABEL else "",
+            "hit rate": hit.ours.text() if hit.ours else "–",
+            "best baseline": baseline_text(hit.baseline),
+            "hit": hit.verdict,
+            "IoU >= 0.3": iou.ours.text() if iou.ours else "–",
+            "its best baseline": baseline_text(iou.baseline),
+            "box": iou.verdict,
+        }
+        table.append(shown)
+    return pd.DataFrame(table)
+
+
+def baseline_text(found: Estimate | None) -> str:
+    """Show a baseline as ``0.61 class-mean box``."""
+    return "–" if found is None else f"{found.value:.2f} {BASELINE_NAMES.get(found.method, found.method)}"
+
+
+def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the means over findings and the best baselines' beside them; what is undefined is left out."""
+    figures: dict[str, float] = {}
+    splits = scores["split"].nunique()
+    for row in headline_rows(scores):
+        if row.label != MEAN_LABEL:
+            continue
+        prefix = f"{row.split}_" if splits > 1 else ""
+        found = {
+            "mean_auroc": row.auroc,
+            "mean_hit_rate": row.hit_rate.ours,
+            "best_baseline_hit_rate": row.hit_rate.baseline,
+            "mean_iou_accuracy_0.3": row.iou_accuracy.ours,
+            "best_baseline_iou_accuracy_0.3": row.iou_accuracy.baseline,
+        }
+        figures |= {prefix + name: each.value for name, each in found.items() if each is not None and each.is_defined}
+    return figures

@@ -1,0 +1,51 @@
+"""Masks that annotate a film: COCO's compressed run lengths to the smallest enclosing box."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.domain.errors import AnnotationError
+from pipeline.domain.geometry import Box, box_from_mask
+
+
+def mask_from_rle(rle: str, rows: int, cols: int) -> NDArray[np.bool_]:
+    """Decode COCO's compressed run lengths.
+
+    Parameters
+    ----------
+    rle : str
+        Runs of absent and present pixels in turn, down the columns. Each number takes characters of five bits, least
+        first, with a continuation bit of 32 and an offset of 48; from the fourth on it is the difference to the number
+        two before.
+    rows, cols : int
+        Of the mask.
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), bool
+
+    Raises
+    ------
+    AnnotationError
+        If the runs do not fill the mask exactly.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in rle:
+        bits = ord(character) - 48
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if bits & 0x20:
+            continue
+        if bits & 0x10:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift or min(runs, default=0) < 0 or sum(runs) != rows * cols:
+        raise AnnotationError(f"a mask's run lengths do not fill its film of {rows} x {cols} px; correct the mask")
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return flat.reshape(cols, rows).T
+
+
+def box_from_rle(rle: str, rows: int, cols: int) -> Box | None:
+    """Return the smallest upright box around a mask, or None for an empty one; see `mask_from_rle`."""
+    return box_from_mask(mask_from_rle(rle, rows, cols))

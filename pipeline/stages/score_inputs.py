@@ -1,0 +1,215 @@
+"""What scoring reads of one run: its films, labels and boxes, and the maps and logits of those that were explained.
+
+Reads   ``ingest/{images,labels,annotations}.parquet``, ``explain/{images.parquet,grid.json,logits.npy,heat-*.npy}``
+"""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.adapters.pixel_store import PixelStore
+from pipeline.adapters.runs import RunFolder, read_table
+from pipeline.core.boxes import film_window
+from pipeline.core.scoring.items import CORNERS, Items, annotated_items, number_patients
+from pipeline.core.scoring.localization_rows import Geometry, Placement
+from pipeline.core.scoring.masks import box_from_rle
+from pipeline.domain.errors import PipelineError
+from pipeline.domain.geometry import GridTransform
+from pipeline.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+
+
+@dataclass(frozen=True)
+class Films:
+    """One run's films.
+
+    Parameters
+    ----------
+    images, labels : DataFrame
+        As ingest wrote them, indexed by nothing; ``image_id`` as str.
+    boxes : DataFrame
+        Annotated boxes, native px, with masks turned into boxes.
+    """
+
+    images: pd.DataFrame
+    labels: pd.DataFrame
+    boxes: pd.DataFrame
+
+    def split(self, name: str) -> pd.DataFrame:
+        """Return the images of a split."""
+        return self.images[self.images["split"] == name]
+
+    def training_fractions(self, label: str) -> NDArray[np.float64]:
+        """Return the training split's boxes of a label as fractions of their films' sides, [A, 4]."""
+        films = self.split("train")
+        return annotated_items(label, self.boxes, films, number_patients(films).to_dict()).fraction_boxes()
+
+
+def read_films(folder: RunFolder) -> Films:
+    """Read one run's films, labels and boxes."""
+    ingest = folder.root / "ingest"
+    images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
+    labels = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
+    annotations = read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS)
+    for table in (images, labels, annotations):
+        table["image_id"] = table["image_id"].astype(str)
+    return Films(images, labels, boxes_of_annotations(annotations, images))
+
+
+def boxes_of_annotations(annotations: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Turn masks into boxes: the smallest upright box around each mask.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        `ANNOTATION_COLUMNS`.
+    images : DataFrame
+        Columns ``image_id, rows, cols``.
+
+    Returns
+    -------
+    DataFrame
+        Columns image_id, label, x0, y0, x1, y1. A film and label with both boxes and masks keeps its boxes only.
+    """
+    boxes = annotations[annotations["kind"] != "mask"]
+    masks = annotations[annotations["kind"] == "mask"]
+    boxed = set(zip(boxes["image_id"], boxes["label"], strict=True))
+    masks = masks[[key not in boxed for key in zip(masks["image_id"], masks["label"], strict=True)]]
+    sizes = {i: (int(r), int(c)) for i, r, c in zip(images["image_id"], images["rows"], images["cols"], strict=True)}
+    columns = ["image_id", "label", *CORNERS]
+    enclosing = []
+    for mask in masks[masks["image_id"].isin(sizes)].itertuples(index=False):
+        box = box_from_rle(str(mask.rle), *sizes[mask.image_id])
+        if box is not None:  # an empty mask marks nothing
+            enclosing.append((mask.image_id, mask.label, *box.as_tuple()))
+    boxes = boxes.loc[boxes["image_id"].isin(sizes), columns]
+    return pd.concat([boxes, pd.DataFrame(enclosing, columns=columns)]) if enclosing else boxes
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Logits and raw heat maps of one run's explained films.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's ``explain``.
+    images : DataFrame
+        ``image_id, split, shard, index``, in the order of the logits.
+    grid : dict
+        ``grid.json``.
+    """
+
+    folder: Path
+    images: pd.DataFrame
+    grid: dict[str, Any]
+    _stores: dict[str, PixelStore] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels in the order of the logits and of the maps' second axis."""
+        return [str(label) for label in self.grid["labels"]]
+
+    @property
+    def methods(self) -> list[str]:
+        """Explanation methods, in the order of the settings."""
+        return [str(method) for method in self.grid["methods"]]
+
+    @property
+    def shape_model(self) -> tuple[int, int]:
+        """Rows and columns of the model grid."""
+        return int(self.grid["rows"]), int(self.grid["cols"])
+
+    @property
+    def shape_feature(self) -> tuple[int, int]:
+        """Rows and columns of the feature grid."""
+        return int(self.grid["feature_rows"]), int(self.grid["feature_cols"])
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        ids, shards, indices = (self.images[name] for name in ("image_id", "shard", "index"))
+        return {str(i): (int(s), int(n)) for i, s, n in zip(ids, shards, indices, strict=True)}
+
+    @cached_property
+    def logits(self) -> pd.DataFrame:
+        """Logits by ``image_id`` and label."""
+        path = self.folder / "logits.npy"
+        if not path.is_file():
+            raise PipelineError(f"{path}: no such file; run `explain` first")
+        values = np.load(path, allow_pickle=False)
+        return pd.DataFrame(values.astype(np.float64), index=self.images["image_id"].astype(str), columns=self.labels)
+
+    def heat(self, method: str, label: str, image_id: str) -> NDArray[np.float32]:
+        """Return one film's raw map of one label, [h, w], on the feature grid."""
+        if method not in self._stores:
+            self._stores[method] = PixelStore(self.folder, f"heat-{method}")
+        shard, index = self._places[image_id]
+        maps = self._stores[method].shard(shard)
+        return np.asarray(maps[index, self.labels.index(label)], dtype=np.float32)
+
+
+def read_maps(folder: RunFolder) -> Maps | None:
+    """Open one run's maps; None where nothing was explained."""
+    explain = folder.root / "explain"
+    if not (explain / "grid.json").is_file():
+        return None
+    images = pd.read_parquet(explain / "images.parquet")
+    images["image_id"] = images["image_id"].astype(str)
+    return Maps(explain, images, json.loads((explain / "grid.json").read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class SplitItems:
+    """One split's explained films, their geometry, and their annotated films by label.
+
+    Parameters
+    ----------
+    films : DataFrame
+        Rows of ``images``.
+    patients : Series
+        Patient number by ``image_id``.
+    geometry : Geometry
+        Where the films lie on the model grid.
+    items : dict
+        Label to annotated films; every label that was asked for.
+    """
+
+    films: pd.DataFrame
+    patients: "pd.Series[int]"
+    geometry: Geometry
+    items: dict[str, Items]
+
+
+def split_items(films: Films, maps: Maps, split: str, labels: list[str]) -> SplitItems:
+    """Collect one split's films that have maps, and their annotations."""
+    chosen = films.split(split)
+    explained = chosen[chosen["image_id"].isin(maps.images["image_id"])]
+    if len(explained) < len(chosen):
+        raise PipelineError(
+            f"split '{split}': {len(chosen) - len(explained)} of {len(chosen)} films were not explained; "
+            f"add '{split}' to explain.splits and run again"
+        )
+    patients = number_patients(explained)
+    numbers = {str(image_id): int(number) for image_id, number in patients.items()}
+    found = {label: annotated_items(label, films.boxes, explained, numbers) for label in labels}
+    return SplitItems(explained, patients, geometry_of(explained, maps.shape_model), found)
+
+
+def geometry_of(films: pd.DataFrame, shape_model: tuple[int, int]) -> Geometry:
+    """Return where each film lies on the model grid."""
+    placements = {}
+    for film in films.itertuples(index=False):
+        transform = transform_of(film)
+        window = film_window(transform, (int(film.rows), int(film.cols)), shape_model)
+        placements[str(film.image_id)] = Placement(transform, window)
+    return Geometry(shape_model, placements)
+
+
+def transform_of(film: Any) -> GridTransform:
+    """Return a film's way from the native to the model grid; `film` is a row of the images table."""
+    return GridTransform(float(film.scale_x), float(film.scale_y), float(film.offset_x), float(film.offset_y))
