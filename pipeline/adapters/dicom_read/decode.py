@@ -3,8 +3,11 @@
 Native and RLE cells are masked and sign-extended here, since every reader takes High Bit to be Bits Stored - 1.
 """
 
+import os
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,12 +154,26 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
         _check_codestream(frame, layout, name)
     for plugin in PLUGINS[layout.transfer_syntax]:
         try:
-            if plugin == "simpleitk":
-                return _decode_by_simpleitk(data, layout)
-            return _decode_by_pydicom(data, layout, plugin)
+            with _no_stderr():
+                if plugin == "simpleitk":
+                    return _decode_by_simpleitk(data, layout)
+                return _decode_by_pydicom(data, layout, plugin)
         except FAULTS:
             continue
     raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{name}: no codec decodes these pixels; they are damaged")
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Close the codecs' mouths: their C code writes to file descriptor 2 past everything in Python."""
+    ours, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+        os.close(nothing)
 
 
 def _align_bits(cells: Stored, layout: PixelLayout) -> Stored:

@@ -125,7 +125,8 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
     if samples != 1 or header.photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
         raise DicomError(
             RefusalReason.COLOUR,
-            f"{samples} samples a pixel, expected 1, with Photometric Interpretation MONOCHROME1 or MONOCHROME2",
+            f"{samples} samples a pixel, in colour; expected 1 sample and "
+            "(0028,0004) Photometric Interpretation MONOCHROME1 or MONOCHROME2",
         )
     if header.photometric == "":
         raise DicomError(RefusalReason.UNREADABLE_HEADER, "(0028,0004) Photometric Interpretation is missing")
