@@ -34,9 +34,9 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
 
     Notes
     -----
-    The first VOI LUT is applied, else the first valid window, else the film's own 0.5 and 99.5 percentiles (padding left
-    out) become 0 and 1; also where the VOI transform would show the whole film in one grey. Inversion (MONOCHROME1 or
-    INVERSE) is 1 - x of the VOI output range, whatever the film's maximum.
+    The first VOI LUT is applied, else the first valid window, else the film's own 0.5 and 99.5 percentiles (padding
+    left out) become 0 and 1; also where the VOI transform would show the whole film in one grey. Inversion (MONOCHROME1
+    or INVERSE) is 1 - x of the VOI output range, whatever the film's maximum.
 
     Examples
     --------
@@ -70,21 +70,23 @@ def is_blank(stored: NDArray[np.integer], grey: GreyScale) -> bool:
     grey : GreyScale
         Names the padding.
     """
-    # a sparse sample settles nearly every film; only one that looks blank is looked at in full
-    return all(_is_flat(part[~_is_padding(part, grey)]) for part in (stored[::8, ::8], stored))
+    sample = stored[::8, ::8]  # settles nearly every film; only one that looks blank there is looked at in full
+    if _spread(sample[~_is_padding(sample, grey)], (5, 95)) >= BLANK_LEVELS:
+        return False
+    return _spread(stored[~_is_padding(stored, grey)], BLANK_PERCENTILES) < BLANK_LEVELS
 
 
-def _is_flat(values: NDArray[np.integer]) -> bool:
+def _spread(values: NDArray[np.integer], percentiles: tuple[float, float]) -> int:
     if values.size == 0:
-        return True
-    low, high = np.percentile(values, BLANK_PERCENTILES, method="nearest")
-    return int(high) - int(low) < BLANK_LEVELS
+        return 0
+    low, high = np.percentile(values, percentiles, method="nearest")
+    return int(high) - int(low)
 
 
 def _levels_of(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], int]:
     """Return all levels in ascending order, each pixel's index into them, and the lowest level that occurs."""
     low, high = int(stored.min()), int(stored.max())
-    if 0 <= low and high < _MAX_TABLE:
+    if low >= 0 and high < _MAX_TABLE:
         return np.arange(high + 1), stored, low
     if high - low < _MAX_TABLE:
         return np.arange(low, high + 1), stored.astype(np.int64) - low, low
@@ -102,7 +104,7 @@ def _is_padding(levels: NDArray[np.integer], grey: GreyScale) -> NDArray[np.bool
 def _modality(levels: NDArray[np.int64], grey: GreyScale) -> Floats:
     if grey.modality_lut is not None:
         return _look_up(levels.astype(np.float64), grey.modality_lut)
-    return levels * grey.slope + grey.intercept
+    return np.asarray(levels * grey.slope + grey.intercept, np.float64)
 
 
 def _voi(values: Floats, grey: GreyScale) -> Floats | None:
@@ -123,18 +125,18 @@ def _apply_window(values: Floats, window: Window) -> Floats:
         case "SIGMOID":  # C.11.2.1.3.1; the exponent is bounded only so as not to overflow
             return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -700.0, 700.0))))
         case "LINEAR_EXACT":  # C.11.2.1.3.2
-            return np.clip((values - centre) / width + 0.5, 0.0, 1.0)
+            return np.asarray(np.clip((values - centre) / width + 0.5, 0.0, 1.0))
         case "LINEAR":  # C.11.2.1.2.1
             if width == 1:  # a step: the ramp has no length
                 return (values > centre - 0.5).astype(np.float64)
-            return np.clip((values - (centre - 0.5)) / (width - 1.0) + 0.5, 0.0, 1.0)
+            return np.asarray(np.clip((values - (centre - 0.5)) / (width - 1.0) + 0.5, 0.0, 1.0))
         case other:
             raise ValueError(f"VOI LUT function {other!r}; expected LINEAR, LINEAR_EXACT or SIGMOID")
 
 
 def _look_up(values: Floats, lut: LookupTable) -> Floats:
     index = np.clip(np.rint(values) - lut.first_mapped, 0, lut.entries.size - 1).astype(np.int64)
-    return lut.entries[index].astype(np.float64)
+    return np.asarray(lut.entries[index], np.float64)
 
 
 def _percentile_scale(values: Floats, counts: NDArray[np.int64]) -> Floats:
@@ -150,4 +152,4 @@ def _percentile_scale(values: Floats, counts: NDArray[np.int64]) -> Floats:
         low, high = occurring.min(), occurring.max()
     if high <= low:
         return np.zeros_like(values)
-    return np.clip((values - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))

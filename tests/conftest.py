@@ -1,0 +1,49 @@
+"""Fixtures for all tests: generated films (see `tests.film_factory`) and the folder of the real ones."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import uid
+
+from tests.film_factory import FilmRecipe, film_dataset
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the real films where they are not, and say so."""
+    if REAL_DATA.is_dir():
+        return
+    for item in items:
+        if item.get_closest_marker("realdata"):
+            item.add_marker(pytest.mark.skip(reason="real films are not at ../shared/data"))
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder of the real films."""
+    return REAL_DATA
+
+
+@pytest.fixture
+def write_film(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer: ``write_film(recipe, name="film.dcm", **elements) -> Path``."""
+
+    def write(recipe: FilmRecipe, name: str = "film.dcm", **elements: Any) -> Path:
+        path = tmp_path / name
+        ds = film_dataset(recipe, **elements)
+        syntax = uid.UID(recipe.syntax)
+        if syntax.is_compressed and syntax != uid.DeflatedExplicitVRLittleEndian:
+            options = {"encoding_plugin": "pylibjpeg"} if syntax in uid.JPEG2000TransferSyntaxes else {}
+            ds.compress(syntax, generate_instance_uid=False, **options)
+        elif syntax == uid.ExplicitVRBigEndian:
+            ds.file_meta.TransferSyntaxUID = syntax
+            ds.PixelData = np.frombuffer(ds.PixelData, "<u2").astype(">u2").tobytes()
+        ds.file_meta.TransferSyntaxUID = syntax
+        ds.save_as(path, enforce_file_format=True)
+        return path
+
+    return write

@@ -1,0 +1,84 @@
+import pytest
+
+from pipeline.domain.errors import DicomError
+from pipeline.domain.films import FilmHeader, FilmPolicy, GreyScale, Window
+from pipeline.domain.records import RefusalReason
+
+POLICY = FilmPolicy(modalities=("CR", "DX"), body_parts=("CHEST", ""), views=("PA", "AP", ""))
+
+
+def header(modality: str = "DX", body_part: str = "CHEST", view: str = "PA") -> FilmHeader:
+    return FilmHeader("1.2.3", modality=modality, body_part=body_part, view=view)
+
+
+@pytest.mark.parametrize("body_part", ["CHEST", "CHEST PA", "PORT_CHEST", ""])
+def test_policy_lets_wanted_films_in(body_part: str) -> None:
+    POLICY.check(header(body_part=body_part))
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (header(modality="CT"), RefusalReason.WRONG_MODALITY),
+        (header(modality=""), RefusalReason.WRONG_MODALITY),
+        (header(body_part="HIP"), RefusalReason.WRONG_BODY_PART),
+        (header(body_part="CHESTNUT"), RefusalReason.WRONG_BODY_PART),
+        (header(body_part="HIP "), RefusalReason.WRONG_BODY_PART),  # the empty word of a split is no unknown
+        (header(view="LL"), RefusalReason.WRONG_VIEW),
+        (header(modality="CT", view="LL"), RefusalReason.WRONG_MODALITY),
+    ],
+)
+def test_policy_names_what_is_unwanted(found: FilmHeader, reason: RefusalReason) -> None:
+    with pytest.raises(DicomError) as refused:
+        POLICY.check(found)
+    assert refused.value.reason == reason
+
+
+def test_unknown_values_are_refused_where_the_empty_word_is_not_listed() -> None:
+    with pytest.raises(DicomError) as refused:
+        FilmPolicy(views=("PA",)).check(header(view=""))
+    assert refused.value.reason == RefusalReason.WRONG_VIEW
+
+
+def test_empty_policy_lets_everything_in() -> None:
+    FilmPolicy().check(header("US", "HIP", "LL"))
+
+
+def test_free_text_in_a_code_field_is_not_repeated() -> None:
+    with pytest.raises(DicomError) as refused:
+        POLICY.check(header(body_part="CHESTOF CANARY^YELLOW 1970"))
+    assert "CANARY" not in refused.value.message
+
+
+def test_header_does_not_print_identifiers() -> None:
+    assert "CANARY" not in repr(FilmHeader("1.2.3", patient_id="CANARY-7", study_uid="CANARY"))
+
+
+@pytest.mark.parametrize(
+    ("window", "is_valid"),
+    [
+        (Window(0, 1), True),
+        (Window(0, 0.5), False),
+        (Window(0, 0.5, "LINEAR_EXACT"), True),
+        (Window(0, 0, "SIGMOID"), False),
+        (Window(0, -5), False),
+        (Window(float("nan"), 100), False),
+        (Window(0, float("inf")), False),
+    ],
+)
+def test_windows_are_valid_as_the_standard_says(window: Window, is_valid: bool) -> None:
+    assert window.is_valid is is_valid
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "is_inverted"),
+    [
+        ("MONOCHROME1", "", True),
+        ("MONOCHROME1", "INVERSE", True),  # said twice, done once
+        ("MONOCHROME2", "INVERSE", True),
+        ("MONOCHROME2", "IDENTITY", False),
+        ("MONOCHROME2", "", False),
+    ],
+)
+def test_inversion(photometric: str, shape: str, is_inverted: bool) -> None:
+    assert GreyScale(photometric=photometric, presentation_lut_shape=shape).is_inverted is is_inverted
