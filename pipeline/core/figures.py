@@ -7,6 +7,7 @@ by their marks.
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipeline.core.scoring.headline import BASELINE_NAMES, BASELINE_PREFIX, rows_of
+from pipeline.core.scoring.headline import BASELINE_NAMES, rows_of
 from pipeline.core.scoring.localization import OVERLAP_CRITERIA
 from pipeline.core.scoring.table import MEAN_LABEL
 
@@ -24,7 +25,7 @@ INK, FAINT, GRID = "#1c2733", "#7a8794", "#e3e8ee"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKS = dict(zip(BASELINE_NAMES, ("x", "+", "s", "D", "o", "^"), strict=True))
 SOURCE_FILLS = {"validation": True, "fixed": False}
-FONT = {"family": "DejaVu Sans", "size": 9}
+FONT: dict[str, Any] = {"family": "DejaVu Sans", "size": 9}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class RocCurve:
 def png_of(figure: Figure) -> bytes:
     """Render a figure; equal figures give equal bytes."""
     stream = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
+    FigureCanvasAgg(figure)
+    figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
 
 
@@ -84,10 +86,10 @@ def forest_chart(
 def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], place: float, first: bool) -> None:
     for baseline, mark in MARKS.items():
         value = rows.loc[(rows["method"] == baseline) & (rows["threshold_source"] != "oracle"), "value"].max()
-        face = {} if mark in "x+" else {"markerfacecolor": "none"}
+        hollow: dict[str, Any] = {} if mark in "x+" else {"markerfacecolor": "none"}
         if np.isfinite(value) or first:
             name = BASELINE_NAMES[baseline] if first else None
-            axes.plot([value], [place + 0.27], mark, color=FAINT, markersize=5, label=name, **face)
+            axes.plot([value], [place + 0.27], mark, color=FAINT, markersize=5, label=name, **hollow)
     drawn = [(method, source) for method in methods for source in SOURCE_FILLS]
     for number, (method, source) in enumerate(drawn):
         row = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
@@ -168,7 +170,7 @@ def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence
     return png_of(figure)
 
 
-def _overlap_line(axes: Axes, curve: "pd.Series[float]", **style: object) -> None:
+def _overlap_line(axes: Axes, curve: "pd.Series[float]", **style: Any) -> None:
     axes.plot(curve.index.to_numpy(dtype=float), curve.to_numpy(dtype=float), markersize=3, **style)
     axes.set_xticks(OVERLAP_CRITERIA)
 
@@ -187,8 +189,3 @@ def _cut(text: str, most: int = 28) -> str:
     """Shorten a name, and take `$` for a plain character."""
     shown = text if len(text) <= most else text[: most - 1] + "…"
     return shown.replace("$", r"\$")
-
-
-def is_baseline(method: str) -> bool:
-    """Tell whether a method is one of the trivial baselines."""
-    return method.startswith(BASELINE_PREFIX)

@@ -4,6 +4,7 @@ Reads   ``ingest/{images,labels,annotations}.parquet``, ``explain/{images.parque
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from pipeline.core.scoring.localization_rows import Geometry, Placement
 from pipeline.core.scoring.masks import box_from_rle
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.geometry import GridTransform
-from pipeline.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+from pipeline.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Films:
     def training_fractions(self, label: str) -> NDArray[np.float64]:
         """Return the training split's boxes of a label as fractions of their films' sides, [A, 4]."""
         films = self.split("train")
-        return annotated_items(label, self.boxes, films, number_patients(films).to_dict()).fraction_boxes()
+        return annotated_items(label, self.boxes, films, number_patients(films)).fraction_boxes()
 
 
 def read_films(folder: RunFolder) -> Films:
@@ -83,10 +84,15 @@ def boxes_of_annotations(annotations: pd.DataFrame, images: pd.DataFrame) -> pd.
     sizes = {i: (int(r), int(c)) for i, r, c in zip(images["image_id"], images["rows"], images["cols"], strict=True)}
     columns = ["image_id", "label", *CORNERS]
     enclosing = []
+    mask: Any
     for mask in masks[masks["image_id"].isin(sizes)].itertuples(index=False):
-        box = box_from_rle(str(mask.rle), *sizes[mask.image_id])
-        if box is not None:  # an empty mask marks nothing
-            enclosing.append((mask.image_id, mask.label, *box.as_tuple()))
+        corners = (mask.x0, mask.y0, mask.x1, mask.y1)
+        if not np.isfinite(corners).all():
+            box = box_from_rle(str(mask.rle), *sizes[mask.image_id])
+            if box is None:  # an empty mask marks nothing
+                continue
+            corners = box.as_tuple()
+        enclosing.append((mask.image_id, mask.label, *corners))
     boxes = boxes.loc[boxes["image_id"].isin(sizes), columns]
     return pd.concat([boxes, pd.DataFrame(enclosing, columns=columns)]) if enclosing else boxes
 
@@ -150,7 +156,12 @@ class Maps:
             self._stores[method] = PixelStore(self.folder, f"heat-{method}")
         shard, index = self._places[image_id]
         maps = self._stores[method].shard(shard)
-        return np.asarray(maps[index, self.labels.index(label)], dtype=np.float32)
+        scale = np.float32(2.0 ** -int(self.grid["heat_exponents"][method]))
+        return np.asarray(maps[index, self.labels.index(label)], dtype=np.float32) * scale
+
+    def reader(self, method: str, label: str) -> Callable[[str], NDArray[np.float32]]:
+        """Return a function from ``image_id`` to the raw map of this method and label."""
+        return lambda image_id: self.heat(method, label, image_id)
 
 
 def read_maps(folder: RunFolder) -> Maps | None:
@@ -158,7 +169,7 @@ def read_maps(folder: RunFolder) -> Maps | None:
     explain = folder.root / "explain"
     if not (explain / "grid.json").is_file():
         return None
-    images = pd.read_parquet(explain / "images.parquet")
+    images = read_table(explain / "images.parquet", EXPLAINED_COLUMNS)
     images["image_id"] = images["image_id"].astype(str)
     return Maps(explain, images, json.loads((explain / "grid.json").read_text(encoding="utf-8")))
 
@@ -171,8 +182,8 @@ class SplitItems:
     ----------
     films : DataFrame
         Rows of ``images``.
-    patients : Series
-        Patient number by ``image_id``.
+    patients : dict
+        ``image_id`` to patient number.
     geometry : Geometry
         Where the films lie on the model grid.
     items : dict
@@ -180,7 +191,7 @@ class SplitItems:
     """
 
     films: pd.DataFrame
-    patients: "pd.Series[int]"
+    patients: dict[str, int]
     geometry: Geometry
     items: dict[str, Items]
 
@@ -195,14 +206,14 @@ def split_items(films: Films, maps: Maps, split: str, labels: list[str]) -> Spli
             f"add '{split}' to explain.splits and run again"
         )
     patients = number_patients(explained)
-    numbers = {str(image_id): int(number) for image_id, number in patients.items()}
-    found = {label: annotated_items(label, films.boxes, explained, numbers) for label in labels}
+    found = {label: annotated_items(label, films.boxes, explained, patients) for label in labels}
     return SplitItems(explained, patients, geometry_of(explained, maps.shape_model), found)
 
 
 def geometry_of(films: pd.DataFrame, shape_model: tuple[int, int]) -> Geometry:
     """Return where each film lies on the model grid."""
     placements = {}
+    film: Any
     for film in films.itertuples(index=False):
         transform = transform_of(film)
         window = film_window(transform, (int(film.rows), int(film.cols)), shape_model)

@@ -1,10 +1,12 @@
 """The numbers a reader looks for first: per finding AUROC, hit rate and IoU accuracy beside the best baseline."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.core.preference import shown_method
 from pipeline.core.scoring.table import CLASSIFIER, MEAN_LABEL
 from pipeline.domain.records import ThresholdSource
 
@@ -76,11 +78,10 @@ class HeadlineRow:
 
 
 def main_method(scores: pd.DataFrame) -> str | None:
-    """Return the first explanation method of the table: the order of the settings, never that of the scores."""
-    for method in scores["method"]:
-        if method != CLASSIFIER and not str(method).startswith(BASELINE_PREFIX):
-            return str(method)
-    return None
+    """Return the method that the headline speaks of, by name and order and never by its scores; None without any."""
+    methods = [str(method) for method in scores["method"].unique() if method != CLASSIFIER]
+    methods = [method for method in methods if not method.startswith(BASELINE_PREFIX)]
+    return shown_method(methods) if methods else None
 
 
 def rows_of(scores: pd.DataFrame, metric: str, criterion: float | None = None) -> pd.DataFrame:
@@ -94,7 +95,9 @@ def best_baseline(rows: pd.DataFrame) -> Estimate | None:
     trivial = rows[rows["method"].str.startswith(BASELINE_PREFIX) & (rows["threshold_source"] != "oracle")]
     trivial = trivial[np.isfinite(trivial["value"].astype(float))]
     return (
-        None if trivial.empty else _estimate(trivial.iloc[int(np.argmax(trivial["value"].to_numpy(dtype=np.float64)))])
+        None
+        if trivial.empty
+        else estimate_from(trivial.iloc[int(np.argmax(trivial["value"].to_numpy(dtype=np.float64)))])
     )
 
 
@@ -103,11 +106,12 @@ def estimate_of(rows: pd.DataFrame, method: str | None) -> Estimate | None:
     for source in _SOURCES:
         chosen = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
         if len(chosen) and np.isfinite(float(chosen["value"].iloc[0])):
-            return _estimate(chosen.iloc[0])
+            return estimate_from(chosen.iloc[0])
     return None
 
 
-def _estimate(row: "pd.Series[float]") -> Estimate:
+def estimate_from(row: "pd.Series[Any]") -> Estimate:
+    """Read one row of the score table."""
     value, low, high = (float(row[name]) for name in ("value", "low", "high"))
     return Estimate(value, low, high, int(row["n"]), str(row["method"]), str(row["threshold_source"]))
 
@@ -138,7 +142,7 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
                 Compared(estimate_of(rows, method), best_baseline(rows))
                 for rows in (rows_of(of_label, "hit_rate"), rows_of(of_label, "iou_accuracy", HEADLINE_IOU))
             ]
-            found = None if auroc.empty else _estimate(auroc.iloc[0])
+            found = None if auroc.empty else estimate_from(auroc.iloc[0])
             rows.append(HeadlineRow(str(split), str(label), found, *compared))
     return rows
 

@@ -65,7 +65,7 @@ class Items:
         return self.boxes / np.tile(self.sizes_xy, 2)[self.owners]
 
 
-def number_patients(films: pd.DataFrame) -> pd.Series:
+def number_patients(films: pd.DataFrame) -> dict[str, int]:
     """Give the patients of a split numbers from 0; a film without ``patient_key`` is a patient of its own.
 
     Parameters
@@ -75,14 +75,14 @@ def number_patients(films: pd.DataFrame) -> pd.Series:
 
     Returns
     -------
-    Series of int64
-        Indexed by ``image_id``. Numbers follow the order of the keys, so they do not depend on the order of the films.
+    dict
+        ``image_id`` to number. Numbers follow the order of the keys, so they do not depend on the order of the films.
     """
     keys = films["patient_key"].astype("string").fillna("")
     own = "film " + films["image_id"].astype("string")
     names = ("patient " + keys).where(keys != "", own)
     codes = np.unique(names.to_numpy(dtype=str), return_inverse=True)[1]
-    return pd.Series(codes.astype(np.int64), index=films["image_id"].astype(str))
+    return {str(image_id): int(code) for image_id, code in zip(films["image_id"], codes, strict=True)}
 
 
 def annotated_items(label: str, annotations: pd.DataFrame, films: pd.DataFrame, patients: Mapping[str, int]) -> Items:

@@ -61,8 +61,8 @@ def thresholds_to_score(entries: Sequence[Mapping[str, Any]], split: str, oracle
         if entry.get("split") == split:
             if not oracle:
                 raise PipelineError(
-                    f"threshold '{entry['id']}' was chosen on the split '{split}', which is to be scored; score another "
-                    "split, or ask for such numbers with score.oracle=true (they are then marked 'oracle')"
+                    f"threshold '{entry['id']}' was chosen on the split '{split}', which is to be scored; score "
+                    "another split, or ask for such numbers with score.oracle=true (they are then marked 'oracle')"
                 )
             source = ThresholdSource.ORACLE.value
         groups.setdefault((str(entry["method"]), source, str(entry["policy"])), set()).add(str(entry["id"]))

@@ -1,0 +1,198 @@
+"""Scores of films, maps and boxes beside trivial baselines, with intervals by patient.
+
+Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (logits, maps), ``localize/`` (boxes, thresholds); the
+        training and validation films of the trained run
+Writes  ``score/scores.csv summary.html pictures/*.png``
+Run     ``camray score configs/phantom.yaml``
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.adapters.runs import RunFolder, read_table, write_bytes
+from pipeline.adapters.settings import Settings
+from pipeline.adapters.tracking import Tracker
+from pipeline.core.scoring.headline import mean_figures
+from pipeline.core.scoring.items import Items
+from pipeline.core.scoring.localization_rows import (
+    Chosen,
+    add_baselines,
+    add_max_box_acc,
+    add_predictions,
+    baseline_levels,
+    choose_levels,
+    sweep_maps,
+)
+from pipeline.core.scoring.summary import summary_page
+from pipeline.core.scoring.table import LabelLogits, LabelValues, score_table
+from pipeline.core.scoring.thresholds_used import ThresholdUse, thresholds_to_score
+from pipeline.domain.errors import PipelineError
+from pipeline.domain.records import PREDICTION_COLUMNS, SCORE_COLUMNS, Counts, Split, StageResult
+from pipeline.stages.progress import progress
+from pipeline.stages.score_inputs import Films, Maps, SplitItems, read_films, read_maps, split_items
+from pipeline.stages.score_pictures import Shown, split_pictures
+
+VALIDATION = Split.VALIDATION.value
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """All that is known before a split is scored: this run's films and maps, and what the trained run chose."""
+
+    settings: Settings
+    films: Films
+    maps: Maps
+    labels: list[str]  # those with any annotated box, here or in training
+    training: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
+    chosen: dict[tuple[str, str], Chosen | None]  # (method or baseline, label) to levels chosen on validation
+    thresholds: list[dict[str, Any]]
+    predictions: pd.DataFrame  # best boxes only
+
+
+def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
+    """Score all wanted splits; see `pipeline.stages.run` for the calling.
+
+    Raises
+    ------
+    PipelineError
+        If maps or boxes of a film are missing, or a threshold was chosen on a split that is to be scored and
+        ``score.oracle`` is not set.
+    """
+    scoring = _prepare(settings, folder)
+    target = folder.stage("score")
+    tables, summaries = [], []
+    for split in settings.score.splits:
+        chosen = split_items(scoring.films, scoring.maps, split, scoring.labels)
+        uses = thresholds_to_score(scoring.thresholds, split, settings.score.oracle)
+        logits = _known_logits(scoring, chosen)
+        tables.append(_score_split(scoring, split, chosen, logits, uses))
+        shown = Shown(split, scoring.maps, chosen, logits, scoring.thresholds, scoring.predictions)
+        summaries.append(split_pictures(folder, shown, tables[-1]))
+    scores = pd.concat(tables, ignore_index=True).astype(SCORE_COLUMNS)
+    write_bytes(target / "scores.csv", scores.to_csv(index=False).encode())
+    for summary in summaries:
+        for name, png in summary.files.items():
+            write_bytes(target / "pictures" / name, png)
+    pages = [summary.page for summary in summaries]
+    page = summary_page(settings.name, pages, scoring.thresholds, settings.score.confidence)
+    write_bytes(target / "summary.html", page.encode())
+    figures = mean_figures(scores)
+    tracker.artifact(target / "summary.html")
+    tracker.artifact(target / "scores.csv")
+    for chart in sorted((target / "pictures").glob("*.png")):
+        if "-finding-" not in chart.name:
+            tracker.picture(chart, f"score/{chart.stem}")
+    films = sum(page.films for page in pages)
+    return StageResult(Counts(films, films), dict(figures))
+
+
+def _prepare(settings: Settings, folder: RunFolder) -> _Scoring:
+    maps = read_maps(folder)
+    if maps is None:
+        raise PipelineError(f"{folder.root}: no maps to score; run `explain` first")
+    films = read_films(folder)
+    trained = films if folder.trained is None else read_films(folder.model_run)
+    trained_maps = maps if folder.trained is None else read_maps(folder.model_run)
+    annotated = set(films.boxes["label"]) | set(trained.boxes["label"])
+    labels = [label for label in maps.labels if label in annotated]
+    predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
+    predictions["image_id"] = predictions["image_id"].astype(str)
+    path = folder.model_run.root / "localize" / "thresholds.json"
+    if not path.is_file():
+        raise PipelineError(f"{path}: no thresholds; run `localize` first")
+    return _Scoring(
+        settings=settings,
+        films=films,
+        maps=maps,
+        labels=labels,
+        training={label: trained.training_fractions(label) for label in labels},
+        chosen={} if trained_maps is None else _validation_levels(settings, trained, trained_maps, labels),
+        thresholds=json.loads(path.read_text(encoding="utf-8"))["thresholds"],
+        predictions=predictions[predictions["rank"] == 0],
+    )
+
+
+def _validation_levels(
+    settings: Settings, films: Films, maps: Maps, labels: list[str]
+) -> dict[tuple[str, str], Chosen | None]:
+    """Choose the levels of MaxBoxAcc and of the baselines' maps on the trained run's validation films."""
+    if VALIDATION not in set(maps.images["split"]):
+        return {}
+    validation = split_items(films, maps, VALIDATION, labels)
+    chosen: dict[tuple[str, str], Chosen | None] = {}
+    criterion = settings.localize.calibrate_iou
+    for label in progress(labels, len(labels), "thresholds on validation"):
+        items = validation.items[label]
+        for method in maps.methods:
+            sweep, _ = sweep_maps(items, maps.reader(method, label), validation.geometry)
+            chosen[method, label] = choose_levels(sweep, criterion)
+        levels = baseline_levels(items, validation.geometry, maps.shape_feature, settings.score.seed, criterion)
+        chosen |= {(baseline, label): level for baseline, level in levels.items()}
+    return chosen
+
+
+def _score_split(
+    scoring: _Scoring, split: str, chosen: SplitItems, logits: dict[str, LabelLogits], uses: list[ThresholdUse]
+) -> pd.DataFrame:
+    """Make one split's rows."""
+    asked = scoring.settings.score
+    localization = {
+        label: _label_values(scoring, split, chosen, chosen.items[label], uses)
+        for label in progress(scoring.labels, len(scoring.labels), f"scoring {split}")
+    }
+    return score_table(
+        split,
+        len(set(chosen.patients.values())),
+        logits,
+        localization,
+        asked.bootstrap,
+        asked.confidence,
+        asked.seed,
+    )
+
+
+def _label_values(
+    scoring: _Scoring, split: str, chosen: SplitItems, items: Items, uses: list[ThresholdUse]
+) -> LabelValues:
+    values, label, asked, maps = LabelValues(items.patients), items.label, scoring.settings.score, scoring.maps
+    # levels chosen on validation are an oracle's there
+    levels: Mapping[tuple[str, str], Chosen | None] = {} if split == VALIDATION else scoring.chosen
+    best = scoring.predictions[scoring.predictions["label"] == label]
+    for use in uses:
+        rows = best[(best["method"] == use.method) & best["threshold_id"].isin(use.threshold_ids)]
+        if len(rows):
+            add_predictions(values, use.row_method, use.threshold_source, items, rows)
+    for method in maps.methods:
+        sweep, _ = sweep_maps(items, maps.reader(method, label), chosen.geometry)
+        add_max_box_acc(values, method, sweep, levels.get((method, label)), asked.oracle)
+    add_baselines(
+        values,
+        items,
+        scoring.training[label],
+        chosen.geometry,
+        maps.shape_feature,
+        {method: level for (method, of), level in levels.items() if of == label},
+        asked.seed,
+        asked.oracle,
+    )
+    return values
+
+
+def _known_logits(scoring: _Scoring, chosen: SplitItems) -> dict[str, LabelLogits]:
+    """Collect, label by label, the films whose presence is known; uncertain and missing ones are left out."""
+    known = scoring.films.labels[scoring.films.labels["value"].isin(["0", "1"])]
+    found = {}
+    for label in scoring.maps.labels:
+        values = known[known["label"] == label].set_index("image_id")["value"]
+        image_ids = sorted(set(chosen.films["image_id"]) & set(values.index))
+        found[label] = LabelLogits(
+            patients=np.array([chosen.patients[image_id] for image_id in image_ids], dtype=np.int64),
+            logits=scoring.maps.logits.loc[image_ids, label].to_numpy(dtype=np.float64),
+            present=(values.loc[image_ids] == "1").to_numpy(dtype=bool),
+        )
+    return found

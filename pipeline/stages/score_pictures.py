@@ -1,0 +1,215 @@
+"""The pictures of the score summary: charts, and the best, median and worst films of each finding.
+
+Reads   ``ingest/store/``, the films' tables and maps
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pipeline.adapters.pixel_store import PixelStore
+from pipeline.adapters.runs import RunFolder
+from pipeline.core.boxes import upsampled
+from pipeline.core.figures import RocCurve, forest_chart, overlap_chart, roc_chart
+from pipeline.core.pictures import draw_overlay, heat01_of
+from pipeline.core.preference import shown_method, shown_thresholds
+from pipeline.core.scoring.classification import roc_points
+from pipeline.core.scoring.headline import HEADLINE_IOU, rows_of
+from pipeline.core.scoring.items import CORNERS, Items
+from pipeline.core.scoring.localization import best_overlaps, point_hits
+from pipeline.core.scoring.localization_rows import Placement
+from pipeline.core.scoring.summary import FilmPicture, SplitSummary
+from pipeline.core.scoring.table import MEAN_LABEL, LabelLogits
+from pipeline.domain.geometry import Box
+from pipeline.stages.score_inputs import Maps, SplitItems
+
+PLACES = ("best", "median", "worst")
+MOST_LABELS = 20  # shown with films and curves; the tables hold all
+
+
+@dataclass(frozen=True)
+class SplitPictures:
+    """One split of the page, and the pictures as files of their own."""
+
+    page: SplitSummary
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One split's films with what is drawn of them.
+
+    Parameters
+    ----------
+    split : str
+        Name.
+    maps : Maps
+        Of this run.
+    items : SplitItems
+        Films and annotations.
+    logits : mapping
+        Label to films of known presence.
+    thresholds : sequence of mapping
+        Entries of ``thresholds.json``.
+    predictions : DataFrame
+        Rows of rank 0.
+    """
+
+    split: str
+    maps: Maps
+    items: SplitItems
+    logits: Mapping[str, LabelLogits]
+    thresholds: Sequence[Mapping[str, Any]]
+    predictions: pd.DataFrame
+
+
+def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame) -> SplitPictures:
+    """Draw everything the page shows of one split.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        This run; its pixel store holds the films.
+    shown : Shown
+        What is drawn.
+    scores : DataFrame
+        `SCORE_COLUMNS` of the split.
+    """
+    charts = _charts(shown, scores)
+    films = _film_pictures(PixelStore(folder.root / "ingest" / "store"), shown)
+    boxed = {image_id for items in shown.items.items.values() for image_id in items.image_ids}
+    page = SplitSummary(
+        split=shown.split,
+        films=len(shown.items.films),
+        patients=len(set(shown.items.patients.values())),
+        annotated=len(boxed),
+        scores=scores,
+        charts={title: png for title, png in charts.values()},
+        pictures=films,
+    )
+    files = {f"{shown.split}-{name}.png": png for name, (_, png) in charts.items()}
+    labels = list(shown.maps.labels)
+    for film in films:  # numbers, not names: what a label is called never chooses where we write
+        files[f"{shown.split}-finding-{labels.index(film.label):02d}-{film.place}.png"] = film.png
+    return SplitPictures(page, files)
+
+
+def _charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tuple[str, bytes]]:
+    """Draw the charts that have anything to show: file name to title and PNG."""
+    methods, charts = list(shown.maps.methods), {}
+    if np.isfinite(rows_of(scores, "hit_rate")["value"]).any():
+        title = "Hit rate: the map's peak lies inside a reader's box"
+        charts["hit-rate"] = title, forest_chart(scores, methods, "hit_rate", None, title)
+        title = f"The box overlaps a reader's box with IoU of at least {HEADLINE_IOU}"
+        charts["iou-accuracy"] = title, forest_chart(scores, methods, "iou_accuracy", HEADLINE_IOU, title)
+        labels = [label for label, items in shown.items.items.items() if len(items)][:MOST_LABELS]
+        if len(labels) > 1:
+            labels.append(MEAN_LABEL)
+        charts["overlap"] = "Share of films by the IoU that counts", overlap_chart(scores, methods, labels)
+    curves = {}
+    for label, found in list(shown.logits.items())[:MOST_LABELS]:
+        false_positive, true_positive = roc_points(found.logits, found.present)
+        if false_positive.size:
+            value = float(scores.loc[(scores["label"] == label) & (scores["metric"] == "auroc"), "value"].iloc[0])
+            curves[label] = RocCurve(false_positive, true_positive, f"{label}, AUROC {value:.2f}")
+    if curves:
+        charts["roc"] = "ROC curves", roc_chart(curves)
+    return charts
+
+
+def _film_pictures(store: PixelStore, shown: Shown) -> list[FilmPicture]:
+    method = shown_method(shown.maps.methods)
+    labels = [label for label, items in shown.items.items.items() if len(items)][:MOST_LABELS]
+    entries = shown_thresholds(shown.thresholds, method, labels)
+    films = {str(film["image_id"]): film for film in shown.items.films.to_dict("records")}
+    pictures = []
+    for label, entry in entries.items():
+        items = shown.items.items[label]
+        of_label = shown.predictions[
+            (shown.predictions["label"] == label) & (shown.predictions["threshold_id"] == entry["id"])
+        ]
+        rows = of_label.set_index("image_id").reindex(list(items.image_ids))
+        iou, _ = best_overlaps(items, rows[CORNERS].to_numpy(dtype=np.float64))
+        hits = point_hits(items, rows[["peak_x", "peak_y"]].to_numpy(dtype=np.float64))
+        for place, number in _chosen(iou).items():
+            image_id, row = items.image_ids[number], rows.iloc[number]
+            said = f"{label}, IoU {iou[number]:.2f}"
+            pictures.append(
+                FilmPicture(
+                    label=label,
+                    place=place,
+                    image_id=image_id,
+                    iou=float(iou[number]),
+                    is_hit=bool(hits[number]),
+                    probability=float(row["probability"]),
+                    png=_png_of(_overlay(store, shown, items, number, films[image_id], row, entry, said)),
+                )
+            )
+    return pictures
+
+
+def _chosen(iou: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, int]:
+    """Choose the best, the median and the worst film; fewer where there are fewer films. Ties go by ``image_id``."""
+    order = np.argsort(-iou, kind="stable")
+    middle = {"best": 0, "median": len(order) // 2, "worst": len(order) - 1}
+    chosen: dict[str, int] = {}
+    for place, rank in middle.items():
+        if int(order[rank]) not in chosen.values():
+            chosen[place] = int(order[rank])
+    return chosen
+
+
+def _overlay(
+    store: PixelStore,
+    shown: Shown,
+    items: Items,
+    number: int,
+    film: Mapping[Any, Any],
+    row: "pd.Series[Any]",
+    entry: Mapping[str, Any],
+    caption: str,
+) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Draw the part of the model grid that the film covers, with the map as its box was drawn from it."""
+    placed = shown.items.geometry.placements[items.image_ids[number]]
+    window = placed.window
+    stored = store.shard(int(film["shard"]))[int(film["index"])]
+    grey = (stored / np.float32(np.iinfo(stored.dtype).max)).astype(np.float32)
+    raw = shown.maps.heat(str(entry["method"]), items.label, items.image_ids[number])
+    smooth = float(entry.get("parameters", {}).get("smooth", 0.0))
+    heat = upsampled(raw[None], shown.items.geometry.shape_model, window, smooth)[0]
+    corners = row[CORNERS].to_numpy(dtype=np.float64)
+    predicted = [Box(*map(float, corners))] if np.isfinite(corners).all() else []
+    annotated = [Box(*map(float, corners)) for corners in items.boxes_of(number)]
+    return draw_overlay(
+        grey[window.row0 : window.row1, window.col0 : window.col1],
+        heat01_of(heat),
+        _on_window(predicted, placed),
+        _on_window(annotated, placed),
+        caption,
+        aspect=_aspect(film, placed),
+    )
+
+
+def _on_window(boxes: Sequence[Box], placed: Placement) -> list[Box]:
+    shown = placed.transform.then(1.0, 1.0, -float(placed.window.col0), -float(placed.window.row0))
+    return [shown.box_to_model(box) for box in boxes]
+
+
+def _aspect(film: Mapping[Any, Any], placed: Placement) -> float:
+    """Height over width of the film's window as it looks in the patient, where the spacing is known."""
+    row_mm, col_mm = float(film["row_spacing_mm"]), float(film["col_spacing_mm"])
+    native = row_mm / col_mm if row_mm > 0 and col_mm > 0 else 1.0
+    window, transform = placed.window, placed.transform
+    height = (window.row1 - window.row0) / transform.scale_y
+    return native * height / ((window.col1 - window.col0) / transform.scale_x)
+
+
+def _png_of(picture: "np.ndarray[Any, np.dtype[np.uint8]]") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="png", optimize=False)
+    return stream.getvalue()
