@@ -5,7 +5,7 @@ An unknown key is an error that names the nearest legal one. Every default stand
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -58,12 +58,20 @@ class IngestSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """The network."""
+    """The network; see `pipeline.domain.contract.NetworkSpec` for what each choice does."""
 
-    backbone: str = "resnet_light"
-    pool: Literal["gap", "gmp", "lse", "pcam"] = "gap"
+    backbone: Literal["resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0"] = "resnet_light"
+    pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field("gap", description="lse_map: classify, then LSE")
     lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 is GAP, infinity is GMP")
-    stride: Literal[8, 16, 32] = 16
+    stride: Literal[8, 16, 32] = Field(16, description="model px a feature cell")
+    aligned: bool = Field(True, description="centre receptive fields on feature cells; false: the published sampling")
+    dilated: bool = Field(True, description="dilation in place of strides left out; false keeps receptive fields small")
+    normalise: Literal["fixed", "film", "local", "film_local"] = "fixed"
+    widths: tuple[int, int, int, int] = Field((16, 32, 64, 128), description="channels a layer (resnet_light)")
+    blocks: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks a layer (resnet_light)")
+    stem_kernel: int = Field(7, ge=3, description="side of the first convolution, odd (resnet_light)")
+    stem_pool: bool = Field(True, description="max pooling after the first convolution (resnet_light)")
+    dropout: float = Field(0.0, ge=0, lt=1, description="probability that a channel of the feature map is dropped")
     weights: Path | None = Field(None, description="local safetensors or state dict to start from")
 
 
@@ -73,11 +81,12 @@ class AugmentSettings(_Section):
     flip: float = Field(0.5, ge=0, le=1, description="probability of a left-right flip")
     rotate_deg: float = Field(10.0, ge=0)
     translate: float = Field(0.06, ge=0, description="fraction of the side")
-    scale: float = Field(0.15, ge=0, description="1 - s to 1 + s")
+    scale: float = Field(0.15, ge=0, description="magnified by exp(-s) to exp(s)")
+    aspect: float = Field(0.05, ge=0, description="width by exp(a) and height by exp(-a), a in -aspect to aspect")
     gamma: float = Field(0.3, ge=0, description="exponent exp(-g) to exp(g)")
-    contrast: float = Field(0.2, ge=0)
+    contrast: float = Field(0.2, ge=0, lt=1, description="about mid-grey, by 1 - c to 1 + c")
     brightness: float = Field(0.1, ge=0)
-    noise: float = Field(0.02, ge=0, description="standard deviation, of a 0-1 scale")
+    noise: float = Field(0.02, ge=0, description="largest standard deviation, of a 0-1 scale")
     erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")
 
 
@@ -85,13 +94,17 @@ class TrainSettings(_Section):
     """The fit."""
 
     max_epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(32, ge=1, description="films a step, over all processes")
     learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
+    final_learning_rate: float = Field(0.02, ge=0, le=1, description="where the cosine ends, fraction of learning_rate")
+    weight_decay: float = Field(1e-2, ge=0, description="of convolutions and linear layers; norms and biases have none")
     warmup_epochs: float = Field(1.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    class_weights: bool = True
+    class_weights: bool = Field(True, description="positives count as much as negatives, label by label")
+    max_class_weight: float = Field(10.0, ge=1)
+    label_weights: dict[str, float] = Field({}, description="factor of a label in the loss, where it is not 1")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="0 switches averaging off")
+    clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
     patience: int = Field(
         0, ge=0, description="epochs without a better validation AUROC before stopping; 0 never stops"
     )
@@ -110,24 +123,55 @@ class ExplainSettings(_Section):
     batch_size: int = Field(32, ge=1)
     splits: tuple[str, ...] = ("validation", "test")
     flip: bool = Field(False, description="average maps and logits over the left-right flip")
-    scales: tuple[float, ...] = Field((1.0,), description="average maps and logits over these input scales")
+    scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0,), min_length=1, description="average maps and logits over these input scales"
+    )
+    prior: bool = Field(
+        False,
+        description="also average the maps of the training films that show a label: a label-only prior of its place",
+    )
+    heat_exponents: dict[str, int] = Field(
+        {}, description="by method: maps are stored times 2 to this power, where float16 cannot hold them as they are"
+    )
 
 
 class LocalizeSettings(_Section):
     """Maps to boxes."""
 
-    policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = (
-        "fraction_of_max",
-        "calibrated",
+    policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = Field(
+        ("fraction_of_max", "calibrated"), min_length=1
     )
     fraction_of_max: float = Field(0.2, gt=0, lt=1, description="the CAM paper's 20 %")
-    raw: float = 0.0
-    quantile: float = Field(0.9, gt=0, lt=1)
-    calibrate_iou: float = Field(0.3, gt=0, lt=1, description="IoU that the calibration's accuracy is counted at")
+    raw: float = Field(0.0, description="in units of the heat")
+    quantile: float = Field(0.9, gt=0, lt=1, description="fraction of the film that is cooler")
+    region: Literal["hottest", "largest", "evidence"] = Field(
+        "hottest", description="which region is the first box, where the policy does not choose it"
+    )
     boxes: Literal["one", "many"] = "one"
-    smooth: float = Field(0.0, ge=0, description="Gaussian sigma applied to a map, in feature cells")
-    min_area: float = Field(0.001, ge=0, description="smallest region, fraction of the film")
+    score: Literal["max", "mean"] = Field("max", description="heat of a region that becomes its box's score")
+    smooth: float = Field(
+        0.0, ge=0, description="Gaussian sigma applied to a map where the policy does not choose it, in feature cells"
+    )
+    min_area: float = Field(0.001, ge=0, le=1, description="smallest region, fraction of the film")
     report: Literal["cutoff", "all"] = "cutoff"
+    calibrate_iou: float = Field(0.3, gt=0, lt=1, description="IoU that the calibration's accuracy is counted at")
+    calibrate_levels: tuple[float, ...] = Field(
+        tuple(round(0.1 + 0.05 * step, 2) for step in range(17)),
+        description="fractions of a map's maximum, and of its range, that are compared",
+    )
+    calibrate_raw: tuple[float, ...] = Field(
+        (), description="raw heat at these quantiles of the validation maps is compared too"
+    )
+    calibrate_smooth: tuple[float, ...] = Field((0.0, 0.5, 1.0, 1.5), description="sigmas that are compared")
+    calibrate_dilate: tuple[float, ...] = Field(
+        (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0), description="factors on a box's sides that are compared"
+    )
+    calibrate_prior: tuple[float, ...] = Field(
+        (0.0, 0.25, 0.5, 1.0), description="weights of the prior map that are compared, where explain.prior made one"
+    )
+    calibrate_shrink: float = Field(
+        4.0, ge=0, description="all labels' accuracy counts as so many films beside a label's own"
+    )
 
 
 class ScoreSettings(_Section):

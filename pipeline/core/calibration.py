@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from pipeline.core.boxes import REGION_CHOICES, FloatImage, Window, best_boxes, scaled_about_centre, upsampled
-from pipeline.core.thresholds import Recipe, Reference, heat_thresholds, hit_points
+from pipeline.core.boxes import Window, scaled_about_centre, upsampled
+from pipeline.core.regions import REGION_CHOICES, FloatImage, best_boxes
+from pipeline.core.thresholds import Recipe, Reference, heat_thresholds, hit_points, with_prior
 from pipeline.domain.geometry import iou_matrix
 
 _COARSE_SIDE_PX = 96  # maps are sampled about this finely while recipes are compared; boxes are drawn on the full grid
@@ -34,11 +35,14 @@ class ValidationMaps:
         Model pixels of each film.
     annotated : sequence of ndarray of shape (A, 4), float64
         The label's boxes on each film, at least one, on the *model* grid (IoU is the same there), px.
+    prior : ndarray of shape (h, w), float32
+        As in `pipeline.core.thresholds.locate`; zero where there is none.
     """
 
     heat: FloatImage
     windows: Sequence[Window]
     annotated: Sequence[NDArray[np.float64]]
+    prior: FloatImage
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,15 @@ class RecipeGrid:
         Sigmas in feature cells, for boxes and for hit points, ascending.
     dilate : tuple of float
         Factors on the boxes' sides, ascending.
+    prior : tuple of float
+        Weights of the prior map, for boxes and for hit points, ascending.
     """
 
     levels: tuple[float, ...] = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
     raw_quantiles: tuple[float, ...] = ()
     smooth: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     dilate: tuple[float, ...] = (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6)
+    prior: tuple[float, ...] = (0.0,)
 
     def levels_of(self, heat: FloatImage) -> dict[Reference, NDArray[np.float64]]:
         """Return the levels to try by reference, for one label's maps."""
@@ -97,7 +104,7 @@ def calibrate(
     *,
     iou_threshold: float,
     min_area: float,
-    prior_films: float,
+    shrink_films: float,
 ) -> dict[str, Calibrated]:
     """Choose one recipe for each label that has validation boxes.
 
@@ -113,7 +120,7 @@ def calibrate(
         A film counts as right when its first box meets any annotated box with at least this IoU.
     min_area : float
         Smallest region, fraction of the film.
-    prior_films : float
+    shrink_films : float
         The accuracy over all labels counts as so many films beside a label's own.
 
     Notes
@@ -128,7 +135,7 @@ def calibrate(
     best: dict[str, tuple[float, Recipe, float]] = {}
     for reference in next(iter(levels.values()), {}):
         judged = {label: _judge(table[reference], iou_threshold) for label, table in overlaps.items()}
-        for label, blended in _blend(judged, n, prior_films).items():
+        for label, blended in _blend(judged, n, shrink_films).items():
             flat = int(np.argmax(blended))
             value = float(blended.flat[flat])
             if label not in best or value > best[label][0]:
@@ -137,41 +144,47 @@ def calibrate(
                 each = overlaps[label][reference].reshape(n[label], -1)[:, flat] >= iou_threshold
                 best[label] = value, recipe, float(each.mean())
     hits = {label: _hits(maps, shape_model, grid) for label, maps in used.items()}
-    smoothing = {label: _first_best(each) for label, each in _blend(hits, n, prior_films).items()}
+    peaks = {label: _first_best(each) for label, each in _blend(hits, n, shrink_films).items()}
     return {
         label: Calibrated(
-            recipe=_with_peak(recipe, grid.smooth[smoothing[label]]),
+            recipe=replace(recipe, peak_smooth=grid.smooth[peaks[label][0]], peak_prior=grid.prior[peaks[label][1]]),
             n=n[label],
             accuracy=accuracy,
-            hit_rate=float(hits[label][smoothing[label]]),
+            hit_rate=float(hits[label][peaks[label]]),
         )
         for label, (_, recipe, accuracy) in best.items()
     }
 
 
 def _judge(overlap: NDArray[np.float64], iou_threshold: float) -> NDArray[np.float64]:
-    """Accuracy with a trace of mean IoU, averaged over neighbouring smoothings, levels and dilations."""
+    """Accuracy with a trace of mean IoU, averaged over neighbouring smoothings, prior weights, levels and dilations."""
     judged = (overlap >= iou_threshold).mean(axis=0) + _TIE * overlap.mean(axis=0)
-    for axis in (0, 1, 2):
-        judged = convolve1d(judged, _NEIGHBOURS, axis=axis, mode="nearest")
-    return np.asarray(judged)
+    return _with_neighbours(judged, axes=(0, 1, 2, 3))
 
 
-def _first_best(hit_rates: NDArray[np.float64]) -> int:
-    """Return the least smoothing on the best plateau of hit rates."""
-    judged = convolve1d(hit_rates, _NEIGHBOURS, mode="nearest")
-    return int(np.argmax(judged - _HIT_TIE * np.arange(len(judged))))
+def _with_neighbours(table: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
+    for axis in axes:
+        table = convolve1d(table, _NEIGHBOURS, axis=axis, mode="nearest")
+    return table
+
+
+def _first_best(hit_rates: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the least smoothing and prior weight on the best plateau of hit rates [smoothing, weight]."""
+    judged = _with_neighbours(hit_rates, axes=(0, 1))
+    steps = np.add.outer(np.arange(judged.shape[0]), np.arange(judged.shape[1]))
+    smooth, prior = np.unravel_index(int(np.argmax(judged - _HIT_TIE * steps)), judged.shape)
+    return int(smooth), int(prior)
 
 
 def _blend(
-    tables: Mapping[str, NDArray[np.float64]], n: Mapping[str, int], prior_films: float
+    tables: Mapping[str, NDArray[np.float64]], n: Mapping[str, int], shrink_films: float
 ) -> dict[str, NDArray[np.float64]]:
-    """Pull each label's table towards the mean over all films, as if that were `prior_films` films of its own."""
+    """Pull each label's table towards the mean over all films, as if that were `shrink_films` films of its own."""
     if not tables:
         return {}
     pooled = sum(n[label] * table for label, table in tables.items()) / sum(n[label] for label in tables)
     return {
-        label: np.asarray((n[label] * table + prior_films * pooled) / (n[label] + prior_films))
+        label: np.asarray((n[label] * table + shrink_films * pooled) / (n[label] + shrink_films))
         for label, table in tables.items()
     }
 
@@ -179,18 +192,15 @@ def _blend(
 def _recipe_at(
     grid: RecipeGrid, reference: Reference, levels: NDArray[np.float64], where: tuple[np.intp, ...]
 ) -> Recipe:
-    smooth, level, dilate, region = where
+    smooth, prior, level, dilate, region = where
     return Recipe(
         reference,
         float(levels[level]),
         smooth=grid.smooth[smooth],
+        prior=grid.prior[prior],
         dilate=grid.dilate[dilate],
         region=REGION_CHOICES[region],
     )
-
-
-def _with_peak(recipe: Recipe, peak_smooth: float) -> Recipe:
-    return replace(recipe, peak_smooth=peak_smooth)
 
 
 def _overlaps(
@@ -200,35 +210,38 @@ def _overlaps(
     levels: Mapping[Reference, NDArray[np.float64]],
     min_area: float,
 ) -> dict[Reference, NDArray[np.float64]]:
-    """IoU of each film's first box with its best annotated box, [P, smoothing, level, dilation, region choice]."""
+    """IoU of each film's first box with its best annotated box, [P, smoothing, weight, level, dilation, choice]."""
+    tried = (len(grid.smooth), len(grid.prior))
     tables = {
-        reference: np.zeros((len(maps.heat), len(grid.smooth), len(tried), len(grid.dilate), len(REGION_CHOICES)))
-        for reference, tried in levels.items()
+        reference: np.zeros((len(maps.heat), *tried, len(each), len(grid.dilate), len(REGION_CHOICES)))
+        for reference, each in levels.items()
     }
     step_px = max(1, round(max(shape_model) / _COARSE_SIDE_PX))
     for window, films in _by_window(maps.windows):
-        for number, smooth in enumerate(grid.smooth):
-            coarse = upsampled(maps.heat[films], shape_model, window, smooth, step_px)
-            for reference, tried in levels.items():
-                cut = heat_thresholds(coarse, reference, tried)
+        for place in np.ndindex(*tried):
+            heat = with_prior(maps.heat[films], maps.prior, grid.prior[place[1]])
+            coarse = upsampled(heat, shape_model, window, grid.smooth[place[0]], step_px)
+            for reference, each in levels.items():
+                cut = heat_thresholds(coarse, reference, each)
                 boxes = best_boxes(coarse, cut, max(1.0, min_area * coarse.shape[1] * coarse.shape[2]))
                 on_model = _from_samples(boxes, window, (coarse.shape[1], coarse.shape[2]))
                 dilated = scaled_about_centre(on_model[:, :, None], np.array(grid.dilate)[:, None])
                 for film, candidates in zip(films, _clipped(dilated, window), strict=True):
-                    tables[reference][film, number] = _best_iou(candidates, maps.annotated[film])
+                    tables[reference][(film, *place)] = _best_iou(candidates, maps.annotated[film])
     return tables
 
 
 def _hits(maps: ValidationMaps, shape_model: tuple[int, int], grid: RecipeGrid) -> NDArray[np.float64]:
-    """Share of films whose peak lies in an annotated box, for each smoothing."""
-    inside = np.zeros((len(maps.heat), len(grid.smooth)))
+    """Share of films whose peak lies in an annotated box, [smoothing, prior weight]."""
+    inside = np.zeros((len(maps.heat), len(grid.smooth), len(grid.prior)))
     for window, films in _by_window(maps.windows):
-        for number, smooth in enumerate(grid.smooth):
-            points = hit_points(maps.heat[films], window, shape_model, smooth)
+        for place in np.ndindex(inside.shape[1:]):
+            heat = with_prior(maps.heat[films], maps.prior, grid.prior[place[1]])
+            points = hit_points(heat, window, shape_model, grid.smooth[place[0]])
             for film, (x, y) in zip(films, points, strict=True):
                 boxes = maps.annotated[film]
                 within = (boxes[:, 0] <= x) & (x < boxes[:, 2]) & (boxes[:, 1] <= y) & (y < boxes[:, 3])
-                inside[film, number] = within.any()
+                inside[(film, *place)] = within.any()
     return np.asarray(inside.mean(axis=0))
 
 

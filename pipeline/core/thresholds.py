@@ -5,6 +5,7 @@ several regions is meant, and how far its box is widened. The fixed policies are
 influenced; `pipeline.core.calibration` picks one on validation boxes.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -12,15 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from pipeline.core.boxes import (
-    FloatImage,
-    RegionChoice,
-    Window,
-    find_regions,
-    peaks_xy,
-    scaled_about_centre,
-    upsampled,
-)
+from pipeline.core.boxes import Window, peaks_xy, scaled_about_centre, upsampled
+from pipeline.core.regions import FloatImage, RegionChoice, find_regions
+from pipeline.domain.errors import CheckpointError
 
 Reference = Literal["max", "range", "raw", "quantile", "otsu"]
 _SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
@@ -43,6 +38,10 @@ class Recipe:
         Sigma of a Gaussian applied to the map before its box is drawn, in feature cells.
     peak_smooth : float
         The same before its hit point is taken.
+    prior : float
+        Weight of the label's prior map, added before the box is drawn, see `with_prior`.
+    peak_prior : float
+        The same before the hit point is taken.
     dilate : float
         Factor on the box's sides, about its centre.
     region : {'hottest', 'largest', 'evidence'}
@@ -53,6 +52,8 @@ class Recipe:
     level: float
     smooth: float = 0.0
     peak_smooth: float = 0.0
+    prior: float = 0.0
+    peak_prior: float = 0.0
     dilate: float = 1.0
     region: RegionChoice = "hottest"
 
@@ -146,6 +147,7 @@ def locate(
     *,
     min_area: float,
     score: Literal["max", "mean"] = "max",
+    prior: FloatImage | None = None,
 ) -> Located:
     """Draw the boxes of a stack of maps whose films cover the same window, best box first.
 
@@ -162,49 +164,78 @@ def locate(
     min_area : float
         Smallest region, fraction of the window.
     score : {'max', 'mean'}
-        A box's score: highest or mean (smoothed) heat of its region.
+        A box's score: highest or mean heat of its region, smoothed and with the prior as the recipe says.
+    prior : ndarray of shape (h, w), float32, optional
+        The label's prior map; needed where the recipe gives it weight.
 
     Raises
     ------
     ValueError
-        If the heat is not finite.
+        If the heat is not finite, or a prior is missing.
     """
     if not np.isfinite(heat).all():
         raise ValueError("heat maps hold NaN or infinity; explain again")
-    maps = upsampled(heat, shape_model, window, recipe.smooth)
+    maps = upsampled(with_prior(heat, prior, recipe.prior), shape_model, window, recipe.smooth)
     cut = heat_thresholds(maps, recipe.reference, np.array([recipe.level]))[:, 0]
     regions = find_regions(maps, cut, min_area * maps.shape[1] * maps.shape[2])
     order = regions.ranked(recipe.region)
     index = regions.map_index[order]
-    first_of_map = np.searchsorted(index, index, side="left")
     boxes = scaled_about_centre(regions.boxes[order], recipe.dilate)
+    if (recipe.smooth, recipe.prior) == (recipe.peak_smooth, recipe.peak_prior):
+        points = _peaks_of(maps, window)
+    else:
+        points = hit_points(with_prior(heat, prior, recipe.peak_prior), window, shape_model, recipe.peak_smooth)
     return Located(
         map_index=index,
-        rank=np.arange(len(index)) - first_of_map,
+        rank=np.arange(len(index)) - np.searchsorted(index, index, side="left"),
         boxes=boxes + np.array([window.col0, window.row0] * 2, np.float64),
         score=(regions.peak if score == "max" else regions.mean)[order],
-        peaks_xy=hit_points(heat, window, shape_model, recipe.peak_smooth, maps if _same_smooth(recipe) else None),
+        peaks_xy=points,
     )
 
 
-def _same_smooth(recipe: Recipe) -> bool:
-    return recipe.smooth == recipe.peak_smooth
+def with_prior(heat: FloatImage, prior: FloatImage | None, weight: float) -> FloatImage:
+    """Add a label's prior map to its raw maps.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float32
+        Raw maps of one label and method.
+    prior : ndarray of shape (h, w), float32, or None
+        Where the label tends to be, in units of the heat: the mean raw map of the *training* films that show it. It
+        comes from image-level labels alone; no box has a part in it.
+    weight : float
+        Factor on the prior.
+
+    Returns
+    -------
+    ndarray of shape (N, h, w), float32
+        A map without any localization (see `holds_localization`) stays as it is: the prior alone makes no finding.
+
+    Raises
+    ------
+    ValueError
+        If the weight is not zero and there is no prior.
+    """
+    if weight == 0:
+        return heat
+    if prior is None:
+        raise ValueError(f"a recipe gives the prior map weight {weight:g} and there is no prior map; explain with one")
+    added = np.where(holds_localization(heat)[:, None, None], np.float32(weight) * prior, np.float32(0))
+    return np.asarray(heat + added, dtype=np.float32)
 
 
-def hit_points(
-    heat: FloatImage,
-    window: Window,
-    shape_model: tuple[int, int],
-    smooth: float,
-    maps: FloatImage | None = None,
-) -> NDArray[np.float64]:
+def hit_points(heat: FloatImage, window: Window, shape_model: tuple[int, int], smooth: float) -> NDArray[np.float64]:
     """Find each map's peak within the film, [N, 2] (x, y) in model px; NaN where it holds no localization.
 
-    `maps` are the interpolated maps where the caller has them already; other arguments as for `locate`.
+    Arguments as for `locate`; `smooth` is a sigma in feature cells.
     """
-    shown = upsampled(heat, shape_model, window, smooth) if maps is None else maps
-    points = peaks_xy(shown) + np.array([window.col0, window.row0], np.float64)
-    points[~holds_localization(shown)] = np.nan
+    return _peaks_of(upsampled(heat, shape_model, window, smooth), window)
+
+
+def _peaks_of(maps: FloatImage, window: Window) -> NDArray[np.float64]:
+    points = peaks_xy(maps) + np.array([window.col0, window.row0], np.float64)
+    points[~holds_localization(maps)] = np.nan
     return points
 
 
@@ -237,3 +268,17 @@ def fixed_recipe(policy: str, level: float, smooth: float, region: RegionChoice)
         raise ValueError(f"'{policy}' is not a fixed threshold policy; expected one of {', '.join(references)}")
     plain = Recipe(references[policy], level, smooth=smooth, peak_smooth=smooth, region=region)
     return replace(plain, level=0.0) if policy == "otsu" else plain
+
+
+def recipe_from_json(plain: Mapping[str, Any]) -> Recipe:
+    """Read a recipe back; see `Recipe.as_json`.
+
+    Raises
+    ------
+    CheckpointError
+        If a key is missing or unknown.
+    """
+    try:
+        return Recipe(**plain)
+    except TypeError as error:
+        raise CheckpointError(f"threshold parameters {dict(plain)} are not a recipe: {error}") from error

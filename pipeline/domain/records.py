@@ -85,6 +85,12 @@ ANNOTATION_COLUMNS: dict[str, str] = {
     "rle": "string",  # COCO compressed run lengths of a mask on the native grid; empty for a box
 }
 REFUSAL_COLUMNS: dict[str, str] = {"source": "string", "reason": "string", "message": "string"}
+EXPLAINED_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "split": "string",
+    "shard": "int32",  # of the heat maps, not of the films
+    "index": "int32",
+}
 PREDICTION_COLUMNS: dict[str, str] = {
     "image_id": "string",
     "label": "string",
