@@ -214,8 +214,8 @@ def describe(images: pd.DataFrame, values: NDArray[np.int8], labels: Sequence[st
 def warnings_of(probes: Sequence[Probe]) -> list[str]:
     """Put shortcuts into words."""
     return [
-        f"{probe.label}: {probe.features} alone predicts it with AUC {probe.auc:.2f} (over {WARNING_AUC}); a network can "
-        "learn this label without finding the lesion, so do not trust its AUROC without localization scores"
+        f"{probe.label}: {probe.features} alone predicts it with AUC {probe.auc:.2f} (over {WARNING_AUC}); a network "
+        "can learn this label without finding the lesion, so do not trust its AUROC without localization scores"
         for probe in probes
         if probe.is_shortcut
     ]

@@ -9,7 +9,7 @@ from pipeline.domain.geometry import GridTransform
 
 HISTOGRAM_BINS, THUMBNAIL_SIDE = 32, 8
 QUANTILES = (0.01, 0.5, 0.99)
-Stored = NDArray[np.uint8] | NDArray[np.uint16]
+Stored = NDArray[np.uint8 | np.uint16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ def quantise(pixels: NDArray[np.float32], bits: int) -> Stored:
         8 or 16.
     """
     top = np.float32(2**bits - 1)
-    levels = np.rint(np.clip(pixels, 0, 1) * top)
-    return levels.astype(np.uint8) if bits == 8 else levels.astype(np.uint16)
+    levels: NDArray[np.float32] = np.rint(np.clip(pixels, 0, 1) * top)
+    return np.asarray(levels, dtype=np.uint8 if bits == 8 else np.uint16)
 
 
 def film_area(shape_rc: tuple[int, int], native_rc: tuple[int, int], grid: GridTransform) -> tuple[slice, slice]:

@@ -1,0 +1,216 @@
+"""Folders of films and published tables to images, labels, annotations, refusals, a pixel store and an audit.
+
+Reads   ``data.root`` or ``generate/``, the data manifest's tables; for new films the trained run's ingest contract.
+Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contract.json``, ``audit.json``, ``audit.html``.
+Run     ``camray ingest configs/tb_hemithorax.yaml``
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.adapters.cluster import count_workers, map_processes
+from pipeline.adapters.datasets import manifest as manifests
+from pipeline.adapters.datasets.manifest import load_manifest
+from pipeline.adapters.datasets.reading import TablePaths, own_table_files, table_paths
+from pipeline.adapters.identity import load_key
+from pipeline.adapters.runs import RunFolder, write_json, write_table
+from pipeline.adapters.settings import IngestSettings, Settings
+from pipeline.adapters.tracking import Tracker
+from pipeline.domain.errors import CheckpointError, InputRefusedError, SettingsError
+from pipeline.domain.films import FilmPolicy
+from pipeline.domain.labels import Code, Finding, names_of
+from pipeline.domain.records import (
+    ANNOTATION_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    REFUSAL_COLUMNS,
+    Counts,
+    StageResult,
+)
+from pipeline.stages.film_rows import FilmPlan, FilmRow, read_row, refused_row
+from pipeline.stages.ingest_audit import write_audit
+from pipeline.stages.ingest_parts import Parts, chunked
+from pipeline.stages.ingest_tables import Admitted, Source, admit, annotation_rows, data_digest, label_rows
+from pipeline.stages.progress import progress
+
+GRID_KEYS = ("rows", "cols", "fit", "bits")
+PARTS, STORE = "parts", "store"
+
+
+def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
+    """Bring films and tables into the form that all later stages read.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``data`` and ``ingest``.
+    folder : RunFolder
+        With `folder.trained` set, the model grid and the findings are that run's, every film is a test film, the tables
+        are only those that the settings name, and there are no shortcut probes.
+    tracker : Tracker
+        Gets the data set's description and the audit.
+
+    Raises
+    ------
+    ManifestError, AnnotationError
+        If the tables would make the result wrong.
+    InputRefusedError
+        If no film is left.
+    """
+    out = folder.stage("ingest")
+    trained = _trained_contract(folder)
+    settings = settings if trained is None else _with_grid(settings, trained)
+    source, sources = _open_source(settings, folder, () if trained is None else _findings(trained))
+    key, grid = load_key(), settings.ingest
+    parts = Parts(out / PARTS, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
+    _read_all(parts, _plan(source, grid, key), grid.workers)
+    admitted = admit(parts.facts(), source, grid, key)
+    write_table(out / "refusals.parquet", admitted.refusals, REFUSAL_COLUMNS)
+    _stop_if_nothing_left(admitted, out)
+    inputs = len(admitted.films) + len(admitted.refusals)
+    probes = write_audit(
+        out, source.manifest.name, admitted, parts.glances(admitted.films), inputs, grid.split_seed,
+        grid.audit and source.is_training,
+    )  # fmt: skip
+    digest = data_digest(admitted)
+    images = _image_rows(admitted.films)
+    write_table(out / "images.parquet", images, IMAGE_COLUMNS)
+    write_table(out / "labels.parquet", label_rows(admitted), LABEL_COLUMNS)
+    write_table(out / "annotations.parquet", annotation_rows(admitted), ANNOTATION_COLUMNS)
+    write_json(out / "contract.json", _contract(admitted.findings, grid, source.manifest.name, digest))
+    parts.to_store(out / STORE, admitted.films)
+    tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,
+                    f"data manifest {source.manifest.name}", digest, "ingest")  # fmt: skip
+    tracker.artifact(out / "audit.html", "audit")
+    own = [finding.any_of == () for finding in admitted.findings]  # boxes of derived findings are counted once
+    figures = {
+        "films": len(images),
+        "patients": int(images["patient_key"].nunique()),
+        "boxes": sum(own[label] for label in admitted.boxes["label"]),
+    }
+    figures |= {f"refused.{reason}": int(n) for reason, n in admitted.refusals["reason"].value_counts().items()}
+    figures |= {"shortcuts": sum(probe.is_shortcut for probe in probes), "table_faults": len(admitted.faults)}
+    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), figures)
+
+
+def manifest_path(settings: Settings) -> Path:
+    """Return the data manifest's file: its digest is part of what the stage depends on."""
+    return manifests.manifest_path(settings.data.manifest)
+
+
+def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, list[str]]:
+    """Find films and tables; the films are sorted paths relative to the root."""
+    data, manifest = settings.data, load_manifest(settings.data.manifest)
+    if data.generate is not None and folder.trained is None:
+        drawn = folder.root / "generate"
+        tables = TablePaths(
+            *(drawn / name if (drawn / name).is_file() else None for name in ("labels.csv", "boxes.csv"))
+        )
+        return Source(drawn / "films", tables, manifest, fixed), _list_films(drawn / "films", ("**/*",), (), set())
+    if data.root is None or not data.root.exists():
+        raise SettingsError(f"data.root: {data.root} does not exist; name the folder that holds the films")
+    if data.root.is_file():
+        tables = table_paths(manifest, data.root.parent, data.labels, data.boxes, own=False)
+        return Source(data.root.parent, tables, manifest, fixed), [data.root.name]
+    tables = table_paths(manifest, data.root, data.labels, data.boxes, own=not fixed)
+    not_films = {*own_table_files(manifest, data.root), *(path for path in (tables.labels, tables.boxes) if path)}
+    include = ("**/*",) if fixed else manifest.films.include
+    sources = _list_films(data.root, include, manifest.films.exclude, {path.resolve() for path in not_films})
+    if not sources:
+        raise InputRefusedError(f"{data.root}: no file matches {', '.join(include)} (data manifest '{manifest.name}')")
+    return Source(data.root, tables, manifest, fixed), sources
+
+
+def _list_films(root: Path, include: Sequence[str], exclude: Sequence[str], not_films: set[Path]) -> list[str]:
+    left_out = {path for pattern in exclude for path in root.glob(pattern)}
+    found = {path for pattern in include for path in root.glob(pattern)} - left_out
+    sources = []
+    for path in found:
+        inside = path.relative_to(root)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if hidden or path.name.upper() == "DICOMDIR" or not path.is_file() or path.resolve() in not_films:
+            continue
+        sources.append(inside.as_posix())
+    return sorted(sources)
+
+
+def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
+    rules = source.manifest.films
+    policy = FilmPolicy(grid.modalities, grid.body_parts, grid.views)
+    return FilmPlan(
+        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key
+    )  # fmt: skip
+
+
+def _read_all(parts: Parts, plan: FilmPlan, workers: int) -> None:
+    def read(sources: Sequence[str]) -> Iterator[FilmRow]:
+        for outcome in map_processes(partial(read_row, plan), sources, count_workers(workers)):
+            if outcome.value is not None:
+                yield outcome.value
+            elif outcome.error is not None:
+                yield refused_row(outcome.item, outcome.error)
+
+    total = sum(len(chunk) for chunk in parts.chunks)
+    done = (None for count in parts.fill(read) for _ in range(count))
+    for _ in progress(done, total, "reading films"):
+        pass
+
+
+def _stop_if_nothing_left(admitted: Admitted, out: Path) -> None:
+    if len(admitted.films):
+        return
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in admitted.refusals["reason"].value_counts().items())
+    raise InputRefusedError(f"no usable film is left: {reasons}; each is listed in {out / 'refusals.parquet'}")
+
+
+def _image_rows(films: pd.DataFrame) -> pd.DataFrame:
+    index = films.groupby("part").cumcount()
+    return films.assign(shard=films["part"], index=index)[list(IMAGE_COLUMNS)]
+
+
+def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> dict[str, Any]:
+    return {
+        "labels": list(names_of(findings)),
+        "findings": [asdict(finding) for finding in findings],
+        **{key: getattr(grid, key) for key in GRID_KEYS},
+        "manifest": name,
+        "data_digest": digest,
+    }
+
+
+def _trained_contract(folder: RunFolder) -> dict[str, Any] | None:
+    if folder.trained is None:
+        return None
+    path = folder.model_run.root / "ingest" / "contract.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read; the trained run needs its ingest stage") from error
+    lacking = [key for key in ("findings", *GRID_KEYS) if key not in found]
+    if lacking:
+        raise CheckpointError(f"{path}: lacks {', '.join(lacking)}; ingest the trained run again")
+    return dict(found)
+
+
+def _with_grid(settings: Settings, contract: dict[str, Any]) -> Settings:
+    ingest = settings.ingest.model_copy(update={key: contract[key] for key in GRID_KEYS})
+    return settings.model_copy(update={"ingest": ingest})
+
+
+def _findings(contract: dict[str, Any]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            plain["name"],
+            None if plain["code"] is None else Code(**plain["code"]),
+            tuple(plain["any_of"]),
+            plain["localizable"],
+            tuple(plain["aliases"]),
+        )
+        for plain in contract["findings"]
+    )

@@ -1,0 +1,73 @@
+"""The audit of what was ingested: ``audit.json`` for machines, ``audit.html`` for people.
+
+Writes  ``ingest/audit.json`` and ``ingest/audit.html``
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.adapters.audit_page import audit_page
+from pipeline.adapters.runs import write_bytes, write_json
+from pipeline.core import audit
+from pipeline.core.admission import leaders
+from pipeline.core.film_features import HISTOGRAM_BINS
+from pipeline.domain.labels import names_of
+from pipeline.stages.ingest_tables import Admitted
+
+
+def write_audit(
+    folder: Path, name: str, admitted: Admitted, glances: NDArray[np.float32], inputs: int, seed: int, probes: bool
+) -> list[audit.Probe]:
+    """Measure, describe and write.
+
+    Parameters
+    ----------
+    folder : Path
+        The stage's.
+    name : str
+        Of the data manifest.
+    admitted : Admitted
+        What stays.
+    glances : ndarray of shape (films, 96), float32
+        Histogram and thumbnail of each film that stays.
+    inputs : int
+        Files and missing films.
+    seed : int
+        Of the probes' folds.
+    probes : bool
+        False leaves them out.
+
+    Returns
+    -------
+    list of Probe
+        What was measured.
+    """
+    films, labels = admitted.films, names_of(admitted.findings)
+    features = {
+        "grey-level histogram": glances[:, :HISTOGRAM_BINS],
+        "8x8 thumbnail": glances[:, HISTOGRAM_BINS:],
+        "acquisition tags": audit.one_hot(audit.acquisition_tags(films)),
+    }
+    patients = leaders(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
+    measured = audit.run_probes(features, admitted.values, labels, patients, seed) if probes else []
+    reasons = admitted.refusals["reason"].value_counts().sort_index()
+    found: dict[str, Any] = {
+        "manifest": name,
+        "inputs": inputs,
+        "refused": len(admitted.refusals),
+        "refusals": {str(reason): int(count) for reason, count in reasons.items()},
+        "label_names": list(labels),
+        "boxes": {label: int((admitted.boxes["label"] == i).sum()) for i, label in enumerate(labels)},
+        "films_without_patient": int(films["patient_source"].isin(["study", "file"]).sum()),
+        **audit.describe(films, admitted.values, labels),
+        "probes": audit.probes_as_json(measured),
+        "warnings": audit.warnings_of(measured),
+        "table_faults": admitted.faults,
+    }
+    write_json(folder / "audit.json", found)
+    page = audit_page(found, admitted.values, features["grey-level histogram"], features["8x8 thumbnail"])
+    write_bytes(folder / "audit.html", page.encode())
+    return measured
