@@ -51,10 +51,10 @@ def pcam(logit_map: Tensor) -> Tensor:
 
     Notes
     -----
-    The paper weights each position's *feature vector* with ``p / sum p``, ``p = sigmoid(logit)``, and applies the label's
-    linear layer to the weighted mean. The weights add up to one and the layer is linear, so that this is the weighted mean
-    of the logits, which is what is computed. In the paper the map for localization is ``p``: a strictly increasing function
-    of the raw map, with the same peak and the same regions.
+    The paper weights each position's *feature vector* with ``p / sum p``, ``p = sigmoid(logit)``, and applies the
+    label's linear layer to the weighted mean. The weights add up to one and the layer is linear, so that this is the
+    weighted mean of the logits, which is what is computed. In the paper the map for localization is ``p``: a strictly
+    increasing function of the raw map, with the same peak and the same regions.
     """
     flat = logit_map.flatten(2)
     # log-sigmoid and softmax: p / sum p without underflow where all p are next to nothing

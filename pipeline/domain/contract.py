@@ -27,7 +27,8 @@ class NetworkSpec:
         Model px a feature cell, one of `STRIDES`.
     aligned : bool
         The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
-        centred on the cell. False keeps the published sampling, whose maps lie up to half a cell too far down and right.
+        centred on the cell. False keeps the published sampling, whose maps lie up to half a cell too far down and
+        right.
     dilated : bool
         A stride that is left out for a finer map is made good by dilation, so that trained weights keep their meaning.
     normalise : str
@@ -120,7 +121,7 @@ class ModelContract:
         if (self.feature_rows * stride, self.feature_cols * stride) != (self.rows, self.cols):
             raise ValueError(
                 f"a feature grid of {self.feature_rows} x {self.feature_cols} cells of {stride} px does not cover "
-                f"the model grid of {self.rows} x {self.cols} px; choose rows and columns that are multiples of {stride}"
+                f"the model grid of {self.rows} x {self.cols} px; choose multiples of {stride}"
             )
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be there and differ, got {self.labels}")

@@ -108,6 +108,12 @@ PREDICTION_COLUMNS: dict[str, str] = {
     "rank": "int16",  # 0 is the best box of this film, label, method and threshold
     "reported": "bool",  # probability reaches the label's cutoff
 }
+EPOCH_COLUMNS: dict[str, str] = {
+    "epoch": "int32",  # from 1
+    "metric": "string",  # loss, learning_rate or auroc (validation)
+    "label": "string",  # empty where the metric has none; "mean" over the labels
+    "value": "float64",
+}
 SCORE_COLUMNS: dict[str, str] = {
     "split": "string",
     "method": "string",

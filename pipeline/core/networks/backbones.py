@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
-from monai.networks.nets import DenseNet, EfficientNetBN, ResNet
+from monai.networks.nets.densenet import DenseNet
+from monai.networks.nets.efficientnet import EfficientNetBN
+from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
 from pipeline.core.networks.strides import DenseAvgPool2d, dilate, odd, without_stride
@@ -21,7 +23,7 @@ _RESNETS: dict[str, tuple[str, tuple[int, ...], int]] = {
 _RESNET_WIDTHS = (64, 128, 256, 512)
 
 
-class ResNetMap(ResNet):  # type: ignore[misc]
+class ResNetMap(ResNet):
     """MONAI's ResNet (He et al., CVPR 2016) up to the last block's ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,7 +34,7 @@ class ResNetMap(ResNet):  # type: ignore[misc]
         return cast(Tensor, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
 
 
-class DenseNetMap(DenseNet):  # type: ignore[misc]
+class DenseNetMap(DenseNet):
     """MONAI's DenseNet (Huang et al., CVPR 2017) up to the ReLU after the last normalisation."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ class DenseNetMap(DenseNet):  # type: ignore[misc]
         return torch.relu(self.features(x))
 
 
-class EfficientNetMap(EfficientNetBN):  # type: ignore[misc]
+class EfficientNetMap(EfficientNetBN):
     """MONAI's EfficientNet (Tan & Le, ICML 2019) up to the last swish: its values are >= -0.28, and not >= 0."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,7 +126,7 @@ def _densenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
         spatial_dims=2, in_channels=in_channels, out_channels=1, init_features=64, growth_rate=32,
         block_config=(6, 12, 24, 16),
     )  # fmt: skip
-    channels = cast(int, network.class_layers.out.in_features)
+    channels = cast(nn.Linear, network.class_layers.out).in_features
     del network.class_layers
     factor, left_out = 1, _strides_left_out(spec, 32)
     for number in range(4 - left_out, 4):
@@ -137,9 +139,11 @@ def _densenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
 
 
 def _efficientnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
-    network = EfficientNetMap("efficientnet-b0", pretrained=False, spatial_dims=2, in_channels=in_channels, num_classes=1)
+    network = EfficientNetMap(
+        "efficientnet-b0", pretrained=False, spatial_dims=2, in_channels=in_channels, num_classes=1
+    )
     network.set_swish(memory_efficient=False)
-    channels = cast(int, network._fc.in_features)
+    channels = network._fc.in_features
     del network._fc, network._avg_pooling, network._dropout
     strided = [block for block in _efficientnet_blocks(network) if block.stride == 2]
     kept = len(strided) - _strides_left_out(spec, 32)

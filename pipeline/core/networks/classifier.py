@@ -25,9 +25,9 @@ class PooledClassifier(nn.Module):
 
     Notes
     -----
-    ``head(features(x)) == forward(x)``. With ``gap`` the mean of ``cam(features)`` plus the bias is the logit. Input is float
-    [B, 1, H, W], grey 0-1; normalisation is part of `features`. H and W must be multiples of the stride; the feature grid
-    covers the model grid exactly.
+    ``head(features(x)) == forward(x)``. With ``gap`` the mean of ``cam(features)`` plus the bias is the logit. Input is
+    float [B, 1, H, W], grey 0-1; normalisation is part of `features`. H and W must be multiples of the stride; the
+    feature grid covers the model grid exactly.
     """
 
     def __init__(self, spec: NetworkSpec, labels: int) -> None:

@@ -1,14 +1,15 @@
 """Finer feature maps from the same weights: dilation in place of stride, and samples taken at the cell's centre.
 
-A layer of stride 2 followed by convolutions equals the same layer at stride 1, followed by the convolutions with twice the
-dilation and read at every second position (the "algorithme a trous": Holschneider et al. 1989; Chen et al., ICLR 2015).
-So a network of total stride 32 gives a map of stride 16 or 8 with the weights it has, and with the published sampling its
-coarse map is every second or fourth cell of the fine one, borders included.
+A layer of stride 2 followed by convolutions equals the same layer at stride 1, followed by the convolutions with twice
+the dilation and read at every second position (the "algorithme a trous": Holschneider et al. 1989; Chen et al., ICLR
+2015). So a network of total stride 32 gives a map of stride 16 or 8 with the weights it has, and with the published
+sampling its coarse map is every second or fourth cell of the fine one, borders included.
 """
+
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
-
 
 
 class OddConv2d(nn.Conv2d):
@@ -16,9 +17,9 @@ class OddConv2d(nn.Conv2d):
 
     Notes
     -----
-    Sampling the even positions throughout, as published networks do, centres feature cell i of stride s on pixel s i, and
-    not on the middle of the cell: maps lie almost half a cell too far down and right. Odd samples at the *last* stride
-    alone leave a shift of half a pixel. Weights, names and shapes are those of the convolution it replaces.
+    Sampling the even positions throughout, as published networks do, centres feature cell i of stride s on pixel s i,
+    and not on the middle of the cell: maps lie almost half a cell too far down and right. Odd samples at the *last*
+    stride alone leave a shift of half a pixel. Weights, names and shapes are those of the convolution it replaces.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -77,9 +78,7 @@ def dilate(conv: nn.Conv2d, dilation: int) -> None:
 
 def odd(conv: nn.Conv2d) -> OddConv2d:
     """Return the convolution with the same weights that samples the odd positions."""
-    twin = OddConv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups,
-        conv.bias is not None,
-    )  # fmt: skip
+    sizes: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation")}
+    twin = OddConv2d(conv.in_channels, conv.out_channels, groups=conv.groups, bias=conv.bias is not None, **sizes)
     twin.weight, twin.bias = conv.weight, conv.bias
     return twin

@@ -1,0 +1,143 @@
+"""Batches for training: a seeded order, targets beside pixels, and a thread that reads ahead."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Item = TypeVar("Item")
+StoredPixels = NDArray[np.uint8] | NDArray[np.uint16]
+ReadPixels = Callable[[NDArray[np.int64]], StoredPixels]  # positions [n] to pixels [n, rows, cols]
+_WAIT_SECONDS = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Films and what is known of them.
+
+    Parameters
+    ----------
+    pixels : Tensor of shape [B, rows, cols], uint8 or uint16
+        As stored, model grid.
+    targets : Tensor of shape [B, L], float32
+        1 present, 0 absent, NaN no information.
+    """
+
+    pixels: Tensor
+    targets: Tensor
+
+
+def grey_of(pixels: Tensor, device: torch.device) -> Tensor:
+    """Bring stored pixels to the device and to grey 0-1.
+
+    Parameters
+    ----------
+    pixels : Tensor of shape [B, rows, cols], uint8 or uint16
+        Black is 0, white the type's largest value.
+
+    Returns
+    -------
+    Tensor of shape [B, 1, rows, cols], float32
+    """
+    white = torch.iinfo(pixels.dtype).max
+    moved = pixels.to(device, non_blocking=True)
+    return moved[:, None].to(torch.float32) / white
+
+
+def epoch_order(films: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Shuffle the films of one epoch.
+
+    Parameters
+    ----------
+    films : int
+        How many there are, at least one.
+    batch_size : int
+        Of the whole step, over all processes.
+    seed, epoch : int
+        The order depends on both and on nothing else.
+
+    Returns
+    -------
+    ndarray of shape (steps, batch), int64
+        Positions. The films that fill no whole batch are left out, others each epoch; where there is not even one
+        batch, all films make one.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(films)
+    size = min(batch_size, films)
+    return order[: films // size * size].reshape(-1, size).astype(np.int64)
+
+
+def batches(
+    order: Iterable[NDArray[np.int64]], read: ReadPixels, targets: NDArray[np.float32], pinned: bool
+) -> Iterator[Batch]:
+    """Read batch after batch.
+
+    Parameters
+    ----------
+    order : iterable of ndarray of int64
+        Positions of each batch's films.
+    read : callable
+        Positions to stored pixels.
+    targets : ndarray of shape (N, L), float32
+        By position.
+    pinned : bool
+        Copy into page-locked memory, from where a GPU reads while it computes.
+    """
+    for positions in order:
+        batch = Batch(torch.from_numpy(read(positions)), torch.from_numpy(targets[positions]))
+        yield Batch(batch.pixels.pin_memory(), batch.targets.pin_memory()) if pinned else batch
+
+
+def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
+    """Let a thread work ahead of the consumer.
+
+    Parameters
+    ----------
+    items : iterable
+        Consumed in the thread.
+    depth : int
+        How many items may wait.
+
+    Yields
+    ------
+    Item
+        In order. An exception in the thread is raised here; a consumer that leaves ends the thread.
+    """
+    waiting: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
+    left = threading.Event()
+
+    def put(item: Item | BaseException | None) -> bool:
+        while not left.is_set():
+            try:
+                waiting.put(item, timeout=_WAIT_SECONDS)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001 handed to the consumer, whatever it is
+            put(error)
+        else:
+            put(None)
+
+    thread = threading.Thread(target=work, name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        left.set()
+        thread.join()

@@ -1,0 +1,58 @@
+"""Binary cross-entropy of many labels, of which some are not known."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+
+def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.float32]:
+    """Weigh each label's positives so that they count as much as its negatives.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (N, L), float32
+        1, 0, or NaN for no information.
+    cap : float
+        At least 1; weights stay within 1/cap to cap.
+
+    Returns
+    -------
+    ndarray of shape (L,), float32
+        Negatives by positives; 1 for a label of which only one kind is known.
+    """
+    positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
+    both = (positives > 0) & (negatives > 0)
+    ratio = np.divide(negatives, positives, out=np.ones(targets.shape[1]), where=both)
+    return np.clip(ratio, 1 / cap, cap).astype(np.float32)
+
+
+def masked_bce_sums(
+    logits: Tensor, targets: Tensor, positive_weight: Tensor, label_weight: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Add up the cross-entropy over what is known.
+
+    Parameters
+    ----------
+    logits : Tensor of shape [B, L], float
+    targets : Tensor of shape [B, L], float
+        1, 0, or NaN for no information.
+    positive_weight : Tensor of shape [L]
+        Factor of the part that rewards a positive.
+    label_weight : Tensor of shape [L]
+        Factor of the whole label.
+    smoothing : float
+        s in 0-1: targets become ``y (1 - s) + s / 2``.
+
+    Returns
+    -------
+    (Tensor, Tensor)
+        Scalars: the weighted sum, and the sum of the label weights of all known entries. The loss is their quotient;
+        where nothing is known both are 0.
+    """
+    known = ~torch.isnan(targets)
+    smooth = torch.where(known, targets, 0.0) * (1 - smoothing) + smoothing / 2
+    each = binary_cross_entropy_with_logits(logits, smooth, pos_weight=positive_weight, reduction="none")
+    weights = known * label_weight
+    return (each * weights).sum(), weights.sum()
