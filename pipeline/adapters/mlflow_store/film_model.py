@@ -22,16 +22,16 @@ def film_model() -> Any:
     returns a callable from films (a table or list of paths, or an array of films) to a table of boxes.
     """
     import_mlflow()
-    from mlflow.pyfunc import PythonModel
+    from mlflow.pyfunc.model import PythonModel
 
-    class FilmModel(PythonModel):  # type: ignore[misc]
+    class FilmModel(PythonModel):
         def load_context(self, context: Any) -> None:
             module, _, function = context.model_config["loader"].partition(":")
             loader: Callable[[Path], Callable[[Any], pd.DataFrame]] = getattr(importlib.import_module(module), function)
             self._predictor = loader(Path(context.artifacts["run"]))
 
-        # without annotations: MLflow would derive a signature from them, and refuse arrays
-        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        # a table, a list or an array, whatever this says: from a truer annotation MLflow would derive a signature
+        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
             return self._predictor(model_input)
 
     return FilmModel()

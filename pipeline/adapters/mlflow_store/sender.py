@@ -1,6 +1,5 @@
 """One journal entry to the tracking store: what each kind of call becomes in MLflow."""
 
-import io
 import math
 import re
 import tempfile
@@ -159,7 +158,7 @@ class Sender:
         run_id, name = self._run_id(entry), entry["name"] + ".json"
         if in_doubt and name in [found.path for found in self._client.list_artifacts(run_id)]:
             return
-        rows = pd.read_json(io.StringIO(entry["rows"]), orient="split", convert_dates=False)
+        rows = pd.DataFrame(entry["rows"]["data"], columns=entry["rows"]["columns"], dtype=object)  # "1.2" stays a text
         if entry["pictures"] is not None:
             column = [self._mlflow.Image(str(self._path(file))) for file in entry["pictures"]]
             rows[entry["picture_column"]] = pd.Series(column, index=rows.index, dtype=object)
@@ -179,6 +178,7 @@ class Sender:
 
     def _log_model(self, entry: Entry, run_id: str, scratch: Path) -> str:
         files = scratch / "run"
+        files.mkdir()
         for file in entry["files"]:
             target = files / file["path"]
             target.parent.mkdir(parents=True, exist_ok=True)

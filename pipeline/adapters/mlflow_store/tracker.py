@@ -1,5 +1,6 @@
 """MLflow behind the tracker's methods: written down first, then sent; what cannot be sent is kept for `sync`."""
 
+import json
 import logging
 import math
 import os
@@ -171,8 +172,8 @@ class MlflowTracker:
         if picture_column is not None:
             pictures = [Path(path) for path in rows[picture_column]]
             rows = rows.assign(**{picture_column: ""})
-        text = rows.reset_index(drop=True).to_json(orient="split", index=False)
-        self._record("table", name=_key(name), rows=text, pictures=pictures, picture_column=picture_column)
+        plain = json.loads(rows.reset_index(drop=True).to_json(orient="split", index=False))
+        self._record("table", name=_key(name), rows=plain, pictures=pictures, picture_column=picture_column)
 
     def model(self, run_root: Path, name: str) -> None:
         """Log the trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
