@@ -1,7 +1,7 @@
 """Folders of films and published tables to images, labels, annotations, refusals, a pixel store and an audit.
 
 Reads   ``data.root`` or ``generate/``, the data manifest's tables; for new films the trained run's ingest contract.
-Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contract.json``, ``audit.json``, ``audit.html``.
+Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contract.json``, ``audit.json`` and ``.html``.
 Run     ``camray ingest configs/tb_hemithorax.yaml``
 """
 
@@ -22,6 +22,7 @@ from pipeline.adapters.identity import load_key
 from pipeline.adapters.runs import RunFolder, write_json, write_table
 from pipeline.adapters.settings import IngestSettings, Settings
 from pipeline.adapters.tracking import Tracker
+from pipeline.core.audit import Probe
 from pipeline.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from pipeline.domain.films import FilmPolicy
 from pipeline.domain.labels import Code, Finding, names_of
@@ -88,15 +89,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,
                     f"data manifest {source.manifest.name}", digest, "ingest")  # fmt: skip
     tracker.artifact(out / "audit.html", "audit")
-    own = [finding.any_of == () for finding in admitted.findings]  # boxes of derived findings are counted once
-    figures = {
-        "films": len(images),
-        "patients": int(images["patient_key"].nunique()),
-        "boxes": sum(own[label] for label in admitted.boxes["label"]),
-    }
-    figures |= {f"refused.{reason}": int(n) for reason, n in admitted.refusals["reason"].value_counts().items()}
-    figures |= {"shortcuts": sum(probe.is_shortcut for probe in probes), "table_faults": len(admitted.faults)}
-    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), figures)
+    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes))
 
 
 def manifest_path(settings: Settings) -> Path:
@@ -109,9 +102,7 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
     data, manifest = settings.data, load_manifest(settings.data.manifest)
     if data.generate is not None and folder.trained is None:
         drawn = folder.root / "generate"
-        tables = TablePaths(
-            *(drawn / name if (drawn / name).is_file() else None for name in ("labels.csv", "boxes.csv"))
-        )
+        tables = TablePaths(*(path if path.is_file() else None for path in (drawn / "labels.csv", drawn / "boxes.csv")))
         return Source(drawn / "films", tables, manifest, fixed), _list_films(drawn / "films", ("**/*",), (), set())
     if data.root is None or not data.root.exists():
         raise SettingsError(f"data.root: {data.root} does not exist; name the folder that holds the films")
@@ -172,6 +163,19 @@ def _stop_if_nothing_left(admitted: Admitted, out: Path) -> None:
 def _image_rows(films: pd.DataFrame) -> pd.DataFrame:
     index = films.groupby("part").cumcount()
     return films.assign(shard=films["part"], index=index)[list(IMAGE_COLUMNS)]
+
+
+def _figures(admitted: Admitted, probes: Sequence[Probe]) -> dict[str, int]:
+    own = [not finding.any_of for finding in admitted.findings]  # a box counts once, however many findings it serves
+    reasons = admitted.refusals["reason"].value_counts()
+    return {
+        "films": len(admitted.films),
+        "patients": int(admitted.films["patient_key"].nunique()),
+        "boxes": sum(own[label] for label in admitted.boxes["label"]),
+        **{f"refused.{reason}": int(count) for reason, count in reasons.items()},
+        "shortcuts": sum(probe.is_shortcut for probe in probes),
+        "table_faults": len(admitted.faults),
+    }
 
 
 def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> dict[str, Any]:
