@@ -1,5 +1,6 @@
 """Fixtures for all tests: generated films (see `tests.film_factory`) and the folder of the real ones."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def write_film(tmp_path: Path) -> Callable[..., Path]:
 
     def write(recipe: FilmRecipe, name: str = "film.dcm", **elements: Any) -> Path:
         path = tmp_path / name
-        ds = film_dataset(recipe, **elements)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # malformed values are wanted
+            ds = film_dataset(recipe, **elements)
         syntax = uid.UID(recipe.syntax)
         if syntax.is_compressed and syntax != uid.DeflatedExplicitVRLittleEndian:
             options = {"encoding_plugin": "pylibjpeg"} if syntax in uid.JPEG2000TransferSyntaxes else {}

@@ -9,6 +9,8 @@ from pydicom.sequence import Sequence
 
 from pipeline.domain.geometry import Box
 
+BOX = Box(20, 30, 44, 62)
+
 
 @dataclass(frozen=True)
 class FilmRecipe:
@@ -16,7 +18,7 @@ class FilmRecipe:
 
     rows: int = 96
     cols: int = 80
-    box: Box = Box(20, 30, 44, 62)
+    box: Box = BOX
     photometric: str = "MONOCHROME2"
     bits_allocated: int = 16
     bits_stored: int = 12

@@ -42,7 +42,7 @@ def test_unit_of_the_spacing_does_not_matter() -> None:
     [((0, 5), "crop", 1.0), ((5, 5), "fill", 1.0), ((5, 5), "crop", 0.0), ((5, 5), "crop", float("nan"))],
 )
 def test_nonsense_is_refused(native: tuple[int, int], fit: Fit, spacing: float) -> None:
-    with pytest.raises(ValueError, match="must be positive|expected letterbox"):
+    with pytest.raises(ValueError, match=r"must be positive|expected letterbox"):
         plan_grid(native, (10, 10), fit, spacing, 1.0)
 
 

@@ -158,8 +158,9 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
                 if plugin == "simpleitk":
                     return _decode_by_simpleitk(data, layout)
                 return _decode_by_pydicom(data, layout, plugin)
-        except FAULTS:
-            continue
+        except BaseException as error:  # a Rust codec's panic is no Exception and its class has no importable name
+            if not isinstance(error, FAULTS) and type(error).__name__ != "PanicException":
+                raise
     raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{name}: no codec decodes these pixels; they are damaged")
 
 

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 
 # all that pydicom and the codecs were seen to raise on damaged files; a bug of ours may hide in it, hence no wider
 FAULTS: tuple[type[Exception], ...] = (
     InvalidDicomError,
+    BytesLengthException,
     ValueError,
     TypeError,
     AttributeError,
