@@ -162,7 +162,7 @@ def track_sync(
 
     Example: [bold]camray track sync runs/phantom[/bold]
     """
-    from pipeline.adapters.tracking import sync
+    from pipeline.adapters.mlflow_store.tracker import sync
 
     counts = sync(folder)
     if as_json:
@@ -180,7 +180,7 @@ def track_ui(
 
     Example: [bold]camray track ui[/bold], then look at http://127.0.0.1:5000
     """
-    from pipeline.adapters.tracking import serve_ui
+    from pipeline.adapters.mlflow_store.ui import serve_ui
 
     console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
     serve_ui(runs, port)

@@ -49,6 +49,13 @@ class _Results:
     predictions: pd.DataFrame
     thresholds: dict[str, Any]
     method: str
+    stretched: bool
+
+    def pixel_aspect(self, image: dict[str, Any]) -> float:
+        """Return height over width of a model pixel as it should be shown: 1 unless films were stretched."""
+        row_mm, col_mm = float(image["row_spacing_mm"]), float(image["col_spacing_mm"])
+        spacing = row_mm / col_mm if row_mm > 0 and col_mm > 0 else 1.0
+        return float(image["scale_x"] / image["scale_y"] * spacing) if self.stretched else 1.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ def _results(settings: Settings, folder: RunFolder) -> _Results:
         predictions=predictions,
         thresholds=dict(thresholds),
         method=method,
+        stretched=settings.ingest.fit == "stretch",
     )
 
 
@@ -183,9 +191,6 @@ def _draw(one: _Drawn, found: _Results, folder: RunFolder) -> None:
     heat = upsampled(raw[None], (grey.shape[0], grey.shape[1]), window, smooth)[0]
     shown = transform.then(1.0, 1.0, -window.col0, -window.row0)
     said = "" if one.reported else ", not reported"
-    # a model pixel stands for 1/scale_x by 1/scale_y native ones, which may not be square themselves
-    row_mm, col_mm = float(image["row_spacing_mm"]), float(image["col_spacing_mm"])
-    native_aspect = row_mm / col_mm if row_mm > 0 and col_mm > 0 else 1.0
     rows, cols = window.row1 - window.row0, window.col1 - window.col0
     picture = draw_overlay(
         grey[window.row0 : window.row1, window.col0 : window.col1],
@@ -193,7 +198,7 @@ def _draw(one: _Drawn, found: _Results, folder: RunFolder) -> None:
         [shown.box_to_model(box) for box in one.predicted],
         [shown.box_to_model(box) for box in one.annotated],
         f"{one.label} {one.probability:.2f}{said}",
-        aspect=rows / cols * transform.scale_x / transform.scale_y * native_aspect,
+        aspect=rows / cols * found.pixel_aspect(image),
     )
     Image.fromarray(picture).save(one.path)
 

@@ -21,7 +21,7 @@ from pipeline.domain.errors import PipelineError
 
 logger = logging.getLogger(__name__)
 ROOT = "run"
-MODEL_FILES = ("train/model.safetensors", "train/contract.json", "localize/thresholds.json", "ingest/contract.json")
+MODEL_FILES = ("train/model.safetensors", "train/contract.json", "localize/thresholds.json", "settings.json")
 VALUE_CHARACTERS, DIGEST_CHARACTERS = 500, 36
 RETRY_SECONDS = 60.0
 

@@ -1,0 +1,228 @@
+"""A trained run as a predictor: films in, boxes out; what the registered MLflow model and other callers use.
+
+Reads   ``train/model.safetensors contract.json``, ``localize/thresholds.json`` and ``settings.json`` of a run, or the
+        copy of these in a registered model
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pipeline.adapters.runs import RunFolder
+from pipeline.adapters.settings import ExplainSettings, LocalizeSettings, parse_settings
+from pipeline.core.boxes import film_window
+from pipeline.core.maps.averaging import explain
+from pipeline.core.maps.methods import methods_named
+from pipeline.core.maps.pooled import SeamNetwork
+from pipeline.core.preference import shown_method, shown_thresholds
+from pipeline.core.sampling import to_model_grid
+from pipeline.core.thresholds import locate, recipe_from_json
+from pipeline.domain.contract import ModelContract
+from pipeline.domain.errors import ImageError, PipelineError, SettingsError
+from pipeline.domain.geometry import Box, GridTransform
+from pipeline.stages.films import read_film
+from pipeline.stages.models import load_classifier
+
+COLUMNS = ("image_id", "label", "probability", "x0", "y0", "x1", "y1", "score")
+FILMS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class GreyFilm:
+    """One film to look at: an id, grey values 0-1 on the native grid, and the pixel spacing where it is known."""
+
+    image_id: str
+    pixels: NDArray[np.float32]
+    row_spacing_mm: float | None = None
+    col_spacing_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its thresholds.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        In evaluation mode.
+    contract : ModelContract
+        What it expects.
+    thresholds : dict
+        By label, entries of ``thresholds.json``; a label without any gets no boxes.
+    method : str
+        Explanation method that the thresholds belong to.
+    explaining : ExplainSettings
+        Flips, scales and the rounding of the maps.
+    localizing : LocalizeSettings
+        Smallest region, score, and one or many boxes a label.
+    """
+
+    network: SeamNetwork
+    contract: ModelContract
+    thresholds: dict[str, Any]
+    method: str
+    explaining: ExplainSettings
+    localizing: LocalizeSettings
+
+    def __call__(self, films: Any) -> pd.DataFrame:
+        """Find boxes.
+
+        Parameters
+        ----------
+        films : DataFrame with a column ``path``, sequence of paths, or array
+            Files (DICOM, PNG, JPEG), or films [N, H, W] or [H, W]: float 0 black to 1 white, or uint8.
+
+        Returns
+        -------
+        DataFrame
+            Columns `COLUMNS`: native px, half-open, corner origin. One row a box; a label without one on a film has one
+            row with missing corners and score, so that its probability is there too. Of an array, image_id is the
+            film's number. A file that is no usable film has one row with label ``refused:<reason>``.
+
+        Raises
+        ------
+        SettingsError
+            If `films` is none of these.
+        """
+        rows: list[dict[str, Any]] = []
+        batch: list[GreyFilm] = []
+        for film in _films(films):
+            if isinstance(film, GreyFilm):
+                batch.append(film)
+            else:
+                rows += [*self._rows(batch), film]
+                batch = []
+            if len(batch) == FILMS_AT_ONCE:
+                rows += self._rows(batch)
+                batch = []
+        rows += self._rows(batch)
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
+        if not films:
+            return []
+        grids = [self._on_model_grid(film) for film in films]
+        batch = torch.from_numpy(np.stack([grey for grey, _ in grids]))[:, None]
+        cells = (self.contract.feature_rows, self.contract.feature_cols)
+        asked = self.explaining
+        found = explain(self.network, batch, methods_named([self.method]), cells, flip=asked.flip, scales=asked.scales)
+        probabilities = torch.sigmoid(found.logits.double()).numpy()
+        scale = np.float32(2.0 ** asked.heat_exponents.get(self.method, 0))
+        heat = (found.heat[self.method].float().numpy() * scale).astype(np.float16).astype(np.float32) / scale
+        return [
+            row
+            for number, film in enumerate(films)
+            for place, label in enumerate(self.contract.labels)
+            for row in self._boxes(
+                film, grids[number][1], label, heat[number, place], float(probabilities[number, place])
+            )
+        ]
+
+    def _on_model_grid(self, film: GreyFilm) -> tuple[NDArray[np.float32], GridTransform]:
+        """Bring a film to the model grid, rounded as the pixel store rounds."""
+        contract = self.contract
+        grey, transform = to_model_grid(
+            film.pixels, contract.rows, contract.cols, _fit(contract), film.row_spacing_mm, film.col_spacing_mm
+        )
+        levels = np.float32(2**contract.bits - 1)
+        return (np.rint(np.clip(grey, 0.0, 1.0) * levels) / levels).astype(np.float32), transform
+
+    def _boxes(
+        self, film: GreyFilm, transform: GridTransform, label: str, heat: NDArray[np.float32], probability: float
+    ) -> Iterator[dict[str, Any]]:
+        said = {"image_id": film.image_id, "label": label, "probability": probability}
+        nothing = dict.fromkeys(("x0", "y0", "x1", "y1", "score"), float("nan"))
+        boxes: list[dict[str, Any]] = []
+        if label in self.thresholds:
+            shape_native, shape_model = film.pixels.shape, (self.contract.rows, self.contract.cols)
+            window = film_window(transform, (shape_native[0], shape_native[1]), shape_model)
+            recipe = recipe_from_json(self.thresholds[label]["parameters"])
+            asked = self.localizing
+            located = locate(heat[None], window, shape_model, recipe, min_area=asked.min_area, score=asked.score)
+            for corners, score in zip(located.boxes, located.score, strict=True):
+                box = transform.box_to_native(Box(*map(float, corners))).clipped(shape_native[0], shape_native[1])
+                if box is not None:
+                    boxes.append({"x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1, "score": float(score)})
+        for box_row in (boxes[:1] if self.localizing.boxes == "one" else boxes) or [nothing]:
+            yield {**said, **box_row}
+
+
+def load_predictor(run_root: Path) -> Callable[[Any], pd.DataFrame]:
+    """Load a run's network and thresholds, on the CPU.
+
+    Parameters
+    ----------
+    run_root : Path
+        ``runs/<name>``, or a copy of its ``train/`` and ``localize/`` tables.
+
+    Raises
+    ------
+    CheckpointError
+        If weights and contract do not fit.
+    PipelineError
+        If the thresholds are missing.
+    """
+    folder = RunFolder(run_root)
+    network, contract = load_classifier(folder, torch.device("cpu"))
+    entries = _json(run_root / "localize" / "thresholds.json")["thresholds"]
+    settings = parse_settings(_json(run_root / "settings.json"), str(run_root))
+    method = shown_method(sorted({entry["method"] for entry in entries}))
+    thresholds = dict(shown_thresholds(entries, method, contract.labels))
+    return Predictor(network, contract, thresholds, method, settings.explain, settings.localize)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise PipelineError(f"{path}: missing; finish the run up to its localize stage first")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _fit(contract: ModelContract) -> Any:
+    return contract.fit
+
+
+def _films(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
+    """Yield films, or a row that says why a file is none."""
+    if isinstance(films, np.ndarray) and films.dtype.kind in "fbui":
+        yield from _from_array(films)
+        return
+    if isinstance(films, pd.DataFrame) and "path" in films.columns:
+        paths: Any = films["path"]
+    elif isinstance(films, pd.Series | list | tuple | np.ndarray):
+        paths = films
+    else:
+        raise SettingsError(
+            f"films: got {type(films).__name__}; expected a table with a column 'path', a list of paths, or an array"
+        )
+    for path in paths:
+        if not isinstance(path, str | Path):
+            yield from _from_array(np.asarray(paths))  # what a JSON request makes of an array
+            return
+        yield _from_file(Path(path))
+
+
+def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
+    stack = films[None] if films.ndim == 2 else films
+    if stack.ndim != 3 or 0 in stack.shape[1:]:
+        raise SettingsError(f"films: array of shape {films.shape}; expected [N, H, W] or [H, W]")
+    grey = stack.astype(np.float32) / np.float32(255 if stack.dtype == np.uint8 else 1)
+    if not (np.isfinite(grey).all() and grey.min(initial=0.0) >= 0 and grey.max(initial=0.0) <= 1):
+        raise SettingsError("films: grey values must be uint8, or float from 0 (black) to 1 (white)")
+    yield from (GreyFilm(str(number), pixels) for number, pixels in enumerate(grey))
+
+
+def _from_file(path: Path) -> GreyFilm | dict[str, Any]:
+    try:
+        film = read_film(path, None)
+    except ImageError as error:
+        return {"image_id": path.stem, "label": f"refused:{error.reason}", "probability": float("nan")}
+    header = film.header
+    return GreyFilm(header.image_id, film.pixels, header.row_spacing_mm, header.col_spacing_mm)
