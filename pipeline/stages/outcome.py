@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.adapters.runs import RunFolder
-from pipeline.core.scoring.summary import headline
+from pipeline.core.scoring.headline import headline
 
 
 def headline_rows(folder: RunFolder) -> list[dict[str, Any]]:
