@@ -23,7 +23,8 @@ class Glance:
     thumbnail : ndarray of shape (64,), float32
         Means of 8 x 8 tiles, row by row.
     mean, deviation, low, median, high : float
-        Of the grey levels; low and high are the 1st and 99th percentile.
+        Of the grey levels; low and high are the 1st and 99th percentile, each the smallest level that so many px do not
+        exceed.
     """
 
     histogram: NDArray[np.float32]
@@ -81,17 +82,19 @@ def glance(stored: Stored) -> Glance:
         Without margin; at least one px.
     """
     bits = stored.dtype.itemsize * 8
-    counts = np.bincount(stored.ravel() >> (bits - 5), minlength=HISTOGRAM_BINS)
-    grey = stored.astype(np.float64) / (2**bits - 1)
-    low, median, high = np.quantile(grey, QUANTILES)
+    counts = np.bincount(stored.ravel(), minlength=2**bits)
+    share = counts / stored.size
+    level = np.arange(2**bits) / (2**bits - 1)
+    mean = float(share @ level)
+    low, median, high = (float(level[place]) for place in np.searchsorted(np.cumsum(share), QUANTILES))
     return Glance(
-        (counts / stored.size).astype(np.float32),
-        _tile_means(grey).ravel().astype(np.float32),
-        float(grey.mean()),
-        float(grey.std()),
-        float(low),
-        float(median),
-        float(high),
+        share.reshape(HISTOGRAM_BINS, -1).sum(axis=1).astype(np.float32),
+        (_tile_means(stored.astype(np.float64)) / (2**bits - 1)).ravel().astype(np.float32),
+        mean,
+        float(np.sqrt(share @ (level - mean) ** 2)),
+        low,
+        median,
+        high,
     )
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.adapters.cluster import count_workers, map_processes
 from pipeline.adapters.datasets import manifest as manifests
 from pipeline.adapters.datasets.manifest import load_manifest
-from pipeline.adapters.datasets.reading import TablePaths, own_table_files, table_paths
+from pipeline.adapters.datasets.reading import own_table_files, table_paths
 from pipeline.adapters.identity import load_key
 from pipeline.adapters.runs import RunFolder, write_json, write_table
 from pipeline.adapters.settings import IngestSettings, Settings
@@ -100,22 +100,19 @@ def manifest_path(settings: Settings) -> Path:
 def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, list[str]]:
     """Find films and tables; the films are sorted paths relative to the root."""
     data, manifest = settings.data, load_manifest(settings.data.manifest)
-    if data.generate is not None and folder.trained is None:
-        drawn = folder.root / "generate"
-        tables = TablePaths(*(path if path.is_file() else None for path in (drawn / "labels.csv", drawn / "boxes.csv")))
-        return Source(drawn / "films", tables, manifest, fixed), _list_films(drawn / "films", ("**/*",), (), set())
-    if data.root is None or not data.root.exists():
-        raise SettingsError(f"data.root: {data.root} does not exist; name the folder that holds the films")
-    if data.root.is_file():
-        tables = table_paths(manifest, data.root.parent, data.labels, data.boxes, own=False)
-        return Source(data.root.parent, tables, manifest, fixed), [data.root.name]
-    tables = table_paths(manifest, data.root, data.labels, data.boxes, own=not fixed)
-    not_films = {*own_table_files(manifest, data.root), *(path for path in (tables.labels, tables.boxes) if path)}
+    root = data.root if data.generate is None or folder.trained is not None else folder.root / "generate"
+    if root is None or not root.exists():
+        raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
+    if root.is_file():
+        tables = table_paths(manifest, root.parent, data.labels, data.boxes, own=False)
+        return Source(root.parent, tables, manifest, fixed), [root.name]
+    tables = table_paths(manifest, root, data.labels, data.boxes, own=not fixed)
+    not_films = {*own_table_files(manifest, root), *(path for path in (tables.labels, tables.boxes) if path)}
     include = ("**/*",) if fixed else manifest.films.include
-    sources = _list_films(data.root, include, manifest.films.exclude, {path.resolve() for path in not_films})
+    sources = _list_films(root, include, manifest.films.exclude, {path.resolve() for path in not_films})
     if not sources:
-        raise InputRefusedError(f"{data.root}: no file matches {', '.join(include)} (data manifest '{manifest.name}')")
-    return Source(data.root, tables, manifest, fixed), sources
+        raise InputRefusedError(f"{root}: no file matches {', '.join(include)} (data manifest '{manifest.name}')")
+    return Source(root, tables, manifest, fixed), sources
 
 
 def _list_films(root: Path, include: Sequence[str], exclude: Sequence[str], not_films: set[Path]) -> list[str]:
