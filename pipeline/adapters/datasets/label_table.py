@@ -92,8 +92,8 @@ def read_labels(
     for column in range(len(labels)):
         told = at_hand[rows[at_hand, column] != UNKNOWN]
         if rules.form == "one_class":
-            told = told[np.argsort(rows[told, column], kind="stable")]  # a later row wins: present over absent
-        values[table.films[told], column] = rows[told, column]
+            told = told[np.argsort(-rows[told, column], kind="stable")]  # present wins over absent
+        values[table.films[told[::-1]], column] = rows[told[::-1], column]  # the first row wins
         if rules.form != "one_class":
             clash = values[table.films[told], column] != rows[told, column]
             what = f"rows of one film contradict each other on '{labels[column].name}'"
@@ -200,7 +200,7 @@ def _facts(table: TextTable, rules: LabelTableRules, films: int, report: FaultRe
         told = at_hand & table.cells[column].notna().to_numpy()
         texts = table.cells[column][told].astype(str).to_numpy(dtype=object)
         values = facts[name].to_numpy(dtype=object, copy=True)
-        values[table.films[told]] = texts
+        values[table.films[told][::-1]] = texts[::-1]  # the first row wins
         clash = values[table.films[told]] != texts
         report.add(
             table.name, f"rows of one film differ in '{column}'", table.lines[told][clash], stops=name == FACTS[0]

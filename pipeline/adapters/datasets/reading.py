@@ -136,7 +136,7 @@ def read_tables(
     ManifestError, AnnotationError
         One report listing all faults, if any makes the result wrong.
     """
-    report, strict = FaultReport(), not fixed
+    report, strict = FaultReport(), not fixed and manifest.labels != "auto"
     label_rules, box_rules = _rules(manifest)
     label_table = open_table(paths.labels, label_rules, films, report) if paths.labels else None
     box_table = open_table(paths.boxes, box_rules, films, report) if paths.boxes else None

@@ -1,0 +1,224 @@
+"""Tables of every form to labels and boxes, worked by hand; faults in one report."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.adapters.datasets.films_index import FilmIndex
+from pipeline.adapters.datasets.manifest import Manifest
+from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_split_lists, read_tables, table_paths
+from pipeline.domain.errors import AnnotationError, ManifestError
+from pipeline.domain.labels import Finding
+
+ABOUT = {"name": "x", "title": "t", "licence": "l", "citation": "c", "how_to_obtain": "h"}
+CORNERS = {"file": "b.csv", "key": "id", "label": "label", "corners": ["x0", "y0", "x1", "y1"]}
+SIZES = np.array([[100, 50], [200, 100], [512, 512]])
+
+
+def _manifest(**parts: object) -> Manifest:
+    return Manifest.model_validate({**ABOUT, "labels": [{"name": "A"}, {"name": "B"}], **parts})
+
+
+def _films(*sources: str) -> FilmIndex:
+    names = sources or ("d/f0.dcm", "d/f1.dcm", "f2.png")
+    ids = pd.Series([f"i{k}" for k in range(len(names))])
+    return FilmIndex(ids, pd.Series(list(names)), np.ones(len(names), bool))
+
+
+def _read(
+    tmp_path: Path,
+    manifest: Manifest,
+    labels: str | None = None,
+    boxes: str | None = None,
+    fixed: tuple[Finding, ...] = (),
+) -> Dataset:
+    paths = []
+    for name, text in (("l.csv", labels), ("b.csv", boxes)):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        paths.append(None if text is None else tmp_path / name)
+    return read_tables(manifest, TablePaths(*paths), _films(), SIZES, fixed)
+
+
+WIDE = {"label_table": {"file": "l.csv", "key": "id"}}
+
+
+def test_a_wide_table_keeps_absent_uncertain_and_unknown_apart(tmp_path: Path) -> None:
+    data = _read(tmp_path, _manifest(**WIDE), "id,A,B\ni0,1,0\ni1,-1.0,\ni2,0.0,YES\n")
+    assert data.labels.values.tolist() == [[1, 0], [2, -1], [0, 1]]
+    assert data.labels.in_table.all()
+
+
+def test_a_film_without_a_row_is_not_in_the_table(tmp_path: Path) -> None:
+    data = _read(tmp_path, _manifest(**WIDE), "id,A,B\ni1,1,0\n")
+    assert data.labels.values.tolist() == [[-1, -1], [1, 0], [-1, -1]]
+    assert data.labels.in_table.tolist() == [False, True, False]
+
+
+def test_derived_labels_are_any_of_their_parts(tmp_path: Path) -> None:
+    labels = [{"name": "A"}, {"name": "B"}, {"name": "Any", "any_of": ["A", "B"]}, {"name": "Two", "any_of": ["Any"]}]
+    boxes = "id,label,x0,y0,x1,y1\ni0,B,1,2,3,4\n"
+    data = _read(
+        tmp_path, _manifest(labels=labels, box_table=CORNERS, **WIDE), "id,A,B\ni0,0,1\ni1,0,0\ni2,0,\n", boxes
+    )
+    assert data.labels.values[:, 2].tolist() == [1, 0, -1]
+    assert data.labels.values[:, 3].tolist() == [1, 0, -1]
+    assert data.boxes["label"].tolist() == [1, 2, 3]
+    assert (data.boxes[["x0", "y0", "x1", "y1"]] == [1, 2, 3, 4]).all(axis=None)
+
+
+def test_an_uncertain_part_gives_no_information(tmp_path: Path) -> None:
+    labels = [{"name": "A"}, {"name": "B"}, {"name": "Any", "any_of": ["A", "B"]}]
+    data = _read(tmp_path, _manifest(labels=labels, **WIDE), "id,A,B\ni0,-1,0\ni1,-1,1\n")
+    assert data.labels.values[:2, 2].tolist() == [-1, 1]
+
+
+def test_a_joined_column_makes_everything_else_absent(tmp_path: Path) -> None:
+    table = {"file": "l.csv", "key": "id", "form": "joined", "column": "found", "nothing": ["None"]}
+    data = _read(tmp_path, _manifest(label_table=table), "id,found\ni0,A|b\ni1,None\ni2,B\n")
+    assert data.labels.values.tolist() == [[1, 1], [0, 0], [0, 1]]
+
+
+def test_one_class_a_row_adds_up(tmp_path: Path) -> None:
+    table = {"file": "l.csv", "key": "id", "form": "one_class", "column": "found", "nothing": ["None"]}
+    data = _read(tmp_path, _manifest(label_table=table), "id,found\ni0,B\ni0,A\ni0,A\ni1,None\n")
+    assert data.labels.values.tolist() == [[1, 1], [0, 0], [-1, -1]]
+
+
+def test_repeated_rows_that_agree_count_once_and_boxes_come_from_the_same_table(tmp_path: Path) -> None:
+    label_table = {"file": "l.csv", "key": "id", "key_is": "stem", "repeats": True, "ignore": ["x", "y", "w", "h"]}
+    box_table = {"file": "l.csv", "key": "id", "key_is": "stem", "constant": "A", "size": ["x", "y", "w", "h"],
+                 "empty": "skip", "ignore": ["T"]}  # fmt: skip
+    labels = [{"name": "A", "column": "T"}]
+    text = "id,x,y,w,h,T\nf0,1,2,10,20,1\nf0,5,5,5,5,1\nf1,,,,,0\n"
+    data = _read(tmp_path, _manifest(labels=labels, label_table=label_table, box_table=box_table), text, text)
+    assert data.labels.values[:, 0].tolist() == [1, 0, -1]
+    assert data.boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[1, 2, 11, 22], [5, 5, 10, 10]]
+    assert data.report.faults == []
+
+
+def test_boxes_on_a_fixed_frame_are_scaled_to_each_film(tmp_path: Path) -> None:
+    boxes = {**CORNERS, "frame": [1000, 1000]}
+    text = "id,label,x0,y0,x1,y1\ni0,A,100,100,500,900\ni2,A,0,0,1000,1000\n"
+    data = _read(tmp_path, _manifest(box_table=boxes), boxes=text)
+    assert data.boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[5, 10, 25, 90], [0, 0, 512, 512]]
+
+
+def test_inclusive_corners_become_half_open(tmp_path: Path) -> None:
+    data = _read(
+        tmp_path, _manifest(box_table={**CORNERS, "inclusive": True}), boxes="id,label,x0,y0,x1,y1\ni0,A,3,4,3,4\n"
+    )
+    assert data.boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[3, 4, 4, 5]]
+
+
+def test_a_box_says_that_its_label_is_present_where_the_table_is_silent(tmp_path: Path) -> None:
+    boxes = "id,label,x0,y0,x1,y1\ni0,B,1,1,5,5\ni1,A,1,1,5,5\n"
+    data = _read(tmp_path, _manifest(box_table=CORNERS, **WIDE), "id,A,B\ni0,0,\ni1,0,0\n", boxes)
+    assert data.labels.values[:2].tolist() == [[0, 1], [0, 0]]
+    assert "calls it absent" in data.report.faults[0].what
+
+
+def test_overhang_is_clipped_and_counted_beyond_one_pixel(tmp_path: Path) -> None:
+    text = "id,label,x0,y0,x1,y1\ni0,A,-0.9,0,50.9,100\ni0,B,-3,-4,10,10\n"
+    data = _read(tmp_path, _manifest(box_table=CORNERS), boxes=text)
+    assert data.boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[0, 0, 50, 100], [0, 0, 10, 10]]
+    assert [(fault.count, fault.lines) for fault in data.report.faults] == [(1, (3,))]
+
+
+def test_one_report_lists_all_faults_of_both_tables(tmp_path: Path) -> None:
+    labels = "id,A,B,extra\ni0,1,0,q\ni0,0,0,q\ni1,maybe,0,q\n,1,1,q\nnowhere,1,1,q\n"
+    boxes = "id,label,x0,y0,x1,y1\ni0,A,5,5,1,9\ni0,A,x,1,2,3\ni0,C,1,1,2,2\ni0,B,60,1,70,5\ni0,B,1,1,inf,2\n"
+    with pytest.raises(ManifestError) as caught:
+        _read(tmp_path, _manifest(box_table=CORNERS, **WIDE), labels, boxes)
+    told = str(caught.value)
+    for part in (
+        "contradict each other on 'A' (line 3)", "'A' holds values other than", "(line 4)", "name no film (line 5)",
+        "inside out", "no finite numbers (line 3, 6)", "does not know (line 4)", "wholly outside their film",
+        "unknown columns, not used: 'extra'", "duplicate keys (line 3)", "rows without a film under the root (line 6)",
+    ):  # fmt: skip
+        assert part in told
+    assert "nowhere" not in told  # a key may be an identifier
+
+
+def test_faults_of_boxes_alone_are_an_annotation_error(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"b\.csv"):
+        _read(tmp_path, _manifest(box_table=CORNERS), boxes="id,label,x0,y0,x1,y1\ni0,A,5,5,5,9\n")
+
+
+def test_a_missing_label_column_stops_unless_the_labels_are_another_runs(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no column for the label 'B'"):
+        _read(tmp_path, _manifest(**WIDE), "id,A\ni0,1\n")
+    data = _read(tmp_path, _manifest(**WIDE), "id,A\ni0,1\n", fixed=(Finding("B"), Finding("A")))
+    assert data.labels.values[0].tolist() == [-1, 1]
+    assert [finding.name for finding in data.findings] == ["B", "A"]
+
+
+def test_auto_labels_are_the_columns_of_zeros_and_ones_and_the_boxes_names(tmp_path: Path) -> None:
+    manifest = _manifest(labels="auto", label_table={"file": "l.csv", "key": ["image_id", "id"], "key_is": "any"},
+                         box_table=CORNERS)  # fmt: skip
+    labels = "id,Mass,age,remark,empty\nf0,1,61,fine,\nf2.png,0,7,,\n"
+    data = _read(tmp_path, manifest, labels, "id,label,x0,y0,x1,y1\ni1,Cyst,1,1,2,2\n")
+    assert [finding.name for finding in data.findings] == ["Mass", "Cyst"]
+    assert data.labels.values.tolist() == [[1, -1], [-1, 1], [0, -1]]
+    told = [fault.what for fault in data.report.faults]
+    assert told == ["no column for the label 'Cyst'", "unknown columns, not used: 'age', 'remark', 'empty'"]
+
+
+def test_films_are_found_by_id_path_file_name_and_stem() -> None:
+    films = _films("a/f0.dcm", "b/f1.dcm", "c/f0.dcm")
+    keys = pd.Series(["i1", "c/f0.dcm", "f1.dcm", "f1", "f0", "none"])
+    assert films.match(keys, "any").tolist() == [1, 2, 1, 1, -2, -1]  # f0 fits two
+    assert films.match(keys, "image_id").tolist() == [1, -1, -1, -1, -1, -1]
+
+
+def test_refused_films_are_known_but_lose_against_usable_ones() -> None:
+    films = FilmIndex(pd.Series(["x", "x", "y"]), pd.Series(["a", "b", "c"]), np.array([False, True, False]))
+    assert films.match(pd.Series(["x", "y"]), "image_id").tolist() == [1, 2]
+
+
+def test_compressed_tables_and_their_plain_twins_are_found(tmp_path: Path) -> None:
+    manifest = _manifest(label_table={"file": "l.csv.gz", "key": "id"})
+    (tmp_path / "l.csv").write_text("id,A,B\ni0,1,0\n")
+    assert table_paths(manifest, tmp_path, None, None, own=True).labels == tmp_path / "l.csv"
+    (tmp_path / "l.csv.gz").write_bytes(gzip.compress(b"\xef\xbb\xbfid,A,B\ni0,0,1\n"))  # with a byte order mark
+    paths = table_paths(manifest, tmp_path, None, None, own=True)
+    assert paths.labels == tmp_path / "l.csv.gz"
+    assert read_tables(manifest, paths, _films(), SIZES).labels.values[0].tolist() == [0, 1]
+
+
+def test_a_table_that_is_needed_and_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no such label table"):
+        table_paths(_manifest(**WIDE), tmp_path, None, None, own=True)
+    with pytest.raises(ManifestError, match="no such table"):
+        table_paths(_manifest(**WIDE), tmp_path, tmp_path / "other.csv", None, own=False)
+    assert table_paths(_manifest(**WIDE), tmp_path, None, None, own=False) == TablePaths(None, None)
+    (tmp_path / "l.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ManifestError, match="cannot be read"):
+        read_tables(_manifest(**WIDE), TablePaths(tmp_path / "l.csv", None), _films(), SIZES)
+
+
+def test_patient_view_and_sex_come_from_the_table(tmp_path: Path) -> None:
+    table = {"file": "l.csv", "key": "id", "patient_id": "pid", "view": "v", "sex": "s"}
+    data = _read(tmp_path, _manifest(label_table=table), "id,A,B,pid,v,s\ni1,1,0,7,AP,F\n")
+    assert data.labels.facts.loc[1].tolist() == ["7", "AP", "F"]
+    assert data.labels.facts.loc[0].tolist() == ["", "", ""]
+    assert "pid" not in repr(data)
+
+
+def test_official_lists_name_splits_and_may_not_overlap(tmp_path: Path) -> None:
+    manifest = _manifest(label_table={"file": "l.csv", "key": "id", "key_is": "file_name"},
+                         splits={"train": "a.txt", "test": "b.txt"})  # fmt: skip
+    (tmp_path / "a.txt").write_text("f0.dcm\nelsewhere.dcm\n")
+    (tmp_path / "b.txt").write_text("f1.dcm\n\n")
+    assert read_split_lists(manifest, tmp_path, _films()).tolist() == ["train", "test", ""]
+    (tmp_path / "b.txt").write_text("f0.dcm\n")
+    with pytest.raises(ManifestError, match="another official list"):
+        read_split_lists(manifest, tmp_path, _films())
+    (tmp_path / "b.txt").unlink()
+    with pytest.raises(ManifestError, match="no such split list"):
+        read_split_lists(manifest, tmp_path, _films())
+    with pytest.raises(ManifestError, match="no official split"):
+        read_split_lists(_manifest(), tmp_path, _films())
