@@ -106,7 +106,7 @@ def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], place: 
 
 def roc_chart(curves: Mapping[str, RocCurve]) -> bytes:
     """Draw all labels' ROC curves into one square chart."""
-    figure = Figure(figsize=(6.6, 4.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(8.2, 4.0), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     _plain_axes(axes, "ROC: is the finding on the film?")
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
@@ -155,8 +155,10 @@ def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence
     for axes in panels[len(labels) :]:
         axes.set_visible(False)
     handles = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.supxlabel("IoU from which a box counts", **FONT, color=INK)
-    figure.supylabel("share of films", **FONT, color=INK)
+    for axes in panels[::columns]:
+        axes.set_ylabel("share of films", **FONT, color=INK)
+    for axes in panels[max(len(labels) - columns, 0) : len(labels)]:
+        axes.set_xlabel("IoU from which a box counts", **FONT, color=INK)
     if handles:
         figure.legend(
             handles.values(),

@@ -80,7 +80,8 @@ def boxes_of_annotations(annotations: pd.DataFrame, images: pd.DataFrame) -> pd.
     boxes = annotations[annotations["kind"] != "mask"]
     masks = annotations[annotations["kind"] == "mask"]
     boxed = set(zip(boxes["image_id"], boxes["label"], strict=True))
-    masks = masks[[key not in boxed for key in zip(masks["image_id"], masks["label"], strict=True)]]
+    unboxed = [key not in boxed for key in zip(masks["image_id"], masks["label"], strict=True)]
+    masks = masks[np.array(unboxed, dtype=bool)]
     sizes = {i: (int(r), int(c)) for i, r, c in zip(images["image_id"], images["rows"], images["cols"], strict=True)}
     columns = ["image_id", "label", *CORNERS]
     enclosing = []

@@ -211,5 +211,5 @@ def _aspect(film: Mapping[Any, Any], placed: Placement) -> float:
 
 def _png_of(picture: "np.ndarray[Any, np.dtype[np.uint8]]") -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="png", optimize=False)
+    Image.fromarray(picture).save(stream, format="png", compress_level=4)
     return stream.getvalue()

@@ -22,14 +22,14 @@ CONVENTIONS = {
     "over the predicted box’s own area. No box is a miss with IoU 0.",
     "MaxBoxAcc": "Largest region, IoU ≥ 0.5, one threshold for all films (maps rescaled to 0–1); V2 counts any region "
     "and averages IoU ≥ 0.3, 0.5 and 0.7 (Choe et al., 2020). The threshold is 20 % (fixed) or the best on validation.",
-    "Baselines": "Know nothing of the film: a random map; a centred Gaussian; the mean training box of the finding; the "
-    "point inside most training boxes (hit rate only); the whole film; boxes of another film with the same finding "
+    "Baselines": "Know nothing of the film: a random map; a centred Gaussian; the mean training box of the "
+    "finding; the point inside most training boxes (hit rate only); the whole film; boxes of another film with it "
     "(average of many shuffles). A box’s point is its centre. The random map and the Gaussian get their threshold as "
     "camray’s maps do.",
 }
 INTERVALS = (
-    "percentile bootstrap over patients. The mean of findings is the plain mean of the findings’ numbers, from the same "
-    "resamples."
+    "percentile bootstrap over patients. The mean of findings is the plain mean of the findings’ numbers, from "
+    "the same resamples."
 )
 
 STYLE = """
@@ -58,7 +58,7 @@ td.good{color:#00704a}td.fair{color:#6b6b00}td.bad{color:#b3261e;font-weight:600
 .charts{margin-top:18px}
 figure{margin:0 0 14px}
 img{max-width:100%;height:auto;display:block}
-.charts img{width:100%;max-width:900px}
+.charts img{width:100%;max-width:960px}
 .films{display:grid;grid-template-columns:repeat(3,1fr);gap:12px}
 .films img{width:100%;border-radius:3px}
 figcaption{font-size:12px;color:var(--faint);margin-top:4px}
