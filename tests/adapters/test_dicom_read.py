@@ -310,6 +310,20 @@ def test_codestream_of_another_shape_is_refused(write_film: Write, syntax: str) 
     assert refusal(path).reason == Reason.UNREADABLE_PIXELS
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [(4, 29, Reason.UNREADABLE_PIXELS), (9, 3, Reason.COLOUR)],  # a codec crashed on 29 bits
+)
+def test_codestream_of_other_bits_or_samples_is_refused(
+    write_film: Write, place: int, value: int, reason: Reason
+) -> None:
+    path = write_film(FilmRecipe(syntax=uid.JPEGLSLossless))
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"\xff\xf7\x00\x0b") + place] = value  # start of frame: bits, rows, columns, samples
+    path.write_bytes(bytes(raw))
+    assert refusal(path).reason == reason
+
+
 @pytest.mark.parametrize("stated", [uid.MPEG2MPML, "1.2.840.113619.5.2"])
 def test_syntaxes_nobody_decodes_are_refused(write_film: Write, stated: str) -> None:
     path = write_film(FilmRecipe(syntax=uid.JPEGLSLossless))

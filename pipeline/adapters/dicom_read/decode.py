@@ -229,26 +229,33 @@ def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
 
 
 def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
-    """Refuse a codestream without its end, or of another size than the header says: codecs invent the rest."""
+    """Refuse a codestream without its end, or of another form than the header says: codecs would invent or crash."""
     if b"\xff\xd9" not in frame[-1024:]:
         raise PixelError(RefusalReason.TRUNCATED, f"{name}: the codestream has no end marker")
-    found = _codestream_shape(frame)
-    if found is not None and found != (layout.rows, layout.cols):
+    form = _codestream_form(frame)
+    if form is None:
+        return
+    rows, cols, samples, bits = form
+    if samples != 1:
+        raise PixelError(RefusalReason.COLOUR, f"{name}: the codestream has {samples} samples a pixel; expected 1")
+    # no rows: a JPEG may state its height at its end
+    if (rows or layout.rows, cols) != (layout.rows, layout.cols) or not 1 < bits <= layout.bits_allocated:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS,
-            f"{name}: the codestream is {found[0]} x {found[1]} px, the header says {layout.rows} x {layout.cols}",
+            f"{name}: the codestream is {rows} x {cols} px of {bits} bits, the header says {layout.rows} x "
+            f"{layout.cols} in {layout.bits_allocated}",
         )
 
 
-def _codestream_shape(frame: bytes) -> tuple[int, int] | None:
-    """Return rows and columns as a JPEG, JPEG-LS or JPEG 2000 codestream states them, or None."""
-    if frame[:4] == b"\xff\x4f\xff\x51" and len(frame) >= 24:
+def _codestream_form(frame: bytes) -> tuple[int, int, int, int] | None:
+    """Return rows, columns, samples and bits as a JPEG, JPEG-LS or JPEG 2000 codestream states them, or None."""
+    if frame[:4] == b"\xff\x4f\xff\x51" and len(frame) > 42:  # SIZ (ISO/IEC 15444-1, A.5.1)
         right, low, left, top = struct.unpack(">4I", frame[8:24])
-        return low - top, right - left
+        return low - top, right - left, int.from_bytes(frame[40:42], "big"), (frame[42] & 0x7F) + 1
     at = 2
-    while frame[:2] == b"\xff\xd8" and at + 9 <= len(frame) and frame[at] == 0xFF:
-        if frame[at + 1] in _SOF:
-            rows, cols = struct.unpack(">2H", frame[at + 5 : at + 9])
-            return (rows, cols) if rows else None  # 0: the height comes later, in a DNL segment
+    while frame[:2] == b"\xff\xd8" and at + 10 <= len(frame) and frame[at] == 0xFF:
+        if frame[at + 1] in _SOF:  # ISO/IEC 10918-1, B.2.2
+            bits, rows, cols, samples = struct.unpack(">BHHB", frame[at + 4 : at + 10])
+            return rows, cols, samples, bits
         at += 1 if frame[at + 1] == 0xFF else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
     return None
