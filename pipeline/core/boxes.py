@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter
 
 from pipeline.core.regions import FloatImage, find_regions
 from pipeline.domain.geometry import Box, GridTransform
@@ -48,35 +49,6 @@ def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_m
     return Window(low[0], high[0], low[1], high[1])
 
 
-def interpolation_matrix(cells: int, centres: NDArray[np.float64], smooth_cells: float = 0.0) -> NDArray[np.float32]:
-    """Build the matrix that samples a row of cells linearly, corner origin, edges held.
-
-    Parameters
-    ----------
-    cells : int
-        Length of the row.
-    centres : ndarray of shape (n,), float64
-        Where to sample, in cells from the outer corner: the first cell's centre is 0.5.
-    smooth_cells : float
-        Sigma of a Gaussian applied to the cells first (edges mirrored), in cells.
-
-    Returns
-    -------
-    ndarray of shape (n, cells), float32
-        Rows sum to 1.
-    """
-    position = np.clip(centres - 0.5, 0.0, cells - 1.0)
-    lower = np.minimum(position.astype(np.int64), max(cells - 2, 0))
-    part = position - lower
-    matrix = np.zeros((len(centres), cells))
-    rows = np.arange(len(centres))
-    matrix[rows, lower] = 1.0 - part
-    matrix[rows, np.minimum(lower + 1, cells - 1)] += part
-    if smooth_cells > 0:
-        matrix = matrix @ gaussian_filter1d(np.eye(cells), smooth_cells, axis=0, mode="reflect")
-    return matrix.astype(np.float32)
-
-
 def upsampled(
     heat: FloatImage, shape_model: tuple[int, int], window: Window | None = None, smooth: float = 0.0, step_px: int = 1
 ) -> FloatImage:
@@ -91,7 +63,7 @@ def upsampled(
     window : Window, optional
         What to keep; all by default.
     smooth : float
-        Sigma of a Gaussian applied first, in feature cells.
+        Sigma of a Gaussian applied first (edges mirrored), in feature cells.
     step_px : int
         Sample about every so many model px (evenly over the window), to be quick where a choice is made.
 
@@ -100,19 +72,43 @@ def upsampled(
     ndarray of shape (N, rows of the window / step, cols of the window / step), float32
     """
     kept = window or Window(0, shape_model[0], 0, shape_model[1])
-    by_row, by_col = (
-        interpolation_matrix(cells, _sample_centres(start, stop, step_px) * cells / side, smooth)
-        for cells, side, start, stop in (
-            (heat.shape[1], shape_model[0], kept.row0, kept.row1),
-            (heat.shape[2], shape_model[1], kept.col0, kept.col1),
-        )
-    )
-    return np.ascontiguousarray(by_row @ heat.astype(np.float32) @ by_col.T, dtype=np.float32)
+    maps = heat.astype(np.float32)
+    if smooth > 0:
+        maps = gaussian_filter(maps, (0.0, smooth, smooth), mode="reflect")
+    rows = _sample_cells(kept.row0, kept.row1, step_px, shape_model[0], heat.shape[1])
+    cols = _sample_cells(kept.col0, kept.col1, step_px, shape_model[1], heat.shape[2])
+    return np.asarray(_bilinear(np.ascontiguousarray(maps), *rows, *cols))
 
 
-def _sample_centres(start_px: int, stop_px: int, step_px: int) -> NDArray[np.float64]:
+def _sample_cells(
+    start_px: int, stop_px: int, step_px: int, side_px: int, cells: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return, for each sample, the cell before it and how far it is on the way to the next one; edges are held."""
     samples = -(-(stop_px - start_px) // step_px)
-    return start_px + (np.arange(samples) + 0.5) * (stop_px - start_px) / samples
+    centres_px = start_px + (np.arange(samples) + 0.5) * (stop_px - start_px) / samples
+    position = np.clip(centres_px * cells / side_px - 0.5, 0.0, cells - 1.0)
+    before = np.minimum(position.astype(np.int64), max(cells - 2, 0))
+    return before, (position - before).astype(np.float32)
+
+
+@njit(cache=True)
+def _bilinear(heat: Any, row: Any, row_part: Any, col: Any, col_part: Any) -> Any:  # pragma: no cover (compiled)
+    """Interpolate as ``a + part * (b - a)``: equal cells give equal pixels to the last bit."""
+    maps, height, width = heat.shape
+    result = np.empty((maps, len(row), len(col)), np.float32)
+    line, step = np.empty(width, np.float32), np.zeros(width, np.float32)
+    for n in range(maps):
+        for r in range(len(row)):
+            above, below = row[r], min(row[r] + 1, height - 1)
+            for k in range(width):
+                line[k] = heat[n, above, k] + row_part[r] * (heat[n, below, k] - heat[n, above, k])
+            for k in range(width - 1):
+                step[k] = line[k + 1] - line[k]
+            out = result[n, r]
+            for c in range(len(col)):
+                left = np.uint64(col[c])  # never negative: spares a check in the innermost loop
+                out[c] = line[left] + col_part[c] * step[left]
+    return result
 
 
 def peaks_xy(heat: FloatImage) -> NDArray[np.float64]:

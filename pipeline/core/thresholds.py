@@ -89,9 +89,9 @@ class Located:
 
 def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
     """Tell which maps [N, H, W] point anywhere: not constant, and some evidence above zero."""
-    flat = heat.reshape(len(heat), -1)
-    if flat.shape[1] == 0 or not len(heat):
+    if not heat.size:
         return np.zeros(len(heat), bool)
+    flat = heat.reshape(len(heat), -1)
     low, high = flat.min(axis=1), flat.max(axis=1)
     return np.asarray((high > 0) & (high - low > _FLAT * np.maximum(np.abs(low), np.abs(high))))
 
@@ -114,12 +114,11 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
         Infinity for a map without localization. Only ``range`` may lie below zero: every other threshold is held above
         it, so that a region holds evidence *for* its label alone. No threshold is at or below the map's lowest heat.
     """
-    flat = heat.reshape(len(heat), -1)
     usable = holds_localization(heat)
     thresholds = np.full((len(heat), len(levels)), np.inf, np.float32)
-    flat = flat[usable]
-    if not len(flat):
+    if not usable.any():
         return thresholds
+    flat = heat[usable].reshape(int(usable.sum()), -1)
     low, high = flat.min(axis=1)[:, None].astype(np.float64), flat.max(axis=1)[:, None].astype(np.float64)
     match reference:
         case "max":
