@@ -37,16 +37,16 @@ FAULTS: tuple[type[Exception], ...] = (
 
 
 @contextmanager
-def quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Keep pydicom's warnings and log lines, which may quote header values, to ourselves; yields the warnings."""
+def quiet() -> Iterator[None]:
+    """Drop pydicom's warnings and log lines, which may quote header values, while this lasts."""
     logger = logging.getLogger("pydicom")
     silence, propagate = logging.NullHandler(), logger.propagate
     logger.addHandler(silence)
     logger.propagate = False
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield caught
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.propagate = propagate
         logger.removeHandler(silence)
