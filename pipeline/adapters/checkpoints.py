@@ -2,18 +2,26 @@
 
 import io
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from pipeline.domain.contract import ModelContract, contract_from_json
 from pipeline.domain.errors import CheckpointError
 
 WEIGHTS_FILE, CONTRACT_FILE = "model.safetensors", "contract.json"
+# what the two libraries stumble over in a damaged or a hostile file
+_DAMAGED = (
+    SafetensorError, UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
+    AttributeError, AssertionError,
+)  # fmt: skip
 
 
 def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
@@ -46,10 +54,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # both libraries raise whatever a damaged file makes them stumble over
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{path}: not readable as weights ({type(error).__name__}); expected safetensors, or a state dict of "
-            "tensors saved by torch.save. A file that holds whole Python objects is refused: save its state_dict() instead"
+            "tensors saved by torch.save; a file of whole Python objects is refused, save its state_dict() instead"
         ) from error
     for key in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
@@ -107,7 +115,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
         return None
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # as in read_weights
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{path}: damaged ({type(error).__name__}); delete the folder to train from the start"
         ) from error

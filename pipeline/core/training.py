@@ -63,7 +63,7 @@ class EpochReport:
     learning_rate : float
         Of the last step.
     images_per_second : float
-        Of the training part; the only figure that differs between equal runs. NaN for an epoch of an earlier start.
+        Of the training part; the only figure that differs between equal runs.
     """
 
     epoch: int
@@ -71,7 +71,7 @@ class EpochReport:
     auroc: tuple[float, ...]
     mean_auroc: float
     learning_rate: float
-    images_per_second: float = math.nan
+    images_per_second: float
 
 
 @dataclass(frozen=True)
@@ -336,7 +336,8 @@ def label_aurocs(logits: NDArray[np.float64], targets: NDArray[np.float32]) -> t
         if len(torch.unique(wanted)) < 2:
             found.append(math.nan)
             continue
-        found.append(float(binary_auroc(torch.from_numpy(scores[known]).sigmoid(), wanted)))
+        _, ranks = np.unique(scores[known], return_inverse=True)  # in place of probabilities, which saturate
+        found.append(float(binary_auroc(torch.from_numpy(ranks / max(1, ranks.max())), wanted)))
     return tuple(found)
 
 

@@ -1,0 +1,101 @@
+"""Starting weights under other people's names."""
+
+import re
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.core.networks.classifier import PooledClassifier, build_classifier
+from pipeline.core.networks.weights import load_starting_weights
+from pipeline.domain.contract import NetworkSpec
+
+
+def _model(backbone: str, labels: int = 3, stride: int = 32) -> PooledClassifier:
+    return build_classifier(NetworkSpec(backbone=backbone, stride=stride), labels, seed=1)
+
+
+def _backbone_twin(model: PooledClassifier) -> dict[str, Tensor]:
+    """Other values under MONAI's names, three channels in the first convolution."""
+    generator = torch.Generator().manual_seed(5)
+    found = {}
+    for name, value in model.backbone.state_dict().items():
+        shape = (value.shape[0], 3, *value.shape[2:]) if value.ndim == 4 and value.shape[1] == 1 else value.shape
+        if name.startswith(("conv1.", "features.conv0.", "_conv_stem.")):
+            found[name] = torch.rand(shape, generator=generator)
+        else:
+            found[name] = torch.rand(value.shape, generator=generator).to(value.dtype)
+    return found
+
+
+def _torchvision_densenet(monai: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.replace(".layers.", "."): value for name, value in monai.items()}
+
+
+def _chexnet(monai: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``module.densenet121.features.denseblock1.denselayer1.norm.1.weight``: data parallel, old torchvision."""
+    old = {re.sub(r"\.layers\.(norm|conv)([12])\.", r".\1.\2.", name): value for name, value in monai.items()}
+    return {f"module.densenet121.{name}": value for name, value in old.items()} | {
+        "module.densenet121.classifier.0.weight": torch.zeros(14, 1024),
+        "module.densenet121.classifier.0.bias": torch.zeros(14),
+    }
+
+
+def _efficientnet_pytorch(monai: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {re.sub(r"_blocks\.\d+\.(\d+)\.", r"_blocks.\1.", name): value for name, value in monai.items()}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "rename", "stem"),
+    [
+        ("resnet18", dict, "conv1.weight"),
+        ("resnet50", dict, "conv1.weight"),
+        ("densenet121", dict, "features.conv0.weight"),
+        ("densenet121", _torchvision_densenet, "features.conv0.weight"),
+        ("densenet121", _chexnet, "features.conv0.weight"),
+        ("efficientnet_b0", _efficientnet_pytorch, "_conv_stem.weight"),
+    ],
+)
+def test_published_names_fill_the_whole_backbone(backbone: str, rename, stem: str) -> None:
+    model = _model(backbone)
+    monai = _backbone_twin(model)
+    report = load_starting_weights(model, rename(monai))
+    loaded = model.backbone.state_dict()
+    assert report.missing == ("classifier.bias", "classifier.weight")
+    assert report.wrong_shape == ()
+    assert report.summed_channels == (f"backbone.{stem}",)
+    assert len(report.matched) == len(loaded)
+    assert torch.equal(loaded[stem], monai[stem].sum(1, keepdim=True))
+    assert all(torch.equal(loaded[name], value) for name, value in monai.items() if name != stem)
+    extra = {name for name in rename(monai) if "classifier" in name}
+    assert set(report.unused) == extra
+
+
+def test_our_own_file_fills_everything_head_included() -> None:
+    model, donor = _model("resnet_light"), build_classifier(NetworkSpec(stride=32), 3, seed=9)
+    report = load_starting_weights(model, {f"module.{k}": v for k, v in donor.state_dict().items()})
+    assert report.missing == report.unused == report.wrong_shape == report.summed_channels == ()
+    assert torch.equal(model.classifier.weight, donor.classifier.weight)
+
+
+def test_a_head_of_other_labels_stays_fresh_and_is_reported() -> None:
+    model, donor = _model("resnet_light"), build_classifier(NetworkSpec(), 5, seed=9)
+    fresh = model.classifier.weight.clone()
+    report = load_starting_weights(model, donor.state_dict())
+    assert report.wrong_shape == ("classifier.bias", "classifier.weight")
+    assert report.missing == ()
+    assert torch.equal(model.classifier.weight, fresh)
+    assert report.as_json()["counts"]["wrong_shape"] == 2
+
+
+def test_foreign_names_are_reported_as_unused() -> None:
+    model = _model("resnet_light")
+    report = load_starting_weights(model, {"encoder.block.0": torch.zeros(3), "fc.weight": torch.zeros(3, 128)})
+    assert report.matched == ()
+    assert report.unused == ("encoder.block.0", "fc.weight")
+
+
+def test_weights_fit_every_stride() -> None:
+    donor = _model("resnet18", stride=32)
+    for stride in (8, 16):
+        assert load_starting_weights(_model("resnet18", stride=stride), donor.state_dict()).missing == ()
