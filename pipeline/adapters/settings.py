@@ -178,10 +178,11 @@ class ScoreSettings(_Section):
     """Scores."""
 
     splits: tuple[str, ...] = ("test",)
-    bootstrap: int = Field(1000, ge=0)
+    bootstrap: int = Field(1000, ge=0, description="resamples of patients; 0 gives no intervals")
     confidence: float = Field(0.95, gt=0, lt=1)
     oracle: bool = Field(False, description="also give numbers whose threshold was chosen on the scored films")
-    seed: int = 1
+    pictures: bool = Field(True, description="draw charts and films for the summary page")
+    seed: int = Field(1, description="of the bootstrap, the random map and the shuffles")
 
 
 class ExportSettings(_Section):

@@ -72,7 +72,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         logits = _known_logits(scoring, chosen)
         tables.append(_score_split(scoring, split, chosen, logits, uses))
         shown = Shown(split, scoring.maps, chosen, logits, scoring.thresholds, scoring.predictions)
-        summaries.append(split_pictures(folder, shown, tables[-1]))
+        summaries.append(split_pictures(folder, shown, tables[-1], settings.score.pictures))
     scores = pd.concat(tables, ignore_index=True).astype(SCORE_COLUMNS)
     write_bytes(target / "scores.csv", scores.to_csv(index=False).encode())
     for summary in summaries:

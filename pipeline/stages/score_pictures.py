@@ -68,7 +68,7 @@ class Shown:
     predictions: pd.DataFrame
 
 
-def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame) -> SplitPictures:
+def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame, draw: bool) -> SplitPictures:
     """Draw everything the page shows of one split.
 
     Parameters
@@ -79,9 +79,11 @@ def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame) -> Spl
         What is drawn.
     scores : DataFrame
         `SCORE_COLUMNS` of the split.
+    draw : bool
+        False leaves the page without pictures.
     """
-    charts = _charts(shown, scores)
-    films = _film_pictures(PixelStore(folder.root / "ingest" / "store"), shown)
+    charts = _charts(shown, scores) if draw else {}
+    films = _film_pictures(PixelStore(folder.root / "ingest" / "store"), shown) if draw else []
     boxed = {image_id for items in shown.items.items.values() for image_id in items.image_ids}
     page = SplitSummary(
         split=shown.split,

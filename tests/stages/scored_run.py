@@ -1,4 +1,4 @@
-"""A run folder as the stages before ``score`` leave it: bright squares on grey films, and maps that nearly find them."""
+"""A run folder as the stages before ``score`` leave it: bright squares on grey films, and maps that often find them."""
 
 from pathlib import Path
 
@@ -14,12 +14,11 @@ FEATURE = (8, 8)
 PLACES = {"train": 0.5, "validation": 0.2, "test": 0.3}
 
 
-def settings_of(labels: tuple[str, ...] = ("nodule", "effusion"), **score: object) -> Settings:
-    del labels
-    return Settings.model_validate({"name": "squares", "score": {"bootstrap": 200, **score}})
+def settings_of(**score: object) -> Settings:
+    return Settings.model_validate({"name": "squares", "score": {"bootstrap": 50, "pictures": False, **score}})
 
 
-def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1, shift: float = 0.0) -> RunFolder:
+def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> RunFolder:
     """Write ``ingest`` and ``explain`` of a run; landscape and portrait films, letterboxed, two films a patient."""
     folder, rng = RunFolder(root), np.random.default_rng(seed)
     images, label_rows, annotations = [], [], []
@@ -35,8 +34,8 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1, shi
         top, left = round(offset_y), round(offset_x)
         pixels[film, top : 64 - top, left : 64 - left] = 70 + 20 * rng.random((64 - 2 * top, 64 - 2 * left))
         images.append(
-            (image_id, f"p{film // 2:03d}", f"s{film:03d}", f"{film}.dcm", f"{film:064x}", rows, cols, 0.4, 0.4,
-             "imager", "MONOCHROME2", 12, "1.2.840.10008.1.2.1", "DX", "PA", "", splits[film // 2], 0, film,
+            (image_id, f"patient-key-{film // 2:03d}", f"s{film:03d}", f"{film}.dcm", f"{film:064x}", rows, cols,
+             0.4, 0.4, "imager", "MONOCHROME2", 12, "1.2.840.10008.1.2.1", "DX", "PA", "", splits[film // 2], 0, film,
              scale, scale, offset_x, offset_y)
         )  # fmt: skip
         for number, label in enumerate(labels):
@@ -52,7 +51,7 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1, shi
                 x0 = rng.uniform(0, cols - width) * 0.3 + (0.15 + 0.1 * number) * (cols - width)
                 y0 = rng.uniform(0, rows - height)
                 annotations.append((image_id, label, "reader", "box", x0, y0, x0 + width, y0 + height, ""))
-                centre_x = (x0 + width / 2) * scale + offset_x + shift + rng.normal(0, 2)
+                centre_x = (x0 + width / 2) * scale + offset_x + rng.normal(0, 2)
                 centre_y = (y0 + height / 2) * scale + offset_y + rng.normal(0, 2)
                 r, c = (np.arange(8) + 0.5) * 8, (np.arange(8) + 0.5) * 8
                 blob = np.exp(-((r[:, None] - centre_y) ** 2 + (c[None] - centre_x) ** 2) / (2 * 8.0**2))

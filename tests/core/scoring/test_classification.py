@@ -20,9 +20,7 @@ def test_average_precision_by_hand() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    seed=st.integers(0, 10**6), films=st.integers(2, 40), levels=st.integers(1, 12)
-)
+@given(seed=st.integers(0, 10**6), films=st.integers(2, 40), levels=st.integers(1, 12))
 def test_whole_number_weights_equal_repeated_films_in_scikit_learn(seed: int, films: int, levels: int) -> None:
     rng = np.random.default_rng(seed)
     logits, present = rng.integers(0, levels, films).astype(float), rng.random(films) < 0.5

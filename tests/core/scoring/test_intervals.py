@@ -24,9 +24,13 @@ def test_weighted_means_equal_the_mean_over_the_drawn_patients_films() -> None:
     rng = np.random.default_rng(0)
     values, patients = rng.random((12, 3)), rng.integers(0, 5, 12)
     counts = next(resampled_counts(5, 30, seed=1))
-    means = weighted_means(counts, sums_by_patient(values, patients, 5), np.bincount(patients, minlength=5).astype(float))
+    means = weighted_means(
+        counts, sums_by_patient(values, patients, 5), np.bincount(patients, minlength=5).astype(float)
+    )
     for row, drawn in zip(means, counts.astype(int), strict=True):
-        films = [film for patient, times in enumerate(drawn) for film in list(np.flatnonzero(patients == patient)) * times]
+        films = [
+            film for patient, times in enumerate(drawn) for film in list(np.flatnonzero(patients == patient)) * times
+        ]
         expected = values[films].mean(axis=0) if films else np.full(3, np.nan)
         np.testing.assert_allclose(row, expected)
 

@@ -11,7 +11,6 @@ from pipeline.core.scoring.localization import (
     point_hits,
     single_box_max_box_acc,
 )
-
 from tests.core.scoring import reference
 
 

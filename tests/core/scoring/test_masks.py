@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco
+
+from pipeline.core.scoring.masks import box_from_rle, mask_from_rle
+from pipeline.domain.errors import AnnotationError
+from pipeline.domain.geometry import Box
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), rows=st.integers(1, 300), cols=st.integers(1, 40), share=st.floats(0, 1))
+def test_decodes_what_pycocotools_encodes(seed: int, rows: int, cols: int, share: float) -> None:
+    mask = np.random.default_rng(seed).random((rows, cols)) < share
+    mask[: rows // 2] = mask[0, 0]
+    rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+    np.testing.assert_array_equal(mask_from_rle(rle, rows, cols), mask)
+
+
+def test_box_around_a_mask() -> None:
+    mask = np.zeros((6, 9), np.uint8, order="F")
+    mask[1:3, 4:8] = 1
+    rle = coco.encode(mask)["counts"].decode()
+    assert box_from_rle(rle, 6, 9) == Box(4, 1, 8, 3)
+    assert box_from_rle(coco.encode(np.zeros((6, 9), np.uint8, order="F"))["counts"].decode(), 6, 9) is None
+    with pytest.raises(AnnotationError, match="6 x 8 px"):
+        box_from_rle(rle, 6, 8)
