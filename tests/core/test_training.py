@@ -164,7 +164,7 @@ def test_best_without_any_auroc_is_an_error_that_says_what_to_do() -> None:
 
 def test_divergence_is_an_error_that_says_what_to_do() -> None:
     trainer = _trainer(replace(PLAN, learning_rate=1e30, warmup_epochs=0.0, clip_norm=0.0))
-    with pytest.raises(PipelineError, match="lower train.learning_rate"):
+    with pytest.raises(PipelineError, match=r"lower train\.learning_rate"):
         _run(trainer)
 
 

@@ -1,0 +1,49 @@
+"""The model contract: there and back, and what it refuses."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pipeline.domain.contract import ModelContract, NetworkSpec, contract_from_json
+
+CONTRACT = ModelContract(
+    labels=("Nodule", "Effusion"), rows=256, cols=128, fit="letterbox", bits=8, network=NetworkSpec(stride=16),
+    feature_rows=16, feature_cols=8, data_digest="d" * 64, seed=1, code_version="0.1.0",
+)  # fmt: skip
+
+
+def test_there_and_back_through_json_is_the_identity() -> None:
+    assert contract_from_json(json.loads(json.dumps(CONTRACT.as_json()))) == CONTRACT
+
+
+@pytest.mark.parametrize("change", [{"rows": 250}, {"feature_cols": 9}, {"labels": ()}, {"labels": ("A", "A")}])
+def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"does not cover|must be there and differ"):
+        replace(CONTRACT, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone": "alexnet"}, "expected one of resnet_light"),
+        ({"pool": "mean"}, "gap, gmp, lse, pcam, lse_map"),
+        ({"stride": 4}, "8, 16, 32"),
+        ({"normalise": "z"}, "fixed, film, local"),
+        ({"widths": (1, 2, 3)}, "four positive"),
+        ({"stem_kernel": 4}, "odd number"),
+        ({"lse_r": 0.0}, "must be positive"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_with_the_legal_values(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        NetworkSpec(**change)  # type: ignore[arg-type]
+
+
+def test_missing_and_unknown_keys_are_named() -> None:
+    plain = CONTRACT.as_json()
+    del plain["seed"]
+    with pytest.raises(ValueError, match=r"missing keys \['seed'\], unknown keys \['sed'\]"):
+        contract_from_json({**plain, "sed": 1})
+    with pytest.raises(ValueError, match="'network' is missing"):
+        contract_from_json({})
