@@ -83,7 +83,9 @@ def _tell_everything(tracker: Tracker, root: Path) -> None:
     with tracker.stage("train"):
         for epoch in range(3):
             tracker.metrics({"loss": 1.0 / (epoch + 1), "AUROC Mass (left)": 0.5, "unknown": float("nan")}, epoch)
-        tracker.dataset(pd.DataFrame({"image_id": ["1.2"], "split": ["train"]}), "films", "phantom", "ab" * 32, "training")
+        tracker.dataset(
+            pd.DataFrame({"image_id": ["1.2"], "split": ["train"]}), "films", "phantom", "ab" * 32, "training"
+        )
     with tracker.stage("export"):
         for step in range(2):
             tracker.picture(root / "export" / "overlays" / f"{step}.png", "overlay", step)

@@ -14,6 +14,7 @@ from pipeline.adapters.mlflow_store.journal import Entry, Journal
 from pipeline.adapters.mlflow_store.store import artifact_location, import_mlflow, make_store, quiet_calls
 
 JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # else the UI takes it for a chat application
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
 _UPLOAD = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
 _TRANSIENT = {401, 403, 408, 425, 429}
@@ -89,7 +90,7 @@ class Sender:
         if known is None:
             location = artifact_location(self.uri, self.store_folder)
             try:
-                return str(self._client.create_experiment(name, location))
+                return str(self._client.create_experiment(name, location, tags=MODEL_TRAINING))
             except self._mlflow.exceptions.MlflowException as error:
                 known = self._client.get_experiment_by_name(name)
                 if known is None:
