@@ -29,7 +29,7 @@ def audit_page(
     found : mapping
         What ``audit.json`` holds.
     values : ndarray of shape (films, labels), int8
-        1 present, 0 absent; columns as in ``found["label_names"]``.
+        1 present, 0 absent; columns as in ``found["label_names"]``. None: no pictures of greys.
     histograms : ndarray of shape (films, 32), float32
         Grey-level histograms.
     thumbnails : ndarray of shape (films, 64), float32
@@ -148,7 +148,7 @@ def _probe_figure(probes: Sequence[Mapping[str, Any]]) -> Figure:
 def _grey_pictures(
     labels: Sequence[str], values: NDArray[np.int8], histograms: NDArray[np.float32], thumbnails: NDArray[np.float32]
 ) -> str:
-    kinds = [(label, values[:, i] == 1, values[:, i] == 0) for i, label in enumerate(labels)]
+    kinds = [(label, values[:, i] == 1, values[:, i] == 0) for i, label in enumerate(labels[: values.shape[1]])]
     shown = [kind for kind in kinds if kind[1].any() and kind[2].any()][:MAX_PICTURED_LABELS]
     if not shown:
         return ""

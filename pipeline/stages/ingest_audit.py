@@ -38,7 +38,7 @@ def write_audit(
     seed : int
         Of the probes' folds.
     probes : bool
-        False leaves them out.
+        False leaves them out, and the pictures that compare films with and without a finding.
 
     Returns
     -------
@@ -68,6 +68,7 @@ def write_audit(
         "table_faults": admitted.faults,
     }
     write_json(folder / "audit.json", found)
-    page = audit_page(found, admitted.values, features["grey-level histogram"], features["8x8 thumbnail"])
+    shown = admitted.values if probes else admitted.values[:, :0]  # without labels there is nothing to compare
+    page = audit_page(found, shown, features["grey-level histogram"], features["8x8 thumbnail"])
     write_bytes(folder / "audit.html", page.encode())
     return measured

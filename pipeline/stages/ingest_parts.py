@@ -158,7 +158,7 @@ def _typed(facts: list[dict[str, object]]) -> pd.DataFrame:
     table = pd.DataFrame(facts, columns=list(FACT_COLUMNS))
     for column, kind in FACT_COLUMNS.items():
         if kind == "string":
-            table[column] = table[column].fillna("")
+            table[column] = table[column].astype("string").fillna("")
         elif kind == "int32":
             table[column] = table[column].fillna(0)
     return table.astype(FACT_COLUMNS)
