@@ -10,8 +10,8 @@ All live in fractions of the film's sides, so that one prediction fits films of 
 - ``shuffled``: an annotated box of another film of the same label and split, drawn at random; its centre is the point;
   several shuffles averaged.
 
-Maps (random, centre) get their threshold as the product's maps do: 20 % of the maximum, or one chosen per label on the
-validation split.
+Maps (random, centre) are cut at 20 % of their maximum, or at the level that serves most validation films of the label
+(largest region); unlike the product's calibrated recipes they are neither smoothed nor widened.
 """
 
 import hashlib

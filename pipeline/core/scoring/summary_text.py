@@ -24,8 +24,8 @@ CONVENTIONS = {
     "and averages IoU ≥ 0.3, 0.5 and 0.7 (Choe et al., 2020). The threshold is 20 % (fixed) or the best on validation.",
     "Baselines": "Know nothing of the film: a random map; a centred Gaussian; the mean training box of the "
     "finding; the point inside most training boxes (hit rate only); the whole film; boxes of another film with it "
-    "(average of many shuffles). A box’s point is its centre. The random map and the Gaussian get their threshold as "
-    "camray’s maps do.",
+    "(average of many shuffles). A box’s point is its centre. The random map and the Gaussian are cut at 20 "
+    "% (fixed) or at the level that is best on the same validation boxes; they are neither smoothed nor widened.",
 }
 INTERVALS = (
     "percentile bootstrap over patients. The mean of findings is the plain mean of the findings’ numbers, from "
