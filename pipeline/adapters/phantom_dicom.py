@@ -64,6 +64,11 @@ class PhantomHeader:
     row_spacing_mm: float
     col_spacing_mm: float
 
+    @property
+    def image_id(self) -> str:
+        """SOPInstanceUID."""
+        return film_uid(self.seed, self.index, "instance")
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -116,7 +121,9 @@ class Encoding:
 
 def draw_encoding(rng: np.random.Generator) -> Encoding:
     """Draw an encoding, independently of anything the film shows."""
-    voi: Voi = ("LINEAR", "LINEAR_EXACT", "SIGMOID", "LUT", "NONE")[int(rng.choice(5, p=[0.42, 0.16, 0.16, 0.18, 0.08]))]
+    voi: Voi = ("LINEAR", "LINEAR_EXACT", "SIGMOID", "LUT", "NONE")[
+        int(rng.choice(5, p=[0.42, 0.16, 0.16, 0.18, 0.08]))
+    ]
     bits = int(rng.choice([10, 12, 14, 16], p=[0.2, 0.45, 0.2, 0.15]))
     if voi == "SIGMOID":
         bits = max(bits, 12)
@@ -162,8 +169,8 @@ def encode_film(image: NDArray[np.float32], header: PhantomHeader, encoding: Enc
     Returns
     -------
     bytes
-        Equal for equal arguments. Windowed and inverted as the header says, the stored values give `image` back within one
-        stored step (and within `SIGMOID_MARGIN` of black and white for a sigmoid).
+        Equal for equal arguments. Windowed and inverted as the header says, the stored values give `image` back
+        within one stored step (and within `SIGMOID_MARGIN` of black and white for a sigmoid).
     """
     film = Dataset()
     _describe_patient(film, header)
@@ -186,7 +193,8 @@ def _apply_voi(film: Dataset, shown: NDArray[np.float32], encoding: Encoding) ->
     if encoding.voi == "LUT":
         return _apply_table(film, shown, encoding)
     low, high = (
-        round(encoding.top * fraction) * encoding.slope + encoding.intercept for fraction in (encoding.low, encoding.high)
+        round(encoding.top * fraction) * encoding.slope + encoding.intercept
+        for fraction in (encoding.low, encoding.high)
     )
     match encoding.voi:
         case "LINEAR":
@@ -232,7 +240,7 @@ def _describe_patient(film: Dataset, header: PhantomHeader) -> None:
     film.PatientBirthDate, film.PatientSex, film.PatientAge = "", header.sex, f"{header.age_years:03d}Y"
     film.StudyInstanceUID = film_uid(header.seed, header.index, "study")
     film.SeriesInstanceUID = film_uid(header.seed, header.index, "series")
-    film.SOPInstanceUID = film_uid(header.seed, header.index, "instance")
+    film.SOPInstanceUID = header.image_id
     film.StudyDate, film.StudyTime, film.StudyID = "20200101", "120000", str(header.index + 1)
     film.AccessionNumber, film.ReferringPhysicianName = "", ""
     film.SeriesNumber, film.InstanceNumber = 1, 1
@@ -277,7 +285,10 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 def _file_bytes(film: Dataset, syntax: UID) -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = film.SOPClassUID, film.SOPInstanceUID
-    meta.ImplementationClassUID, meta.ImplementationVersionName = UID(film_uid(0, 0, "implementation")), "CAMRAY_PHANTOM"
+    meta.ImplementationClassUID, meta.ImplementationVersionName = (
+        UID(film_uid(0, 0, "implementation")),
+        "CAMRAY_PHANTOM",
+    )
     meta.TransferSyntaxUID = syntax if syntax not in _PLUGINS else ExplicitVRLittleEndian
     film.file_meta = meta
     if syntax in _PLUGINS:

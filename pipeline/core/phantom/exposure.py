@@ -44,8 +44,8 @@ def draw_technique(rng: np.random.Generator) -> Technique:
     return Technique(
         quanta=float(np.exp(between(rng, np.log(1.2e4), np.log(1.5e5)))),
         scatter=between(rng, 0.05, 0.3),
-        middle=between(rng, 0.1, 0.6),
-        contrast=between(rng, 2.2, 3.8),
+        middle=between(rng, 0.05, 0.7),
+        contrast=between(rng, 2.1, 4.0),
         gamma=between(rng, 0.8, 1.25),
     )
 

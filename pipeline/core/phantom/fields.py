@@ -1,7 +1,9 @@
 """Smooth profiles, noise and lookups that the generated anatomy is made of. Lengths are cm in the patient."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 FloatImage = NDArray[np.float32]
 BoolImage = NDArray[np.bool_]
+Place = TypeVar("Place", float, NDArray[np.float64])
 
 TABLE_REACH_CM = 80.0
 TABLE_STEP_CM = 0.02
@@ -29,13 +32,13 @@ def between(rng: np.random.Generator, low: float, high: float) -> float:
 def dome(depth01: FloatImage) -> FloatImage:
     """Quarter circle: 0 at or below 0, 1 at or above 1, steep at 0. The chord of a round body near its rim."""
     inside = np.clip(depth01, 0, 1)
-    return np.sqrt(inside * (2 - inside))
+    return np.asarray(np.sqrt(inside * (2 - inside)))
 
 
 def ramp(depth01: FloatImage) -> FloatImage:
     """Smoothstep: 0 at or below 0, 1 at or above 1, flat at both."""
     inside = np.clip(depth01, 0, 1)
-    return inside * inside * (3 - 2 * inside)
+    return np.asarray(inside * inside * (3 - 2 * inside))
 
 
 def tube(distance_cm: FloatImage, radius_cm: float | FloatImage, shell: float = 0.72) -> FloatImage:
@@ -52,7 +55,7 @@ def tube(distance_cm: FloatImage, radius_cm: float | FloatImage, shell: float = 
     """
     x2 = np.square(distance_cm / radius_cm)
     outer = np.sqrt(np.clip(1 - x2, 0, None))
-    return outer - 0.62 * np.sqrt(np.clip(shell * shell - x2, 0, None))
+    return np.asarray(outer - 0.62 * np.sqrt(np.clip(shell * shell - x2, 0, None)))
 
 
 def table_of(knots_cm: list[tuple[float, float]], smooth_cm: float = 0.0) -> FloatImage:
@@ -94,8 +97,8 @@ class Grid:
     Parameters
     ----------
     u, v : ndarray of shape (H, W), float32
-        cm from the chest's midline (patient's left is positive, and lies right in the picture) and from the hila (down is
-        positive).
+        cm from the chest's midline (patient's left is positive, and lies right in the picture) and from the hila (down
+        is positive).
     cm_per_row, cm_per_col : float
         Patient cm that a pixel spans down and across.
     """
@@ -136,25 +139,42 @@ class Grid:
         """Look a profile on `AXIS_CM` up by `v`."""
         return np.asarray(table.take(self._v_index, mode="clip"))
 
+    @cached_property
+    def _inverse(self) -> tuple[float, float, float, float, float, float]:
+        """Coordinates of the first pixel's centre, then rows and columns a cm of u and of v."""
+        (rows, cols), u, v = self.shape, self.u, self.v
+        first = float(u[0, 0]), float(v[0, 0])
+        u_row, v_row = ((float(a[-1, 0]) - a0) / max(rows - 1, 1) for a, a0 in zip((u, v), first, strict=True))
+        u_col, v_col = ((float(a[0, -1]) - a0) / max(cols - 1, 1) for a, a0 in zip((u, v), first, strict=True))
+        area = u_row * v_col - u_col * v_row
+        return (*first, v_col / area, -v_row / area, -u_col / area, u_row / area)
+
+    def to_rc(self, u: Place, v: Place) -> tuple[Place, Place]:
+        """Return the fractional row and column indices of a point, or of arrays of points; 0 is a pixel's centre."""
+        u0, v0, row_u, col_u, row_v, col_v = self._inverse
+        return (u - u0) * row_u + (v - v0) * row_v, (u - u0) * col_u + (v - v0) * col_v
+
     def window(self, u0: float, u1: float, v0: float, v1: float) -> tuple[slice, slice]:
         """Return the smallest block of rows and columns that holds all pixels with u0 <= u <= u1 and v0 <= v <= v1.
 
         Coordinates are affine in row and column, so the block follows from where the rectangle's corners lie.
         """
-        (rows, cols), u, v = self.shape, self.u, self.v
-        step = np.array([[u[1, 0] - u[0, 0], u[0, 1] - u[0, 0]], [v[1, 0] - v[0, 0], v[0, 1] - v[0, 0]]], np.float64)
-        corners = np.array([[u0, u0, u1, u1], [v0, v1, v0, v1]]) - np.array([[u[0, 0]], [v[0, 0]]], np.float64)
-        r, c = np.linalg.inv(step) @ corners
-        return _clipped(r, rows), _clipped(c, cols)
+        corners = [self.to_rc(u, v) for u in (u0, u1) for v in (v0, v1)]
+        r, c = [corner[0] for corner in corners], [corner[1] for corner in corners]
+        return _clipped(r, self.shape[0]), _clipped(c, self.shape[1])
+
+    def whole(self, mask: BoolImage, block: tuple[slice, slice]) -> BoolImage:
+        """Set a block's mask into an empty one of the grid's shape."""
+        found = np.zeros(self.shape, np.bool_)
+        found[block] = mask
+        return found
 
     def coarse(self, factor: int) -> "Grid":
         """Return a grid of about every `factor`-th point, corner on corner, for `stretched` to bring back."""
         rows, cols = self.shape
         r = np.linspace(0, 1, max(2, rows // factor), dtype=np.float32)[:, None]
         c = np.linspace(0, 1, max(2, cols // factor), dtype=np.float32)[None, :]
-        u, v = (
-            a[0, 0] + r * (a[-1, 0] - a[0, 0]) + c * (a[0, -1] - a[0, 0]) for a in (self.u, self.v)
-        )
+        u, v = (a[0, 0] + r * (a[-1, 0] - a[0, 0]) + c * (a[0, -1] - a[0, 0]) for a in (self.u, self.v))
         return Grid(u, v, self.cm_per_row * rows / r.size, self.cm_per_col * cols / c.size)
 
     def cropped(self, block: tuple[slice, slice]) -> "Grid":
@@ -166,9 +186,9 @@ def _table_index(position_cm: FloatImage) -> NDArray[np.intp]:
     return ((position_cm + (TABLE_REACH_CM + TABLE_STEP_CM / 2)) * (1 / TABLE_STEP_CM)).astype(np.intp)
 
 
-def _clipped(found: NDArray[np.float64], size: int) -> slice:
-    low = int(np.clip(np.floor(found.min()), 0, size))
-    return slice(low, int(np.clip(np.ceil(found.max()) + 1, low, size)))
+def _clipped(found: list[float], size: int) -> slice:
+    low = min(max(math.floor(min(found)), 0), size)
+    return slice(low, min(max(math.ceil(max(found)) + 1, low), size))
 
 
 def segment_distance(grid: Grid, start: tuple[float, float], end: tuple[float, float]) -> FloatImage:
@@ -176,4 +196,4 @@ def segment_distance(grid: Grid, start: tuple[float, float], end: tuple[float, f
     (u0, v0), (u1, v1) = start, end
     du, dv = u1 - u0, v1 - v0
     along = np.clip(((grid.u - u0) * du + (grid.v - v0) * dv) / (du * du + dv * dv), 0, 1)
-    return np.sqrt(np.square(grid.u - (u0 + along * du)) + np.square(grid.v - (v0 + along * dv)))
+    return np.asarray(np.sqrt(np.square(grid.u - (u0 + along * du)) + np.square(grid.v - (v0 + along * dv))))

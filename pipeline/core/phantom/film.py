@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.phantom.body import LUNG_DENSITY, Body, Chest, build_chest, draw_body
+from pipeline.core.phantom.body import Body, draw_body
+from pipeline.core.phantom.chest import LUNG_DENSITY, Chest, build_chest
 from pipeline.core.phantom.exposure import draw_technique, expose
 from pipeline.core.phantom.fields import BoolImage, FloatImage, Grid, between, cloud, stream
 from pipeline.core.phantom.findings import CARDIOMEGALY, FINDINGS, Lungs, add_findings, draw_plan
@@ -114,9 +115,7 @@ def render_film(seed: int, index: int, rows: int) -> PhantomFilm:
             if name in lungs.masks
         },
         lung_masks={name: _on_film(mask, frame, field) for name, mask in lung_masks.items()},
-        meta=PhantomMeta(
-            index, patient, "F" if is_female else "M", age, view, frame.row_cm * 10, frame.col_cm * 10
-        ),
+        meta=PhantomMeta(index, patient, "F" if is_female else "M", age, view, frame.row_cm * 10, frame.col_cm * 10),
     )
 
 
@@ -126,9 +125,7 @@ def _on_film(mask: BoolImage, frame: Frame, field: tuple[slice, slice]) -> BoolI
     return whole
 
 
-def _with_border(
-    rng: np.random.Generator, image: FloatImage, frame: Frame, field: tuple[slice, slice]
-) -> FloatImage:
+def _with_border(rng: np.random.Generator, image: FloatImage, frame: Frame, field: tuple[slice, slice]) -> FloatImage:
     """Set the exposed field into the film: black shutter around it, or bright film that saw no light."""
     if image.shape == (frame.rows, frame.cols):
         return image

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import label as label_regions
 
-from pipeline.core.phantom.body import LUNG_DENSITY, Body, Chest, lung_wall
+from pipeline.core.phantom.body import Body
+from pipeline.core.phantom.chest import LUNG_DENSITY, Chest, lung_wall
 from pipeline.core.phantom.fields import BoolImage, FloatImage, Grid, between, cloud, dome, ramp
 from pipeline.core.phantom.vessels import grow, splat
 
@@ -83,7 +84,9 @@ class Lungs:
             self.masks.setdefault(name, []).append(mask)
 
 
-def add_findings(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, plan: Plan, film_width_cm: float) -> None:
+def add_findings(
+    rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, plan: Plan, film_width_cm: float
+) -> None:
     """Draw all planned findings into `lungs`; the heart's size is already in `chest`.
 
     `film_width_cm` is measured in the patient: nodules are drawn large enough for the film.
@@ -107,38 +110,47 @@ def _add_pneumothorax(
     rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float
 ) -> None:
     retreat, sink, end = between(rng, 2.2, 4.8), between(rng, 2.6, 6.0), between(rng, 0.0, 9.0)
-    surface = lung_wall(grid, body, retreat, sink) + np.float32(retreat + 0.3) * ramp((grid.v - end) / 5.0)
-    down, across = np.gradient(surface)
-    slope = np.sqrt(np.square(down / grid.cm_per_row) + np.square(across / grid.cm_per_col))
+    block, part = _half(grid, body, side, min(body.apex_left, body.apex_right) - 1, 15)
+    surface = lung_wall(part, body, retreat, sink) + np.float32(retreat + 0.3) * ramp((part.v - end) / 5.0)
+    slope = np.ones(part.shape, np.float32)
+    down, across = np.diff(surface, axis=0)[:, :-1] / part.cm_per_row, np.diff(surface, axis=1)[:-1] / part.cm_per_col
+    slope[:-1, :-1] = np.sqrt(down * down + across * across)
     away = surface / np.maximum(slope, 0.5)  # cm across the pleura, positive inside the lung
-    half = grid.is_left == (side > 0)
-    here, beyond = chest.lung & half, half & (away < 0)
+    half = part.is_left == (side > 0)
+    here, beyond = chest.lung[block] & half, half & (away < 0)
     mask = here & beyond
-    lungs.density[beyond] = 0.01
-    lungs.density[half & ~beyond] += np.float32(between(rng, 0.02, 0.07))
-    lungs.vessels[beyond] = 0
-    line = np.exp(-np.square(away / 0.1)) * (here & (chest.wall_distance > 0.35))
-    lungs.extra += np.float32(between(rng, 0.9, 1.5)) * line
-    lungs.free &= ~(here & (away < 0.6))
-    lungs.add_mask(PNEUMOTHORAX, mask)
+    density = lungs.density[block]
+    density[beyond] = 0.01
+    density[half & ~beyond] += np.float32(between(rng, 0.02, 0.07))
+    lungs.vessels[block][beyond] = 0
+    line = np.exp(-np.square(away / 0.1)) * (here & (chest.wall_distance[block] > 0.35))
+    lungs.extra[block] += np.float32(between(rng, 0.9, 1.5)) * line
+    lungs.free[block] &= ~(here & (away < 0.6))
+    lungs.add_mask(PNEUMOTHORAX, grid.whole(mask, block))
 
 
-def _add_effusion(
-    rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float
-) -> None:
+def _add_effusion(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float) -> None:
     top = body.dome_left if side > 0 else body.dome_right
-    level = top - between(rng, 0.8, 7.5)
-    climb = np.exp(-np.clip(chest.wall_distance, 0, None) / 1.7) * np.float32(between(rng, 2.2, 4.0))
-    climb += np.exp(-np.clip(grid.side - 2.2, 0, None) / 1.2) * np.float32(between(rng, 0.4, 1.4))
-    depth = grid.v - (level - climb)
-    half = grid.is_left == (side > 0)
-    here = chest.lung & half
+    level = top - between(rng, 0.8, 6.5)
+    block, part = _half(grid, body, side, level - 7, 25)
+    climb = np.exp(np.clip(chest.wall_distance[block], 0, None) * np.float32(-1 / 1.7))
+    climb *= np.float32(between(rng, 2.2, 4.0))
+    climb += np.exp(np.clip(part.side - 2.2, 0, None) * np.float32(-1 / 1.2)) * np.float32(between(rng, 0.4, 1.4))
+    depth = part.v - (level - climb)
+    half = part.is_left == (side > 0)
+    here = chest.lung[block] & half
     share = ramp(depth / 1.6 + 0.5) * half
-    lungs.density += (0.98 - lungs.density) * share
-    lungs.vessels *= 1 - share
-    mask = here & (depth > 0)
-    lungs.free &= ~(here & (depth > -0.8))
-    lungs.add_mask(EFFUSION, mask)
+    lungs.density[block] += (0.98 - lungs.density[block]) * share
+    lungs.vessels[block] *= 1 - share
+    lungs.free[block] &= ~(here & (depth > -0.8))
+    lungs.add_mask(EFFUSION, grid.whole(here & (depth > 0), block))
+
+
+def _half(grid: Grid, body: Body, side: float, v0: float, v1: float) -> tuple[tuple[slice, slice], Grid]:
+    """Rows and columns that hold one half of the chest between two heights, and their grid."""
+    reach = body.half_width + 0.5
+    block = grid.window(min(0.0, side * reach), max(0.0, side * reach), v0, v1)
+    return block, grid.cropped(block)
 
 
 def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs: Lungs) -> None:
@@ -161,9 +173,7 @@ def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs
     lungs.vessels[block] *= 1 - share
     lungs.extra[block] -= np.clip(bronchi * 3.0, 0, 0.9) * share
     lungs.free[block] &= ~mask
-    whole = np.zeros(grid.shape, np.bool_)
-    whole[block] = mask
-    lungs.add_mask(CONSOLIDATION, whole)
+    lungs.add_mask(CONSOLIDATION, grid.whole(mask, block))
 
 
 def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_cm: float) -> None:
@@ -182,10 +192,8 @@ def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_c
     if not mask.any():
         return
     lungs.extra[block] += np.float32(2 * radius * between(rng, 0.7, 0.95)) * dome(inside * 1.15) * (1 - LUNG_DENSITY)
-    whole = np.zeros(grid.shape, np.bool_)
-    whole[block] = mask
     lungs.free[block] &= ~mask
-    lungs.add_mask(NODULE, whole)
+    lungs.add_mask(NODULE, grid.whole(mask, block))
 
 
 def _place(rng: np.random.Generator, grid: Grid, free: BoolImage, radius_cm: float) -> tuple[float, float]:

@@ -13,9 +13,17 @@ CHEST_WIDE_CM, CHEST_TALL_CM = 27.0, 26.5  # what should stay on the film
 LEAD_CM = 9.0  # what a letter is worth in bone
 STROKES: dict[str, tuple[tuple[float, float, float, float], ...]] = {  # x0, y0, x1, y1 in a box of 1 x 1
     "L": ((0.1, 0, 0.1, 1), (0.1, 1, 0.75, 1)),
-    "R": ((0.1, 0, 0.1, 1), (0.1, 0, 0.6, 0.02), (0.6, 0.02, 0.75, 0.25), (0.75, 0.25, 0.6, 0.5))
-    + ((0.6, 0.5, 0.1, 0.52), (0.4, 0.52, 0.8, 1)),
-    "P": ((0.1, 0, 0.1, 1), (0.1, 0, 0.6, 0.02), (0.6, 0.02, 0.75, 0.27), (0.75, 0.27, 0.6, 0.54), (0.6, 0.54, 0.1, 0.54)),
+    "R": (
+        *((0.1, 0, 0.1, 1), (0.1, 0, 0.6, 0.02), (0.6, 0.02, 0.75, 0.25)),
+        *((0.75, 0.25, 0.6, 0.5), (0.6, 0.5, 0.1, 0.52), (0.4, 0.52, 0.8, 1)),
+    ),
+    "P": (
+        (0.1, 0, 0.1, 1),
+        (0.1, 0, 0.6, 0.02),
+        (0.6, 0.02, 0.75, 0.27),
+        (0.75, 0.27, 0.6, 0.54),
+        (0.6, 0.54, 0.1, 0.54),
+    ),
     "A": ((0.05, 1, 0.42, 0), (0.42, 0, 0.8, 1), (0.2, 0.65, 0.65, 0.65)),
 }
 
@@ -59,17 +67,17 @@ def draw_frame(rng: np.random.Generator, long_rows: int) -> Frame:
     tall, wide = FORMATS_CM[int(rng.choice(len(FORMATS_CM), p=FORMAT_SHARES))]
     pitch = LONG_SIDE_CM / long_rows
     squeeze = float(rng.choice([1.0, 1.25, 0.8], p=[0.92, 0.05, 0.03]))
-    scale = between(rng, 0.6, 1.06) * min(1.0, min(tall, wide) / 35.0)
+    scale = between(rng, 0.66, 1.06) * min(1.0, min(tall, wide) / 35.0)
     slack_x = max(1.0, (wide - CHEST_WIDE_CM * scale) / 2)
     slack_y = max(1.0, (tall - CHEST_TALL_CM * scale) / 2)
     # more often near an edge than in the middle, so that no fixed place on the film finds the heart
     x, y = (float(np.sin(between(rng, -0.5, 0.5) * np.pi)) * slack for slack in (slack_x, slack_y))
     angle = float(np.clip(rng.normal(0, 0.055), -0.16, 0.16))
-    margins = rng.uniform(0.5, 6.5, 4)
+    margins = rng.uniform(0.5, [6.5, 5.5, 6.5, 9.5])
     reach = np.array([-CHEST_WIDE_CM / 2, -CHEST_TALL_CM / 2, CHEST_WIDE_CM / 2, CHEST_TALL_CM / 2]) * scale
     edges = reach + margins * [-1, -1, 1, 1] + [x, y, x, y]
     edges = np.clip(edges, [-wide / 2, -tall / 2] * 2, [wide / 2, tall / 2] * 2)
-    field = tuple(float(edge) for edge in edges) if rng.random() < 0.5 else None
+    field = tuple(float(edge) for edge in edges) if rng.random() < 0.9 - 0.5 * (scale > 0.85) else None
     rows, cols = round(tall / pitch), round(wide / (pitch * squeeze))
     return Frame(
         rows=rows,
@@ -86,7 +94,7 @@ def draw_frame(rng: np.random.Generator, long_rows: int) -> Frame:
 
 
 def film_axes(frame: Frame) -> tuple[FloatImage, FloatImage]:
-    """Return x of every column, shape (1, W), and y of every row, shape (H, 1): pixel centres in cm from the film's centre."""
+    """Return x of every column, shape (1, W), and y of every row, shape (H, 1): pixel centres, film cm."""
     x = (np.arange(frame.cols, dtype=np.float32) + 0.5 - frame.cols / 2) * np.float32(frame.col_cm)
     y = (np.arange(frame.rows, dtype=np.float32) + 0.5 - frame.rows / 2) * np.float32(frame.row_cm)
     return x[None, :], y[:, None]
@@ -95,7 +103,10 @@ def film_axes(frame: Frame) -> tuple[FloatImage, FloatImage]:
 def patient_grid(frame: Frame) -> Grid:
     """Patient coordinates of every pixel centre."""
     x, y = film_axes(frame)
-    x, y = (x - np.float32(frame.offset_x)) / np.float32(frame.scale), (y - np.float32(frame.offset_y)) / np.float32(frame.scale)
+    x, y = (
+        (x - np.float32(frame.offset_x)) / np.float32(frame.scale),
+        (y - np.float32(frame.offset_y)) / np.float32(frame.scale),
+    )
     cos, sin = np.float32(np.cos(frame.angle)), np.float32(np.sin(frame.angle))
     return Grid(x * cos + y * sin, y * cos - x * sin, frame.row_cm / frame.scale, frame.col_cm / frame.scale)
 
@@ -109,9 +120,7 @@ def open_field(frame: Frame) -> tuple[slice, slice]:
     return _span((y[:, 0] >= y0) & (y[:, 0] < y1)), _span((x[0] >= x0) & (x[0] < x1))
 
 
-def letters(
-    rng: np.random.Generator, frame: Frame, is_portable: bool, field: tuple[slice, slice]
-) -> FloatImage:
+def letters(rng: np.random.Generator, frame: Frame, is_portable: bool, field: tuple[slice, slice]) -> FloatImage:
     """Draw lead letters near a corner of the field.
 
     Returns

@@ -10,16 +10,14 @@ N_RIBS = 11
 
 def bones(grid: Grid, body: Body) -> FloatImage:
     """Path through all bones, cm."""
-    path = np.zeros(grid.shape, np.float32)
+    coarse = grid.coarse(2)  # bones overlap in many layers and have no exact outline to keep
+    path = np.zeros(coarse.shape, np.float32)
     for rib in range(N_RIBS):
-        _add_rib(path, grid, body, rib)
-    _add_clavicles(path, grid, body)
-    coarse = grid.coarse(2)
-    blades = np.zeros(coarse.shape, np.float32)
-    _add_shoulders(blades, coarse, body)
-    path += stretched(blades, *grid.shape)
-    _add_spine(path, grid, body)
-    return path
+        _add_rib(path, coarse, body, rib)
+    _add_clavicles(path, coarse, body)
+    _add_shoulders(path, coarse, body)
+    _add_spine(path, coarse, body)
+    return stretched(path, *grid.shape)
 
 
 def _cage_width(body: Body, v: float) -> float:
@@ -40,7 +38,7 @@ def _add_rib(path: FloatImage, grid: Grid, body: Body, rib: int) -> None:
     if not part.u.size:
         return
     x = part.side / np.float32(reach)
-    y = (part.v - np.float32(centre) - np.float32(slope) * part.side) / np.float32(tall)
+    y: FloatImage = (part.v - np.float32(centre) - np.float32(slope) * part.side) / np.float32(tall)
     x2, y2 = x * x, y * y
     value = x2 * x + y2 - 1
     steep = np.sqrt(np.square(x2 * np.float32(3 / reach)) + y2 * np.float32(4 / tall**2) + np.float32(1e-6))
@@ -58,7 +56,7 @@ def _add_clavicles(path: FloatImage, grid: Grid, body: Body) -> None:
     top = body.apex_left
     for sign in (-1.0, 1.0):
         shift = 0.9 * body.turn * sign
-        block = grid.window(*sorted((sign * 0.5, sign * 22)), top - 8, top + 9)
+        block = grid.window(min(0.5 * sign, 22 * sign), max(0.5 * sign, 22 * sign), top - 8, top + 9)
         part = grid.cropped(block)
         if not part.u.size:
             continue
@@ -74,7 +72,7 @@ def _add_clavicles(path: FloatImage, grid: Grid, body: Body) -> None:
 def _add_shoulders(path: FloatImage, grid: Grid, body: Body) -> None:
     wide, top = body.half_width, body.apex_left
     for sign in (-1.0, 1.0):
-        block = grid.window(*sorted((sign * (wide - 6), sign * (wide + 14))), top - 2, 32)
+        block = grid.window(sign * (wide + 4) - 10, sign * (wide + 4) + 10, top - 2, 32)
         part = grid.cropped(block)
         if not part.u.size:
             continue

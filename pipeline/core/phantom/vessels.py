@@ -1,4 +1,4 @@
-"""Branching vessels of the lungs, as points along their courses that are splatted onto the pixel grid and blurred to calibre."""
+"""Branching vessels of the lungs: points along their courses, splatted onto the pixel grid and blurred to calibre."""
 
 from dataclasses import dataclass
 
@@ -83,11 +83,8 @@ def splat(grid: Grid, generations: list[Courses]) -> FloatImage:
 
 
 def _binned(grid: Grid, courses: list[Courses]) -> FloatImage:
-    (rows, cols), u, v = grid.shape, grid.u, grid.v
-    step = np.array([[u[1, 0] - u[0, 0], u[0, 1] - u[0, 0]], [v[1, 0] - v[0, 0], v[0, 1] - v[0, 0]]], np.float64)
-    where = np.stack([np.concatenate([c.u for c in courses]) - u[0, 0], np.concatenate([c.v for c in courses]) - v[0, 0]])
-    (a, b), (c, d) = np.linalg.inv(step)
-    r, col = a * where[0] + b * where[1], c * where[0] + d * where[1]
+    rows, cols = grid.shape
+    r, col = grid.to_rc(np.concatenate([c.u for c in courses]), np.concatenate([c.v for c in courses]))
     volume = np.concatenate([c.volume for c in courses])
     seen = (r >= 0) & (r < rows - 1) & (col >= 0) & (col < cols - 1)
     r, col, volume = r[seen], col[seen], volume[seen] / (grid.cm_per_row * grid.cm_per_col)
