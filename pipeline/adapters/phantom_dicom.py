@@ -26,7 +26,7 @@ from pydicom.uid import (
 Voi = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID", "LUT", "NONE"]
 Photometric = Literal["MONOCHROME1", "MONOCHROME2"]
 ROOT = "2.25."
-SIGMOID_MARGIN = 0.001  # a sigmoid never reaches 0 or 1: greys nearer to them are stored as this far from them
+SIGMOID_MARGIN = 0.0009  # a sigmoid never reaches 0 or 1: greys nearer to them are stored as this far from them
 SYNTAXES = {
     ExplicitVRLittleEndian: 0.34,
     ImplicitVRLittleEndian: 0.06,

@@ -62,12 +62,12 @@ def table_of(knots_cm: list[tuple[float, float]], smooth_cm: float = 0.0) -> Flo
     """Tabulate a profile through (position, value) knots on `AXIS_CM`, linear between and flat beyond them."""
     at, values = zip(*knots_cm, strict=True)
     if smooth_cm == 0:
-        return np.interp(AXIS_CM, at, values).astype(np.float32)
+        return np.asarray(np.interp(AXIS_CM, at, values), dtype=np.float32)
     coarse = AXIS_CM[::KNOT_EVERY]
     smooth = gaussian_filter1d(
         np.interp(coarse, at, values), smooth_cm / (KNOT_EVERY * TABLE_STEP_CM), mode="nearest", truncate=3
     )
-    return np.interp(AXIS_CM, coarse, smooth).astype(np.float32)
+    return np.asarray(np.interp(AXIS_CM, coarse, smooth), dtype=np.float32)
 
 
 def stretched(small: FloatImage, rows: int, cols: int) -> FloatImage:

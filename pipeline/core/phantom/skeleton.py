@@ -37,8 +37,8 @@ def _add_rib(path: FloatImage, grid: Grid, body: Body, rib: int) -> None:
     part = grid.cropped(block)
     if not part.u.size:
         return
-    x = part.side / np.float32(reach)
-    y: FloatImage = (part.v - np.float32(centre) - np.float32(slope) * part.side) / np.float32(tall)
+    x = part.side / reach
+    y = np.asarray((part.v - centre - slope * part.side) / tall, dtype=np.float32)
     x2, y2 = x * x, y * y
     value = x2 * x + y2 - 1
     steep = np.sqrt(np.square(x2 * np.float32(3 / reach)) + y2 * np.float32(4 / tall**2) + np.float32(1e-6))
