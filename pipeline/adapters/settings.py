@@ -197,7 +197,7 @@ class TrackSettings(_Section):
     """MLflow."""
 
     enabled: bool = True
-    uri: str | None = Field(None, description="default: sqlite in the folder of the runs")
+    uri: str | None = Field(None, description="default: MLFLOW_TRACKING_URI, else sqlite beside the run")
     experiment: str | None = Field(None, description="default: the settings' name")
     register_model: bool = True
     overlays: int = Field(24, ge=0, description="overlays shown in the UI")

@@ -35,7 +35,7 @@ def file_names(identifiers: Iterable[str]) -> dict[str, str]:
     names = {}
     for identifier in wanted:
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", identifier).lstrip("._-")[:LONGEST]
-        if plain != identifier or folded[identifier.lower()] > 1:
+        if not plain or plain != identifier or folded[identifier.lower()] > 1:
             plain = f"{plain}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}".lstrip("-")
         names[identifier] = plain
     return names

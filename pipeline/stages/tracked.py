@@ -23,7 +23,8 @@ def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
     Parameters
     ----------
     settings : Settings
-        ``track.enabled`` false gives the null tracker.
+        ``track.enabled`` false gives the null tracker. Without ``track.uri`` the variable ``MLFLOW_TRACKING_URI``
+        counts, as everywhere with MLflow.
     folder : RunFolder
         The run; the default store lies beside it, or beside the run whose network it uses.
 
@@ -37,5 +38,6 @@ def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
         return
     experiment = settings.track.experiment or settings.name
     store_folder = folder.model_run.root.parent
-    with MlflowTracker(folder.root, store_folder, settings.track.uri, experiment, LOADER) as tracker:
+    uri = settings.track.uri or os.environ.get("MLFLOW_TRACKING_URI") or None
+    with MlflowTracker(folder.root, store_folder, uri, experiment, LOADER) as tracker:
         yield tracker

@@ -1,0 +1,41 @@
+"""The container files agree with one another and with the tree; no engine is needed."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = (ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_services_depend_on_services_that_are_there() -> None:
+    services = yaml.safe_load(COMPOSE)["services"]
+    assert set(services) == {"database", "storage", "bucket", "mlflow", "camray"}
+    for service in services.values():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how["condition"] != "service_healthy" or "healthcheck" in services[needed]
+
+
+def test_only_mlflow_has_a_port_and_on_this_machine_alone() -> None:
+    services = yaml.safe_load(COMPOSE)["services"]
+    assert {name for name, service in services.items() if "ports" in service} == {"mlflow"}
+    assert services["mlflow"]["ports"] == ["${CAMRAY_MLFLOW_BIND:-127.0.0.1}:5000:5000"]
+
+
+def test_every_variable_stands_in_the_example() -> None:
+    example = (ROOT / "docker" / "example.env").read_text(encoding="utf-8")
+    named = set(re.findall(r"\$\{(\w+)", COMPOSE))
+    assert named == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+    assert not re.search(r"^\w*PASSWORD=.+", example, re.MULTILINE), "a password must be chosen, not copied"
+
+
+def test_the_image_copies_what_is_there() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for line in re.findall(r"^COPY (.+)$", DOCKERFILE, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert f"!{source}" in ignored
+    targets = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, re.MULTILINE))
+    assert {s["build"]["target"] for s in yaml.safe_load(COMPOSE)["services"].values() if "build" in s} <= targets
