@@ -89,7 +89,7 @@ def glance(stored: Stored) -> Glance:
     low, median, high = (float(level[place]) for place in np.searchsorted(np.cumsum(share), QUANTILES))
     return Glance(
         share.reshape(HISTOGRAM_BINS, -1).sum(axis=1).astype(np.float32),
-        (_tile_means(stored.astype(np.float64)) / (2**bits - 1)).ravel().astype(np.float32),
+        (_tile_means(stored) / (2**bits - 1)).ravel().astype(np.float32),
         mean,
         float(np.sqrt(share @ (level - mean) ** 2)),
         low,
@@ -98,14 +98,11 @@ def glance(stored: Stored) -> Glance:
     )
 
 
-def _tile_means(grey: NDArray[np.float64]) -> NDArray[np.float64]:
-    means = grey
+def _tile_means(stored: Stored) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = stored  # type: ignore[assignment]  # summed in float64 from the first axis on
     for axis in (0, 1):
-        size = grey.shape[axis]
-        edges = np.linspace(0, size, THUMBNAIL_SIDE + 1)
-        first = np.minimum(np.floor(edges[:-1]).astype(np.int64), size - 1)
-        last = np.maximum(np.floor(edges[1:]).astype(np.int64), first + 1)
-        sums = np.concatenate([np.zeros_like(means.take([0], axis)), np.cumsum(means, axis=axis)], axis=axis)
-        length = (last - first).reshape((-1, 1) if axis == 0 else (1, -1))
-        means = (sums.take(last, axis) - sums.take(first, axis)) / length
-    return np.asarray(means)
+        size = stored.shape[axis]
+        first = np.floor(np.arange(THUMBNAIL_SIDE) * size / THUMBNAIL_SIDE).astype(np.int64)
+        length = np.maximum(np.diff(first, append=size), 1).reshape((-1, 1) if axis == 0 else (1, -1))
+        means = np.add.reduceat(means, first, axis=axis, dtype=np.float64) / length  # tiles without a px take the next
+    return means

@@ -4,6 +4,7 @@ Weights are exact areas in continuous coordinates with the corner origin, so tha
 `GridTransform` says, fractions of a pixel included.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -103,6 +104,7 @@ def to_model_grid(
     return np.ascontiguousarray(model.T), grid
 
 
+@lru_cache(maxsize=64)  # films of one device share their grids, and the weights cost as much as their use
 def _axis_weights(native: int, model: int, scale: float, offset: float) -> "scipy.sparse.csr_array":
     """Return the (model, native) weights of one axis; a row sums to its pixel's part inside the film."""
     edges = (np.arange(model + 1) - offset) / scale  # model pixel borders on the native axis
