@@ -191,7 +191,7 @@ def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_c
     mask = inside > 0
     if not mask.any():
         return
-    lungs.extra[block] += np.float32(2 * radius * between(rng, 0.7, 0.95)) * dome(inside * 1.15) * (1 - LUNG_DENSITY)
+    lungs.extra[block] += np.float32(2 * radius * between(rng, 1.25, 1.6)) * dome(inside * 1.1) * (1 - LUNG_DENSITY)
     lungs.free[block] &= ~mask
     lungs.add_mask(NODULE, grid.whole(mask, block))
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from pipeline.core.phantom.fields import FloatImage, Grid
 
-STEPS = 8  # points along one branch
+STEPS = 24  # points along one branch: closer than the finest blur, or vessels look like beads
 LENGTHS_CM = (2.3, 2.3, 2.2, 2.0, 1.8, 1.5)  # of a branch, by generation
 CALIBRES_CM = (0.40, 0.31, 0.235, 0.175, 0.13, 0.10)  # radius, by generation
 BLURS_CM = (0.14, 0.05)  # blur of the three thicker and the three thinner generations
@@ -59,7 +59,7 @@ def grow(
     generations = []
     for length, calibre in zip(LENGTHS_CM, CALIBRES_CM, strict=True):
         step = size * length * rng.uniform(0.65, 1.35, (heading.size, 1)) / STEPS
-        bend = np.cumsum(rng.normal(0, 0.11, (heading.size, STEPS)), axis=1)
+        bend = np.cumsum(rng.normal(0, 0.31 / STEPS**0.5, (heading.size, STEPS)), axis=1)
         course = heading[:, None] + bend
         us = u[:, None] + sign * np.cumsum(step * np.cos(course), axis=1)
         vs = v[:, None] + np.cumsum(step * np.sin(course), axis=1)
