@@ -27,6 +27,7 @@ from pipeline.domain.geometry import Box, GridTransform, boxes_to_array, iou_mat
 from pipeline.domain.names import file_names
 from pipeline.domain.records import (
     ANNOTATION_COLUMNS,
+    EXPLAINED_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
@@ -100,9 +101,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
 def _results(settings: Settings, folder: RunFolder) -> _Results:
     ingest, explain, localize = (folder.root / name for name in ("ingest", "explain", "localize"))
     images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
-    explained = pd.read_parquet(explain / "images.parquet")[["image_id", "shard", "index"]]
+    explained = read_table(explain / "images.parquet", EXPLAINED_COLUMNS)[["image_id", "shard", "index"]]
     images = images[images["split"].isin(settings.export.splits)].merge(
-        explained.astype({"image_id": "string"}), on="image_id", suffixes=("", "_heat")
+        explained, on="image_id", suffixes=("", "_heat")
     )
     films: dict[str, dict[str, Any]] = {
         str(film["image_id"]): {str(key): value for key, value in film.items()}
