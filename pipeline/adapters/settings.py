@@ -155,19 +155,26 @@ class LocalizeSettings(_Section):
     min_area: float = Field(0.001, ge=0, le=1, description="smallest region, fraction of the film")
     report: Literal["cutoff", "all"] = "cutoff"
     calibrate_iou: float = Field(0.3, gt=0, lt=1, description="IoU that the calibration's accuracy is counted at")
-    calibrate_levels: tuple[float, ...] = Field(
+    calibrate_levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         tuple(round(0.1 + 0.05 * step, 2) for step in range(17)),
-        description="fractions of a map's maximum, and of its range, that are compared",
+        min_length=1,
+        description="fractions of a map's maximum, and of its range, that are compared, ascending",
     )
-    calibrate_raw: tuple[float, ...] = Field(
+    calibrate_raw: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         (), description="raw heat at these quantiles of the validation maps is compared too"
     )
-    calibrate_smooth: tuple[float, ...] = Field((0.0, 0.5, 1.0, 1.5), description="sigmas that are compared")
-    calibrate_dilate: tuple[float, ...] = Field(
-        (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0), description="factors on a box's sides that are compared"
+    calibrate_smooth: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.0, 0.5, 1.0, 1.5), min_length=1, description="sigmas that are compared, ascending"
     )
-    calibrate_prior: tuple[float, ...] = Field(
-        (0.0, 0.25, 0.5, 1.0), description="weights of the prior map that are compared, where explain.prior made one"
+    calibrate_dilate: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0),
+        min_length=1,
+        description="factors on a box's sides that are compared, ascending",
+    )
+    calibrate_prior: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (0.0, 0.25, 0.5, 1.0),
+        min_length=1,
+        description="weights of the prior map that are compared, ascending, where explain.prior made one",
     )
     calibrate_shrink: float = Field(
         4.0, ge=0, description="all labels' accuracy counts as so many films beside a label's own"

@@ -89,11 +89,17 @@ class Located:
 
 def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
     """Tell which maps [N, H, W] point anywhere: not constant, and some evidence above zero."""
+    return _extent(heat)[2]
+
+
+def _extent(heat: FloatImage) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return each map's lowest and highest heat, and whether it holds a localization; [N] each."""
     if not heat.size:
-        return np.zeros(len(heat), bool)
+        nothing = np.zeros(len(heat), np.float32)
+        return nothing, nothing, nothing > 0
     flat = heat.reshape(len(heat), -1)
     low, high = flat.min(axis=1), flat.max(axis=1)
-    return np.asarray((high > 0) & (high - low > _FLAT * np.maximum(np.abs(low), np.abs(high))))
+    return low, high, (high > 0) & (high - low > _FLAT * np.maximum(np.abs(low), np.abs(high)))
 
 
 def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -114,25 +120,26 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
         Infinity for a map without localization. Only ``range`` may lie below zero: every other threshold is held above
         it, so that a region holds evidence *for* its label alone. No threshold is at or below the map's lowest heat.
     """
-    usable = holds_localization(heat)
+    low, high, usable = _extent(heat)
     thresholds = np.full((len(heat), len(levels)), np.inf, np.float32)
     if not usable.any():
         return thresholds
-    flat = heat[usable].reshape(int(usable.sum()), -1)
-    low, high = flat.min(axis=1)[:, None].astype(np.float64), flat.max(axis=1)[:, None].astype(np.float64)
+    low, high = low[usable, None], high[usable, None]
+    shape = (len(low), len(levels))
+    cut: NDArray[np.floating[Any]]
     match reference:
         case "max":
-            cut = high * levels
+            cut = high.astype(np.float64) * levels
         case "range":
-            cut = low + (high - low) * levels
+            cut = low + (high - low).astype(np.float64) * levels
         case "raw":
-            cut = np.broadcast_to(levels, (len(flat), len(levels)))
+            cut = np.broadcast_to(levels, shape)
         case "quantile":
-            cut = np.quantile(flat, levels, axis=1).T
+            cut = np.quantile(heat[usable].reshape(len(low), -1), levels, axis=1).T
         case "otsu":
-            found = np.array([threshold_otsu(each) for each in flat])  # type: ignore[no-untyped-call]
-            cut = np.broadcast_to(found[:, None], (len(flat), len(levels)))
-    least = np.nextafter(low.astype(np.float32), np.float32(np.inf))
+            found = np.array([threshold_otsu(each) for each in heat[usable]])  # type: ignore[no-untyped-call]
+            cut = np.broadcast_to(found[:, None], shape)
+    least = np.nextafter(low, np.float32(np.inf))
     floor = least if reference == "range" else np.maximum(least, _SMALLEST_POSITIVE)
     thresholds[usable] = np.maximum(cut.astype(np.float32), floor)
     return thresholds
@@ -181,7 +188,7 @@ def locate(
     index = regions.map_index[order]
     boxes = scaled_about_centre(regions.boxes[order], recipe.dilate)
     if (recipe.smooth, recipe.prior) == (recipe.peak_smooth, recipe.peak_prior):
-        points = _peaks_of(maps, window)
+        points = _peaks_of(maps, window, np.isfinite(cut))
     else:
         points = hit_points(with_prior(heat, prior, recipe.peak_prior), window, shape_model, recipe.peak_smooth)
     return Located(
@@ -229,12 +236,13 @@ def hit_points(heat: FloatImage, window: Window, shape_model: tuple[int, int], s
 
     Arguments as for `locate`; `smooth` is a sigma in feature cells.
     """
-    return _peaks_of(upsampled(heat, shape_model, window, smooth), window)
+    maps = upsampled(heat, shape_model, window, smooth)
+    return _peaks_of(maps, window, holds_localization(maps))
 
 
-def _peaks_of(maps: FloatImage, window: Window) -> NDArray[np.float64]:
+def _peaks_of(maps: FloatImage, window: Window, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
     points = peaks_xy(maps) + np.array([window.col0, window.row0], np.float64)
-    points[~holds_localization(maps)] = np.nan
+    points[~usable] = np.nan
     return points
 
 

@@ -94,7 +94,7 @@ def _choose(
         for label in films.labels
     ]
     if "calibrated" in asked.policies:
-        known = annotations[annotations["image_id"].isin(seen)]
+        known = annotations[annotations["image_id"].isin(seen)].dropna(subset=["x0", "y0", "x1", "y1"])
         for method in films.methods:
             entries += _calibrated_entries(films, heat[method], method, known, asked, notes)
     cutoffs = _cutoffs(films, labels[labels["image_id"].isin(seen)], is_validation, notes)
@@ -181,13 +181,12 @@ def _validation_maps(
 ) -> ValidationMaps:
     """Collect one label's annotated films; `annotations` holds validation films of that label alone."""
     position = {image_id: number for number, image_id in enumerate(films.table["image_id"])}
-    chosen, boxes = [], []
-    for image_id, rows in annotations.groupby("image_id", sort=True, observed=True):
-        number = position[str(image_id)]
-        corners = rows[["x0", "y0", "x1", "y1"]].to_numpy(np.float64)
-        on_model = [films.transforms[number].box_to_model(Box(*map(float, row))).as_tuple() for row in corners]
-        chosen.append(number)
-        boxes.append(np.array(on_model))
+    of_film: dict[int, list[tuple[float, ...]]] = {}
+    for image_id, *corners in annotations[["image_id", "x0", "y0", "x1", "y1"]].itertuples(index=False):
+        number = position[image_id]
+        of_film.setdefault(number, []).append(films.transforms[number].box_to_model(Box(*corners)).as_tuple())
+    chosen = sorted(of_film)
+    boxes = [np.array(of_film[number]) for number in chosen]
     return ValidationMaps(heat[chosen], [films.windows[number] for number in chosen], boxes, prior)
 
 
