@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from pipeline.core.augment import Augmentation, augment, inverse_affine
+from pipeline.core.augment import Augmentation, augment, inverse_affine, sampling_grid
 
 EVERYTHING = Augmentation(
     flip=0.5, rotate_deg=10, translate=0.1, scale=0.2, aspect=0.1, gamma=0.3, contrast=0.2, brightness=0.1, noise=0.02,
@@ -38,7 +38,7 @@ def _centre_xy(films: torch.Tensor) -> tuple[float, float]:
 
 def _warp(films: torch.Tensor, angle: float = 0, scale_x: float = 1, scale_y: float = 1, x: float = 0, y: float = 0):
     theta = inverse_affine(*(torch.tensor([float(v)]) for v in (angle, scale_x, scale_y, x, y)), films)
-    return grid_sample(films, affine_grid(theta, list(films.shape), align_corners=False), align_corners=False)
+    return grid_sample(films, sampling_grid(theta, films.shape[2], films.shape[3]), align_corners=False)
 
 
 def test_zero_ranges_are_the_identity() -> None:
@@ -125,3 +125,9 @@ def test_global_generator_is_neither_read_nor_moved() -> None:
     before = torch.get_rng_state()
     augment(_films(), EVERYTHING, _generator())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_grid_is_torchs_own() -> None:
+    theta = torch.randn(3, 2, 3, dtype=torch.float64, generator=_generator())
+    expected = affine_grid(theta, [3, 1, 7, 10], align_corners=False)
+    assert torch.allclose(sampling_grid(theta, 7, 10), expected, atol=1e-12)
