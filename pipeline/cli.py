@@ -162,7 +162,7 @@ def track_sync(
 
     Example: [bold]camray track sync runs/phantom[/bold]
     """
-    from pipeline.adapters.mlflow_store.tracker import sync
+    from pipeline.adapters.mlflow_store.sync import sync
 
     counts = sync(folder)
     if as_json:
@@ -228,8 +228,7 @@ def _tell(report: Any) -> None:
     refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
     console.print(
         f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
-        f"in {record['seconds']:.1f} s{again}"
-        + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
+        f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
     )
 
 

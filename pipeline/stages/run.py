@@ -170,6 +170,7 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         numbers = {k: float(v) for k, v in result.figures.items() if isinstance(v, int | float)}
         counts = {f"counts.{key}": float(value) for key, value in record["counts"].items()}
         tracker.metrics({**counts, **numbers, "seconds": seconds, "peak_memory_mib": claim["peak_memory_mib"]})
+    tracker.metrics({f"{stage.name}/{key}": value for key, value in numbers.items()})  # the whole run's figures
     return StageReport(record, skipped=False, resumed=resumed)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from pipeline.adapters.mlflow_store.journal import FOLDER, JOURNAL, Entry, Journal
+from pipeline.adapters.mlflow_store.journal import FOLDER, Journal
 from pipeline.adapters.mlflow_store.sender import Sender
 from pipeline.adapters.mlflow_store.store import import_mlflow, quiet_calls, store_uri
-from pipeline.domain.errors import PipelineError
+from pipeline.adapters.mlflow_store.sync import brief, drain, left_open
 
 logger = logging.getLogger(__name__)
 ROOT = "run"
@@ -145,7 +145,7 @@ class MlflowTracker:
             self._record("metrics", values=finite, step=int(step))
 
     def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:
-        """Record which films were used: name, digest, columns and number of rows, but no row."""
+        """Record which films were used, here and for the whole run: name, digest, columns, count; never a row."""
         if self._journal is None:
             return
         mlflow = import_mlflow()
@@ -155,8 +155,13 @@ class MlflowTracker:
             origin = CodeDatasetSource(tags={"source": source})
             described = mlflow.data.from_pandas(table, source=origin, name=name, digest=digest[:DIGEST_CHARACTERS])
             plain = described._to_mlflow_entity()
-        parts = ("name", "digest", "source_type", "source", "schema", "profile")
-        self._record("dataset", dataset={part: getattr(plain, part) for part in parts}, context=context)
+        parts = {
+            part: getattr(plain, part) for part in ("name", "digest", "source_type", "source", "schema", "profile")
+        }
+        self._record("dataset", dataset=parts, context=context)
+        if self._run != ROOT:  # the whole run's data too
+            self._tell("dataset", ROOT, dataset=parts, context=context)
+        self._tell("tags", ROOT, values={"data_digest": digest})
 
     def picture(self, path: Path, key: str, step: int = 0) -> None:
         """Show a PNG as a card with a step slider in the UI."""
@@ -194,7 +199,7 @@ class MlflowTracker:
         if not any(entry["call"] == "start" for entry in self._journal.entries):
             self._tell("start", ROOT, name=self._run_root.name, parent=None, experiment=self._experiment)
             return
-        for run in _left_open(self._journal.entries):
+        for run in left_open(self._journal.entries):
             if run != ROOT:
                 self._tell("end", run, status="KILLED")
         self._tell("resume", ROOT)
@@ -230,78 +235,7 @@ class MlflowTracker:
         self._next_try = now + max(self._retry_seconds, 10 * (now - began))
         if not self._warned:
             self._warned = True
-            logger.warning("MLflow cannot be reached (%s); the run goes on and what it tells is kept", _brief(error))
-
-
-def drain(journal: Journal, sender: Sender, in_doubt: bool) -> Exception | None:
-    """Send what is pending, in order, until it is all sent or the store fails.
-
-    Returns
-    -------
-    Exception or None
-        What stopped it. Entries that the store refuses for good are put aside, and do not stop it.
-    """
-    while journal.pending:
-        entry = journal.pending[0]
-        try:
-            sender.send(entry, in_doubt)
-        except Exception as error:  # noqa: BLE001 - no failure of MLflow, its transports or its stores may end a run
-            if not sender.is_final(error):
-                return error
-            logger.warning("MLflow refused '%s' of '%s': %s", entry["call"], entry["run"], _brief(error))
-            journal.reject(entry, _brief(error))
-        else:
-            journal.mark_sent()
-        in_doubt = False
-    return None
-
-
-def sync(run_root: Path) -> dict[str, int]:
-    """Send what a run's journal still holds.
-
-    Parameters
-    ----------
-    run_root : Path
-        ``runs/<name>``.
-
-    Returns
-    -------
-    dict
-        ``sent`` and ``rejected`` now, and ``pending`` still.
-
-    Raises
-    ------
-    PipelineError
-        If the run has no journal, another process is writing it, or the store cannot be reached.
-    """
-    if not (run_root / FOLDER / JOURNAL).is_file():
-        raise PipelineError(f"{run_root}: no tracking journal here; name a run folder, for instance runs/phantom")
-    lock = FileLock(run_root / FOLDER / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise PipelineError(f"{run_root}: the run is going on and sends by itself; wait for its end") from error
-    try:
-        journal = Journal(run_root)
-        store_folder = (run_root / journal.state.get("store_folder", "..")).resolve()
-        sender = Sender(store_uri(journal.state.get("uri"), store_folder), store_folder, journal)
-        return _sync(journal, sender)
-    finally:
-        lock.release()
-
-
-def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
-    for run in _left_open(journal.entries):  # the process that ran them was killed
-        journal.append("end", run, status="KILLED")
-    waiting, rejected_before = len(journal.pending), journal.rejected
-    error = drain(journal, sender, in_doubt=True)
-    if error is not None:
-        raise PipelineError(
-            f"{sender.uri}: MLflow cannot be reached ({_brief(error)}); {len(journal.pending)} calls are still kept, "
-            "start the server and sync again"
-        )
-    rejected = journal.rejected - rejected_before
-    return {"sent": waiting - rejected, "rejected": rejected, "pending": len(journal.pending)}
+            logger.warning("MLflow cannot be reached (%s); the run goes on and what it tells is kept", brief(error))
 
 
 def _point_at_store(journal: Journal, uri: str | None, store_folder: Path) -> None:
@@ -310,17 +244,6 @@ def _point_at_store(journal: Journal, uri: str | None, store_folder: Path) -> No
     if "store_folder" in journal.state and (journal.state.get("uri"), journal.state["store_folder"]) != (uri, relative):
         journal.start_over()
     journal.remember(uri=uri, store_folder=relative)
-
-
-def _left_open(entries: list[Entry]) -> list[str]:
-    """List the runs that were started and not ended, innermost first."""
-    running: list[str] = []
-    for entry in entries:
-        if entry["call"] in {"start", "resume"}:
-            running = [*[run for run in running if run != entry["run"]], entry["run"]]
-        elif entry["call"] == "end" and entry["run"] in running:
-            running.remove(entry["run"])
-    return running[::-1]
 
 
 def _status_of(error: BaseException | None) -> str:
@@ -339,7 +262,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _key(name: str) -> str:
     """Spell a name with the characters that MLflow allows in keys."""
     return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", name)[:250]
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
