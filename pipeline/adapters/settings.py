@@ -73,6 +73,9 @@ class ModelSettings(_Section):
     stem_pool: bool = Field(True, description="max pooling after the first convolution (resnet_light)")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability that a channel of the feature map is dropped")
     weights: Path | None = Field(None, description="local safetensors or state dict to start from")
+    members: int = Field(
+        1, ge=1, description="networks trained from different seeds whose logits and maps are averaged"
+    )
 
 
 class AugmentSettings(_Section):
@@ -88,6 +91,13 @@ class AugmentSettings(_Section):
     brightness: float = Field(0.1, ge=0)
     noise: float = Field(0.02, ge=0, description="largest standard deviation, of a 0-1 scale")
     erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")
+
+
+class PretextSettings(_Section):
+    """Finding pasted opacities before labels: for small networks trained from scratch on few films."""
+
+    epochs: int = Field(0, ge=0, description="0 leaves it out")
+    learning_rate: float = Field(2e-3, gt=0)
 
 
 class TrainSettings(_Section):
@@ -114,6 +124,7 @@ class TrainSettings(_Section):
     amp: bool = Field(True, description="bf16 autocast where the device gains from it")
     compile: bool = False
     augment: AugmentSettings = AugmentSettings()
+    pretext: PretextSettings = PretextSettings()
 
 
 class ExplainSettings(_Section):

@@ -25,7 +25,7 @@ def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.flo
     positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
     both = (positives > 0) & (negatives > 0)
     ratio = np.divide(negatives, positives, out=np.ones(targets.shape[1]), where=both)
-    return np.clip(ratio, 1 / cap, cap).astype(np.float32)
+    return np.asarray(np.clip(ratio, 1 / cap, cap), dtype=np.float32)
 
 
 def masked_bce_sums(

@@ -19,7 +19,6 @@ from pipeline.core.augment import Augmentation, augment
 from pipeline.core.batches import Batch, grey_of
 from pipeline.core.device import autocast_dtype
 from pipeline.core.losses import masked_bce_sums
-from pipeline.core.networks.classifier import PooledClassifier
 from pipeline.domain.errors import PipelineError
 
 _CHECK_EVERY_STEPS = 20
@@ -87,8 +86,8 @@ class Trainer:
 
     Parameters
     ----------
-    model : PooledClassifier
-        Trained in place, on `device`.
+    model : nn.Module
+        Films [B, 1, H, W] to logits [B, L]; trained in place, on `device`.
     plan : FitPlan
     positive_weight, label_weight : ndarray of shape (L,), float32
         See `pipeline.core.losses`.
@@ -103,7 +102,7 @@ class Trainer:
     """
 
     def __init__(
-        self, model: PooledClassifier, plan: FitPlan, positive_weight: NDArray[np.float32],
+        self, model: nn.Module, plan: FitPlan, positive_weight: NDArray[np.float32],
         label_weight: NDArray[np.float32], device: torch.device, processes: Processes,
     ) -> None:  # fmt: skip
         model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -135,7 +134,7 @@ class Trainer:
         return int(np.argmax(scores)) + 1 if scores and max(scores) > -math.inf else 0
 
     @property
-    def evaluated(self) -> PooledClassifier:
+    def evaluated(self) -> nn.Module:
         """The model that is validated and handed on: averaged weights where the plan averages."""
         return self.model if self.average is None else self.average
 
@@ -187,18 +186,8 @@ class Trainer:
         plan = self.plan
         for group in self._optimizer.param_groups:
             group["lr"] = plan.learning_rate * learning_rate_factor(step, plan)
-        targets = batch.targets.to(self.device, non_blocking=True)
         films = augment(grey_of(batch.pixels, self.device), plan.augmentation, generator)
-        dtype = autocast_dtype(self.device, plan.amp)
-        with torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-            logits = self._step_model(films.contiguous(memory_format=torch.channels_last))
-        entropy, known = masked_bce_sums(
-            logits.float(), targets, self._positive_weight, self._label_weight, plan.label_smoothing
-        )
-        if self.processes.world > 1:  # DDP averages gradients: make that the mean over what all processes know
-            dist.all_reduce(known)
-            known = known / self.processes.world
-        loss = entropy / known.clamp_min(1e-12)
+        loss = self._loss(films, batch, generator)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if plan.clip_norm:
@@ -206,6 +195,23 @@ class Trainer:
         self._optimizer.step()
         self._average_weights(step)
         return loss.detach()
+
+    def _loss(self, films: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Masked, weighted cross entropy of a batch's labels; films [B, 1, H, W] augmented."""
+        targets = batch.targets.to(self.device, non_blocking=True)
+        entropy, known = masked_bce_sums(
+            self._outputs(films), targets, self._positive_weight, self._label_weight, self.plan.label_smoothing
+        )
+        if self.processes.world > 1:  # DDP averages gradients: make that the mean over what all processes know
+            dist.all_reduce(known)
+            known = known / self.processes.world
+        return entropy / known.clamp_min(1e-12)
+
+    def _outputs(self, films: Tensor) -> Tensor:
+        dtype = autocast_dtype(self.device, self.plan.amp)
+        with torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+            outputs = self._step_model(films.contiguous(memory_format=torch.channels_last))
+        return cast(Tensor, outputs.float())
 
     def _average_weights(self, step: int) -> None:
         if self.average is None:
@@ -225,12 +231,18 @@ class Trainer:
             for model in (self.model, self.evaluated):
                 for buffer in model.buffers():
                     dist.broadcast(buffer, 0)
-        logits, targets = predict(self.evaluated, validation, self.device)
+        logits, targets = self._predicted(validation)
         if self.processes.world > 1:
             shares: list[Any] = [None] * self.processes.world
             dist.all_gather_object(shares, (logits, targets))
             logits, targets = (np.concatenate([share[i] for share in shares]) for i in range(2))
         return logits, targets
+
+    def _predicted(self, validation: Iterable[Batch]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Logits [N, L] and targets [N, L] of this process's share."""
+        logits, targets = predict(self.evaluated, validation, self.device)
+        labels = len(self._positive_weight)
+        return logits.reshape(len(logits), labels), targets.reshape(len(targets), labels)
 
     def chosen_weights(self) -> dict[str, Tensor]:
         """Weights to hand on: the best epoch's where the plan keeps it, else the last ones; on the CPU.
@@ -294,7 +306,7 @@ def fit(
 
 
 def predict(
-    model: PooledClassifier, batches: Iterable[Batch], device: torch.device
+    model: nn.Module, batches: Iterable[Batch], device: torch.device
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Classify films in evaluation mode and float32, and leave the model in the mode it was in.
 
@@ -303,8 +315,9 @@ def predict(
     (ndarray of shape (N, L), float64; ndarray of shape (N, L), float32)
         Logits and targets, in the order of the batches.
     """
-    labels, was_training = model.classifier.out_features, model.training
-    logits, targets = [np.empty((0, labels))], [np.empty((0, labels), np.float32)]
+    was_training = model.training
+    logits: list[NDArray[np.float64]] = []
+    targets: list[NDArray[np.float32]] = []
     model.eval()
     with torch.inference_mode():
         for batch in batches:
@@ -312,6 +325,8 @@ def predict(
             logits.append(model(films).double().cpu().numpy())
             targets.append(batch.targets.numpy())
     model.train(was_training)
+    if not logits:
+        return np.empty((0, 0)), np.empty((0, 0), np.float32)
     return np.concatenate(logits), np.concatenate(targets)
 
 

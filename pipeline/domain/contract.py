@@ -41,6 +41,8 @@ class NetworkSpec:
         Max pooling follows the first convolution; only for ``resnet_light``.
     dropout : float
         Probability that a channel of the feature map is dropped while training.
+    members : int
+        Networks of this shape whose logits and maps are averaged.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class NetworkSpec:
     stem_kernel: int = 7
     stem_pool: bool = True
     dropout: float = 0.0
+    members: int = 1
 
     def __post_init__(self) -> None:
         for name, legal in (
@@ -73,6 +76,8 @@ class NetworkSpec:
             raise ValueError(f"stem_kernel is {self.stem_kernel}; expected an odd number from 3 up")
         if not (self.lse_r > 0 and 0 <= self.dropout < 1):
             raise ValueError(f"lse_r {self.lse_r} must be positive and dropout {self.dropout} in [0, 1)")
+        if self.members < 1:
+            raise ValueError(f"members is {self.members}; expected one or more")
 
 
 @dataclass(frozen=True)

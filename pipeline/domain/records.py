@@ -109,6 +109,7 @@ PREDICTION_COLUMNS: dict[str, str] = {
     "reported": "bool",  # probability reaches the label's cutoff
 }
 EPOCH_COLUMNS: dict[str, str] = {
+    "part": "string",  # pretext, or member-0, member-1, ...
     "epoch": "int32",  # from 1
     "metric": "string",  # loss, learning_rate or auroc (validation)
     "label": "string",  # empty where the metric has none; "mean" over the labels

@@ -7,12 +7,15 @@ import torch
 
 from pipeline.adapters.checkpoints import read_checkpoint
 from pipeline.adapters.runs import RunFolder
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
+from pipeline.core.networks.classifier import PooledClassifier
+from pipeline.core.networks.ensemble import EnsembleClassifier, build_network
 from pipeline.domain.contract import ModelContract
 from pipeline.domain.errors import CheckpointError
 
 
-def load_classifier(run: RunFolder, device: torch.device) -> tuple[PooledClassifier, ModelContract]:
+def load_classifier(
+    run: RunFolder, device: torch.device
+) -> tuple[PooledClassifier | EnsembleClassifier, ModelContract]:
     """Load a run's trained classifier.
 
     Parameters
@@ -23,7 +26,7 @@ def load_classifier(run: RunFolder, device: torch.device) -> tuple[PooledClassif
 
     Returns
     -------
-    (PooledClassifier, ModelContract)
+    (PooledClassifier or EnsembleClassifier, ModelContract)
         In evaluation mode, without gradients on its weights, channels last.
 
     Raises
@@ -34,7 +37,7 @@ def load_classifier(run: RunFolder, device: torch.device) -> tuple[PooledClassif
     folder = run.root / "train"
     weights, contract = read_checkpoint(folder)
     try:
-        model = build_classifier(contract.network, len(contract.labels), seed=0)
+        model = build_network(contract.network, len(contract.labels), seed=0)
         model.load_state_dict(weights)
     except (ValueError, RuntimeError) as error:
         raise CheckpointError(f"{folder}: the weights do not fit their contract: {error}") from error

@@ -7,42 +7,32 @@ Run     ``camray train configs/phantom.yaml``
 
 import json
 import math
-import time
-from collections.abc import Iterator
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
-from pipeline.adapters.checkpoints import (
-    CONTRACT_FILE,
-    WEIGHTS_FILE,
-    read_state,
-    read_weights,
-    state_bytes,
-    weights_bytes,
-)
+from pipeline.adapters.checkpoints import CONTRACT_FILE, WEIGHTS_FILE, read_weights, weights_bytes
 from pipeline.adapters.processes import training_processes
 from pipeline.adapters.runs import RunFolder, code_version, read_table, write_bytes, write_json, write_table
 from pipeline.adapters.settings import Settings
 from pipeline.adapters.tracking import Tracker
-from pipeline.core.augment import Augmentation
-from pipeline.core.batches import Batch, batches, epoch_order, read_ahead
 from pipeline.core.device import choose_device
-from pipeline.core.losses import positive_weights
 from pipeline.core.networks.classifier import PooledClassifier, build_classifier
 from pipeline.core.networks.weights import load_starting_weights
-from pipeline.core.training import EpochReport, FitPlan, Processes, Trainer, fit
+from pipeline.core.training import EpochReport, Processes
 from pipeline.domain.contract import ModelContract, NetworkSpec
 from pipeline.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from pipeline.domain.records import EPOCH_COLUMNS, IMAGE_COLUMNS, Counts, Split, StageResult
+from pipeline.stages.fits import PRETEXT, Fits, Fitted
 from pipeline.stages.labelled_films import LabelledFilms, labelled_films
-from pipeline.stages.progress import progress
 
-_STATE, _EPOCHS, _WEIGHTS_REPORT = "state/fit.pt", "epochs.parquet", "weights_report.json"
-_AHEAD = 3  # batches read before they are needed
+_STATE, _EPOCHS, _WEIGHTS_REPORT = "state", "epochs.parquet", "weights_report.json"
 _NETWORK_KEYS = tuple(NetworkSpec.__dataclass_fields__)
 
 
@@ -69,15 +59,42 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if not len(films[Split.TRAIN]):
         raise InputRefusedError("no film of the train split has a known label; see ingest/labels.parquet and the split")
     with training_processes(settings.device) as (rank, world, local_rank):
-        device = _device(settings.device, local_rank)
         contract = _contract(settings, ingested, folder)
-        model, report = _model(settings, contract)
-        trainer = _trainer(settings, model, films[Split.TRAIN], contract.labels, device, Processes(rank, world))
-        _fit(settings, films, trainer, contract.labels, out, tracker)
+        fits = Fits(
+            settings.train, settings.seed, films[Split.TRAIN], films[Split.VALIDATION], contract.labels,
+            _device(settings.device, local_rank), Processes(rank, world), out / _STATE, tracker,
+        )  # fmt: skip
+        fits.check()
+        fitted, report = _fit_all(settings, contract, fits)
+        table = epoch_table({part: each.reports for part, each in fitted.items()}, contract.labels)
         if rank == 0:
-            _write(out, trainer, contract, report)
-        table = epoch_table(trainer.reports, contract.labels)
+            _write(out, _joined(fitted, contract), table, contract, report)
         return StageResult(counts, _figures(table, settings.train.choose))
+
+
+def _fit_all(
+    settings: Settings, contract: ModelContract, fits: Fits
+) -> tuple[dict[str, Fitted], dict[str, Any] | None]:
+    """Run the pretext if asked for, then fit every member from what it left."""
+    fitted: dict[str, Fitted] = {}
+    report: dict[str, Any] | None = None
+    if settings.train.pretext.epochs:
+        model, _ = _model(settings, contract, fits.seed)
+        fitted[PRETEXT] = fits.pretext(model)
+    for number in range(contract.network.members):
+        model, report = _model(settings, contract, fits.seed_of(number))
+        if PRETEXT in fitted:
+            model.load_state_dict(fitted[PRETEXT].weights, strict=False)
+        fitted[f"member-{number}"] = fits.member(number, model)
+    return fitted, report
+
+
+def _joined(fitted: dict[str, Fitted], contract: ModelContract) -> dict[str, Tensor]:
+    """Name the members' weights as the network of the contract does."""
+    members = [each.weights for part, each in fitted.items() if part != PRETEXT]
+    if contract.network.members == 1:
+        return members[0]
+    return {f"members.{number}.{name}": value for number, each in enumerate(members) for name, value in each.items()}
 
 
 def _ingested(folder: RunFolder) -> dict[str, Any]:
@@ -122,9 +139,9 @@ def _contract(settings: Settings, ingested: dict[str, Any], folder: RunFolder) -
         raise SettingsError(f"model: {error}") from error
 
 
-def _model(settings: Settings, contract: ModelContract) -> tuple[PooledClassifier, dict[str, Any] | None]:
+def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[PooledClassifier, dict[str, Any] | None]:
     try:
-        model = build_classifier(contract.network, len(contract.labels), settings.seed)
+        model = build_classifier(replace(contract.network, members=1), len(contract.labels), seed)
     except ValueError as error:
         raise SettingsError(f"model: {error}") from error
     path = settings.model.weights
@@ -139,97 +156,18 @@ def _model(settings: Settings, contract: ModelContract) -> tuple[PooledClassifie
     return model, report.as_json()
 
 
-def _trainer(
-    settings: Settings,
-    model: PooledClassifier,
-    films: LabelledFilms,
-    labels: tuple[str, ...],
-    device: torch.device,
-    processes: Processes,
-) -> Trainer:
-    wanted = settings.train
-    unknown = sorted(set(wanted.label_weights) - set(labels))
-    if unknown:
-        raise SettingsError(f"train.label_weights: no labels {unknown}; the labels are {list(labels)}")
-    if wanted.batch_size % processes.world:
-        raise SettingsError(f"train.batch_size {wanted.batch_size} must be a multiple of {processes.world} processes")
-    plan = FitPlan(
-        epochs=wanted.max_epochs,
-        steps_per_epoch=len(epoch_order(len(films), wanted.batch_size, settings.seed, 0)),
-        learning_rate=wanted.learning_rate,
-        final_learning_rate=wanted.final_learning_rate,
-        weight_decay=wanted.weight_decay,
-        warmup_epochs=wanted.warmup_epochs,
-        label_smoothing=wanted.label_smoothing,
-        ema_decay=wanted.ema_decay,
-        clip_norm=wanted.clip_norm,
-        patience=wanted.patience,
-        keep_best=wanted.choose == "best",
-        seed=settings.seed,
-        augmentation=Augmentation(**wanted.augment.model_dump()),
-        amp=wanted.amp,
-        compiled=wanted.compile,
-    )
-    ones = np.ones(len(labels), np.float32)
-    positive = positive_weights(films.targets, wanted.max_class_weight) if wanted.class_weights else ones
-    label_weight = np.array([wanted.label_weights.get(label, 1.0) for label in labels], np.float32)
-    return Trainer(model, plan, positive, label_weight, device, processes)
-
-
-def _fit(
-    settings: Settings,
-    films: dict[Split, LabelledFilms],
-    trainer: Trainer,
-    labels: tuple[str, ...],
-    out: Path,
-    tracker: Tracker,
-) -> None:
-    """Fit, from where an earlier start left off, and keep the state after every epoch."""
-    state_path, rank, world = out / _STATE, trainer.processes.rank, trainer.processes.world
-    state = read_state(state_path)
-    if state is not None:
-        trainer.restore(state)
-    train, validation = films[Split.TRAIN], films[Split.VALIDATION]
-    size, pinned = settings.train.batch_size, trainer.device.type == "cuda"
-
-    def train_batches(epoch: int) -> Iterator[Batch]:
-        order = epoch_order(len(train), size, settings.seed, epoch)[:, rank::world]
-        read = read_ahead(batches(order, train.read, train.targets, pinned), _AHEAD)
-        what = f"training, epoch {epoch + 1} of {settings.train.max_epochs}"
-        return progress(read, len(order), what) if rank == 0 else read
-
-    def validation_batches() -> Iterator[Batch]:
-        mine = np.arange(len(validation), dtype=np.int64)[rank::world]
-        order = [mine[start : start + size] for start in range(0, len(mine), size)]
-        return read_ahead(batches(order, validation.read, validation.targets, pinned), _AHEAD)
-
-    for report in fit(trainer, train_batches, validation_batches, time.perf_counter):
-        if rank == 0:
-            write_bytes(state_path, state_bytes(trainer.state()))
-            tracker.metrics(_metrics(report, labels), step=report.epoch)
-
-
-def _metrics(report: EpochReport, labels: tuple[str, ...]) -> dict[str, float]:
-    by_label = {f"validation_auroc.{label}": value for label, value in zip(labels, report.auroc, strict=True)}
-    return {
-        "loss": report.loss,
-        "validation_auroc": report.mean_auroc,
-        "learning_rate": report.learning_rate,
-        "images_per_second": report.images_per_second,
-        **by_label,
-    }
-
-
-def _write(out: Path, trainer: Trainer, contract: ModelContract, weights_report: dict[str, Any] | None) -> None:
+def _write(
+    out: Path, weights: dict[str, Tensor], table: pd.DataFrame, contract: ModelContract,
+    weights_report: dict[str, Any] | None,
+) -> None:  # fmt: skip
     """Write what is handed on; the state goes last, so that its absence beside weights means that all is there."""
     write_json(out / CONTRACT_FILE, contract.as_json())
     if weights_report is not None:
         write_json(out / _WEIGHTS_REPORT, weights_report)
-    table = epoch_table(trainer.reports, contract.labels)
     write_bytes(out / "epochs.csv", table.to_csv(index=False).encode())
     write_table(out / _EPOCHS, table, EPOCH_COLUMNS)
-    write_bytes(out / WEIGHTS_FILE, weights_bytes(trainer.chosen_weights()))
-    (out / _STATE).unlink(missing_ok=True)
+    write_bytes(out / WEIGHTS_FILE, weights_bytes(weights))
+    shutil.rmtree(out / _STATE, ignore_errors=True)
 
 
 def _finished(out: Path) -> pd.DataFrame | None:
@@ -239,23 +177,34 @@ def _finished(out: Path) -> pd.DataFrame | None:
     return read_table(out / _EPOCHS, EPOCH_COLUMNS)
 
 
-def epoch_table(reports: list[EpochReport], labels: tuple[str, ...]) -> pd.DataFrame:
-    """Make a tidy table of a fit: `EPOCH_COLUMNS`, without clock times."""
-    rows: list[tuple[int, str, str, float]] = []
-    for report in reports:
-        rows.append((report.epoch, "loss", "", report.loss))
-        rows.append((report.epoch, "learning_rate", "", report.learning_rate))
-        rows.append((report.epoch, "auroc", "mean", report.mean_auroc))
-        rows.extend((report.epoch, "auroc", label, value) for label, value in zip(labels, report.auroc, strict=True))
+def epoch_table(reports: dict[str, list[EpochReport]], labels: tuple[str, ...]) -> pd.DataFrame:
+    """Make a tidy table of all fits: `EPOCH_COLUMNS`, without clock times."""
+    rows: list[tuple[str, int, str, str, float]] = []
+    for part, each in reports.items():
+        names = ("pasted opacity",) if part == PRETEXT else labels
+        for report in each:
+            rows.append((part, report.epoch, "loss", "", report.loss))
+            rows.append((part, report.epoch, "learning_rate", "", report.learning_rate))
+            rows.append((part, report.epoch, "auroc", "mean", report.mean_auroc))
+            rows.extend((part, report.epoch, "auroc", n, value) for n, value in zip(names, report.auroc, strict=True))
     return pd.DataFrame(rows, columns=list(EPOCH_COLUMNS))
 
 
 def _figures(table: pd.DataFrame, choose: str) -> dict[str, Any]:
-    """Tell how far training went and how good the weights handed on are."""
-    mean = table[(table["metric"] == "auroc") & (table["label"] == "mean")].set_index("epoch")["value"]
-    epochs = int(table["epoch"].max())
-    chosen = int(mean.index[int(mean.argmax())]) if choose == "best" else epochs
-    loss = table[(table["metric"] == "loss") & (table["epoch"] == chosen)]["value"].item()
-    figures = {"epochs": epochs, "chosen_epoch": chosen, "loss": round(loss, 4)}
-    score = float(mean.loc[chosen])
+    """Tell how far training went and how good the weights handed on are; of several members the mean."""
+    losses, scores, chosen_epochs = [], [], []
+    for _, rows in table[table["part"] != PRETEXT].groupby("part", sort=False):
+        mean = rows[(rows["metric"] == "auroc") & (rows["label"] == "mean")].set_index("epoch")["value"]
+        chosen = int(mean.index[int(mean.argmax())]) if choose == "best" else int(rows["epoch"].max())
+        chosen_epochs.append(chosen)
+        losses.append(rows[(rows["metric"] == "loss") & (rows["epoch"] == chosen)]["value"].item())
+        scores.append(float(mean.loc[chosen]))
+    figures: dict[str, Any] = {
+        "epochs": int(table[table["part"] != PRETEXT]["epoch"].max()),
+        "chosen_epoch": max(chosen_epochs),
+        "loss": round(float(np.mean(losses)), 4),
+    }
+    if len(losses) > 1:
+        figures["members"] = len(losses)
+    score = float(np.mean(scores))
     return figures if math.isnan(score) else {**figures, "validation_auroc": round(score, 4)}

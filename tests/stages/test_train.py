@@ -90,7 +90,7 @@ def test_an_interrupted_training_ends_in_the_same_files(
     folder = ingested_run(tmp_path)
     with pytest.raises(InterruptedFitError):
         train.run(small_settings(), folder, Listener(stop_after))
-    assert (folder.root / "train" / "state" / "fit.pt").is_file()
+    assert (folder.root / "train" / "state" / "member-0.fit.pt").is_file()
     listener = Listener()
     result = train.run(small_settings(), folder, listener)
     assert sorted(listener.told) == list(range(stop_after + 1, 4))
@@ -100,6 +100,44 @@ def test_an_interrupted_training_ends_in_the_same_files(
         train.run(small_settings(), folder, again).figures == result.figures
     )  # done, and only the stage was not closed
     assert again.told == {}
+
+
+def _with_pretext_and_two_members() -> Settings:
+    settings = small_settings(max_epochs=2, pretext={"epochs": 2})
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"members": 2})})
+
+
+def test_pretext_and_members_resume_to_the_same_files_wherever_they_break_off(tmp_path: Path) -> None:
+    settings, whole = _with_pretext_and_two_members(), ingested_run(tmp_path / "whole")
+    figures = train.run(settings, whole, NullTracker()).figures
+    assert figures["members"] == 2
+    model, contract = load_classifier(whole, torch.device("cpu"))
+    assert contract.network.members == 2
+    assert model(torch.rand(2, 1, SIDE, SIDE)).shape == (2, len(LABELS))
+    table = read_table(whole.root / "train" / "epochs.parquet", EPOCH_COLUMNS)
+    assert list(table["part"].unique()) == ["pretext", "member-0", "member-1"]
+    broken = ingested_run(tmp_path / "broken")
+    for _ in range(6):  # every epoch of every part is the last one that is lived through
+        with pytest.raises(InterruptedFitError):
+            train.run(settings, broken, Breaker())
+    assert train.run(settings, broken, NullTracker()).figures == figures
+    assert _digests(broken) == _digests(whole)
+
+
+class Breaker(NullTracker):
+    """Breaks off after the first epoch that it is told of."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        raise InterruptedFitError
+
+
+def test_the_pretext_changes_what_training_starts_from(tmp_path: Path) -> None:
+    weights = []
+    for number, epochs in enumerate((0, 1)):
+        folder = ingested_run(tmp_path / str(number))
+        train.run(small_settings(max_epochs=1, learning_rate=1e-12, pretext={"epochs": epochs}), folder, NullTracker())
+        weights.append(load_classifier(folder, torch.device("cpu"))[0].backbone.conv1.weight)
+    assert not torch.allclose(weights[0], weights[1], atol=1e-4)
 
 
 def test_annotations_are_not_read_and_need_not_be_there(trained: tuple[RunFolder, Listener]) -> None:
