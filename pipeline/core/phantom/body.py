@@ -44,6 +44,8 @@ class Body:
         Thickness of the chest wall beyond the ribs, cm.
     ribs : tuple of float
         First rib's height, distance between ribs, drop from back to front, slope, half width (cm, cm, cm, ratio, cm).
+    inflation : float
+        Greatest path through lung over the chest's depth.
     is_enlarged : bool
         The heart is drawn as cardiomegaly.
     """
@@ -66,6 +68,7 @@ class Body:
     breast_v: float
     fat: float
     ribs: tuple[float, float, float, float, float]
+    inflation: float
     is_enlarged: bool
 
 
@@ -97,6 +100,7 @@ def draw_body(
     heart_tilt, heart_aspect = between(film, 0.55, 0.85), between(film, 1.28, 1.5)
     round_tilt, round_aspect = between(film, 0.2, 0.5), between(film, 1.08, 1.2)
     lift = max(0.0, between(film, -1.5, 1.5))
+    inflation = between(film, 0.58, 0.82)
     return Body(
         half_width=half_width,
         depth=depth,
@@ -116,5 +120,6 @@ def draw_body(
         breast_v=breast_v,
         fat=fat,
         ribs=ribs,
+        inflation=inflation,
         is_enlarged=is_enlarged,
     )

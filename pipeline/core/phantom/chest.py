@@ -53,10 +53,10 @@ def build_chest(grid: Grid, body: Body) -> Chest:
     above = grid.by_u(diaphragm_profile(body)) - grid.v
     inside = (wall > 0) & (medial > 0) & (above > 0)
     full = dome(wall / 5.5) * dome(medial / 1.6) * dome(above / 3.0)
-    air = full * np.float32(0.72 * body.depth)
+    air = full * np.float32(body.inflation * body.depth)
     heart_chord = heart_shape(grid, body)
     is_heart = heart_chord > 0
-    air = np.clip(air - heart_chord * np.float32(0.6 * body.depth), 0, None)
+    air = np.clip(air - heart_chord * np.float32(0.85 * body.inflation * body.depth), 0, None)
     coarse = grid.coarse(2)
     smooth = torso(coarse, body)
     if body.breast > 0.2:
