@@ -284,3 +284,7 @@ def main() -> None:
         )
         console.print(f"{escape(frames)}[bold red]internal error[/bold red] {type(error).__name__}{escape(detail)}")
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
