@@ -5,7 +5,7 @@
     PipelineError                 the stage stops; exit code 1 unless said otherwise
     ├── SettingsError             a settings file or an override is wrong            (exit code 2)
     ├── ManifestError             a data manifest or a label table is wrong          (exit code 2)
-    ├── ImageError                one film cannot be used: refused, tallied, the rest goes on
+    ├── ImageError                one film cannot be used: refused, tallied, the rest goes on (alone: exit code 3)
     │   ├── DicomError            its header says so
     │   └── PixelError            its pixels say so
     ├── AnnotationError           boxes or masks contradict the films
@@ -46,6 +46,8 @@ class ImageError(PipelineError):
     message : str
         What was found and what was expected. Never holds a patient identifier.
     """
+
+    exit_code = 3
 
     def __init__(self, reason: RefusalReason, message: str) -> None:
         super().__init__(message)

@@ -158,18 +158,19 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         except OSError as error:
             raise IncompleteError(_explain_os_error(error, stage, folder)) from error
         seconds = time.monotonic() - started
+        peak_mib = _peak_memory_mib()
         claim = {
             "settings": chosen,
             "settings_digest": settings_digest,
             "inputs": inputs,
             "code_version": code_version(),
             "seconds": round(seconds, 3),
-            "peak_memory_mib": _peak_memory_mib(),
+            "peak_memory_mib": peak_mib,
         }
         record = folder.finish(stage.name, claim, result)
         numbers = {k: float(v) for k, v in result.figures.items() if isinstance(v, int | float)}
         counts = {f"counts.{key}": float(value) for key, value in record["counts"].items()}
-        tracker.metrics({**counts, **numbers, "seconds": seconds, "peak_memory_mib": claim["peak_memory_mib"]})
+        tracker.metrics({**counts, **numbers, "seconds": seconds, "peak_memory_mib": peak_mib})
     tracker.metrics({f"{stage.name}/{key}": value for key, value in numbers.items()})  # the whole run's figures
     return StageReport(record, skipped=False, resumed=resumed)
 

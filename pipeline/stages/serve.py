@@ -5,7 +5,7 @@ Reads   ``train/model.safetensors contract.json``, ``localize/thresholds.json`` 
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.settings import ExplainSettings, LocalizeSettings, parse_settings
-from pipeline.core.boxes import film_window
+from pipeline.core.boxes import Window, film_window
 from pipeline.core.maps.averaging import explain
 from pipeline.core.maps.methods import methods_named
 from pipeline.core.maps.pooled import SeamNetwork
@@ -30,6 +30,8 @@ from pipeline.domain.geometry import Box, GridTransform
 from pipeline.stages.films import read_film
 from pipeline.stages.models import load_classifier
 
+_CPU = torch.device("cpu")
+_NO_BOX = dict.fromkeys(("x0", "y0", "x1", "y1", "score"), float("nan"))
 COLUMNS = ("image_id", "label", "probability", "x0", "y0", "x1", "y1", "score")
 FILMS_AT_ONCE = 16
 
@@ -42,6 +44,32 @@ class GreyFilm:
     pixels: NDArray[np.float32]
     row_spacing_mm: float | None = None
     col_spacing_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the network makes of one film.
+
+    Parameters
+    ----------
+    film : GreyFilm
+    grey : ndarray of shape (rows, cols), float32
+        The film on the model grid.
+    transform : GridTransform
+        Native to model grid.
+    probabilities : ndarray of shape (L,), float64
+    heat : ndarray of shape (L, h, w), float32
+        Raw maps on the feature grid.
+    boxes : tuple
+        Label by label, (box on the native grid, score), best first; empty without localization.
+    """
+
+    film: GreyFilm
+    grey: NDArray[np.float32]
+    transform: GridTransform
+    probabilities: NDArray[np.float64]
+    heat: NDArray[np.float32]
+    boxes: tuple[tuple[tuple[Box, float], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -62,6 +90,10 @@ class Predictor:
         Flips, scales and the rounding of the maps.
     localizing : LocalizeSettings
         Smallest region, score, and one or many boxes a label.
+    prior : ndarray of shape (L, h, w), float32, or None
+        Label-only prior maps, where the run made them.
+    device : torch.device
+        Where the network is.
     """
 
     network: SeamNetwork
@@ -70,6 +102,8 @@ class Predictor:
     method: str
     explaining: ExplainSettings
     localizing: LocalizeSettings
+    prior: NDArray[np.float32] | None = None
+    device: torch.device = _CPU
 
     def __call__(self, films: Any) -> pd.DataFrame:
         """Find boxes.
@@ -105,25 +139,41 @@ class Predictor:
         rows += self._rows(batch)
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
+    def look(self, films: Sequence[GreyFilm]) -> list[Look]:
+        """Explain a few films with every label."""
         if not films:
             return []
         grids = [self._on_model_grid(film) for film in films]
-        batch = torch.from_numpy(np.stack([grey for grey, _ in grids]))[:, None]
+        batch = torch.from_numpy(np.stack([grey for grey, _ in grids]))[:, None].to(self.device)
         cells = (self.contract.feature_rows, self.contract.feature_cols)
         asked = self.explaining
         found = explain(self.network, batch, methods_named([self.method]), cells, flip=asked.flip, scales=asked.scales)
-        probabilities = torch.sigmoid(found.logits.double()).numpy()
+        probabilities = torch.sigmoid(found.logits.double()).cpu().numpy()
         scale = np.float32(2.0 ** asked.heat_exponents.get(self.method, 0))
-        heat = (found.heat[self.method].float().numpy() * scale).astype(np.float16).astype(np.float32) / scale
+        heat = (found.heat[self.method].float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
         return [
-            row
-            for number, film in enumerate(films)
-            for place, label in enumerate(self.contract.labels)
-            for row in self._boxes(
-                film, grids[number][1], label, heat[number, place], float(probabilities[number, place])
-            )
+            Look(film, grey, transform, probabilities[number], heat[number], self._boxes(film, transform, heat[number]))
+            for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
+
+    def window(self, look: Look) -> Window:
+        """Return the part of the model grid that a film covers."""
+        rows, cols = look.film.pixels.shape
+        return film_window(look.transform, (rows, cols), (self.contract.rows, self.contract.cols))
+
+    def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for look in self.look(films):
+            for number, label in enumerate(self.contract.labels):
+                said = {
+                    "image_id": look.film.image_id,
+                    "label": label,
+                    "probability": float(look.probabilities[number]),
+                }
+                rows += [{**said, **_box_columns(box, score)} for box, score in look.boxes[number]] or [
+                    {**said, **_NO_BOX}
+                ]
+        return rows
 
     def _on_model_grid(self, film: GreyFilm) -> tuple[NDArray[np.float32], GridTransform]:
         """Bring a film to the model grid, rounded as the pixel store rounds."""
@@ -135,32 +185,42 @@ class Predictor:
         return (np.rint(np.clip(grey, 0.0, 1.0) * levels) / levels).astype(np.float32), transform
 
     def _boxes(
-        self, film: GreyFilm, transform: GridTransform, label: str, heat: NDArray[np.float32], probability: float
-    ) -> Iterator[dict[str, Any]]:
-        said = {"image_id": film.image_id, "label": label, "probability": probability}
-        nothing = dict.fromkeys(("x0", "y0", "x1", "y1", "score"), float("nan"))
-        boxes: list[dict[str, Any]] = []
-        if label in self.thresholds:
-            shape_native, shape_model = film.pixels.shape, (self.contract.rows, self.contract.cols)
-            window = film_window(transform, (shape_native[0], shape_native[1]), shape_model)
-            recipe = recipe_from_json(self.thresholds[label]["parameters"])
-            asked = self.localizing
-            located = locate(heat[None], window, shape_model, recipe, min_area=asked.min_area, score=asked.score)
-            for corners, score in zip(located.boxes, located.score, strict=True):
-                box = transform.box_to_native(Box(*map(float, corners))).clipped(shape_native[0], shape_native[1])
-                if box is not None:
-                    boxes.append({"x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1, "score": float(score)})
-        for box_row in (boxes[:1] if self.localizing.boxes == "one" else boxes) or [nothing]:
-            yield {**said, **box_row}
+        self, film: GreyFilm, transform: GridTransform, heat: NDArray[np.float32]
+    ) -> tuple[tuple[tuple[Box, float], ...], ...]:
+        rows, cols = film.pixels.shape
+        shape_model, asked = (self.contract.rows, self.contract.cols), self.localizing
+        window = film_window(transform, (rows, cols), shape_model)
+        by_label: list[tuple[tuple[Box, float], ...]] = []
+        for number, label in enumerate(self.contract.labels):
+            boxes: list[tuple[Box, float]] = []
+            if label in self.thresholds:
+                recipe = recipe_from_json(self.thresholds[label]["parameters"])
+                prior = None if self.prior is None else self.prior[number]
+                located = locate(
+                    heat[number][None], window, shape_model, recipe, min_area=asked.min_area, score=asked.score,
+                    prior=prior,
+                )  # fmt: skip
+                for corners, score in zip(located.boxes, located.score, strict=True):
+                    box = transform.box_to_native(Box(*map(float, corners))).clipped(rows, cols)
+                    if box is not None:
+                        boxes.append((box, float(score)))
+            by_label.append(tuple(boxes[:1] if asked.boxes == "one" else boxes))
+        return tuple(by_label)
 
 
-def load_predictor(run_root: Path) -> Callable[[Any], pd.DataFrame]:
+def _box_columns(box: Box, score: float) -> dict[str, float]:
+    return {"x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1, "score": score}
+
+
+def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     """Load a run's network and thresholds, on the CPU.
 
     Parameters
     ----------
     run_root : Path
         ``runs/<name>``, or a copy of its ``train/`` and ``localize/`` tables.
+    method : str, optional
+        Explanation method; by default CAM where the run has it.
 
     Raises
     ------
@@ -168,14 +228,21 @@ def load_predictor(run_root: Path) -> Callable[[Any], pd.DataFrame]:
         If weights and contract do not fit.
     PipelineError
         If the thresholds are missing.
+    SettingsError
+        If the run has no thresholds for the method.
     """
     folder = RunFolder(run_root)
     network, contract = load_classifier(folder, torch.device("cpu"))
     entries = _json(run_root / "localize" / "thresholds.json")["thresholds"]
     settings = parse_settings(_json(run_root / "settings.json"), str(run_root))
-    method = shown_method(sorted({entry["method"] for entry in entries}))
+    known = sorted({entry["method"] for entry in entries})
+    if method is not None and method not in known:
+        raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(known)}")
+    method = method or shown_method(known)
     thresholds = dict(shown_thresholds(entries, method, contract.labels))
-    return Predictor(network, contract, thresholds, method, settings.explain, settings.localize)
+    prior_path = run_root / "explain" / f"prior-{method}.npy"
+    prior = np.load(prior_path) if prior_path.is_file() else None
+    return Predictor(network, contract, thresholds, method, settings.explain, settings.localize, prior)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -206,7 +273,7 @@ def _films(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
         if not isinstance(path, str | Path):
             yield from _from_array(np.asarray(paths))  # what a JSON request makes of an array
             return
-        yield _from_file(Path(path))
+        yield _row_or_film(Path(path))
 
 
 def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
@@ -219,10 +286,21 @@ def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
     yield from (GreyFilm(str(number), pixels) for number, pixels in enumerate(grey))
 
 
-def _from_file(path: Path) -> GreyFilm | dict[str, Any]:
-    try:
-        film = read_film(path, None)
-    except ImageError as error:
-        return {"image_id": path.stem, "label": f"refused:{error.reason}", "probability": float("nan")}
+def film_from_file(path: Path) -> GreyFilm:
+    """Read one film of any kind.
+
+    Raises
+    ------
+    ImageError
+        If it is no usable film.
+    """
+    film = read_film(path, None)
     header = film.header
     return GreyFilm(header.image_id, film.pixels, header.row_spacing_mm, header.col_spacing_mm)
+
+
+def _row_or_film(path: Path) -> GreyFilm | dict[str, Any]:
+    try:
+        return film_from_file(path)
+    except ImageError as error:
+        return {"image_id": path.stem, "label": f"refused:{error.reason}", "probability": float("nan")}

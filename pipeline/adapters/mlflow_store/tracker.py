@@ -21,7 +21,13 @@ from pipeline.adapters.mlflow_store.sync import brief, drain, left_open
 
 logger = logging.getLogger(__name__)
 ROOT = "run"
-MODEL_FILES = ("train/model.safetensors", "train/contract.json", "localize/thresholds.json", "settings.json")
+MODEL_FILES = (
+    "train/model.safetensors",
+    "train/contract.json",
+    "localize/thresholds.json",
+    "settings.json",
+    "explain/prior-cam.npy",
+)
 VALUE_CHARACTERS, DIGEST_CHARACTERS = 500, 36
 RETRY_SECONDS = 60.0
 
