@@ -60,7 +60,10 @@ class IngestSettings(_Section):
 class ModelSettings(_Section):
     """The network; see `pipeline.domain.contract.NetworkSpec` for what each choice does."""
 
-    backbone: Literal["resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0"] = "resnet_light"
+    backbone: Literal[
+        "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
+        "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "alexnet", "vgg16", "vgg16_bn",
+    ] = "resnet_light"  # fmt: skip
     pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field("gap", description="lse_map: classify, then LSE")
     lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 is GAP, infinity is GMP")
     stride: Literal[8, 16, 32] = Field(16, description="model px a feature cell")

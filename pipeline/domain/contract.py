@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
-BACKBONES = ("resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0")
+FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
+BACKBONES = (
+    "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
+    "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", *FULLY_CONNECTED,
+)  # fmt: skip
 NORMALISATIONS = ("fixed", "film", "local", "film_local")
 STRIDES = (8, 16, 32)
 GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
@@ -20,7 +24,7 @@ class NetworkSpec:
     backbone : str
         One of `BACKBONES`.
     pool : str
-        One of `POOLS`.
+        One of `POOLS`; without effect, and to be left at ``gap``, where `backbone` is one of `FULLY_CONNECTED`.
     lse_r : float
         Sharpness of ``lse`` and ``lse_map``.
     stride : int
@@ -28,7 +32,7 @@ class NetworkSpec:
     aligned : bool
         The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
         centred on the cell. False keeps the published sampling, whose maps lie up to half a cell too far down and
-        right.
+        right. AlexNet at stride 16 keeps the published sampling in any case, see `cells`.
     dilated : bool
         A stride that is left out for a finer map is made good by dilation, so that trained weights keep their meaning.
     normalise : str
@@ -78,6 +82,33 @@ class NetworkSpec:
             raise ValueError(f"lse_r {self.lse_r} must be positive and dropout {self.dropout} in [0, 1)")
         if self.members < 1:
             raise ValueError(f"members is {self.members}; expected one or more")
+        if self.is_fully_connected and (self.pool, self.stride) != ("gap", 16):
+            raise ValueError(
+                f"{self.backbone} has fully connected layers on a map of stride 16 and no pool; "
+                f"pool '{self.pool}' and stride {self.stride} are asked for: leave them at gap and 16"
+            )
+
+    @property
+    def is_fully_connected(self) -> bool:
+        """Whether fully connected layers stand in the place of the pool and the one linear layer."""
+        return self.backbone in FULLY_CONNECTED
+
+    def cells(self, side_px: int) -> int:
+        """Count the feature cells along a side of the model grid.
+
+        Parameters
+        ----------
+        side_px : int
+            A multiple of the stride.
+
+        Returns
+        -------
+        int
+            ``side_px / stride``; one less for AlexNet's published sampling, 13 at 224 px. Maps are stretched over the
+            model grid by pure scale all the same; `pipeline.core.networks.alexnet` says how far off its cells lie.
+        """
+        published = self.backbone in {"alexnet", "alexnet_gap"} and not (self.stride == 8 and self.aligned)
+        return side_px // self.stride - (1 if published else 0)
 
 
 @dataclass(frozen=True)
@@ -97,7 +128,7 @@ class ModelContract:
     network : NetworkSpec
         Its shape and arithmetic.
     feature_rows, feature_cols : int
-        Feature grid; it covers the model grid exactly.
+        Feature grid, see `NetworkSpec.cells`; it covers the model grid exactly.
     data_digest : str
         Digest of the ingested data it was trained on.
     seed : int
@@ -123,7 +154,9 @@ class ModelContract:
 
     def __post_init__(self) -> None:
         stride = self.network.stride
-        if (self.feature_rows * stride, self.feature_cols * stride) != (self.rows, self.cols):
+        cells = (self.network.cells(self.rows), self.network.cells(self.cols))
+        is_whole = self.rows % stride == self.cols % stride == 0 and min(cells) > 0
+        if (self.feature_rows, self.feature_cols) != cells or not is_whole:
             raise ValueError(
                 f"a feature grid of {self.feature_rows} x {self.feature_cols} cells of {stride} px does not cover "
                 f"the model grid of {self.rows} x {self.cols} px; choose multiples of {stride}"

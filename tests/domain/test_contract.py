@@ -26,7 +26,7 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"backbone": "alexnet"}, "expected one of resnet_light"),
+        ({"backbone": "lenet"}, "expected one of resnet_light"),
         ({"pool": "mean"}, "gap, gmp, lse, pcam, lse_map"),
         ({"stride": 4}, "8, 16, 32"),
         ({"normalise": "z"}, "fixed, film, local"),

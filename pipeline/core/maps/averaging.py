@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipeline.core.maps.methods import Method
 from pipeline.core.maps.pooled import SeamNetwork, forward
+from pipeline.domain.contract import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def explain(
     """
     logits: list[Tensor] = []
     signed: dict[str, list[Tensor]] = {method.name: [] for method in methods}
-    for view, is_mirrored in _views(films, grid, flip, scales):
+    for view, is_mirrored in _views(films, network.spec, grid, flip, scales):
         passed = forward(network, view)
         logits.append(passed.logits)
         for method in methods:
@@ -84,16 +85,18 @@ def resampled(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, size=grid, mode="bilinear", align_corners=False, antialias=True)
 
 
-def _views(films: Tensor, grid: tuple[int, int], flip: bool, scales: Sequence[float]) -> Iterator[tuple[Tensor, bool]]:
+def _views(
+    films: Tensor, spec: NetworkSpec, grid: tuple[int, int], flip: bool, scales: Sequence[float]
+) -> Iterator[tuple[Tensor, bool]]:
     for scale in scales:
-        size = tuple(_scaled(side, cells, scale) for side, cells in zip(films.shape[-2:], grid, strict=True))
+        size = [_scaled(side, cells, spec, scale) for side, cells in zip(films.shape[-2:], grid, strict=True)]
         view = resampled(films, (size[0], size[1]))
         yield view, False
         if flip:
             yield view.flip(-1), True
 
 
-def _scaled(side_px: int, cells: int, scale: float) -> int:
-    """Scale a side so that whole cells cover it, where they do at scale 1."""
-    stride, rest = divmod(side_px, cells)
-    return max(1, round(cells * scale)) * stride if rest == 0 else max(1, round(side_px * scale))
+def _scaled(side_px: int, cells: int, spec: NetworkSpec, scale: float) -> int:
+    """Scale a side so that the same sampling goes on fitting it."""
+    step = spec.stride if spec.cells(side_px) == cells else side_px // cells
+    return max(1, round(side_px / step * scale)) * step

@@ -72,7 +72,7 @@ def gradient_weighted(network: SeamNetwork, passed: ForwardPass) -> Tensor:
     Tensor of shape (B, L, h, w)
         The sum, not the mean, so that maps of one film at several input sizes can be averaged; `positive_mean` ends it.
     """
-    if network.spec.pool in CLOSED_FORM_POOLS:
+    if network.spec.pool in CLOSED_FORM_POOLS and not network.spec.is_fully_connected:
         return cam(network, passed)
     weights = summed_gradients(network, passed.features)
     return torch.einsum("blk,bkhw->blhw", weights, passed.features)

@@ -1,7 +1,8 @@
-"""Backbones from MONAI, cut off after the last activation, with a feature stride of 8, 16 or 32 px.
+"""Backbones cut off after the last activation, with a feature stride of 8, 16 or 32 px.
 
-Names and shapes in the state dict are MONAI's for every stride; in-place activations are off, so that nothing alters a
-tensor that somebody holds.
+ResNets, DenseNet and EfficientNet are MONAI's, and so are their names and shapes in the state dict, for every stride;
+what MONAI lacks is in the modules `alexnet`, `vgg`, `googlenet` and `nin`. In-place activations are off, so that
+nothing alters a tensor that somebody holds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,11 @@ from monai.networks.nets.efficientnet import EfficientNetBN
 from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
-from pipeline.core.networks.strides import DenseAvgPool2d, dilate, odd, without_stride
+from pipeline.core.networks.alexnet import alexnet
+from pipeline.core.networks.googlenet import googlenet
+from pipeline.core.networks.nin import nin
+from pipeline.core.networks.strides import DenseAvgPool2d, dilate, odd, strides_left_out, without_stride
+from pipeline.core.networks.vgg import vgg16
 from pipeline.domain.contract import NetworkSpec
 
 _RESNETS: dict[str, tuple[str, tuple[int, ...], int]] = {
@@ -75,6 +80,14 @@ def build_backbone(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]
         network, channels = _densenet(spec, in_channels)
     elif spec.backbone == "efficientnet_b0":
         network, channels = _efficientnet(spec, in_channels)
+    elif spec.backbone.startswith("alexnet"):
+        network, channels = alexnet(spec, in_channels)
+    elif spec.backbone.startswith("vgg16"):
+        network, channels = vgg16(spec, in_channels)
+    elif spec.backbone.startswith("googlenet"):
+        network, channels = googlenet(spec, in_channels)
+    elif spec.backbone == "nin":
+        network, channels = nin(spec, in_channels)
     else:
         network, channels = _resnet(spec, in_channels)
     for module in network.modules():
@@ -95,7 +108,7 @@ def _resnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     )  # fmt: skip
     del network.avgpool, network.fc
     layers = [network.layer2, network.layer3, network.layer4]
-    left_out = _strides_left_out(spec, 32 if stem_pool else 16)
+    left_out = strides_left_out(spec, 32 if stem_pool else 16, "" if stem_pool else ", or model.stem_pool=true")
     kept, freed = layers[: len(layers) - left_out], layers[len(layers) - left_out :]
     if spec.aligned:
         _sample_odd(kept[-1][0], block)
@@ -128,7 +141,7 @@ def _densenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     )  # fmt: skip
     channels = cast(nn.Linear, network.class_layers.out).in_features
     del network.class_layers
-    factor, left_out = 1, _strides_left_out(spec, 32)
+    factor, left_out = 1, strides_left_out(spec, 32)
     for number in range(4 - left_out, 4):
         transition = getattr(network.features, f"transition{number}")
         transition.pool = DenseAvgPool2d(factor, centred=spec.aligned)
@@ -146,7 +159,7 @@ def _efficientnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     channels = network._fc.in_features
     del network._fc, network._avg_pooling, network._dropout
     strided = [block for block in _efficientnet_blocks(network) if block.stride == 2]
-    kept = len(strided) - _strides_left_out(spec, 32)
+    kept = len(strided) - strides_left_out(spec, 32)
     if spec.aligned:  # published sampling is odd throughout: even at the last stride puts it right
         conv = strided[kept - 1]._depthwise_conv
         before = (conv.kernel_size[0] - 1) // 2
@@ -174,12 +187,3 @@ def _efficientnet_blocks(network: Any) -> list[Any]:
 
 def _square_convs(part: nn.Module) -> Iterator[nn.Conv2d]:
     return (m for m in part.modules() if isinstance(m, nn.Conv2d) and m.kernel_size != (1, 1))
-
-
-def _strides_left_out(spec: NetworkSpec, natural: int) -> int:
-    if spec.stride > natural:
-        raise ValueError(
-            f"{spec.backbone} without a stem pool has stride {natural}, and {spec.stride} is asked for; "
-            f"set model.stride={natural}, or model.stem_pool=true"
-        )
-    return (natural // spec.stride).bit_length() - 1

@@ -5,10 +5,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.networks.alexnet import alexnet_layers
 from pipeline.core.networks.backbones import build_backbone
 from pipeline.core.networks.normalise import Normalise
+from pipeline.core.networks.vgg import vgg16_layers
 from pipeline.core.pools import film_logits, label_maps
 from pipeline.domain.contract import NetworkSpec
+from pipeline.domain.errors import SettingsError
 
 _HEAD_STD = 0.01
 
@@ -27,7 +30,7 @@ class PooledClassifier(nn.Module):
     -----
     ``head(features(x)) == forward(x)``. With ``gap`` the mean of ``cam(features)`` plus the bias is the logit. Input is
     float [B, 1, H, W], grey 0-1; normalisation is part of `features`. H and W must be multiples of the stride; the
-    feature grid covers the model grid exactly.
+    feature grid (`NetworkSpec.cells`) covers the model grid exactly.
     """
 
     def __init__(self, spec: NetworkSpec, labels: int) -> None:
@@ -50,8 +53,9 @@ class PooledClassifier(nn.Module):
 
         Returns
         -------
-        Tensor of shape [B, K, H/stride, W/stride]
-            After the last activation: ReLU, hence >= 0, for all backbones but EfficientNet (swish, >= -0.28).
+        Tensor of shape [B, K, h, w]
+            H/stride x W/stride cells, AlexNet one less (`NetworkSpec.cells`). the last activation: ReLU,
+            hence >= 0, for all backbones but EfficientNet (swish, >= -0.28).
 
         Raises
         ------
@@ -80,6 +84,50 @@ class PooledClassifier(nn.Module):
         return self.head(self.features(x))
 
 
+class FullyConnectedClassifier(PooledClassifier):
+    """A published network with its fully connected layers: logits from one pass, Grad-CAM, but no CAM.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Its backbone one of `FULLY_CONNECTED`.
+    labels : int
+        How many.
+
+    Notes
+    -----
+    The map at the seam is the last convolution's, after its ReLU; pool, flattening and layers are the head. Names in
+    the state dict are torchvision's: ``classifier.1.weight`` and so on.
+    """
+
+    def __init__(self, spec: NetworkSpec, labels: int) -> None:
+        super().__init__(spec, labels)
+        self.flatten, layers = alexnet_layers(labels) if spec.backbone == "alexnet" else vgg16_layers(labels)
+        nn.init.normal_(cast(nn.Linear, layers[-1]).weight, std=_HEAD_STD)
+        del self.classifier
+        self.classifier = layers  # type: ignore[assignment]
+
+    def head(self, features: Tensor) -> Tensor:
+        """Pool to a fixed grid, flatten and classify [B, K, h, w] to logits [B, L]; in float32 under autocast."""
+        with torch.autocast(features.device.type, enabled=False):
+            wide = features.float() if features.dtype in {torch.bfloat16, torch.float16} else features
+            return cast(Tensor, self.classifier(self.flatten(wide)))
+
+    def cam(self, features: Tensor) -> Tensor:
+        """Refuse: class activation maps need one linear layer after a pool.
+
+        Raises
+        ------
+        SettingsError
+            Always.
+        """
+        gap = f"{self.spec.backbone}_gap"
+        raise SettingsError(
+            f"CAM needs a pool and one linear layer, and {self.spec.backbone} has fully connected layers; "
+            f"set explain.methods to gradcam, or model.backbone to {gap}"
+        )
+
+
 def build_classifier(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier:
     """Build a classifier with fresh weights.
 
@@ -98,4 +146,4 @@ def build_classifier(spec: NetworkSpec, labels: int, seed: int) -> PooledClassif
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PooledClassifier(spec, labels)
+        return FullyConnectedClassifier(spec, labels) if spec.is_fully_connected else PooledClassifier(spec, labels)

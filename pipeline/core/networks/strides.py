@@ -8,8 +8,11 @@ sampling its coarse map is every second or fourth cell of the fine one, borders 
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, max_pool2d, pad
+
+from pipeline.domain.contract import NetworkSpec
 
 
 class OddConv2d(nn.Conv2d):
@@ -62,6 +65,68 @@ class DenseAvgPool2d(nn.Module):
     def extra_repr(self) -> str:
         """Name the distance and the centring."""
         return f"dilation={self.dilation}, centred={self.centred}"
+
+
+class DenseMaxPool2d(nn.Module):
+    """What becomes of a max pool of stride 2 when its stride is left out.
+
+    Parameters
+    ----------
+    kernel : int
+        Side of the window, 2 or 3.
+    dilation : int
+        Distance of the positions compared.
+    centred : bool
+        The window lies about the output position; 2 x 2 at distance 1, which has no centre, becomes 3 x 3. False takes
+        it from the output position on, so that every second output is what the strided pool gives.
+    """
+
+    def __init__(self, kernel: int, dilation: int, centred: bool) -> None:
+        super().__init__()
+        uneven = centred and dilation * (kernel - 1) % 2 == 1
+        self.kernel, self.dilation, self.centred = (3 if uneven else kernel), dilation, centred
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Take the maximum; beyond the border there is nothing."""
+        reach = self.dilation * (self.kernel - 1)
+        lead = reach // 2 if self.centred else 0
+        padded = pad(input, (lead, reach - lead, lead, reach - lead), value=-torch.inf)
+        return max_pool2d(padded, self.kernel, stride=1, dilation=self.dilation)
+
+    def extra_repr(self) -> str:
+        """Name the window, the distance and the centring."""
+        return f"{self.kernel}, dilation={self.dilation}, centred={self.centred}"
+
+
+def halving_pool(kernel: int, centred: bool) -> nn.MaxPool2d:
+    """Return a max pool of stride 2 whose windows start at the even positions, or (3 x 3) are centred on them.
+
+    Both halve even sides exactly; at the border windows are cut off.
+    """
+    return nn.MaxPool2d(kernel, 2, padding=1) if centred else nn.MaxPool2d(kernel, 2, ceil_mode=True)
+
+
+def strides_left_out(spec: NetworkSpec, natural: int, remedy: str = "") -> int:
+    """Count the layers that lose their stride of 2 for the stride asked for.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    natural : int
+        The network's own stride.
+    remedy : str
+        What else could be done about a stride that is too large.
+
+    Raises
+    ------
+    ValueError
+        If the stride asked for is larger than the network's.
+    """
+    if spec.stride > natural:
+        raise ValueError(
+            f"{spec.backbone} has stride {natural}, and {spec.stride} is asked for; set model.stride={natural}{remedy}"
+        )
+    return (natural // spec.stride).bit_length() - 1
 
 
 def without_stride(conv: nn.Conv2d, dilation: int) -> None:

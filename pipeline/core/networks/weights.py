@@ -14,6 +14,7 @@ from pipeline.core.networks.classifier import PooledClassifier
 
 _OLD_DENSE = re.compile(r"(denselayer\d+)\.(?:layers\.)?(norm|conv)\.?([12])\.")
 _FLAT_BLOCK = re.compile(r"_blocks\.(\d+)\.(?=_)")
+_THEIR_HEAD = re.compile(r"^(?:backbone\.(?:fc|_fc|class_layers\.out)|classifier\.0)\.(?=weight$|bias$)")
 _PREFIXES = ("module.", "model.", "densenet121.", "backbone.")
 
 
@@ -47,7 +48,7 @@ class WeightsReport:
         return {"counts": {name: len(names) for name, names in plain.items()}, **plain}
 
 
-def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor]) -> WeightsReport:
+def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], head: bool = False) -> WeightsReport:
     """Copy whatever fits from a state dict into the classifier, in place.
 
     Parameters
@@ -55,8 +56,11 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor]) 
     model : PooledClassifier
         Takes the values.
     given : mapping of str to Tensor
-        Our own names, MONAI's, torchvision's (ResNet, DenseNet), TorchXRayVision's DenseNet, CheXNet's
-        (``module.densenet121.features...``) or EfficientNet-PyTorch's.
+        Our own names, MONAI's, torchvision's (ResNet, DenseNet, AlexNet, VGG16, GoogLeNet), TorchXRayVision's
+        DenseNet, CheXNet's (``module.densenet121.features...``) or EfficientNet-PyTorch's.
+    head : bool
+        Also take the classifying layer from other people's names, where its shape fits: for those who know that the
+        file's labels are the model's, in the same order.
 
     Returns
     -------
@@ -66,17 +70,24 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor]) 
     Notes
     -----
     A first convolution over three channels is added up to one: the response to a grey picture repeated in three
-    channels of equal normalisation. The classifying layer is taken only from our own files (``classifier``), where its
-    shape fits.
+    channels of equal normalisation. The classifying layer is taken where it is called as ours is (``classifier``) and
+    its shape fits; `head` adds ``fc`` (torchvision's ResNet and GoogLeNet), ``classifier.0`` (CheXNet), ``_fc``
+    (EfficientNet-PyTorch) and ``class_layers.out`` (MONAI). Fully connected layers (``classifier.1`` ... of AlexNet and
+    VGG16) have their places in the whole networks, and none in the GAP forms. Layers that the CAM paper removes and
+    GoogLeNet's auxiliary classifiers are reported as unused; files older than PyTorch 0.4.1 lack
+    ``num_batches_tracked``, which is reported as missing and harmless.
     """
     own = model.state_dict()
     blocks = _block_names(own)
+    takes_head = head and "classifier.weight" in own
     matched: list[str] = []
     summed: list[str] = []
     wrong: list[str] = []
     unused: list[str] = []
     for theirs, tensor in given.items():
         name = _our_name(theirs, blocks)
+        if takes_head:
+            name = _THEIR_HEAD.sub("classifier.", name)
         if name not in own or name in matched:
             unused.append(theirs)
             continue

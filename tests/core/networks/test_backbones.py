@@ -6,8 +6,9 @@ from monai.networks.nets import DenseNet, EfficientNetBN, ResNet
 from torch import nn
 
 from pipeline.core.networks.classifier import PooledClassifier, build_classifier
-from pipeline.domain.contract import BACKBONES, NetworkSpec
+from pipeline.domain.contract import NetworkSpec
 
+BACKBONES = ("resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0")  # MONAI's
 FIRST_SAMPLE = {"efficientnet_b0": 1}  # TensorFlow's padding samples odd positions, the others even ones
 
 
