@@ -224,6 +224,14 @@ def _weigh_evenly(conv: nn.Conv2d) -> None:
     conv.weight[:, :, rows, cols] = 1 / conv.weight[0, :, rows, cols].numel()
 
 
+@pytest.mark.parametrize("backbone", GAP_FORMS)
+def test_without_dilation_a_finer_map_has_the_same_windows(backbone: str) -> None:
+    for dilated in (True, False):
+        model = build_classifier(NetworkSpec(backbone=backbone, stride=8, dilated=dilated), 2, seed=1)
+        dilations = {part.dilation for part in model.modules() if isinstance(part, nn.Conv2d)}
+        assert (dilations != {(1, 1)}) == dilated
+
+
 @pytest.mark.parametrize("backbone", ["alexnet_gap", "vgg16_gap", "googlenet_gap", "alexnet"])
 def test_a_stride_of_32_is_refused(backbone: str) -> None:
     with pytest.raises(ValueError, match="stride 16"):
