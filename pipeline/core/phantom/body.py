@@ -94,7 +94,7 @@ def draw_body(
     ribs = (apex - 0.2, between(patient, 2.25, 2.5), between(patient, 7.5, 9.5), between(patient, 0.04, 0.2), 0.62)
     normal_ratio, large_ratio = between(patient, 0.39, 0.51), between(patient, 0.59, 0.72)
     breath = between(film, -3.0, 1.2) - (0.8 if is_portable else 0.0)
-    raised = between(film, 1.5, 4.2) * (film.random(2) < 0.18)
+    raised = between(film, 1.5, 4.2) * (film.random(2) < 0.14)
     dome_right = 10.3 + breath
     turn = float(np.clip(film.normal(0, 0.5), -1.4, 1.4))
     heart_tilt, heart_aspect = between(film, 0.55, 0.85), between(film, 1.28, 1.5)

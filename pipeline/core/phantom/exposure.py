@@ -42,11 +42,11 @@ class Technique:
 def draw_technique(rng: np.random.Generator) -> Technique:
     """Draw exposure and display of one film."""
     return Technique(
-        quanta=float(np.exp(between(rng, np.log(1.2e4), np.log(1.5e5)))),
+        quanta=float(np.exp(between(rng, np.log(2.0e4), np.log(1.5e5)))),
         scatter=between(rng, 0.05, 0.3),
-        middle=between(rng, 0.05, 0.7),
-        contrast=between(rng, 2.1, 4.0),
-        gamma=between(rng, 0.8, 1.25),
+        middle=between(rng, 0.0, 0.75),
+        contrast=between(rng, 2.2, 4.2),
+        gamma=between(rng, 0.7, 1.35),
     )
 
 

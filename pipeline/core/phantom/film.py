@@ -150,7 +150,7 @@ def _lungs(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest) -> Lu
         generations.append(
             Courses(*(np.concatenate([getattr(right, key), getattr(left, key)]) for key in ("u", "v", "volume")))
         )
-    vessels = splat(grid, generations) * np.float32(between(rng, 1.2, 1.9)) * np.clip(chest.air / 5, 0, 1)
+    vessels = splat(grid, generations) * np.float32(between(rng, 1.0, 1.6)) * np.clip(chest.air / 5, 0, 1)
     cells = max(8, round(rows * grid.cm_per_row / 0.35)), max(8, round(cols * grid.cm_per_col / 0.35))
     density = np.float32(LUNG_DENSITY) + np.float32(0.018) * cloud(rng, rows, cols, cells, 0.8)
     return Lungs(density, vessels, np.zeros(grid.shape, np.float32), chest.lung & (chest.air > 2.5))

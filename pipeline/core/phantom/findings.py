@@ -109,7 +109,7 @@ def add_findings(
 def _add_pneumothorax(
     rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float
 ) -> None:
-    retreat, sink, end = between(rng, 2.2, 4.8), between(rng, 2.6, 6.0), between(rng, 0.0, 9.0)
+    retreat, sink, end = between(rng, 3.0, 5.4), between(rng, 3.2, 6.5), between(rng, 1.0, 9.0)
     block, part = _half(grid, body, side, min(body.apex_left, body.apex_right) - 1, 15)
     surface = lung_wall(part, body, retreat, sink) + np.float32(retreat + 0.3) * ramp((part.v - end) / 5.0)
     slope = np.ones(part.shape, np.float32)
@@ -121,17 +121,17 @@ def _add_pneumothorax(
     mask = here & beyond
     density = lungs.density[block]
     density[beyond] = 0.01
-    density[half & ~beyond] += np.float32(between(rng, 0.02, 0.07))
+    density[half & ~beyond] += np.float32(between(rng, 0.04, 0.1))
     lungs.vessels[block][beyond] = 0
-    line = np.exp(-np.square(away / 0.1)) * (here & (chest.wall_distance[block] > 0.35))
-    lungs.extra[block] += np.float32(between(rng, 0.9, 1.5)) * line
+    line = np.exp(-np.square(away / 0.13)) * (here & (chest.wall_distance[block] > 0.35))
+    lungs.extra[block] += np.float32(between(rng, 1.2, 1.8)) * line
     lungs.free[block] &= ~(here & (away < 0.6))
     lungs.add_mask(PNEUMOTHORAX, grid.whole(mask, block))
 
 
 def _add_effusion(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float) -> None:
     top = body.dome_left if side > 0 else body.dome_right
-    level = top - between(rng, 0.8, 6.5)
+    level = top - between(rng, 1.6, 6.8)
     block, part = _half(grid, body, side, level - 7, 25)
     climb = np.exp(np.clip(chest.wall_distance[block], 0, None) * np.float32(-1 / 1.7))
     climb *= np.float32(between(rng, 2.2, 4.0))
@@ -154,7 +154,7 @@ def _half(grid: Grid, body: Body, side: float, v0: float, v1: float) -> tuple[tu
 
 
 def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs: Lungs) -> None:
-    half_u, half_v = between(rng, 2.8, 4.6), between(rng, 3.0, 5.6)
+    half_u, half_v = between(rng, 3.4, 5.0), between(rng, 3.6, 6.0)
     u0, v0 = _place(rng, grid, lungs.free, max(half_u, half_v) * 0.75)
     block = grid.window(u0 - 2 * half_u, u0 + 2 * half_u, v0 - 2 * half_v, v0 + 2 * half_v)
     part = grid.cropped(block)
@@ -166,7 +166,7 @@ def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs
     if count == 0:
         return
     mask = regions == 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    patches = 0.8 + 0.15 * cloud(rng, rows, cols, (30, 30))
+    patches = 0.9 + 0.15 * cloud(rng, rows, cols, (30, 30))
     share = ramp((shape + 0.2) / 0.8) * np.clip(patches, 0.25, 1.0) * chest.lung[block]
     bronchi = splat(part, grow(rng, (u0 - 0.9 * half_u * np.sign(u0), v0 - 0.2), float(np.sign(u0)), 4, 0.62))
     lungs.density[block] += (0.93 - lungs.density[block]) * share
@@ -177,8 +177,8 @@ def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs
 
 
 def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_cm: float) -> None:
-    radius = min(0.5 * film_width_cm * between(rng, 0.085, 0.2), between(rng, 2.2, 3.4))
-    radius = max(radius, 0.5 * film_width_cm * 0.085)
+    radius = min(0.5 * film_width_cm * between(rng, 0.12, 0.2), between(rng, 3.0, 4.2))
+    radius = max(radius, 0.5 * film_width_cm * 0.11)
     u0, v0 = _place(rng, grid, lungs.free, radius)
     reach = 1.4 * radius
     block = grid.window(u0 - reach, u0 + reach, v0 - reach, v0 + reach)
@@ -191,7 +191,7 @@ def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_c
     mask = inside > 0
     if not mask.any():
         return
-    lungs.extra[block] += np.float32(2 * radius * between(rng, 1.25, 1.6)) * dome(inside * 1.1) * (1 - LUNG_DENSITY)
+    lungs.extra[block] += np.float32(2 * radius * between(rng, 1.3, 1.7)) * dome(inside * 1.3) * (1 - LUNG_DENSITY)
     lungs.free[block] &= ~mask
     lungs.add_mask(NODULE, grid.whole(mask, block))
 
