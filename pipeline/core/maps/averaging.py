@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.core.maps.grids import resampled
 from pipeline.core.maps.methods import Method
 from pipeline.core.maps.pooled import SeamNetwork, forward
 from pipeline.domain.contract import NetworkSpec
@@ -76,13 +76,6 @@ def explain(
         logits=torch.stack(logits).mean(dim=0),
         heat={method.name: method.finish(torch.stack(signed[method.name]).mean(dim=0)) for method in methods},
     )
-
-
-def resampled(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Bring maps [B, L, h', w'] to `grid` by bilinear interpolation (area-weighted where they shrink)."""
-    if tuple(maps.shape[-2:]) == grid:
-        return maps
-    return F.interpolate(maps, size=grid, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _views(

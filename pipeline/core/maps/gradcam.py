@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from pipeline.core.maps.passes import evaluating
 from pipeline.domain.errors import CheckpointError
 
 Targets = Callable[[Tensor], Tensor]
@@ -49,7 +50,7 @@ def gradcam(network: nn.Module, films: Tensor, layer: str, targets: Targets | No
     if found is None or not layer:
         raise CheckpointError(f"no layer '{layer}' in {type(network).__name__}; see named_modules() for the names")
     taken = _Taken()
-    with _evaluating(network), _hooked(found, taken), torch.enable_grad():
+    with evaluating(network), _hooked(found, taken), torch.enable_grad():
         output = network(films.detach())
         scalars = output if targets is None else targets(output)
     if len(taken.maps) != 1 or taken.maps[0].dim() != 4:
@@ -84,18 +85,6 @@ def _hooked(layer: nn.Module, taken: _Taken) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    were_training = [module for module in network.modules() if module.training]
-    for module in were_training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in were_training:
-            module.training = True
 
 
 def _mean_gradients(scalars: Tensor, activation: Tensor, layer: str) -> Tensor:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.core.maps.averaging import explain, feature_grid, resampled
+from pipeline.core.maps.averaging import explain, feature_grid
+from pipeline.core.maps.grids import resampled
 from pipeline.core.maps.methods import methods_named
 from pipeline.domain.contract import NetworkSpec
 

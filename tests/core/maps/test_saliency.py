@@ -56,27 +56,38 @@ def test_integrated_gradients_are_complete_and_settled_film_by_film() -> None:
     network, batch = tiny(), films(4) * torch.tensor([1.0, 1e-3, 3.0, 0.0], dtype=torch.float64)[:, None, None, None]
     black = network(torch.zeros_like(batch))
     difference = (network(batch) - black).detach()
-    heat = integrated_gradients(network, batch, steps=1)
+    heat = integrated_gradients(network, batch, pieces=1)
     error = (heat.sum(dim=(2, 3)) - difference).abs() / difference.abs().clamp_min(1)
     assert error.max() <= 1e-3
-    alone = torch.cat([integrated_gradients(network, film[None], steps=1) for film in batch])
+    alone = torch.cat([integrated_gradients(network, film[None], pieces=1) for film in batch])
     np.testing.assert_allclose(heat, alone, rtol=0, atol=1e-12)
     assert heat[3].abs().max() == 0  # the baseline itself
     with pytest.raises(CheckpointError, match="do not add up"):
-        integrated_gradients(network, batch, steps=1, most_steps=1, tolerance=1e-12)
+        integrated_gradients(network, batch, pieces=1, most_points=1, tolerance=1e-12)
 
 
-def test_more_points_reuse_the_coarser_ones() -> None:
-    """Midpoints 1/2, then 1/6, 3/6, 5/6: S = x^3 seen at each gives its own derivative 3 x^2."""
+def test_pieces_are_halved_until_the_cube_adds_up() -> None:
+    """S = x^3 from 0 to 1, gradient 3 x^2: one piece 3/4, two 15/16, four 63/64."""
+
+    def score(x: torch.Tensor) -> torch.Tensor:
+        return (x**3).flatten(1)
+
+    film = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    for tolerance, expected in ((0.3, 3 / 4), (0.1, 15 / 16), (0.02, 63 / 64)):
+        heat = integrated_gradients(score, film, pieces=1, tolerance=tolerance)
+        np.testing.assert_allclose(heat.item(), expected, rtol=0, atol=1e-12)
+
+
+def test_only_pieces_with_a_kink_are_halved() -> None:
     seen = []
 
     def score(x: torch.Tensor) -> torch.Tensor:
-        seen.append(x.detach().flatten().tolist())
-        return (x**3).flatten(1)
+        seen.append(len(x) if x.requires_grad else 0)
+        return torch.relu(x.flatten(1) - 0.3)
 
-    heat = integrated_gradients(score, torch.ones(1, 1, 1, 1, dtype=torch.float64), steps=1, tolerance=0.03)
-    np.testing.assert_allclose(heat.item(), (1 / 36 + 1 / 4 + 25 / 36), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(np.concatenate(seen[2:]), [1 / 2, 1 / 6, 5 / 6], rtol=0, atol=1e-12)
+    heat = integrated_gradients(score, torch.ones(1, 1, 1, 1, dtype=torch.float64), tolerance=1e-6)
+    np.testing.assert_allclose(heat.item(), 0.7, rtol=0, atol=1e-6)
+    assert sum(seen) < 8 + 2 * 20
 
 
 def test_smoothgrad_is_the_mean_over_its_own_draws() -> None:
