@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.adapters.runs import RunFolder
+from pipeline.cli import main
 from pipeline.domain.records import SCORE_COLUMNS
 from pipeline.stages.run import STAGE_NAMES
 from tests.end_to_end.conftest import SMALL, camray
@@ -151,7 +152,11 @@ def test_show_draws_one_film(small_run: Path, tmp_path: Path) -> None:
         (["nonsense"], 2, "usage"),
     ],
 )
-def test_mistakes_say_what_to_do(words: list[str], code: int, said: str) -> None:
-    done = camray(*words)
-    assert done.returncode == code, done.stderr
-    assert said in " ".join(done.stderr.split())
+def test_mistakes_say_what_to_do(
+    words: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["camray", *words])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == code
+    assert said in " ".join(capfd.readouterr().err.split())

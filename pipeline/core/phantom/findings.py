@@ -139,10 +139,10 @@ def _add_effusion(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest
     depth = part.v - (level - climb)
     half = part.is_left == (side > 0)
     here = chest.lung[block] & half
-    share = ramp(depth / 1.6 + 0.5) * half
+    share = ramp(depth / 3.2 + 0.2) * half  # fluid thickens downwards from its edge, behind and before the lung
     lungs.density[block] += (0.98 - lungs.density[block]) * share
     lungs.vessels[block] *= 1 - share
-    lungs.free[block] &= ~(here & (depth > -0.8))
+    lungs.free[block] &= ~(here & (depth > -0.7))
     lungs.add_mask(EFFUSION, grid.whole(here & (depth > 0), block))
 
 
@@ -154,7 +154,7 @@ def _half(grid: Grid, body: Body, side: float, v0: float, v1: float) -> tuple[tu
 
 
 def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs: Lungs) -> None:
-    half_u, half_v = between(rng, 3.4, 5.0), between(rng, 3.6, 6.0)
+    half_u, half_v = between(rng, 3.7, 5.2), between(rng, 3.9, 6.2)
     u0, v0 = _place(rng, grid, lungs.free, max(half_u, half_v) * 0.75)
     block = grid.window(u0 - 2 * half_u, u0 + 2 * half_u, v0 - 2 * half_v, v0 + 2 * half_v)
     part = grid.cropped(block)

@@ -67,7 +67,7 @@ def draw_frame(rng: np.random.Generator, long_rows: int) -> Frame:
     tall, wide = FORMATS_CM[int(rng.choice(len(FORMATS_CM), p=FORMAT_SHARES))]
     pitch = LONG_SIDE_CM / long_rows
     squeeze = float(rng.choice([1.0, 1.25, 0.8], p=[0.92, 0.05, 0.03]))
-    scale = between(rng, 0.66, 1.06) * min(1.0, min(tall, wide) / 35.0)
+    scale = between(rng, 0.84, 1.08) * min(1.0, min(tall, wide) / 35.0)
     slack_x = max(1.0, (wide - CHEST_WIDE_CM * scale) / 2)
     slack_y = max(1.0, (tall - CHEST_TALL_CM * scale) / 2)
     # more often near an edge than in the middle, so that no fixed place on the film finds the heart
