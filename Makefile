@@ -1,5 +1,7 @@
 # One word per task. `make demo` and `make test` are complete on a fresh machine with Python 3.11 or 3.12.
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+# the first that runs and fits: a name on the path may be a shim that leads nowhere
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python; do $$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
@@ -8,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || \
 		{ echo "camray needs Python 3.11 or 3.12; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
