@@ -28,6 +28,7 @@ app = typer.Typer(
 track_app = typer.Typer(help="The MLflow store: send what could not be sent, or open the UI.", no_args_is_help=True)
 app.add_typer(track_app, name="track")
 console = Console(stderr=True)
+WIDE_COLUMNS = 130
 
 Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
@@ -237,12 +238,16 @@ def _short(value: Any) -> str:
 
 
 def _print_scores(rows: list[dict[str, Any]]) -> None:
+    """Print the headline table; a narrow terminal is spared what the summary page says too."""
+    out = Console()
+    spared = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
     table = Table(title="Scores (95 % intervals by patient; baselines know nothing of the film)")
-    for column in rows[0]:
+    columns = [column for column in rows[0] if column not in spared]
+    for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*[escape(str(value)) for value in row.values()])
-    console.print(table)
+        table.add_row(*[escape(str(row[column]).replace(" (", "\n(", 1)) for column in columns])
+    out.print(table)
 
 
 def _point_at_results(root: Path) -> None:
