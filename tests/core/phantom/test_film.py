@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.phantom.film import PhantomFilm, render_film
-from pipeline.core.phantom.findings import FINDINGS
+from pipeline.core.phantom.findings import CARDIOMEGALY, FINDINGS
 from pipeline.domain.geometry import Box, box_from_mask, iou
 
 ROWS = 64
@@ -89,13 +89,15 @@ def test_thirteen_films_show_ten_patients(films: list[PhantomFilm]) -> None:
 
 @pytest.mark.parametrize("finding", FINDINGS)
 def test_no_fixed_place_finds_a_finding(films: list[PhantomFilm], finding: str) -> None:
+    # an enlarged heart fills a sixth of the film and always lies between the lungs: a fixed place does best there
+    most_hits, most_boxes = (0.75, 0.7) if finding == CARDIOMEGALY else (0.45, 0.3)
     boxes = [found for film in films if (found := fractions(film, finding))]
     assert len(boxes) > 50
     at = (np.arange(50) + 0.5) / 50
     best = max(np.mean([any(b.contains_xy(x, y) for b in found) for found in boxes]) for x in at for y in at)
-    assert best < 0.65
+    assert best < most_hits
     mean = Box(*np.mean([b.as_tuple() for found in boxes for b in found], axis=0))
-    assert np.mean([max(iou(mean, b) for b in found) >= 0.3 for found in boxes]) < 0.45
+    assert np.mean([max(iou(mean, b) for b in found) >= 0.3 for found in boxes]) < most_boxes
 
 
 @pytest.mark.parametrize("finding", FINDINGS)
