@@ -241,7 +241,7 @@ def _print_scores(rows: list[dict[str, Any]]) -> None:
     """Print the headline table; a narrow terminal is spared what the summary page says too."""
     out = Console()
     spared = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
-    table = Table(title="Scores (95 % intervals by patient; baselines know nothing of the film)")
+    table = Table(title="Scores (95 % intervals by patient; baselines know nothing of the film)", padding=(0, 0))
     columns = [column for column in rows[0] if column not in spared]
     for column in columns:
         table.add_column(column)
