@@ -99,7 +99,6 @@ def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Val
 
 def _work(function: Callable[[Any], Any], connection: Connection) -> None:
     """Answer chunks until the pipe closes; runs in the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the parent's to handle
     connection.send(_READY)
     while True:
         try:
@@ -115,6 +114,16 @@ def _work(function: Callable[[Any], Any], connection: Connection) -> None:
             finally:
                 if not is_answered:  # an exception is passing; a crash never gets here
                     connection.send(_RAISED)
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold an interrupt back until a worker is started and known; the worker inherits this for good."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -203,10 +212,10 @@ class _Pool(Generic[Item, Value]):
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self._function, theirs), daemon=True)
-        with _one_thread_each():
+        with _no_interrupt(), _one_thread_each():  # an interrupt is the parent's to handle, not the worker's
             process.start()
-        theirs.close()
-        self._workers.append(_Worker(process, ours))
+            theirs.close()
+            self._workers.append(_Worker(process, ours))
         return self._workers[-1]
 
     def _collect(self) -> None:

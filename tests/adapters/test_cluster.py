@@ -148,11 +148,15 @@ def test_interrupt_ends_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    if process.stdout is None:
-        pytest.fail("no pipe")
-    assert process.stdout.readline() == "begun\n"
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: to all of them
-    _, errors = process.communicate(timeout=20)
+    with process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n"
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C: to all of them
+            _, errors = process.communicate(timeout=60)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert process.returncode != 0
     assert errors.count("Traceback") == 1  # ours; the workers keep still
     deadline = time.monotonic() + 10

@@ -19,7 +19,14 @@ from PIL import Image
 
 from pipeline.adapters.mlflow_store import sender as sender_module
 from pipeline.adapters.mlflow_store.journal import Journal
-from pipeline.adapters.mlflow_store.store import make_store, quiet_calls, store_uri
+from pipeline.adapters.mlflow_store.store import (
+    REGISTRY_VARIABLE,
+    TRACKING_VARIABLE,
+    make_store,
+    pointed_at,
+    quiet_calls,
+    store_uri,
+)
 from pipeline.adapters.mlflow_store.sync import sync
 from pipeline.adapters.mlflow_store.tracker import MlflowTracker
 from pipeline.adapters.tracking import NullTracker, Tracker
@@ -298,27 +305,23 @@ def test_a_file_from_elsewhere_is_kept_with_the_run(run_root: Path, tmp_path: Pa
     assert [found.path for found in _client(run_root).list_artifacts(run_id)] == ["elsewhere.png"]
 
 
-def test_the_model_is_registered_and_finds_boxes(run_root: Path) -> None:
+def test_the_model_is_registered_and_finds_boxes(run_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TRACKING_VARIABLE, raising=False)
+    monkeypatch.delenv(REGISTRY_VARIABLE, raising=False)
     (run_root / "train").mkdir()
     (run_root / "train" / "contract.json").write_text('{"labels": ["Mass"]}', encoding="utf-8")
     (run_root / "train" / "state").mkdir()
     (run_root / "train" / "state" / "optimizer.bin").write_bytes(b"not part of the model")
     with _tracker(run_root) as tracker, tracker.stage("export"):
         tracker.model(run_root, "demo")
+    assert not {TRACKING_VARIABLE, REGISTRY_VARIABLE} & set(os.environ)  # a child's runs stay with the child
     import mlflow
 
-    uri, before = store_uri(None, run_root.parent), (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
-    with quiet_calls():
+    with quiet_calls(), pointed_at(mlflow, store_uri(None, run_root.parent)):
         version = _client(run_root).get_model_version_by_alias("demo", "candidate")
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        try:
-            model = mlflow.pyfunc.load_model("models:/demo@candidate")
-            boxes = model.predict(pd.DataFrame({"path": ["a.dcm", "b.dcm"]}))
-            arrays = model.predict(np.zeros((3, 4, 5), np.uint8))
-        finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
+        model = mlflow.pyfunc.load_model("models:/demo@candidate")
+        boxes = model.predict(pd.DataFrame({"path": ["a.dcm", "b.dcm"]}))
+        arrays = model.predict(np.zeros((3, 4, 5), np.uint8))
     assert version.version in (1, "1")
     assert list(boxes["image_id"]) == ["a.dcm", "b.dcm"]
     assert set(boxes["label"]) == {"Mass"}

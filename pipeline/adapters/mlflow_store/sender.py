@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.adapters.mlflow_store import film_model
 from pipeline.adapters.mlflow_store.journal import Entry, Journal
-from pipeline.adapters.mlflow_store.store import artifact_location, import_mlflow, make_store, quiet_calls
+from pipeline.adapters.mlflow_store.store import artifact_location, import_mlflow, make_store, pointed_at, quiet_calls
 
 JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # else the UI takes it for a chat application
@@ -187,27 +187,23 @@ class Sender:
         entry_file = scratch / "film_entry.py"
         entry_file.write_text(film_model.entry_source(), encoding="utf-8")
         mlflow = self._mlflow
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_registry_uri(self.uri)
-        try:
-            with mlflow.start_run(run_id=run_id):
-                logged = mlflow.pyfunc.log_model(
-                    name="model",
-                    python_model=str(entry_file),
-                    artifacts={"run": str(files)},
-                    model_config={"loader": entry["loader"]},
-                    code_paths=[str(Path(__file__).parents[2])],
-                    pip_requirements=_requirements(),
-                    signature=film_model.signature(),
-                    input_example=film_model.input_example(),
-                    registered_model_name=entry["name"],
-                    await_registration_for=30,
-                )
-        finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
-            self._resume(entry, False)
+        with pointed_at(mlflow, self.uri):
+            try:
+                with mlflow.start_run(run_id=run_id):
+                    logged = mlflow.pyfunc.log_model(
+                        name="model",
+                        python_model=str(entry_file),
+                        artifacts={"run": str(files)},
+                        model_config={"loader": entry["loader"]},
+                        code_paths=[str(Path(__file__).parents[2])],
+                        pip_requirements=_requirements(),
+                        signature=film_model.signature(),
+                        input_example=film_model.input_example(),
+                        registered_model_name=entry["name"],
+                        await_registration_for=30,
+                    )
+            finally:
+                self._resume(entry, False)
         return str(logged.registered_model_version)
 
     def _path(self, reference: dict[str, str]) -> Path:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlflow-artifacts"
+TRACKING_VARIABLE, REGISTRY_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 _NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 _QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 _PATIENCE = {
@@ -84,6 +85,21 @@ def quiet_calls(patience: Mapping[str, str] | None = None) -> Iterator[None]:
         for key, value in before.items():
             if value is None:
                 os.environ.pop(key, None)
+
+
+@contextmanager
+def pointed_at(mlflow: Any, uri: str) -> Iterator[None]:
+    """Point MLflow's fluent calls at a store, and leave them, and the environment they write, as they were."""
+    tracking, registry = (os.environ.get(name) for name in (TRACKING_VARIABLE, REGISTRY_VARIABLE))
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(tracking)
+        mlflow.set_registry_uri(registry)
+        if registry is None:
+            os.environ.pop(REGISTRY_VARIABLE, None)
 
 
 def make_store(uri: str) -> None:

@@ -42,6 +42,11 @@ def test_fixed_point_takes_the_widest_of_equals() -> None:
     np.testing.assert_allclose(fixed_point(training), [0.7, 0.7])
 
 
+def test_edges_apart_by_rounding_are_one() -> None:
+    training = np.array([[0.1, 0.1, 0.1 + 0.2, 0.6], [0.3, 0.1, 0.9, 0.6], [0.4, 0.1, 0.9, 0.6]])
+    np.testing.assert_allclose(fixed_point(training), [0.65, 0.35])
+
+
 @settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 12))
 def test_no_point_of_a_fine_grid_lies_in_more_boxes(seed: int, count: int) -> None:
