@@ -1,0 +1,173 @@
+"""``run``, ``demo``, ``predict`` and one command a stage: an experiment, whole or in part."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.words import AsCsv, AsJson, Config, Force, Overrides, Runs, console, print_json
+
+app = typer.Typer()
+WIDE_COLUMNS = 130
+
+
+@app.command()
+def run(
+    config: Config,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    until: Annotated[str, typer.Option(help="Last stage to run")] = "export",
+    force: Force = False,
+    csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run all stages of an experiment, skipping those that are up to date.
+
+    Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
+    """
+    from pipeline.adapters.settings import load_settings
+
+    _run(load_settings(config, overrides), runs, until, force, csv, as_json)
+
+
+@app.command()
+def demo(
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw films, train on them, find their lesions, score the boxes: all stages on generated films.
+
+    Example: [bold]camray demo data.generate.films=300[/bold]
+    """
+    from pipeline.adapters.settings import config_path, load_settings
+
+    _run(load_settings(config_path("phantom"), overrides), runs, "export", False, csv, as_json)
+
+
+def _stage_command(name: str, what: str) -> None:
+    def command(
+        config: Config,
+        overrides: Overrides = None,
+        runs: Runs = Path("runs"),
+        force: Force = False,
+        csv: AsCsv = False,
+        as_json: AsJson = False,
+    ) -> None:
+        from pipeline.adapters.settings import load_settings
+
+        _run(load_settings(config, overrides), runs, name, force, csv, as_json)
+
+    command.__doc__ = f"""{what} Earlier stages run first where they are not up to date.
+
+    Example: [bold]camray {name} configs/phantom.yaml[/bold]
+    """
+    app.command(name)(command)
+
+
+_stage_command("generate", "Draw the films of the data manifest 'phantom'.")
+_stage_command("ingest", "Read films and tables into the pixel store; audit them for shortcuts.")
+_stage_command("train", "Fit the classifier to image-level labels.")
+_stage_command("explain", "Compute logits and raw heat maps.")
+_stage_command("localize", "Turn heat maps into boxes on the native grid.")
+_stage_command("score", "Score boxes and maps beside trivial baselines.")
+_stage_command("export", "Write overlays, box tables and COCO JSON.")
+
+
+@app.command()
+def predict(
+    trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
+    films: Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of films, or one film")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results, itself a run folder")],
+    labels: Annotated[Path | None, typer.Option(help="Label table in the form of the run's data manifest")] = None,
+    boxes: Annotated[Path | None, typer.Option(help="Box table likewise; films are then scored too")] = None,
+    manifest: Annotated[str | None, typer.Option(help="Data manifest of the new tables, if not the run's own")] = None,
+    csv: AsCsv = True,
+    as_json: AsJson = False,
+) -> None:
+    """Apply a trained run, with its thresholds, to new films.
+
+    Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
+    """
+    from pipeline.stages.predict import folder_of, settings_for
+
+    settings = settings_for(trained, films, labels, boxes, manifest)
+    _execute(settings, folder_of(trained, out), "export", False, csv, as_json)
+
+
+def _run(settings: Any, runs: Path, until: str, force: bool, csv: bool, as_json: bool) -> None:
+    from pipeline.adapters.runs import RunFolder
+
+    _execute(settings, RunFolder(runs / settings.name), until, force, csv, as_json)
+
+
+def _execute(settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool) -> None:
+    from pipeline.stages.outcome import headline_rows, write_csv_twins
+    from pipeline.stages.run import run as run_stages
+    from pipeline.stages.tracked import open_tracker
+
+    records = []
+    with open_tracker(settings, folder) as tracker:
+        for report in run_stages(settings, folder, tracker, until, force):
+            records.append(report)
+            if not as_json:
+                _tell(report)
+    if csv:
+        write_csv_twins(folder)
+    rows = headline_rows(folder)
+    if as_json:
+        stages = {
+            r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records
+        }
+        print_json({"run": str(folder.root), "stages": stages, "scores": rows})
+        return
+    if rows and any(not report.skipped for report in records):
+        _print_scores(rows)
+    _point_at_results(folder.root)
+
+
+def _tell(report: Any) -> None:
+    record = report.record
+    if report.skipped:
+        console.print(f"[dim]{record['stage']:<9} up to date, skipped[/dim]")
+        return
+    counts = record["counts"]
+    told = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items())
+    again = " (resumed)" if report.resumed else ""
+    refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
+    console.print(
+        f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
+        f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _print_scores(rows: list[dict[str, Any]]) -> None:
+    """Print the headline table; a narrow terminal is spared what the summary page says too."""
+    out = Console()
+    spared = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
+    table = Table(title="Scores (95 % intervals by patient; baselines know nothing of the film)", padding=(0, 0))
+    columns = [column for column in rows[0] if column not in spared]
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*[escape(str(row[column]).replace(" (", "\n(", 1)) for column in columns])
+    out.print(table)
+
+
+def _point_at_results(root: Path) -> None:
+    for what, path in (
+        ("audit", root / "ingest" / "audit.html"),
+        ("summary", root / "score" / "summary.html"),
+        ("overlays", root / "export" / "overlays"),
+        ("refused", root / "ingest" / "refusals.parquet"),
+    ):
+        if path.exists():
+            console.print(f"{what:<9} {escape(str(path))}")

@@ -1,0 +1,23 @@
+"""What commands share: their arguments, and how they speak to people and to machines."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+console = Console(stderr=True)
+
+Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
+Runs = Annotated[Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that holds the runs")]
+Force = Annotated[bool, typer.Option("--force", help="Run the last stage again even if nothing changed")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for machines")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Also write every table as CSV into RUN/csv")]
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON object to stdout."""
+    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
