@@ -132,7 +132,7 @@ def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
     rules = source.manifest.films
     policy = FilmPolicy(grid.modalities, grid.body_parts, grid.views)
     return FilmPlan(
-        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key
+        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key, rules.patient_pattern
     )  # fmt: skip
 
 

@@ -37,7 +37,8 @@ class FilmIndex:
         keys : Series of str
             Without missing values.
         key_is : str
-            What the keys are; ``any`` tries image_id, path, file_name and stem in this order.
+            What the keys are; ``any`` tries image_id, path, file_name and stem in this order. ``file_name`` looks at
+            the last part of keys that are paths; ``joined_path`` is ``patient_study_view`` for ``patient/study/view.*``.
 
         Returns
         -------
@@ -54,6 +55,8 @@ class FilmIndex:
 
     def _match_one(self, keys: "pd.Series[str]", kind: Key) -> NDArray[np.int64]:
         names = self._names(kind)
+        if kind == "file_name":
+            keys = keys.map(lambda key: key.rsplit("/", 1)[-1])
         order = np.argsort(~self.usable, kind="stable")  # usable films first, so that they win over refused ones
         ordered = pd.Index(names.to_numpy()[order])
         first = ~ordered.duplicated()
@@ -70,7 +73,14 @@ class FilmIndex:
                 return self.image_ids
             case "path":
                 return self.sources
+            case "joined_path":
+                return self.sources.map(_joined)
             case "file_name":
                 return self.sources.map(lambda source: PurePosixPath(source).name)
             case _:
                 return self.sources.map(lambda source: PurePosixPath(source).stem)
+
+
+def _joined(source: str) -> str:
+    path = PurePosixPath(source)
+    return "_".join((*path.parts[-3:-1], path.stem))

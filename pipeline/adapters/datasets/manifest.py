@@ -1,6 +1,7 @@
 """``data_manifests/<name>/manifest.yaml``: what a published data set's tables mean (see data_manifests/README.md)."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ from pipeline.domain.labels import Code, Finding
 from pipeline.domain.records import Split
 from pipeline.domain.shipped import shipped
 
-Key = Literal["image_id", "stem", "file_name", "path", "any"]
+Key = Literal["image_id", "stem", "file_name", "path", "joined_path", "any"]
+ReaderPolicy = Literal["union", "majority", "fusion"]
 
 
 class _Section(BaseModel):
@@ -23,14 +25,21 @@ class TableRules(_Section):
     """What every table says: where it lies and which column names the film."""
 
     file: str
+    more: tuple[str, ...] = ()
     key: tuple[str, ...]
     key_is: Key = "image_id"
+    key_pattern: str | None = None
     ignore: tuple[str, ...] = ()
 
     @field_validator("key", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("key_pattern")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        return value if value is None else _checked_pattern(value)
 
 
 class FilmRules(_Section):
@@ -39,13 +48,22 @@ class FilmRules(_Section):
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
     image_id: Literal["sop_instance_uid", "stem", "path"] = "sop_instance_uid"
-    patient: Literal["header", "table", "stem", "stem_prefix"] = "header"
+    patient: Literal["header", "table", "stem", "stem_prefix", "path"] = "header"
+    patient_pattern: str | None = None
+
+    @model_validator(mode="after")
+    def _path_needs_pattern(self) -> "FilmRules":
+        if (self.patient == "path") != (self.patient_pattern is not None):
+            raise ValueError("`patient: path` and `patient_pattern` go together")
+        if self.patient_pattern is not None:
+            _checked_pattern(self.patient_pattern)
+        return self
 
 
 class LabelTableRules(TableRules):
     """How a table says which findings are present."""
 
-    form: Literal["wide", "joined", "one_class"] = "wide"
+    form: Literal["wide", "joined", "one_class", "marked"] = "wide"
     column: str | None = None
     separator: str = "|"
     nothing: tuple[str, ...] = ()
@@ -53,6 +71,8 @@ class LabelTableRules(TableRules):
     present: tuple[str, ...] = ("1", "yes", "true")
     absent: tuple[str, ...] = ("0", "no", "false")
     uncertain: tuple[str, ...] = ("-1", "uncertain")
+    empty: Literal["unknown", "absent"] = "unknown"
+    reader: str | None = None
     patient_id: tuple[str, ...] = ()
     view: tuple[str, ...] = ()
     sex: tuple[str, ...] = ()
@@ -69,6 +89,14 @@ class LabelTableRules(TableRules):
         return self
 
 
+class MaskRules(_Section):
+    """How a column holds masks."""
+
+    column: str
+    form: Literal["relative", "absolute", "coco"]
+    none: tuple[str, ...] = ()
+
+
 class BoxTableRules(TableRules):
     """How a table says where findings are."""
 
@@ -76,8 +104,9 @@ class BoxTableRules(TableRules):
     constant: str | None = None
     corners: tuple[str, str, str, str] | None = None
     size: tuple[str, str, str, str] | None = None
+    mask: MaskRules | None = None
     inclusive: bool = False
-    frame: Literal["native"] | tuple[int, int] = "native"
+    frame: Literal["native"] | tuple[int, int] | tuple[str, str] = "native"
     reader: str | None = None
     empty: Literal["fault", "skip"] = "fault"
     implies_label: bool = True
@@ -86,8 +115,8 @@ class BoxTableRules(TableRules):
     def _one_of_each(self) -> "BoxTableRules":
         if (self.label is None) == (self.constant is None):
             raise ValueError("give either `label` (a column) or `constant` (a name)")
-        if (self.corners is None) == (self.size is None):
-            raise ValueError("give either `corners` [x0, y0, x1, y1] or `size` [x, y, width, height]")
+        if sum(form is not None for form in (self.corners, self.size, self.mask)) != 1:
+            raise ValueError("give one of `corners` [x0, y0, x1, y1], `size` [x, y, width, height] and `mask`")
         return self
 
 
@@ -125,7 +154,11 @@ class Manifest(_Section):
     films: FilmRules = FilmRules()
     label_table: LabelTableRules | None = None
     box_table: BoxTableRules | None = None
+    readers: ReaderPolicy = "union"
+    unmarked_absent: tuple[str, ...] = ()
     splits: dict[Split, str] = Field(default_factory=dict)
+    split_key_is: Key | None = None
+    expected: dict[Literal["films", "patients", "rows", "boxes", "boxed_films"], int] = Field(default_factory=dict)
     labels: tuple[LabelRules, ...] | Literal["auto"]
 
     @model_validator(mode="after")
@@ -186,10 +219,15 @@ def manifest_path(name: str) -> Path:
     for place in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
         if place.is_file():
             return place
-    known = sorted(path.parent.name for path in folder.glob("*/manifest.yaml"))
+    known = known_manifests()
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
     raise ManifestError(f"data manifest '{name}': no such folder under data_manifests/ and no such file; {hint}")
+
+
+def known_manifests() -> tuple[str, ...]:
+    """Return the names of the manifests that camray ships, sorted."""
+    return tuple(sorted(path.parent.name for path in shipped("data_manifests").glob("*/manifest.yaml")))
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -198,6 +236,16 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "box_table": BoxTableRules,
     "labels": LabelRules,
 }
+
+
+def _checked_pattern(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"'{pattern}' needs exactly one group: what it names")
+    return pattern
 
 
 def _describe(fault: Any) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.adapters.datasets.faults import FaultReport
 from pipeline.adapters.datasets.films_index import AMBIGUOUS, NOT_FOUND, FilmIndex
 from pipeline.adapters.datasets.manifest import TableRules
+from pipeline.adapters.datasets.markup import mask_cells, voc_cells
 from pipeline.domain.errors import ManifestError
 
 
@@ -50,7 +51,7 @@ def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultRep
     Parameters
     ----------
     path : Path
-        CSV (also .gz, .bz2, .zip, .xz) or Parquet.
+        CSV (also .gz, .bz2, .zip, .xz), Parquet, JSON of masks, or a folder of VOC XML files.
     rules : TableRules
         Which column names the film, and how.
     films : FilmIndex
@@ -78,6 +79,8 @@ def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultRep
     report.add(path.name, "rows that name no film", lines[~keyed], stops=True)
     cells, lines = cells[keyed].reset_index(drop=True), lines[keyed]
     key = cells[key_column].astype(str)
+    if rules.key_pattern is not None:
+        key = key.str.extract(rules.key_pattern, expand=False).fillna(key)
     found = films.match(key, rules.key_is)
     report.add(path.name, "rows whose name fits several films", lines[found == AMBIGUOUS], stops=True)
     return TextTable(path.name, cells, lines, found, key)
@@ -91,6 +94,10 @@ def read_cells(path: Path) -> pd.DataFrame:
     ManifestError
         If the file cannot be read as a table.
     """
+    if path.is_dir():
+        return voc_cells(path)
+    if path.suffix == ".json":
+        return mask_cells(path)
     try:
         if path.suffix == ".parquet":
             cells = pd.read_parquet(path).astype("string")

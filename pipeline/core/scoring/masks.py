@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from pipeline.domain.errors import AnnotationError
 from pipeline.domain.geometry import Box, box_from_mask
+from pipeline.domain.run_lengths import coco_counts, mask_of_counts
 
 
 def mask_from_rle(rle: str, rows: int, cols: int) -> NDArray[np.bool_]:
@@ -28,22 +29,12 @@ def mask_from_rle(rle: str, rows: int, cols: int) -> NDArray[np.bool_]:
     AnnotationError
         If the runs do not fill the mask exactly.
     """
-    runs: list[int] = []
-    value = shift = 0
-    for character in rle:
-        bits = ord(character) - 48
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if bits & 0x20:
-            continue
-        if bits & 0x10:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    if shift or min(runs, default=0) < 0 or sum(runs) != rows * cols:
-        raise AnnotationError(f"a mask's run lengths do not fill its film of {rows} x {cols} px; correct the mask")
-    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return flat.reshape(cols, rows).T
+    try:
+        return mask_of_counts(coco_counts(rle, rows * cols), rows, cols)
+    except ValueError as error:
+        raise AnnotationError(
+            f"a mask's run lengths do not fill its film of {rows} x {cols} px; correct the mask"
+        ) from error
 
 
 def box_from_rle(rle: str, rows: int, cols: int) -> Box | None:
