@@ -35,6 +35,9 @@ class DataSettings(_Section):
     root: Path | None = Field(None, description="folder that holds the films; relative to the current folder")
     labels: Path | None = Field(None, description="label table, where it is not the manifest's own")
     boxes: Path | None = Field(None, description="box table, where it is not the manifest's own")
+    readers: Literal["union", "majority", "fusion"] | None = Field(
+        None, description="how several readers of one film are combined; default: as the manifest says"
+    )
     generate: GenerateSettings | None = None
 
 

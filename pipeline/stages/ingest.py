@@ -100,6 +100,8 @@ def manifest_path(settings: Settings) -> Path:
 def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, list[str]]:
     """Find films and tables; the films are sorted paths relative to the root."""
     data, manifest = settings.data, load_manifest(settings.data.manifest)
+    if data.readers is not None:
+        manifest = manifest.model_copy(update={"readers": data.readers})
     root = data.root if data.generate is None or folder.trained is not None else folder.root / "generate"
     if root is None or not root.exists():
         raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
@@ -132,7 +134,8 @@ def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
     rules = source.manifest.films
     policy = FilmPolicy(grid.modalities, grid.body_parts, grid.views)
     return FilmPlan(
-        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key, rules.patient_pattern
+        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key,
+        rules.patient_pattern,
     )  # fmt: skip
 
 

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.datasets.films_index import FilmIndex
 from pipeline.adapters.datasets.manifest import Manifest
-from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_split_lists, read_tables
+from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_tables
+from pipeline.adapters.datasets.split_lists import read_split_lists
 from pipeline.adapters.identity import pseudonym
 from pipeline.adapters.settings import IngestSettings
 from pipeline.core.admission import Refused, conflicting_patients, duplicate_ids, duplicate_pixels, leaders
+from pipeline.core.readers import combined
 from pipeline.core.splits import check_no_leak, official_splits, seeded_splits
 from pipeline.domain.errors import ImageError
 from pipeline.domain.films import FilmHeader, FilmPolicy
@@ -132,7 +134,8 @@ def admit(facts: pd.DataFrame, source: Source, settings: IngestSettings, key: by
     splits = _splits(kept, values, settings, official[places] if official is not None else None, source)
     new_place = np.full(len(facts), -1, dtype=np.int64)
     new_place[places] = np.arange(len(places))
-    boxes = dataset.boxes.assign(film=new_place[dataset.boxes["film"].to_numpy(np.int64)])
+    drawn = combined(dataset.boxes, dataset.readers, source.manifest.readers)
+    boxes = drawn.assign(film=new_place[drawn["film"].to_numpy(np.int64)])
     return Admitted(
         kept.assign(split=splits).reset_index(drop=True),
         values,
@@ -167,8 +170,8 @@ def annotation_rows(admitted: Admitted) -> pd.DataFrame:
             "image_id": admitted.films["image_id"].to_numpy(dtype=object)[film],
             "label": names[label] if len(names) else np.array([], dtype=object),
             "reader": boxes["reader"].to_numpy(dtype=object),
-            "kind": "box",
-            "rle": "",
+            "kind": np.where(boxes["rle"] == "", "box", "mask"),
+            "rle": boxes["rle"].to_numpy(dtype=object),
         }
     )
     for corner in ("x0", "y0", "x1", "y1"):

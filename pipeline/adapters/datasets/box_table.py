@@ -1,4 +1,4 @@
-"""Box tables to boxes on each film's native grid."""
+"""Box and mask tables to boxes on each film's native grid."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from pipeline.adapters.datasets.faults import FaultReport
 from pipeline.adapters.datasets.label_table import spellings
 from pipeline.adapters.datasets.manifest import BoxTableRules, LabelRules
+from pipeline.adapters.datasets.mask_table import read_masks
 from pipeline.adapters.datasets.tables import TextTable, report_unknown_columns
 
 TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
-BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1")
+BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
 
 
 def labels_in_boxes(table: TextTable, rules: BoxTableRules) -> tuple[LabelRules, ...]:
@@ -46,32 +47,34 @@ def read_boxes(
     sizes_rc : ndarray of shape (films, 2), int64
         Native (rows, cols) of each film.
     report : FaultReport
-        Gets corners that are no numbers, boxes inside out, boxes outside their film, unknown names and columns.
+        Gets corners that are no numbers, masks that do not fit, boxes inside out, boxes outside their film, unknown
+        names and columns.
     strict : bool
         Names that are unknown make the result wrong. False where the labels are another run's.
 
     Returns
     -------
     DataFrame
-        Columns of `BOX_COLUMNS`: position of the film, position of the label, reader, and the half-open box in native
-        px, corner origin, clipped to the film. Boxes of films that are not at hand are left out.
+        Columns of `BOX_COLUMNS`: position of the film, position of the label, reader, the half-open box in native px,
+        corner origin, clipped to the film, and its mask on the native grid as COCO's run lengths (empty for a box).
+        Boxes of films that are not at hand are left out.
     """
-    corners = _corners(table, rules, report)
+    frames = _frames(table, rules, sizes_rc, report)
+    native, rle, empty = _marks(table, rules, frames, sizes_rc, report)
     label = _labels(table, rules, labels, report, strict)
     reader = table.column([rules.reader] if rules.reader else [])
-    known = {*rules.key, *rules.ignore, *(rules.corners or rules.size or ()), rules.label or "", rules.reader or ""}
-    report_unknown_columns(table, known, report)
-    empty = np.isnan(corners).all(axis=1) if rules.empty == "skip" else np.zeros(len(corners), bool)
-    broken = ~np.isfinite(corners).all(axis=1) & ~empty
-    report.add(table.name, "corners that are missing or no finite numbers", table.lines[broken], stops=True)
-    inverted = ~empty & ~broken & ~((corners[:, 2:] > corners[:, :2]).all(axis=1))
+    report_unknown_columns(table, _known(rules), report)
+    at_hand = (table.films >= 0) & (label >= 0)
+    broken = ~np.isfinite(native).all(axis=1) & ~empty
+    report.add(table.name, _broken_words(rules), table.lines[broken], stops=True)
+    inverted = ~empty & ~broken & ~((native[:, 2:] > native[:, :2]).all(axis=1))
     report.add(table.name, "boxes without area or inside out (x1 <= x0 or y1 <= y0)", table.lines[inverted], stops=True)
-    used = ~empty & ~broken & ~inverted & (table.films >= 0) & (label >= 0)
-    native = _to_native(corners[used], rules, sizes_rc[table.films[used]])
-    clipped, inside = _clip(table, native, sizes_rc[table.films[used]], table.lines[used], report)
+    used = ~empty & ~broken & ~inverted & at_hand
+    clipped, inside = _clip(table, native[used], sizes_rc[table.films[used]], table.lines[used], report)
     readers = table.cells[reader][used].fillna("").astype(str).to_numpy() if reader else np.full(int(used.sum()), "")
     boxes = pd.DataFrame({"film": table.films[used], "label": label[used], "reader": readers})
     boxes[["x0", "y0", "x1", "y1"]] = clipped
+    boxes["rle"] = rle[used]
     boxes = boxes[inside].reset_index(drop=True)
     twice = boxes.duplicated().to_numpy()
     report.add(
@@ -90,21 +93,72 @@ def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFr
     return boxes
 
 
+def _known(rules: BoxTableRules) -> set[str]:
+    frame = rules.frame if rules.frame != "native" else ()
+    named = (*rules.key, *rules.ignore, *(rules.corners or rules.size or ()), *(str(part) for part in frame))
+    return {*named, rules.label or "", rules.reader or "", rules.mask.column if rules.mask else ""}
+
+
+def _broken_words(rules: BoxTableRules) -> str:
+    if rules.mask is None:
+        return "corners that are missing or no finite numbers"
+    return "masks whose run lengths do not fill the frame; is the encoding right?"
+
+
+def _frames(
+    table: TextTable, rules: BoxTableRules, sizes_rc: NDArray[np.int64], report: FaultReport
+) -> NDArray[np.float64]:
+    """Return rows and columns of the grid that each row's numbers live on, [rows, 2]; NaN where unknown."""
+    if rules.frame == "native":
+        found = np.full((len(table.cells), 2), np.nan)
+        found[table.films >= 0] = sizes_rc[table.films[table.films >= 0]]
+        return found
+    if isinstance(rules.frame[0], int):
+        return np.tile(np.array(rules.frame, dtype=np.float64), (len(table.cells), 1))
+    found = _numbers(table, [str(part) for part in rules.frame], report)
+    wrong: NDArray[np.bool_] = np.asarray(~(found > 0).all(axis=1))
+    report.add(table.name, "rows without the size of the picture they were drawn on", table.lines[wrong], stops=True)
+    return np.where(wrong[:, None], np.nan, found)
+
+
+def _marks(
+    table: TextTable,
+    rules: BoxTableRules,
+    frames_rc: NDArray[np.float64],
+    sizes_rc: NDArray[np.int64],
+    report: FaultReport,
+) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.bool_]]:
+    """Return native corners (NaN where broken), run lengths, and the rows that mark nothing."""
+    if rules.mask is not None:
+        masks = read_masks(table, rules.mask, frames_rc, sizes_rc, report)
+        return masks.corners, masks.texts, np.asarray((masks.texts == "") & ~masks.broken, dtype=bool)
+    corners = _corners(table, rules, report)
+    empty = np.asarray(np.isnan(corners).all(axis=1) & (rules.empty == "skip"), dtype=bool)
+    if rules.frame != "native":
+        at_hand = np.flatnonzero(table.films >= 0)
+        scale = sizes_rc[table.films[at_hand]] / frames_rc[at_hand]
+        corners[at_hand] *= scale[:, [1, 0, 1, 0]]
+    return corners, np.full(len(corners), "", dtype=object), empty
+
+
 def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDArray[np.float64]:
-    columns = rules.corners or rules.size or ()
-    missing = [column for column in columns if column not in table.cells.columns]
-    if missing:
-        report.add(table.name, f"no columns {', '.join(map(repr, missing))}", stops=True, count=len(missing))
-        return np.tile([0.0, 0.0, 1.0, 1.0], (len(table.cells), 1))
-    numbers = [
-        pd.to_numeric(table.cells[column], errors="coerce").to_numpy(np.float64, na_value=np.nan) for column in columns
-    ]
-    corners = np.stack(numbers, axis=1)
+    corners = _numbers(table, list(rules.corners or rules.size or ()), report)
     if rules.corners is None:
         corners[:, 2:] += corners[:, :2]
     elif rules.inclusive:
         corners[:, 2:] += 1.0
-    return np.asarray(corners)
+    return corners
+
+
+def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> NDArray[np.float64]:
+    missing = [column for column in columns if column not in table.cells.columns]
+    if missing:
+        report.add(table.name, f"no columns {', '.join(map(repr, missing))}", stops=True, count=len(missing))
+        return np.tile(np.array([0.0, 0.0, 1.0, 1.0][-len(columns) :]), (len(table.cells), 1))
+    numbers = [
+        pd.to_numeric(table.cells[column], errors="coerce").to_numpy(np.float64, na_value=np.nan) for column in columns
+    ]
+    return np.stack(numbers, axis=1)
 
 
 def _labels(
@@ -120,14 +174,6 @@ def _labels(
     what = f"'{rules.label}' is empty or names a finding that the manifest does not know"
     report.add(table.name, what, table.lines[found < 0], stops=strict)
     return np.asarray(found)
-
-
-def _to_native(corners: NDArray[np.float64], rules: BoxTableRules, sizes_rc: NDArray[np.int64]) -> NDArray[np.float64]:
-    if rules.frame == "native":
-        return corners
-    rows, cols = rules.frame
-    scale = np.stack([sizes_rc[:, 1] / cols, sizes_rc[:, 0] / rows], axis=1)
-    return np.asarray(corners * np.concatenate([scale, scale], axis=1))
 
 
 def _clip(

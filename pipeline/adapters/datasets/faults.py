@@ -1,6 +1,6 @@
 """Faults of the tables, gathered so that one report lists them all."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,13 +56,13 @@ class FaultReport:
         if number:
             self.faults.append(TableFault(table, what, number, tuple(listed[:SHOWN_LINES]), stops))
 
-    def stop_if_wrong(self, box_table: str | None) -> None:
+    def stop_if_wrong(self, box_tables: Collection[str]) -> None:
         """Raise one report over everything if the result would be wrong.
 
         Parameters
         ----------
-        box_table : str or None
-            Name of the box table: faults in it alone make the error an `AnnotationError`.
+        box_tables : collection of str
+            Names of the box tables: faults in them alone make the error an `AnnotationError`.
 
         Raises
         ------
@@ -78,5 +78,5 @@ class FaultReport:
             *map(str, stopping),
         ]
         text += [f"and {len(rest)} that would not:", *map(str, rest)] if rest else []
-        kind = AnnotationError if all(fault.table == box_table for fault in stopping) else ManifestError
+        kind = AnnotationError if all(fault.table in box_tables for fault in stopping) else ManifestError
         raise kind("\n".join(text))

@@ -37,8 +37,9 @@ class FilmIndex:
         keys : Series of str
             Without missing values.
         key_is : str
-            What the keys are; ``any`` tries image_id, path, file_name and stem in this order. ``file_name`` looks at
-            the last part of keys that are paths; ``joined_path`` is ``patient_study_view`` for ``patient/study/view.*``.
+            What the keys are; ``any`` tries image_id, path, file_name and stem in this order.
+            ``file_name`` looks at the last part of keys that are paths; ``joined_path`` is ``patient_study_view`` for
+            ``patient/study/view.*``.
 
         Returns
         -------

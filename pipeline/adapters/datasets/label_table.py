@@ -13,6 +13,7 @@ from pipeline.adapters.datasets.tables import TextTable, report_unknown_columns
 
 ABSENT, PRESENT, UNCERTAIN, UNKNOWN = 0, 1, 2, -1
 FACTS = ("patient_id", "view", "sex")
+ADDING = frozenset({"one_class", "marked"})  # forms whose rows of one film add up: present wins over absent
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ def read_labels(
     report: FaultReport,
     *,
     strict: bool,
+    majority: bool = False,
 ) -> LabelMatrix:
     """Turn a label table of any form into a matrix.
 
@@ -74,6 +76,9 @@ def read_labels(
         Gets values that are none, contradictions, repeated keys, unknown columns and unknown names.
     strict : bool
         Names and columns that are missing or unknown make the result wrong. False where the labels are another run's.
+    majority : bool
+        Where the table names readers: a finding is present if more than half of the film's readers name it, and
+        absent otherwise. False: one reader is enough.
 
     Returns
     -------
@@ -83,18 +88,23 @@ def read_labels(
     _report_repeats(table, rules, report)
     if rules.form == "wide":
         rows = _wide(table, rules, labels, report, strict)
+    elif rules.form == "marked":
+        rows = _marked(table, rules, labels, report, strict)
     else:
         rows = _named(table, rules, labels, report, strict)
     at_hand = np.flatnonzero(table.films >= 0)
     values = np.full((films, len(labels)), UNKNOWN, np.int8)
     in_table = np.zeros(films, bool)
     in_table[table.films[at_hand]] = True
+    if majority and table.column([rules.reader] if rules.reader else []) is not None:
+        values = _by_majority(table, rules, rows, values)
+        return LabelMatrix(values, in_table, _facts(table, rules, films, report))
     for column in range(len(labels)):
         told = at_hand[rows[at_hand, column] != UNKNOWN]
-        if rules.form == "one_class":
+        if rules.form in ADDING:
             told = told[np.argsort(-rows[told, column], kind="stable")]  # present wins over absent
         values[table.films[told[::-1]], column] = rows[told[::-1], column]  # the first row wins
-        if rules.form != "one_class":
+        if rules.form not in ADDING:
             clash = values[table.films[told], column] != rows[told, column]
             what = f"rows of one film contradict each other on '{labels[column].name}'"
             report.add(table.name, what, table.lines[told][clash], stops=True)
@@ -134,7 +144,7 @@ def spellings(labels: Sequence[LabelRules]) -> dict[str, int]:
 
 
 def _report_repeats(table: TextTable, rules: LabelTableRules, report: FaultReport) -> None:
-    if rules.form != "one_class" and not rules.repeats:
+    if rules.form not in ADDING and not rules.repeats:
         report.add(table.name, "duplicate keys", table.lines[table.key.duplicated().to_numpy()], stops=False)
 
 
@@ -153,6 +163,8 @@ def _wide(
         used.append(column)
         cells = _plain_column(table.cells[column])
         values = cells.map(meaning)
+        if rules.empty == "absent":
+            values = values.mask(cells.isna(), ABSENT)
         odd = (cells.notna() & values.isna()).to_numpy(dtype=bool)
         legal = ", ".join(repr(text) for text in meaning)
         report.add(table.name, f"'{column}' holds values other than {legal} or nothing", table.lines[odd], stops=True)
@@ -170,6 +182,7 @@ def _named(
         report.add(table.name, f"no column '{rules.column}' with the names of the findings", stops=strict, count=1)
         return rows
     known = {*rules.key, *rules.patient_id, *rules.view, *rules.sex, *rules.ignore, str(rules.column)}
+    known.add(rules.reader or "")
     report_unknown_columns(table, known, report)
     texts = table.cells[rules.column]
     report.add(table.name, f"'{rules.column}' is empty", table.lines[texts.isna().to_numpy()], stops=strict)
@@ -188,6 +201,41 @@ def _named(
                 what = f"'{rules.column}' names a finding that the manifest does not know"
                 report.add(table.name, what, table.lines[code == i], stops=strict)
     return np.asarray(meanings[code])
+
+
+def _marked(
+    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+) -> NDArray[np.int8]:
+    """Read a table that marks where one finding is: any mark means that it is present."""
+    rows = np.full((len(table.cells), len(labels)), UNKNOWN, np.int8)
+    own = [i for i, label in enumerate(labels) if not label.any_of]
+    if rules.column not in table.cells.columns or len(own) != 1:
+        what = f"no column '{rules.column}' that marks one finding, or more than one finding"
+        report.add(table.name, what, stops=strict, count=1)
+        return rows
+    known = {*rules.key, *rules.patient_id, *rules.view, *rules.sex, *rules.ignore, str(rules.column)}
+    report_unknown_columns(table, known, report)
+    texts = table.cells[rules.column]
+    rows[:, own[0]] = np.where((texts.isna() | texts.isin(rules.nothing)).to_numpy(dtype=bool), ABSENT, PRESENT)
+    return rows
+
+
+def _by_majority(
+    table: TextTable, rules: LabelTableRules, rows: NDArray[np.int8], values: NDArray[np.int8]
+) -> NDArray[np.int8]:
+    """Count the readers of each film that name a finding; each reader once, however many rows."""
+    at_hand = np.flatnonzero(table.films >= 0)
+    film = table.films[at_hand]
+    reader = pd.factorize(table.cells[rules.reader].fillna("")[at_hand])[0]
+    asked = np.bincount(pd.DataFrame({"film": film, "reader": reader}).drop_duplicates()["film"], minlength=len(values))
+    decided = values.copy()
+    for column in range(values.shape[1]):
+        told = rows[at_hand, column] != UNKNOWN
+        named = rows[at_hand, column] == PRESENT
+        votes = pd.DataFrame({"film": film[named], "reader": reader[named]}).drop_duplicates()["film"]
+        present = 2 * np.bincount(votes, minlength=len(values)) > asked
+        decided[film[told], column] = np.where(present[film[told]], PRESENT, ABSENT)
+    return decided
 
 
 def _facts(table: TextTable, rules: LabelTableRules, films: int, report: FaultReport) -> pd.DataFrame:

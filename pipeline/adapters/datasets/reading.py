@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,17 @@ from pipeline.adapters.datasets.label_table import (
     labels_in_columns,
     read_labels,
 )
-from pipeline.adapters.datasets.manifest import BoxTableRules, LabelRules, LabelTableRules, Manifest
-from pipeline.adapters.datasets.tables import TextTable, open_table, report_filmless
+from pipeline.adapters.datasets.manifest import (
+    BoxTableRules,
+    LabelRules,
+    LabelTableRules,
+    Manifest,
+    TableRules,
+)
+from pipeline.adapters.datasets.split_lists import split_list
+from pipeline.adapters.datasets.tables import TextTable, open_table, own_file, report_filmless
 from pipeline.domain.errors import ManifestError
 from pipeline.domain.labels import Finding
-from pipeline.domain.records import Split
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,18 @@ class TablePaths:
 
     labels: Path | None
     boxes: Path | None
+    more_labels: tuple[Path, ...] = ()  # further tables of the same form, of other films
+    more_boxes: tuple[Path, ...] = ()
+
+    @property
+    def label_tables(self) -> tuple[Path, ...]:
+        """All label tables, first one first."""
+        return (*((self.labels,) if self.labels else ()), *self.more_labels)
+
+    @property
+    def box_tables(self) -> tuple[Path, ...]:
+        """All box tables, first one first."""
+        return (*((self.boxes,) if self.boxes else ()), *self.more_boxes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +71,10 @@ class Dataset:
         Table and line of films that the tables name and the root lacks, each film once.
     has_label_table : bool
         False where nothing is known about which findings are present.
+    readers : ndarray of shape (films,), int64
+        How many readers each film had, as far as the tables name them; 0 where they do not.
     report : FaultReport
-        Faults that do not make the result wrong; the others were raised.
+        Faults that do not make the result wrong; the others were raised, but for `survey_tables`.
     """
 
     findings: tuple[Finding, ...]
@@ -61,6 +82,7 @@ class Dataset:
     boxes: pd.DataFrame
     missing: list[tuple[str, int]]
     has_label_table: bool
+    readers: NDArray[np.int64]
     report: FaultReport = field(repr=False)
 
 
@@ -83,29 +105,30 @@ def table_paths(manifest: Manifest, root: Path, labels: Path | None, boxes: Path
     ManifestError
         If a table that was asked for, or that the manifest's labels need, is not there.
     """
-    found: list[Path | None] = []
+    found: list[tuple[Path, ...]] = []
     for given, rules in ((labels, manifest.label_table), (boxes, manifest.box_table)):
         if given is not None:
-            if not given.is_file():
+            if not given.exists():
                 raise ManifestError(f"{given}: no such table")
-            found.append(given)
+            found.append((given,))
         elif own and rules is not None:
-            found.append(_own_table(root, rules.file))
+            found.append(_own_tables(root, rules))
         else:
-            found.append(None)
-    if own and found[0] is None and manifest.label_table is not None and manifest.labels != "auto":
+            found.append(())
+    if own and not found[0] and manifest.label_table is not None and manifest.labels != "auto":
         raise ManifestError(
             f"{root / manifest.label_table.file}: no such label table; the data manifest '{manifest.name}' needs it, "
             "or name another with data.labels"
         )
-    return TablePaths(*found)
+    firsts = [tables[0] if tables else None for tables in found]
+    return TablePaths(firsts[0], firsts[1], found[0][1:], found[1][1:])
 
 
 def own_table_files(manifest: Manifest, root: Path) -> list[Path]:
     """Return the manifest's own tables and split lists that lie under the root: they are no films."""
-    named = [rules.file for rules in (manifest.label_table, manifest.box_table) if rules is not None]
-    places = [_own_table(root, name) for name in named] + [root / name for name in manifest.splits.values()]
-    return [place for place in places if place is not None and place.is_file()]
+    tables = [_own_tables(root, rules) for rules in (manifest.label_table, manifest.box_table) if rules is not None]
+    lists = [split_list(manifest, root, split) for split in manifest.splits]
+    return [place for place in (*(p for found in tables for p in found), *lists) if place is not None]
 
 
 def read_tables(
@@ -136,59 +159,94 @@ def read_tables(
     ManifestError, AnnotationError
         One report listing all faults, if any makes the result wrong.
     """
+    found = survey_tables(manifest, paths, films, sizes_rc, fixed)
+    found.report.stop_if_wrong({path.name for path in paths.box_tables})
+    return found
+
+
+def survey_tables(
+    manifest: Manifest,
+    paths: TablePaths,
+    films: FilmIndex,
+    sizes_rc: NDArray[np.int64],
+    fixed: Sequence[Finding] = (),
+) -> Dataset:
+    """Read the tables as `read_tables` does, and leave all faults, stopping ones too, in the report."""
     report, strict = FaultReport(), not fixed and manifest.labels != "auto"
     label_rules, box_rules = _rules(manifest)
-    label_table = open_table(paths.labels, label_rules, films, report) if paths.labels else None
-    box_table = open_table(paths.boxes, box_rules, films, report) if paths.boxes else None
-    rules = _labels(manifest, label_table, label_rules, box_table, box_rules, fixed)
+    label_tables = _opened(paths.label_tables, label_rules, films, report)
+    box_tables = _opened(paths.box_tables, box_rules, films, report)
+    rules = _labels(manifest, label_tables, label_rules, box_tables, box_rules, fixed)
     labels = empty_labels(len(films.usable), len(rules))
-    if label_table is not None:
-        labels = read_labels(label_table, label_rules, rules, len(films.usable), report, strict=strict)
+    majority = manifest.readers == "majority"
+    for table in label_tables:
+        read = read_labels(
+            table, label_rules, rules, len(films.usable), report, strict=strict, majority=majority
+        )  # fmt: skip
+        labels = _joined(labels, read, table.name, report)
     boxes = pd.DataFrame({name: [] for name in BOX_COLUMNS})
-    if box_table is not None:
-        boxes = read_boxes(box_table, box_rules, rules, sizes_rc, report, strict=strict)
-        labels = _implied(labels, boxes, box_rules, box_table.name, rules, report)
-    for table in (label_table, box_table):
-        if table is not None:
-            report_filmless(table, report)
-    report.stop_if_wrong(box_table.name if box_table is not None else None)
+    for table in box_tables:
+        read_here = read_boxes(table, box_rules, rules, sizes_rc, report, strict=strict)
+        boxes = pd.concat([boxes, read_here], ignore_index=True) if len(boxes) else read_here
+        labels = _implied(labels, read_here, box_rules, table.name, rules, report)
+    labels = _unmarked(labels, manifest.unmarked_absent, films, rules)
+    for table in (*label_tables, *box_tables):
+        report_filmless(table, report)
     return Dataset(
         tuple(rule.finding() for rule in rules),
         LabelMatrix(derive(labels.values, rules), labels.in_table, labels.facts),
         derive_boxes(boxes, rules),
-        _missing(label_table, box_table),
-        label_table is not None,
+        _missing(*label_tables, *box_tables),
+        bool(label_tables or (box_tables and manifest.unmarked_absent)),
+        _reader_counts(label_tables, label_rules.reader, box_tables, box_rules.reader, len(films.usable)),
         report,
     )
 
 
-def read_split_lists(manifest: Manifest, root: Path, films: FilmIndex) -> NDArray[np.object_]:
-    """Read the official split of each film; empty text for films that no list names.
+def _opened(paths: Sequence[Path], rules: TableRules, films: FilmIndex, report: FaultReport) -> list[TextTable]:
+    tables = [open_table(path, rules, films, report) for path in paths]
+    return [table for table in tables if table is not None]
 
-    Raises
-    ------
-    ManifestError
-        If the manifest has no lists, one is not there, or a film stands in two.
-    """
-    if not manifest.splits:
-        raise ManifestError(f"data manifest '{manifest.name}' has no official split; set ingest.split=seeded")
-    key_is = manifest.label_table.key_is if manifest.label_table is not None else "image_id"
-    found = np.full(len(films.usable), "", dtype=object)
-    for split in Split:
-        if split not in manifest.splits:
-            continue
-        path = root / manifest.splits[split]
-        if not path.is_file():
-            raise ManifestError(f"{path}: no such split list; get it (see how_to_obtain), or set ingest.split=seeded")
-        names = pd.Series(
-            [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()], dtype=str
-        )
-        places = films.match(names, key_is)
-        places = places[places >= 0]
-        if (found[places] != "").any():
-            raise ManifestError(f"{path.name}: names films that another official list names too; correct the lists")
-        found[places] = str(split)
-    return found
+
+def _joined(first: LabelMatrix, second: LabelMatrix, name: str, report: FaultReport) -> LabelMatrix:
+    """Put a further table's films beside those of the tables before it, which win."""
+    new = second.in_table & ~first.in_table
+    what = "films that an earlier label table holds too; the earlier one counts"
+    report.add(name, what, stops=False, count=int((second.in_table & first.in_table).sum()))
+    values = np.where(new[:, None], second.values, first.values)
+    facts = second.facts.where(pd.Series(new, index=first.facts.index), first.facts)
+    return LabelMatrix(values, first.in_table | new, facts)
+
+
+def _unmarked(
+    labels: LabelMatrix, patterns: Sequence[str], films: FilmIndex, rules: Sequence[LabelRules]
+) -> LabelMatrix:
+    """Call every finding absent on films that the manifest says were read and that nothing marks."""
+    if not patterns:
+        return labels
+    read = films.sources.map(lambda source: any(fnmatchcase(source, pattern) for pattern in patterns)).to_numpy(bool)
+    own = np.array([not rule.any_of for rule in rules])
+    values = np.where((labels.values == UNKNOWN) & read[:, None] & own, ABSENT, labels.values).astype(np.int8)
+    return LabelMatrix(values, labels.in_table | read, labels.facts)
+
+
+def _reader_counts(
+    label_tables: Sequence[TextTable],
+    label_reader: str | None,
+    box_tables: Sequence[TextTable],
+    box_reader: str | None,
+    films: int,
+) -> NDArray[np.int64]:
+    pairs = [
+        pd.DataFrame({"film": table.films, "reader": table.cells[column]})
+        for tables, column in ((label_tables, label_reader), (box_tables, box_reader))
+        for table in tables
+        if column is not None and column in table.cells.columns
+    ]
+    if not pairs:
+        return np.zeros(films, dtype=np.int64)
+    told = pd.concat(pairs).dropna().drop_duplicates()
+    return np.bincount(told.loc[told["film"] >= 0, "film"].to_numpy(np.int64), minlength=films).astype(np.int64)
 
 
 def _rules(manifest: Manifest) -> tuple[LabelTableRules, BoxTableRules]:
@@ -201,9 +259,9 @@ def _rules(manifest: Manifest) -> tuple[LabelTableRules, BoxTableRules]:
 
 def _labels(
     manifest: Manifest,
-    label_table: TextTable | None,
+    label_tables: Sequence[TextTable],
     label_rules: LabelTableRules,
-    box_table: TextTable | None,
+    box_tables: Sequence[TextTable],
     box_rules: BoxTableRules,
     fixed: Sequence[Finding],
 ) -> tuple[LabelRules, ...]:
@@ -222,8 +280,8 @@ def _labels(
         )
     if manifest.labels != "auto":
         return manifest.labels
-    columns = labels_in_columns(label_table, label_rules) if label_table is not None else ()
-    boxed = labels_in_boxes(box_table, box_rules) if box_table is not None else ()
+    columns = labels_in_columns(label_tables[0], label_rules) if label_tables else ()
+    boxed = labels_in_boxes(box_tables[0], box_rules) if box_tables else ()
     known = {label.name.casefold() for label in columns}
     return (*columns, *(label for label in boxed if label.name.casefold() not in known))
 
@@ -250,12 +308,10 @@ def _implied(
     return LabelMatrix(values, in_table, labels.facts)
 
 
-def _missing(*tables: TextTable | None) -> list[tuple[str, int]]:
+def _missing(*tables: TextTable) -> list[tuple[str, int]]:
     seen: set[str] = set()
     missing = []
     for table in tables:
-        if table is None:
-            continue
         for place in np.flatnonzero(table.films == NOT_FOUND):
             key = str(table.key.iloc[place])
             if key not in seen:
@@ -264,6 +320,6 @@ def _missing(*tables: TextTable | None) -> list[tuple[str, int]]:
     return missing
 
 
-def _own_table(root: Path, name: str) -> Path | None:
-    base = name.removesuffix(".gz")
-    return next((root / found for found in (name, base, f"{base}.gz") if (root / found).is_file()), None)
+def _own_tables(root: Path, rules: TableRules) -> tuple[Path, ...]:
+    places = [own_file(root, name) for name in (rules.file, *rules.more)]
+    return tuple(place for place in places if place is not None)

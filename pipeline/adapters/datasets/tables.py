@@ -116,6 +116,12 @@ def read_cells(path: Path) -> pd.DataFrame:
     return cells
 
 
+def own_file(root: Path, name: str) -> Path | None:
+    """Find a file or folder that a manifest names below the root, plain or compressed; None where it is not."""
+    base = name.removesuffix(".gz")
+    return next((root / found for found in (name, base, f"{base}.gz") if (root / found).exists()), None)
+
+
 def report_unknown_columns(table: TextTable, known: Iterable[str], report: FaultReport) -> None:
     """Note columns that the manifest does not name: they are not used, and the result is none the worse."""
     unknown = [column for column in table.cells.columns if column not in set(known)]

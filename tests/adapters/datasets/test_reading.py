@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.adapters.datasets.films_index import FilmIndex
 from pipeline.adapters.datasets.manifest import Manifest
-from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_split_lists, read_tables, table_paths
+from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_tables, table_paths
+from pipeline.adapters.datasets.split_lists import read_split_lists
 from pipeline.domain.errors import AnnotationError, ManifestError
 from pipeline.domain.labels import Finding
 
