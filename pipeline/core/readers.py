@@ -5,6 +5,7 @@ Computing 107, 2021), every reader with the same weight: a box joins the cluster
 the IoU exceeds `FUSION_IOU`; a cluster's fused box is the mean of its members' corners.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -39,14 +40,16 @@ def combined(
     fusible = (boxes["reader"] != "") & (boxes["rle"] == "")
     if policy == "union" or not fusible.any():
         return boxes
+    drawn = boxes[fusible].sort_values(["film", "label", *CORNERS, "reader"], kind="stable")
+    keys = drawn[["film", "label"]].to_numpy(np.int64)
+    corners, names = drawn[CORNERS].to_numpy(np.float64), drawn["reader"].to_numpy(dtype=object)
+    starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1)))
     rows = []
-    for _, group in boxes[fusible].groupby(["film", "label"], sort=True):
-        film, label = int(group["film"].iloc[0]), int(group["label"].iloc[0])
-        asked = int(readers[film]) or int(group["reader"].nunique())
-        group = group.sort_values([*CORNERS, "reader"], kind="stable")
-        corners, names = group[CORNERS].to_numpy(np.float64), group["reader"].to_numpy(dtype=object)
-        for fused, members in fuse(corners):
-            if policy == "fusion" or 2 * len(set(names[members])) > asked:
+    for first, last in zip(starts, np.append(starts[1:], len(keys)), strict=True):
+        film, label = int(keys[first, 0]), int(keys[first, 1])
+        asked = int(readers[film]) or len(set(names[first:last]))
+        for fused, members in fuse(corners[first:last]):
+            if policy == "fusion" or 2 * len({names[first + place] for place in members}) > asked:
                 rows.append((film, label, policy, *fused, ""))
     found = pd.DataFrame(rows, columns=list(boxes.columns)).astype(boxes.dtypes.to_dict())
     return pd.concat([boxes[~fusible], found], ignore_index=True)
@@ -70,21 +73,23 @@ def fuse(corners: NDArray[np.float64]) -> list[tuple[NDArray[np.float64], list[i
     >>> [(box.tolist(), members) for box, members in fuse(np.array([[0.0, 0, 10, 10], [0, 0, 12, 10]]))]
     [([0.0, 0.0, 11.0, 10.0], [0, 1])]
     """
-    fused: list[NDArray[np.float64]] = []
+    fused: list[tuple[float, ...]] = []
     members: list[list[int]] = []
-    for place, box in enumerate(corners):
+    for place, box in enumerate(corners.tolist()):
         overlap = [_iou(box, other) for other in fused]
         best = int(np.argmax(overlap)) if overlap else -1
         if best >= 0 and overlap[best] > FUSION_IOU:
             members[best].append(place)
-            fused[best] = corners[members[best]].mean(axis=0)
+            fused[best] = tuple(corners[members[best]].mean(axis=0).tolist())
         else:
-            fused.append(box.copy())
+            fused.append(tuple(box))
             members.append([place])
-    return list(zip(fused, members, strict=True))
+    return [(np.array(box), joined) for box, joined in zip(fused, members, strict=True)]
 
 
-def _iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    sides = np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2])
-    both = float(np.prod(np.clip(sides, 0.0, None)))
-    return both / float(np.prod(first[2:] - first[:2]) + np.prod(second[2:] - second[:2]) - both)
+def _iou(first: Sequence[float], second: Sequence[float]) -> float:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    both = max(width, 0.0) * max(height, 0.0)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
+    return both / (areas[0] + areas[1] - both)

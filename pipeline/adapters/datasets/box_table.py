@@ -172,7 +172,8 @@ def _labels(
         return np.full(len(table.cells), -1, np.int64)
     found = table.cells[rules.label].str.casefold().map(places).fillna(-1).to_numpy(np.int64)
     what = f"'{rules.label}' is empty or names a finding that the manifest does not know"
-    report.add(table.name, what, table.lines[found < 0], stops=strict)
+    meant = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
+    report.add(table.name, what, table.lines[(found < 0) & ~meant], stops=strict)
     return np.asarray(found)
 
 

@@ -109,6 +109,7 @@ class BoxTableRules(TableRules):
     frame: Literal["native"] | tuple[int, int] | tuple[str, str] = "native"
     reader: str | None = None
     empty: Literal["fault", "skip"] = "fault"
+    nothing: tuple[str, ...] = ()
     implies_label: bool = True
 
     @model_validator(mode="after")

@@ -1,0 +1,156 @@
+"""Masks, VOC files, several tables and several readers: tables of the published form, generated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.adapters.datasets.films_index import FilmIndex
+from pipeline.adapters.datasets.manifest import load_manifest
+from pipeline.adapters.datasets.reading import Dataset, read_tables, table_paths
+from pipeline.adapters.datasets.split_lists import read_split_lists
+from pipeline.domain.errors import AnnotationError, ManifestError
+from pipeline.domain.run_lengths import coco_text, counts_of_mask
+
+CORNERS = ["x0", "y0", "x1", "y1"]
+
+
+def _films(*sources: str) -> FilmIndex:
+    ids = pd.Series([source.rsplit(".", 1)[0] for source in sources])
+    return FilmIndex(ids, pd.Series(list(sources)), np.ones(len(sources), bool))
+
+
+def _read(name: str, root: Path, films: FilmIndex, side: int, readers: str | None = None) -> Dataset:
+    manifest = load_manifest(name)
+    manifest = manifest if readers is None else manifest.model_copy(update={"readers": readers})
+    sizes = np.full((len(films.usable), 2), side)
+    return read_tables(manifest, table_paths(manifest, root, None, None, own=True), films, sizes)
+
+
+def _voc(folder: Path, name: str, objects: str, head: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    size = "<size><width>2000</width><height>3000</height><depth>3</depth></size>"
+    (folder / name).write_text(f"{head}<annotation><filename>{name}</filename>{size}{objects}</annotation>")
+
+
+def _object(name: str, *corners: float) -> str:
+    inside = "".join(f"<{c}>{v}</{c}>" for c, v in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
+    return f"<object><name>{name}</name><bndbox>{inside}</bndbox></object>"
+
+
+def test_voc_boxes_of_the_original_picture_land_on_the_resized_film(tmp_path: Path) -> None:
+    boxes = _object("ActiveTuberculosis", 1000, 1500, 1500.5, 3000) + _object("PulmonaryTuberculosis", 0, 0, 200, 300)
+    _voc(tmp_path / "annotations" / "xml", "tb0001.xml", boxes)
+    films = _films("imgs/tb/tb0001.png", "imgs/health/h0001.png", "imgs/test/t1.png")
+    data = _read("tbx11k", tmp_path, films, 512)
+    own = data.boxes[data.boxes["label"] != 3]
+    assert own[CORNERS].to_numpy() == pytest.approx(np.array([[256, 256, 384.128, 512], [0, 0, 51.2, 51.2]]))
+    # present, absent and derived; the healthy film is absent of all; a test film says nothing
+    assert data.labels.values.tolist() == [[1, 0, 1, 1], [0, 0, 0, 0], [-1, -1, -1, -1]]
+    assert data.has_label_table
+
+
+def test_tbx11k_lists_name_films_by_folder_and_file(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "TBX11K_train.txt").write_text("health/h0001.png\n")
+    (tmp_path / "lists" / "TBX11K_val.txt").write_text("tb/tb0001.png\n")
+    films = _films("imgs/tb/tb0001.png", "imgs/health/h0001.png")
+    assert read_split_lists(load_manifest("tbx11k"), tmp_path, films).tolist() == ["test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("objects", "head"),
+    [("<object><name>x</name>", ""), ("", "<!DOCTYPE annotation [<!ENTITY a 'aaaa'>]>")],
+    ids=["unclosed", "document type"],
+)
+def test_xml_that_is_no_annotation_is_named(tmp_path: Path, objects: str, head: str) -> None:
+    _voc(tmp_path / "annotations" / "xml", "bad.xml", objects, head)
+    with pytest.raises(ManifestError, match=r"1 XML file.*bad\.xml"):
+        _read("tbx11k", tmp_path, _films("imgs/tb/bad.png"), 512)
+
+
+def test_siim_masks_are_relative_and_go_down_the_columns(tmp_path: Path) -> None:
+    # from column 2, row 3: two runs of 4 px in neighbouring columns, 1020 px apart; a second row is a second mask
+    table = f"ImageId, EncodedPixels\na, {2 * 1024 + 3} 4 1020 4\na,{1024 * 1024 - 1} 1\nb, -1\n"
+    (tmp_path / "train-rle.csv").write_text(table)
+    films = _films("dicom-images-train/x/a.dcm", "dicom-images-train/y/b.dcm")
+    data = _read("siim_pneumothorax", tmp_path, films, 1024)
+    assert data.boxes[CORNERS].to_numpy().tolist() == [[2, 3, 4, 7], [1023, 1023, 1024, 1024]]
+    assert data.labels.values[:, 0].tolist() == [1, 0]
+    halved = _read("siim_pneumothorax", tmp_path, films, 512)
+    assert halved.boxes[CORNERS].to_numpy().tolist()[0] == [1, 1, 2, 3]
+    assert set(data.boxes["rle"]) != {""}
+
+
+def test_masks_of_another_encoding_stop_everything(tmp_path: Path) -> None:
+    (tmp_path / "train-rle.csv").write_text(f"ImageId,EncodedPixels\na,{1024 * 1024} 4\n")
+    with pytest.raises(AnnotationError, match="run lengths do not fill"):
+        _read("siim_pneumothorax", tmp_path, _films("dicom-images-train/a.dcm"), 1024)
+
+
+CHEXPERT = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,\
+Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,\
+Support Devices\n"
+
+
+def _chexpert(root: Path) -> FilmIndex:
+    rest = "," * 11
+    train = f"CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg,Female,68,Frontal,AP,1.0,-1.0,0.0{rest}\n"
+    (root / "train.csv").write_text(CHEXPERT + train)
+    valid = f"CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg,Male,73,Frontal,PA,0.0,0.0,1.0{rest}\n"
+    (root / "valid.csv").write_text(CHEXPERT + valid)
+    mask = np.zeros((40, 20), bool)
+    mask[10:20, 5:15] = True
+    found = {
+        "patient64541_study1_view1_frontal": {
+            "Cardiomegaly": {"size": [40, 20], "counts": coco_text(counts_of_mask(mask))},
+            "Airspace Opacity": {"size": [40, 20], "counts": coco_text(counts_of_mask(np.zeros_like(mask)))},
+        }
+    }
+    (root / "gt_segmentations_val.json").write_text(json.dumps(found))
+    names = ("train/patient00001", "valid/patient64541")
+    return _films(*(f"{name}/study1/view1_frontal.jpg" for name in names))
+
+
+def test_chexpert_tables_of_several_parts_and_masks_brought_onto_the_films(tmp_path: Path) -> None:
+    films = _chexpert(tmp_path)
+    data = _read("chexpert", tmp_path, films, 20)  # the films at hand are 20 x 20, the masks 40 x 20
+    names = [finding.name for finding in data.findings]
+    first = dict(zip(names, data.labels.values[0].tolist(), strict=True))
+    # present, uncertain, absent; what is not mentioned is absent
+    assert [first[n] for n in ("No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Edema")] == [1, 2, 0, 0]
+    assert data.boxes[["film", *CORNERS]].to_numpy().tolist() == [[1, 5, 5, 15, 10]]
+    assert names[data.boxes["label"].iloc[0]] == "Cardiomegaly"
+    assert data.labels.facts["view"].tolist() == ["AP", "PA"]
+    manifest = load_manifest("chexpert")
+    with pytest.raises(ManifestError, match=r"test_labels\.csv"):
+        read_split_lists(manifest, tmp_path, films)
+    (tmp_path / "test_labels.csv").write_text(CHEXPERT)
+    assert read_split_lists(manifest, tmp_path, films).tolist() == ["train", "validation"]
+
+
+def test_broken_mask_json_is_named(tmp_path: Path) -> None:
+    films = _chexpert(tmp_path)
+    (tmp_path / "gt_segmentations_val.json").write_text('{"a": {"Edema": {"size": 3}}}')
+    with pytest.raises(ManifestError, match=r"gt_segmentations_val\.json.*KeyError|TypeError"):
+        _read("chexpert", tmp_path, films, 20)
+
+
+def test_vindr_readers_count_once_each(tmp_path: Path) -> None:
+    rows = [
+        "f,Cardiomegaly,3,R1,10,10,20,20", "f,Cardiomegaly,3,R1,10,10,21,20", "f,No finding,14,R2,,,,",
+        "f,Pneumothorax,12,R2,1,1,5,5", "f,Pneumothorax,12,R3,1,1,5,5", "g,No finding,14,R1,,,,",
+    ]  # fmt: skip
+    (tmp_path / "train.csv").write_text(
+        "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n" + "\n".join(rows)
+    )
+    films = _films("train/f.dicom", "train/g.dicom")
+    union, majority = (_read("vindr_cxr", tmp_path, films, 100, policy) for policy in ("union", "majority"))
+    names = [finding.name for finding in union.findings]
+    heart, air = names.index("Cardiomegaly"), names.index("Pneumothorax")
+    assert union.labels.values[:, [heart, air]].tolist() == [[1, 1], [0, 0]]
+    assert majority.labels.values[:, [heart, air]].tolist() == [[0, 1], [0, 0]]  # R1's two boxes are one voice of three
+    assert union.readers.tolist() == [3, 1]
+    assert union.report.faults == []

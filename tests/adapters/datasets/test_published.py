@@ -1,0 +1,95 @@
+"""The published tables as they come: counts as published, in seconds. Films are not needed."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.adapters.datasets.films_index import FilmIndex
+from pipeline.adapters.datasets.label_table import ABSENT, PRESENT
+from pipeline.adapters.datasets.manifest import Manifest, load_manifest
+from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_tables
+from pipeline.adapters.datasets.tables import read_cells
+from pipeline.core.readers import combined
+
+pytestmark = pytest.mark.realdata
+MOST_SECONDS = 30
+
+
+def _read(manifest: Manifest, labels: Path, boxes: Path, sources: Callable[[str], str], side: int) -> Dataset:
+    assert manifest.label_table is not None
+    keys = read_cells(labels)[manifest.label_table.key[0]].drop_duplicates()
+    films = FilmIndex(
+        keys.astype(str).reset_index(drop=True),
+        pd.Series([sources(str(key)) for key in keys]),
+        np.ones(len(keys), bool),
+    )
+    began = time.monotonic()
+    data = read_tables(manifest, TablePaths(labels, boxes), films, np.full((len(keys), 2), side))
+    assert time.monotonic() - began < MOST_SECONDS
+    return data
+
+
+def test_nih_has_112120_films_and_984_boxes_on_880_films(real_data: Path) -> None:
+    folder = real_data / "nih_sample"
+    data = _read(
+        load_manifest("nih_chestxray14"),
+        folder / "Data_Entry_2017_v2020.csv.gz",
+        folder / "BBox_List_2017.csv.gz",
+        lambda key: f"images/{key}",
+        1024,
+    )
+    assert data.labels.values.shape == (112_120, 14)
+    assert data.labels.facts["patient_id"].nunique() == 30_805
+    assert (len(data.boxes), data.boxes["film"].nunique()) == (984, 880)
+    counts = data.boxes["label"].value_counts()
+    names = [finding.name for finding in data.findings]
+    assert {names[label]: int(n) for label, n in counts.items()} == {
+        "Atelectasis": 180, "Effusion": 153, "Cardiomegaly": 146, "Infiltration": 123, "Pneumonia": 120,
+        "Pneumothorax": 98, "Mass": 85, "Nodule": 79,
+    }  # fmt: skip
+    first = data.boxes.iloc[0]  # 225.08..., 547.01..., 86.77..., 79.18...: floats, not rounded
+    assert first["x1"] == pytest.approx(225.084745762712 + 86.7796610169491)
+    assert data.missing == []
+
+
+def test_rsna_has_26684_patients_of_whom_6012_have_boxes(real_data: Path) -> None:
+    table = real_data / "label_tables" / "kaggle_stage_2_train_labels.csv.zip"
+    data = _read(load_manifest("rsna_pneumonia"), table, table, lambda key: f"stage_2_train_images/{key}.dcm", 1024)
+    assert len(data.labels.values) == 26_684
+    assert (len(data.boxes), data.boxes["film"].nunique()) == (9_555, 6_012)
+    assert (data.labels.values[:, 0] == PRESENT).sum() == 6_012
+    assert (data.labels.values[:, 0] == ABSENT).sum() == 26_684 - 6_012
+
+
+def test_vindr_has_15000_films_with_three_readers_each(real_data: Path) -> None:
+    table = real_data / "label_tables" / "vinbigdata-train.csv.gz"
+    manifest = load_manifest("vindr_cxr")
+    data = _read(manifest, table, table, lambda key: f"train/{key}.dicom", 4000)
+    assert len(read_cells(table)) == 67_914
+    assert (len(data.labels.values), len(data.boxes), data.boxes["film"].nunique()) == (15_000, 36_096, 4_394)
+    assert (data.readers == 3).all()
+    majority = manifest.model_copy(update={"readers": "majority"})
+    agreed = _read(majority, table, table, lambda key: f"train/{key}.dicom", 4000)
+    assert ((agreed.labels.values == PRESENT) <= (data.labels.values == PRESENT)).all()
+    fused = combined(data.boxes, data.readers, "fusion")
+    kept = combined(data.boxes, data.readers, "majority")
+    assert 0 < len(kept) < len(fused) < len(data.boxes)
+    film, label = kept["film"].to_numpy(), kept["label"].to_numpy()
+    assert (agreed.labels.values[film, label] == PRESENT).all()  # where most drew a box, most named the finding
+
+
+def test_siim_has_2669_films_with_3576_masks(real_data: Path) -> None:
+    table = real_data / "label_tables" / "siim-pneumothorax-train-rle.csv.gz"
+    data = _read(load_manifest("siim_pneumothorax"), table, table, lambda key: f"dicom-images-train/{key}.dcm", 1024)
+    assert (len(data.boxes), data.boxes["film"].nunique()) == (3_576, 2_669)
+    assert (data.labels.values[:, 0] == PRESENT).sum() == 2_669
+    assert (data.labels.values[:, 0] == ABSENT).sum() == 12_047 - 2_669
+    share = (data.boxes["x1"] - data.boxes["x0"]) * (data.boxes["y1"] - data.boxes["y0"]) / 1024**2
+    assert share.median() < 0.2  # a transposed or absolute reading spreads boxes over the film
+    # pneumothoraces lie to the left and right of the middle, and more above than below: not so if the axes are swapped
+    x = (data.boxes["x0"] + data.boxes["x1"]) / 2
+    assert ((x < 400) | (x > 624)).mean() > 0.8
