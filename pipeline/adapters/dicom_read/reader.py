@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread, uid
 from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
 
 from pipeline.adapters.dicom_read.decode import (
     NATIVE,
@@ -48,6 +50,7 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
     with quiet(), path.open("rb") as stream:
         try:
             ds, has_pixel_data = _read_header(stream, path.stat().st_size)
+            header_end = stream.tell()
             header = film_header(ds, path, _transfer_syntax(ds))
             _check_kind(ds, header)
             if policy is not None:
@@ -56,7 +59,7 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
             grey = grey_scale(ds, header)
             if not has_pixel_data:
                 raise PixelError(RefusalReason.NO_PIXELS, "the header announces a picture and the file holds none")
-            return StoredFilm(_read_pixels(stream, layout), grey, header)
+            return StoredFilm(_read_pixels(stream, header_end, ds, layout), grey, header)
         except FAULTS as error:  # the chain is cut: their texts may quote the header
             raise _unparsable(stream, path.stat().st_size, error) from None
 
@@ -152,9 +155,18 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
     return layout
 
 
-def _read_pixels(stream: BinaryIO, layout: PixelLayout) -> Stored:
-    stream.seek(0)
-    ds = dcmread(stream, force=True, specific_tags=list(_PIXEL_KEYWORDS))
+def _pixel_elements(stream: BinaryIO, header_end: int, header: Dataset) -> Dataset:
+    """Read the pixel elements alone: on from where the header ended; where all is deflated, from the start."""
+    if _transfer_syntax(header) == uid.DeflatedExplicitVRLittleEndian:
+        stream.seek(0)
+        return dcmread(stream, force=True, specific_tags=list(_PIXEL_KEYWORDS))
+    stream.seek(header_end)
+    is_implicit, is_little = (bool(value) for value in header.original_encoding)
+    return read_dataset(stream, is_implicit, is_little, specific_tags=[Tag(word) for word in _PIXEL_KEYWORDS])
+
+
+def _read_pixels(stream: BinaryIO, header_end: int, header: Dataset, layout: PixelLayout) -> Stored:
+    ds = _pixel_elements(stream, header_end, header)
     if "PixelData" not in ds:
         if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
             raise PixelError(RefusalReason.UNSUPPORTED_BITS, "pixels are floating point; expected integers")
