@@ -64,6 +64,29 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
             raise _unparsable(stream, path.stat().st_size, error) from None
 
 
+def read_dicom_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
+    """Judge a film by its header alone, as `read_dicom` does before it decodes pixels.
+
+    Raises
+    ------
+    ImageError
+        If the header says that the file is no usable film.
+    """
+    with quiet(), path.open("rb") as stream:
+        try:
+            ds, has_pixel_data = _read_header(stream, path.stat().st_size)
+            header = film_header(ds, path, _transfer_syntax(ds))
+            _check_kind(ds, header)
+            if policy is not None:
+                policy.check(header)
+            _check_form(ds, header)
+        except FAULTS as error:  # the chain is cut: their texts may quote the header
+            raise _unparsable(stream, path.stat().st_size, error) from None
+    if not has_pixel_data:
+        raise PixelError(RefusalReason.NO_PIXELS, "the header announces a picture and the file holds none")
+    return header
+
+
 def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
     """Return all elements before the pixels, and whether pixels follow."""
     has_preamble = stream.read(132)[128:] == b"DICM"
