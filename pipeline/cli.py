@@ -10,7 +10,7 @@ import traceback
 import typer
 from rich.markup import escape
 
-from pipeline.commands import experiment, show, track
+from pipeline.commands import data, experiment, show, track
 from pipeline.commands.words import console
 from pipeline.domain.errors import PipelineError
 
@@ -25,12 +25,15 @@ app = typer.Typer(
 for commands in (experiment.app, show.app):
     app.add_typer(commands)
 app.add_typer(track.app, name="track")
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:
     """Run the command line; every error becomes a message and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        if isinstance(code, int) and code:  # what typer.Exit said
+            sys.exit(code)
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except PipelineError as error:

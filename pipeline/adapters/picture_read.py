@@ -67,6 +67,26 @@ def read_picture(path: Path) -> StoredFilm:
     return StoredFilm(values, GreyScale(bits_stored=bits, windows=windows), header)
 
 
+def read_picture_header(path: Path) -> FilmHeader:
+    """Read a picture's size without decoding it.
+
+    Raises
+    ------
+    PixelError
+        If it is no picture, or too small or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                _check_size(picture.height, picture.width)
+                return FilmHeader(path.stem, rows=picture.height, cols=picture.width)
+    except _FAULTS_AND_BOMB as error:
+        raise PixelError(
+            RefusalReason.UNREADABLE_PIXELS, f"the picture cannot be read ({type(error).__name__})"
+        ) from None
+
+
 def _check_size(rows: int, cols: int) -> None:
     if min(rows, cols) < MIN_SIDE_PX:
         raise PixelError(RefusalReason.TOO_SMALL, f"{rows} x {cols} px; expected at least {MIN_SIDE_PX} a side")

@@ -1,5 +1,6 @@
 """Patients to splits: seeded, balanced over label combinations, and never one patient in two."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,6 +103,13 @@ def official_splits(
     return named
 
 
+def patients_in_two(patients: Sequence[str], splits: Sequence[str]) -> int:
+    """Count the patients who stand in more than one split."""
+    pairs = set(zip(patients, splits, strict=True))
+    counts = Counter(patient for patient, _ in pairs)
+    return sum(count > 1 for count in counts.values())
+
+
 def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:
     """Make sure that no patient stands in two splits.
 
@@ -110,8 +118,7 @@ def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:
     ManifestError
         With the number of patients that do.
     """
-    pairs = set(zip(patients, splits, strict=True))
-    twice = len(pairs) - len({patient for patient, _ in pairs})
+    twice = patients_in_two(patients, splits)
     if twice:
         raise ManifestError(
             f"{twice} patient(s) stand in more than one split, so scores would be too good; correct the official "

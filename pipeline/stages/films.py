@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.adapters.dicom_read.reader import read_dicom
-from pipeline.adapters.picture_read import is_picture, read_picture
+from pipeline.adapters.dicom_read.reader import read_dicom, read_dicom_header
+from pipeline.adapters.picture_read import is_picture, read_picture, read_picture_header
 from pipeline.core.pixels import is_blank, to_unit_scale
 from pipeline.domain.errors import DicomError, PixelError
-from pipeline.domain.films import Film, FilmPolicy, StoredFilm
+from pipeline.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm
 from pipeline.domain.records import RefusalReason
 
 
@@ -42,6 +42,24 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
     if is_blank(film.values, film.grey):
         raise PixelError(RefusalReason.BLANK, "all pixels are (nearly) equal; there is no picture")
     return Film(to_unit_scale(film.values, film.grey), film.header, pixel_digest(film.values))
+
+
+def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
+    """Judge one file by its header alone: a small part of the cost of `read_film`, whose arguments it takes.
+
+    Raises
+    ------
+    ImageError
+        If the header says that the file is no usable film.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+        return read_picture_header(path) if is_picture(start) else read_dicom_header(path, policy)
+    except OSError as error:
+        raise DicomError(
+            RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"
+        ) from None
 
 
 def pixel_digest(values: NDArray[np.integer[Any]]) -> str:

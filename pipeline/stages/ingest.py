@@ -16,6 +16,7 @@ import pandas as pd
 
 from pipeline.adapters.cluster import count_workers, map_processes
 from pipeline.adapters.datasets import manifest as manifests
+from pipeline.adapters.datasets.film_files import list_films
 from pipeline.adapters.datasets.manifest import load_manifest
 from pipeline.adapters.datasets.reading import own_table_files, table_paths
 from pipeline.adapters.identity import load_key
@@ -111,23 +112,10 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
     tables = table_paths(manifest, root, data.labels, data.boxes, own=not fixed)
     not_films = {*own_table_files(manifest, root), *(path for path in (tables.labels, tables.boxes) if path)}
     include = ("**/*",) if fixed else manifest.films.include
-    sources = _list_films(root, include, manifest.films.exclude, {path.resolve() for path in not_films})
+    sources = list_films(root, include, manifest.films.exclude, {path.resolve() for path in not_films})
     if not sources:
         raise InputRefusedError(f"{root}: no file matches {', '.join(include)} (data manifest '{manifest.name}')")
     return Source(root, tables, manifest, fixed), sources
-
-
-def _list_films(root: Path, include: Sequence[str], exclude: Sequence[str], not_films: set[Path]) -> list[str]:
-    left_out = {path for pattern in exclude for path in root.glob(pattern)}
-    found = {path for pattern in include for path in root.glob(pattern)} - left_out
-    sources = []
-    for path in found:
-        inside = path.relative_to(root)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or path.name.upper() == "DICOMDIR" or not path.is_file() or path.resolve() in not_films:
-            continue
-        sources.append(inside.as_posix())
-    return sorted(sources)
 
 
 def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:

@@ -1,0 +1,33 @@
+"""Which files under a root are films."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def list_films(root: Path, include: Sequence[str], exclude: Sequence[str], not_films: set[Path]) -> list[str]:
+    """List the files that are to be read as films.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds them.
+    include, exclude : sequence of str
+        Globs relative to the root.
+    not_films : set of Path
+        Tables and lists, resolved.
+
+    Returns
+    -------
+    list of str
+        Sorted paths relative to the root, with ``/``; no hidden files, no DICOMDIR.
+    """
+    left_out = {path for pattern in exclude for path in root.glob(pattern)}
+    found = {path for pattern in include for path in root.glob(pattern)} - left_out
+    sources = []
+    for path in found:
+        inside = path.relative_to(root)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if hidden or path.name.upper() == "DICOMDIR" or not path.is_file() or path.resolve() in not_films:
+            continue
+        sources.append(inside.as_posix())
+    return sorted(sources)

@@ -1,0 +1,105 @@
+"""A data set looked at before it is ingested: what is there, what is missing, what does not fit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.domain.errors import ManifestError
+from pipeline.stages.data_check import check_data
+
+NIH_HEAD = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,"
+    "Height],OriginalImagePixelSpacing[x,y]\n"
+)
+
+
+def _nih(root: Path, boxes: str = "a_000.png,Mass,100,100,50,50,,,\n") -> None:
+    """Three films of two patients, 64 px a side."""
+    (root / "images").mkdir()
+    rng = np.random.default_rng(1)
+    rows = []
+    for name, finding, patient in (("a_000", "Mass", 1), ("a_001", "No Finding", 1), ("b_000", "No Finding", 2)):
+        Image.fromarray(rng.integers(0, 255, (64, 64), dtype=np.uint8)).save(root / "images" / f"{name}.png")
+        rows.append(f"{name}.png,{finding},0,{patient},50,M,PA,64,64,0.1,0.1\n")
+    (root / "Data_Entry_2017_v2020.csv").write_text(NIH_HEAD + "".join(rows))
+    (root / "BBox_List_2017.csv").write_text("Image Index,Finding Label,Bbox [x,y,w,h],,,\n" + boxes)
+
+
+def _told(lines: list[str], words: str) -> bool:
+    return any(words in line for line in lines)
+
+
+def test_what_is_there_is_counted_and_what_is_published_stands_beside_it(tmp_path: Path) -> None:
+    _nih(tmp_path)
+    found = check_data("nih_chestxray14", tmp_path)
+    assert found.exit_code == 0
+    assert found.wrong == []
+    assert {what: found.counts[what] for what in ("films", "rows", "boxes", "patients", "films_read_whole")} == {
+        "films": 3, "rows": 3, "boxes": 1, "patients": 2, "films_read_whole": 3,
+    }  # fmt: skip
+    assert found.counts["labels"]["Mass"] == {"present": 1, "absent": 2, "uncertain": 0, "boxes": 1, "boxed_films": 1}
+    assert _told(found.notes, "films: 3 here, 112,120 published")
+    assert _told(found.notes, "no split list train_val_list.txt, test_list.txt")
+
+
+def test_a_split_that_mixes_patients_is_wrong_and_is_counted_not_named(tmp_path: Path) -> None:
+    _nih(tmp_path)
+    (tmp_path / "train_val_list.txt").write_text("a_000.png\nb_000.png\n")
+    (tmp_path / "test_list.txt").write_text("a_001.png\n")
+    found = check_data("nih_chestxray14", tmp_path)
+    assert found.counts["official_split"] == {"test": 1, "train": 2}
+    assert found.wrong == [
+        "1 patient(s) stand in more than one official split: ingest.split=official is refused"
+    ]  # fmt: skip
+    assert found.exit_code == 2
+
+
+def test_boxes_outside_their_films_and_unknown_names_are_wrong(tmp_path: Path) -> None:
+    _nih(tmp_path, "a_000.png,Mass,1100,100,50,50,,,\nb_000.png,Cyst,1,1,5,5,,,\n")
+    found = check_data("nih_chestxray14", tmp_path)
+    assert _told(found.wrong, "wholly outside their film")
+    assert _told(found.wrong, "does not know (line 3)")
+
+
+def test_films_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    _nih(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.write_bytes(path.read_bytes()[:60])
+    found = check_data("nih_chestxray14", tmp_path)
+    assert _told(found.wrong, "not one of 3 films tried can be used")
+
+
+def test_what_is_not_there_says_how_to_obtain_it(tmp_path: Path) -> None:
+    found = check_data("siim_pneumothorax", tmp_path)
+    assert (found.exit_code, found.counts["films"]) == (3, 0)
+    assert _told(found.wrong, "no such label table")
+    assert _told(found.wrong, "Kaggle competition")
+    assert check_data("siim_pneumothorax", tmp_path / "nowhere").exit_code == 3
+    with pytest.raises(ManifestError, match="did you mean"):
+        check_data("siim_pneumothorx", tmp_path)
+
+
+def test_the_command_speaks_to_machines_and_people(tmp_path: Path) -> None:
+    _nih(tmp_path)
+    spoken = CliRunner().invoke(app, ["data", "check", "nih_chestxray14", "--root", str(tmp_path), "--json"])
+    assert spoken.exit_code == 0
+    assert json.loads(spoken.stdout)["fits"] is True
+    assert "Mass" in CliRunner().invoke(app, ["data", "check", "nih_chestxray14", "--root", str(tmp_path)]).stdout
+    listed = json.loads(CliRunner().invoke(app, ["data", "list", "--json"]).stdout)
+    assert {"vindr_cxr", "tbx11k", "chexpert"} <= {each["name"] for each in listed}
+
+
+@pytest.mark.realdata
+def test_real_samples_fit_and_no_identifier_is_told(real_data: Path) -> None:
+    for name, folder, films, boxes in (
+        ("tb_hemithorax", "tb_hemithorax", 1185, 902),
+        ("rsna_pneumonia", "rsna_sample", 339, 205),
+    ):
+        found = check_data(name, real_data / folder)
+        assert (found.wrong, found.counts["films"], found.counts["boxes"]) == ([], films, boxes)
+        assert "canary" not in json.dumps(found.as_json()).lower()
