@@ -20,16 +20,23 @@ def run(
     overrides: Overrides = None,
     runs: Runs = Path("runs"),
     until: Annotated[str, typer.Option(help="Last stage to run")] = "export",
+    seeds: Annotated[str | None, typer.Option(help="Train and score once a seed, for instance 1,2,3")] = None,
     force: Force = False,
     csv: AsCsv = False,
     as_json: AsJson = False,
 ) -> None:
     """Run all stages of an experiment, skipping those that are up to date.
 
+    With --seeds, each seed has a run of its own (NAME-seed1, ...), and mean and spread stand in NAME-seeds/spread.csv.
+    No seed is chosen by its scores.
+
     Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
     """
     from pipeline.adapters.settings import load_settings
 
+    if seeds is not None:
+        _run_seeds(load_settings(config, overrides), runs, seeds, until, force, csv, as_json)
+        return
     _run(load_settings(config, overrides), runs, until, force, csv, as_json)
 
 
@@ -105,7 +112,40 @@ def _run(settings: Any, runs: Path, until: str, force: bool, csv: bool, as_json:
     _execute(settings, RunFolder(runs / settings.name), until, force, csv, as_json)
 
 
-def _execute(settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool) -> None:
+def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, csv: bool, as_json: bool) -> None:
+    from pipeline.adapters.runs import RunFolder
+    from pipeline.stages.run import STAGE_NAMES
+    from pipeline.stages.seeds import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
+
+    seeds = parse_seeds(text)
+    folders = [RunFolder(runs / settings_of_seed(settings, seed).name) for seed in seeds]
+    for seed, folder in zip(seeds, folders, strict=True):
+        if folder is not folders[0]:
+            share_inputs(folders[0], folder)
+        if not as_json:
+            console.print(f"[bold]seed {seed}[/bold]")
+        _execute(settings_of_seed(settings, seed), folder, until, force, csv, as_json, tell_scores=False)
+    if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
+        return
+    rows = headline_of(write_spread(settings, runs, seeds))
+    spread = runs / f"{settings.name}-seeds" / "spread.csv"
+    if as_json:
+        print_json({"seeds": seeds, "spread": str(spread), "rows": rows})
+        return
+    table = Table(title=f"Mean and standard deviation over seeds {', '.join(map(str, seeds))}", padding=(0, 1))
+    for column in ("finding", "metric", "threshold", "mean", "sd", "least", "largest"):
+        table.add_column(column)
+    for row in rows:
+        name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
+        numbers = ("–" if row[key] is None else f"{row[key]:.3f}" for key in ("mean", "sd", "low", "high"))
+        table.add_row(escape(str(row["label"])), name, str(row["threshold_source"] or ""), *numbers)
+    Console().print(table)
+    console.print(f"spread    {escape(str(spread))}")
+
+
+def _execute(
+    settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool, tell_scores: bool = True
+) -> None:
     from pipeline.stages.outcome import headline_rows, write_csv_twins
     from pipeline.stages.run import run as run_stages
     from pipeline.stages.tracked import open_tracker
@@ -119,6 +159,8 @@ def _execute(settings: Any, folder: Any, until: str, force: bool, csv: bool, as_
     if csv:
         write_csv_twins(folder)
     rows = headline_rows(folder)
+    if not tell_scores:
+        return
     if as_json:
         stages = {
             r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records

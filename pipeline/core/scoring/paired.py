@@ -1,0 +1,155 @@
+"""Two runs on the same films: differences with paired tests, patients kept together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.scoring.delong import auroc_difference
+from pipeline.core.scoring.intervals import (
+    mean_of_defined,
+    percentile_intervals,
+    resampled_counts,
+    sums_by_patient,
+    weighted_means,
+)
+from pipeline.core.scoring.items import FloatArray, IntArray, Measure
+from pipeline.core.scoring.table import MEAN_LABEL, LabelLogits
+
+DIFF_COLUMNS = {
+    "label": "string",
+    "metric": "string",
+    "criterion": "float64",
+    "first": "float64",
+    "second": "float64",
+    "difference": "float64",  # second minus first
+    "low": "float64",
+    "high": "float64",
+    "p": "float64",  # two-sided, not corrected for the number of rows
+    "test": "string",  # DeLong or bootstrap
+    "n": "int64",  # films; labels in the rows of the mean
+}
+
+
+@dataclass(frozen=True)
+class PairedValues:
+    """One label's annotated films with what two runs scored on each.
+
+    Parameters
+    ----------
+    patients : ndarray of shape (N,), int64
+        Patient number of each film.
+    first, second : mapping
+        Metric and criterion to values of shape (N,); the same keys in both.
+    """
+
+    patients: IntArray
+    first: Mapping[Measure, FloatArray]
+    second: Mapping[Measure, FloatArray]
+
+
+def paired_classification(
+    first: Mapping[str, LabelLogits], second: Mapping[str, LabelLogits], confidence: float
+) -> pd.DataFrame:
+    """Compare AUROC label by label with DeLong's paired test.
+
+    Parameters
+    ----------
+    first, second : mapping
+        Label to films of known presence; the same films in the same order in both.
+    confidence : float
+        Of the intervals, 0-1.
+
+    Returns
+    -------
+    DataFrame
+        `DIFF_COLUMNS`.
+    """
+    rows = []
+    for label, one in first.items():
+        found = auroc_difference(one.logits, second[label].logits, one.present, one.patients, confidence)
+        values = (found.first, found.second, found.difference, found.low, found.high, found.p)
+        rows.append((label, "auroc", np.nan, *values, "DeLong", len(one.logits)))
+    return pd.DataFrame(rows, columns=list(DIFF_COLUMNS)).astype(DIFF_COLUMNS)
+
+
+def paired_localization(
+    labels: Mapping[str, PairedValues], n_patients: int, resamples: int, confidence: float, seed: int
+) -> pd.DataFrame:
+    """Compare per-film values label by label, and their mean over labels, by a paired bootstrap of patients.
+
+    Parameters
+    ----------
+    labels : mapping
+        Label to both runs' values.
+    n_patients : int
+        Patients that are resampled: all of the shared films, annotated or not.
+    resamples : int
+        How many; each draws the same patients for both runs.
+    confidence : float
+        Of the percentile intervals, 0-1.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        `DIFF_COLUMNS`. The smallest p that R resamples can tell is 2 / (R + 1).
+    """
+    keys = [(label, measure) for label, values in labels.items() for measure in values.first]
+    if not keys:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in DIFF_COLUMNS.items()})
+    groups: dict[Measure, list[int]] = {}
+    for place, (_, measure) in enumerate(keys):
+        groups.setdefault(measure, []).append(place)
+    sums = {label: _sums(values, n_patients) for label, values in labels.items()}
+    sizes = {
+        label: np.bincount(values.patients, minlength=n_patients).astype(np.float64) for label, values in labels.items()
+    }
+
+    def evaluate(counts: FloatArray) -> FloatArray:
+        """Return both runs' means, [R, 2, keys and groups]."""
+        parts = [weighted_means(counts, sums[label], sizes[label]).reshape(len(counts), 2, -1) for label in labels]
+        by_key = np.concatenate(parts, axis=2)
+        means = [mean_of_defined(by_key[:, :, members]) for members in groups.values()]
+        return np.concatenate([by_key, np.stack(means, axis=2)], axis=2)
+
+    value = evaluate(np.ones((1, n_patients)))[0]
+    drawn = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
+    drawn_values = np.concatenate(drawn) if drawn else np.zeros((0, *value.shape))
+    draws = drawn_values[:, 1] - drawn_values[:, 0]
+    low, high = percentile_intervals(draws, confidence)
+    names = [*keys, *((MEAN_LABEL, measure) for measure in groups)]
+    counted = [len(labels[label].patients) for label, _ in keys] + [len(members) for members in groups.values()]
+    table = pd.DataFrame(
+        {
+            "label": [label for label, _ in names],
+            "metric": [metric for _, (metric, _) in names],
+            "criterion": [np.nan if criterion is None else criterion for _, (_, criterion) in names],
+            "first": value[0],
+            "second": value[1],
+            "difference": value[1] - value[0],
+            "low": low,
+            "high": high,
+            "p": [_p_of(draws[:, place]) for place in range(len(names))],
+            "test": "bootstrap",
+            "n": counted,
+        }
+    )
+    return table.astype(DIFF_COLUMNS)
+
+
+def _sums(values: PairedValues, n_patients: int) -> FloatArray:
+    """Add up by patient the first run's measures, then the second's: [patients, 2 x measures]."""
+    columns = [*values.first.values(), *(values.second[measure] for measure in values.first)]
+    return sums_by_patient(np.stack(columns, axis=1), values.patients, n_patients)
+
+
+def _p_of(draws: FloatArray) -> float:
+    """Two-sided p of resampled differences: twice the smaller share on either side of none, at most 1."""
+    told = draws[np.isfinite(draws)]
+    if told.size == 0:
+        return float("nan")
+    sides = ((told <= 0).sum(), (told >= 0).sum())
+    return float(min(1.0, 2 * (min(sides) + 1) / (told.size + 1)))

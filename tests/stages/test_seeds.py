@@ -1,0 +1,58 @@
+"""Several seeds of one experiment: their runs, what they share, and the table over them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.adapters.runs import RunFolder, write_json
+from pipeline.adapters.settings import Settings
+from pipeline.domain.errors import PipelineError, SettingsError
+from pipeline.stages.seeds import parse_seeds, settings_of_seed, share_inputs, write_spread
+
+HEAD = "split,method,label,metric,criterion,threshold_source,value,low,high,n\n"
+
+
+@pytest.mark.parametrize("text", ["1", "1,1", "1,x", "", "1,-2", "1,,2"])
+def test_what_are_no_seeds_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="different whole numbers"):
+        parse_seeds(text)
+
+
+def test_a_seed_has_a_run_of_its_own_in_the_same_experiment_with_the_same_split() -> None:
+    settings = Settings(name="x", seed=9)
+    other = settings_of_seed(settings, 2)
+    assert (other.name, other.seed, other.track.experiment) == ("x-seed2", 2, "x")
+    assert other.ingest == settings.ingest
+    assert parse_seeds("3, 1,2") == [3, 1, 2]
+
+
+def test_ingested_films_are_shared_and_finished_stages_left_alone(tmp_path: Path) -> None:
+    first, other, third = (RunFolder(tmp_path / name) for name in ("a", "b", "c"))
+    (first.stage("ingest") / "store").mkdir()
+    (first.stage("ingest") / "store" / "films.npy").write_bytes(b"films")
+    write_json(first.stage("ingest") / "stage.json", {"outputs": {}})
+    share_inputs(first, other)
+    assert other.record("ingest") == first.record("ingest")
+    shared = other.root / "ingest" / "store" / "films.npy"
+    assert os.path.samefile(shared, first.root / "ingest" / "store" / "films.npy")  # noqa: PTH121
+    (third.stage("ingest") / "mine").write_text("begun")
+    share_inputs(first, third)
+    assert third.record("ingest") is None
+    assert not (other.root / "train").exists()
+
+
+def test_the_table_over_the_seeds(tmp_path: Path) -> None:
+    settings = Settings(name="x")
+    for seed, value in ((1, 0.5), (2, 0.7)):
+        score = tmp_path / f"x-seed{seed}" / "score"
+        score.mkdir(parents=True)
+        (score / "scores.csv").write_text(f"{HEAD}test,classifier,A,auroc,,,{value},,,9\n")
+        if seed == 2:
+            with pytest.raises(PipelineError, match="not scored"):
+                write_spread(settings, tmp_path, [1, 2])
+        write_json(score / "stage.json", {"outputs": {}})
+    found = write_spread(settings, tmp_path, [1, 2])
+    assert found["mean"].tolist() == pytest.approx([0.6])
+    assert (tmp_path / "x-seeds" / "spread.csv").is_file()
+    assert '"seeds": [' in (tmp_path / "x-seeds" / "spread.json").read_text()
