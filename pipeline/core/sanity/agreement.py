@@ -1,0 +1,76 @@
+"""How far two heat maps agree: rank correlation, structural similarity, relative change. NaN where undefined."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from skimage.metrics import structural_similarity
+
+FloatArray = NDArray[np.float64]
+_SSIM_WINDOW = 7
+_SMALLEST_WINDOW = 3
+
+
+def is_constant(heat: FloatArray) -> NDArray[np.bool_]:
+    """Tell which maps [N, h, w] order no cell before another: constant, or not finite."""
+    flat = heat.reshape(len(heat), -1)
+    finite = np.isfinite(flat).all(axis=1)
+    spread = np.ptp(np.where(np.isfinite(flat), flat, 0.0), axis=1)
+    return np.asarray(~finite | (spread == 0))
+
+
+def rank_correlations(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Correlate the ranks of cells, map by map (Spearman 1904).
+
+    Parameters
+    ----------
+    one, other : ndarray of shape (N, h, w), float64
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        Pearson's correlation of the ranks, equal values sharing their mean rank; in [-1, 1]. NaN where either map is
+        constant or not finite.
+    """
+    found = np.full(len(one), np.nan)
+    for number in np.flatnonzero(~(is_constant(one) | is_constant(other))):
+        ranks = [rankdata(maps[number]).ravel() for maps in (one, other)]
+        ranks = [each - each.mean() for each in ranks]
+        found[number] = ranks[0] @ ranks[1] / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
+    return np.asarray(np.clip(found, -1.0, 1.0))
+
+
+def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Compare maps as pictures (SSIM, Wang et al., IEEE TIP 2004), map by map.
+
+    Each map's absolute values are brought to 0-1 by its own minimum and maximum, as Adebayo et al. draw them. Window of
+    7 x 7 cells, or the largest odd one that fits.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        In [-1, 1]. NaN where either map's absolute values are constant, or the grid is under 3 cells.
+    """
+    one, other = np.abs(one), np.abs(other)
+    found = np.full(len(one), np.nan)
+    side = min(_SSIM_WINDOW, *one.shape[1:])
+    window = side if side % 2 else side - 1
+    if window < _SMALLEST_WINDOW:
+        return found
+    for number in np.flatnonzero(~(is_constant(one) | is_constant(other))):
+        pictures = [_heat01(maps[number]) for maps in (one, other)]
+        found[number] = structural_similarity(*pictures, win_size=window, data_range=1.0)  # type: ignore[no-untyped-call]
+    return found
+
+
+def relative_changes(heat: FloatArray, changed: FloatArray) -> FloatArray:
+    """Return ``||changed - heat|| / ||heat||`` (Frobenius), map by map; NaN where the map is zero or not finite."""
+    flat, moved = heat.reshape(len(heat), -1), changed.reshape(len(heat), -1)
+    length = np.linalg.norm(flat, axis=1)
+    defined = np.isfinite(flat).all(axis=1) & np.isfinite(moved).all(axis=1) & (length > 0)
+    found = np.full(len(heat), np.nan)
+    found[defined] = np.linalg.norm(moved[defined] - flat[defined], axis=1) / length[defined]
+    return found
+
+
+def _heat01(heat: FloatArray) -> FloatArray:
+    return np.asarray((heat - heat.min()) / np.ptp(heat))
