@@ -111,7 +111,7 @@ def draw_overlay(
             inside = box.clipped(*grey.shape)
             if inside is not None:
                 corners = (inside.x0 * scale_x, inside.y0 * scale_y, inside.x1 * scale_x, inside.y1 * scale_y)
-                _frame(pen, corners, rgb, dashed)
+                draw_frame(pen, corners, rgb, dashed)
     return _compose(plain, marked, caption, bool(predicted), bool(annotated))
 
 
@@ -177,10 +177,10 @@ def _tinted_panel(grey: GreyImage, heat01: GreyImage, size: tuple[int, int]) -> 
     return Image.fromarray(tinted(film, np.clip(heat, 0.0, 1.0)))
 
 
-def _frame(
+def draw_frame(
     pen: ImageDraw.ImageDraw, corners: tuple[float, float, float, float], rgb: tuple[int, int, int], dashed: bool
 ) -> None:
-    """Draw a frame whose outer edge lies on the box: half-open corners to inclusive pixels."""
+    """Draw a frame whose outer edge lies on the box: half-open corners (x0, y0, x1, y1) to inclusive pixels."""
     x0, y0 = round(corners[0]), round(corners[1])
     x1, y1 = max(round(corners[2]) - 1, x0 + 1), max(round(corners[3]) - 1, y0 + 1)
     if not dashed:
@@ -207,36 +207,37 @@ def _compose(plain: Image.Image, marked: Image.Image, caption: str, predicted: b
     page.paste(marked, (width - marked.width if width != LEAST_WIDTH_PX else half + (half - marked.width) // 2, 0))
     pen = ImageDraw.Draw(page)
     top = plain.height + GAP_PX
-    said, size = _fitted(pen, caption, (large, small), width - 2 * GAP_PX)
-    pen.text((GAP_PX, top), said, INK_RGB, _font(size))
+    said, size = fitted_text(pen, caption, (large, small), width - 2 * GAP_PX)
+    pen.text((GAP_PX, top), said, INK_RGB, font(size))
     top += large + 2 * GAP_PX
-    pen.text((GAP_PX, top), WARNING, FAINT_RGB, _font(small))
+    pen.text((GAP_PX, top), WARNING, FAINT_RGB, font(small))
     right = width - GAP_PX
     for name, rgb, dashed, shown in (
         ("reader", ANNOTATED_RGB, True, annotated), ("camray", PREDICTED_RGB, False, predicted),
     ):  # fmt: skip
         if shown:
-            right -= round(pen.textlength(name, _font(small)))
-            pen.text((right, top), name, FAINT_RGB, _font(small))
+            right -= round(pen.textlength(name, font(small)))
+            pen.text((right, top), name, FAINT_RGB, font(small))
             right -= GAP_PX + 2 * small
-            _frame(pen, (right, top, right + 2 * small, top + small), rgb, dashed)
+            draw_frame(pen, (right, top, right + 2 * small, top + small), rgb, dashed)
             right -= 2 * GAP_PX
     return np.asarray(page, dtype=np.uint8)
 
 
-def _fitted(pen: ImageDraw.ImageDraw, text: str, sizes: tuple[int, int], width: int) -> tuple[str, int]:
+def fitted_text(pen: ImageDraw.ImageDraw, text: str, sizes: tuple[int, int], width: int) -> tuple[str, int]:
     """Return the text, cut only if it does not fit even in the smaller size, and the largest size that fits."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     for size in range(sizes[0], sizes[1], -1):
-        if pen.textlength(shown, _font(size)) <= width:
+        if pen.textlength(shown, font(size)) <= width:
             return shown, size
-    if pen.textlength(shown, _font(sizes[1])) <= width:
+    if pen.textlength(shown, font(sizes[1])) <= width:
         return shown, sizes[1]
-    while shown and pen.textlength(shown + "...", _font(sizes[1])) > width:
+    while shown and pen.textlength(shown + "...", font(sizes[1])) > width:
         shown = shown[:-1]
     return shown + "...", sizes[1]
 
 
 @lru_cache(maxsize=32)
-def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font of all pictures in one size."""
     return ImageFont.load_default(size_px)

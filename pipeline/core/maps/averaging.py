@@ -1,6 +1,7 @@
 """Maps and logits of a batch of films, averaged over a left-right flip and over input scales if asked.
 
-Every map lands on the *base* feature grid, the one that belongs to the model's own input size. All resampling keeps
+Every map lands on the *base* feature grid, the one that belongs to the model's own input size (or on the films' own,
+where a method says so). All resampling keeps
 the corner origin (``align_corners=False``), so that a cell stays where it is.
 """
 
@@ -46,7 +47,7 @@ def explain(
     ----------
     network : SeamNetwork
         In evaluation mode; left as found.
-    films : Tensor of shape (B, 1, H, W)
+    films : Tensor of shape (B, C, H, W)
         On the model grid.
     methods : sequence of Method
         What to compute.
@@ -70,7 +71,8 @@ def explain(
         passed = forward(network, view)
         logits.append(passed.logits)
         for method in methods:
-            heat = resampled(method.signed(network, passed), grid)
+            onto = (films.shape[-2], films.shape[-1]) if method.on_pixels else grid
+            heat = resampled(method.signed(network, passed), onto)
             signed[method.name].append(heat.flip(-1) if is_mirrored else heat)
     return Explained(
         logits=torch.stack(logits).mean(dim=0),

@@ -46,6 +46,10 @@ class Method:
         ``films``: further passes of altered films.
     on_input : callable, optional
         Network and its forward pass to raw maps [B, L, H, W] on the input grid, where that is what the method gives.
+    power : int
+        Values shrink as ``1 / cells ** power`` where a film is seen larger.
+    on_pixels : bool
+        `signed` gives maps for the input grid, and not for the feature grid.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Method:
     note: str
     work: Literal["pass", "head", "network", "films"] = "pass"
     on_input: OnInput | None = None
+    power: int = 0
+    on_pixels: bool = False
 
 
 _FILMS_AT_ONCE = 32
@@ -132,7 +138,7 @@ def _positive(signed: Tensor) -> Tensor:
 
 
 def _seam_method(name: str, rule: Rule, finish: Callable[[Tensor], Tensor], note: str) -> Method:
-    return Method(name, partial(_at_seam, rule), finish, note, "head")
+    return Method(name, partial(_at_seam, rule), finish, note, "head", power=1)
 
 
 def _input_method(
@@ -140,7 +146,7 @@ def _input_method(
 ) -> Method:
     """Make a method on the input grid; its values shrink as ``1 / cells ** power`` where a film is seen larger."""
     note = f"{note}; mean over each cell's area"
-    return Method(name, partial(_means, on_input, power), partial(_by_cells, power), note, work, on_input)
+    return Method(name, partial(_means, on_input, power), partial(_by_cells, power), note, work, on_input, power)
 
 
 _METHODS = (
@@ -156,6 +162,7 @@ _METHODS = (
         pooled.positive_mean,
         "Grad-CAM_l = ReLU(sum_k a_lk f_k), a_lk the mean of d logit_l / d f_k over the grid (Selvaraju et al., 2017)",
         "head",
+        power=1,
     ),
     Method(
         "gradcam_plus_plus",

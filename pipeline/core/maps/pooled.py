@@ -15,13 +15,15 @@ Grad-CAM
     the map lies, so there the gradient is taken: through the head alone, not through the backbone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.domain.contract import NetworkSpec
+from pipeline.domain.errors import CheckpointError, SettingsError
 
 CLOSED_FORM_POOLS = ("gap", "gmp", "lse", "lse_map")
 _MAX_GRADIENT_ELEMENTS = 2**26  # 256 MiB of float32: labels are taken in groups that stay below
@@ -40,6 +42,58 @@ class SeamNetwork(Protocol):
 
     def cam(self, features: Tensor) -> Tensor:
         """Feature map to all labels' raw maps [B, L, h, w], bias left out."""
+
+
+class TargetedNetwork(nn.Module):
+    """A network whose outputs are functions of its logits: any scalars can be explained.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        Neither altered nor copied.
+    targets : callable
+        Logits [B, L] to scalars [B, T] or [B], each film's on its own row.
+    """
+
+    def __init__(self, network: SeamNetwork, targets: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network = network
+        self.targets = targets
+        self.spec = network.spec
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map films to what the network's pool reads."""
+        return self.network.features(x)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Map features to the scalars, [B, T].
+
+        Raises
+        ------
+        CheckpointError
+            If the function gives anything else.
+        """
+        logits = self.network.head(features)
+        scalars = self.targets(logits)
+        if not isinstance(scalars, Tensor) or scalars.dim() not in {1, 2} or len(scalars) != len(logits):
+            found = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
+            raise CheckpointError(f"the target function gives {found} for logits of shape {tuple(logits.shape)}; "
+                                  f"expected a tensor [{len(logits)}] or [{len(logits)}, T]")  # fmt: skip
+        return scalars[:, None] if scalars.dim() == 1 else scalars
+
+    def cam(self, features: Tensor) -> Tensor:
+        """Refuse: class activation maps belong to the labels of a linear head.
+
+        Raises
+        ------
+        SettingsError
+            Always.
+        """
+        raise SettingsError("CAM explains the labels of a linear head, not a function of them; choose gradcam")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map films to the scalars."""
+        return self.head(self.features(x))
 
 
 @dataclass(frozen=True)
@@ -72,7 +126,8 @@ def gradient_weighted(network: SeamNetwork, passed: ForwardPass) -> Tensor:
     Tensor of shape (B, L, h, w)
         The sum, not the mean, so that maps of one film at several input sizes can be averaged; `positive_mean` ends it.
     """
-    if network.spec.pool in CLOSED_FORM_POOLS and not network.spec.is_fully_connected:
+    is_linear = not (network.spec.is_fully_connected or isinstance(network, TargetedNetwork))
+    if network.spec.pool in CLOSED_FORM_POOLS and is_linear:
         return cam(network, passed)
     weights = summed_gradients(network, passed.features)
     return torch.einsum("blk,bkhw->blhw", weights, passed.features)

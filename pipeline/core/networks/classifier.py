@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pipeline.core.networks.alexnet import alexnet_layers
 from pipeline.core.networks.backbones import build_backbone
-from pipeline.core.networks.normalise import Normalise
+from pipeline.core.networks.normalise import ImageNetNormalise, Normalise
 from pipeline.core.networks.vgg import vgg16_layers
 from pipeline.core.pools import film_logits, label_maps
 from pipeline.domain.contract import NetworkSpec
@@ -25,6 +25,8 @@ class PooledClassifier(nn.Module):
         Its shape and arithmetic.
     labels : int
         How many.
+    normalise : ImageNetNormalise, optional
+        What takes the place of the spec's normalisation of grey films: for pictures in colour.
 
     Notes
     -----
@@ -33,10 +35,10 @@ class PooledClassifier(nn.Module):
     feature grid (`NetworkSpec.cells`) covers the model grid exactly.
     """
 
-    def __init__(self, spec: NetworkSpec, labels: int) -> None:
+    def __init__(self, spec: NetworkSpec, labels: int, normalise: ImageNetNormalise | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self.normalise = Normalise(spec.normalise)
+        self.normalise = normalise or Normalise(spec.normalise)
         self.backbone, self.channels = build_backbone(spec, self.normalise.channels)
         self.dropout = nn.Dropout2d(spec.dropout)
         self.classifier = nn.Linear(self.channels, labels)
@@ -60,11 +62,12 @@ class PooledClassifier(nn.Module):
         Raises
         ------
         ValueError
-            If H or W is no multiple of the stride, or there is more than one channel.
+            If H or W is no multiple of the stride, or the channels are not those that the normalisation takes.
         """
-        if x.ndim != 4 or x.shape[1] != 1 or x.shape[2] % self.spec.stride or x.shape[3] % self.spec.stride:
+        colours, stride = self.normalise.colours, self.spec.stride
+        if x.ndim != 4 or x.shape[1] != colours or x.shape[2] % stride or x.shape[3] % stride:
             raise ValueError(
-                f"input of shape {tuple(x.shape)}; expected [B, 1, H, W] with H and W multiples of {self.spec.stride}"
+                f"input of shape {tuple(x.shape)}; expected [B, {colours}, H, W] with H and W multiples of {stride}"
             )
         return cast(Tensor, self.dropout(self.backbone(self.normalise(x))))
 
@@ -93,6 +96,8 @@ class FullyConnectedClassifier(PooledClassifier):
         Its backbone one of `FULLY_CONNECTED`.
     labels : int
         How many.
+    normalise : ImageNetNormalise, optional
+        As in `PooledClassifier`.
 
     Notes
     -----
@@ -100,8 +105,8 @@ class FullyConnectedClassifier(PooledClassifier):
     the state dict are torchvision's: ``classifier.1.weight`` and so on.
     """
 
-    def __init__(self, spec: NetworkSpec, labels: int) -> None:
-        super().__init__(spec, labels)
+    def __init__(self, spec: NetworkSpec, labels: int, normalise: ImageNetNormalise | None = None) -> None:
+        super().__init__(spec, labels, normalise)
         self.flatten, layers = alexnet_layers(labels) if spec.backbone == "alexnet" else vgg16_layers(labels)
         nn.init.normal_(cast(nn.Linear, layers[-1]).weight, std=_HEAD_STD)
         del self.classifier
@@ -128,7 +133,9 @@ class FullyConnectedClassifier(PooledClassifier):
         )
 
 
-def build_classifier(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier:
+def build_classifier(
+    spec: NetworkSpec, labels: int, seed: int, normalise: ImageNetNormalise | None = None
+) -> PooledClassifier:
     """Build a classifier with fresh weights.
 
     Parameters
@@ -138,6 +145,8 @@ def build_classifier(spec: NetworkSpec, labels: int, seed: int) -> PooledClassif
         How many.
     seed : int
         Of the weights; torch's global generator is left as it was.
+    normalise : ImageNetNormalise, optional
+        Makes it a network for pictures in colour [B, 3, H, W].
 
     Raises
     ------
@@ -146,4 +155,5 @@ def build_classifier(spec: NetworkSpec, labels: int, seed: int) -> PooledClassif
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return FullyConnectedClassifier(spec, labels) if spec.is_fully_connected else PooledClassifier(spec, labels)
+        kind = FullyConnectedClassifier if spec.is_fully_connected else PooledClassifier
+        return kind(spec, labels, normalise)

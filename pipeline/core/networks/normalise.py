@@ -7,6 +7,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 FIXED_MEAN, FIXED_STD = 0.5, 0.25
 FILM_FLOOR, LOCAL_FLOOR = 0.05, 0.03  # added to the spread: blank parts stay finite
 LOCAL_CELL_PX, LOCAL_WINDOW_CELLS = 4, 7
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Normalise(nn.Module):
@@ -20,6 +21,8 @@ class Normalise(nn.Module):
         Jarrett et al., ICCV 2009; the means are taken on a grid of 4 px cells and interpolated, for they are smooth).
         ``film_local``: both, as two channels.
     """
+
+    colours = 1  # channels that go in
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -45,6 +48,33 @@ class Normalise(nn.Module):
     def extra_repr(self) -> str:
         """Name the kind."""
         return self.kind
+
+
+class ImageNetNormalise(nn.Module):
+    """Normalise pictures in colour, channel by channel, as checkpoints trained on ImageNet expect; no weights.
+
+    Parameters
+    ----------
+    mean, std : tuple of float
+        Red, green, blue, on the scale 0-1; torchvision's by default.
+    """
+
+    colours = channels = 3
+
+    def __init__(
+        self, mean: tuple[float, float, float] = IMAGENET_MEAN, std: tuple[float, float, float] = IMAGENET_STD
+    ) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        """Normalise [B, 3, H, W] in 0-1: ``(x - mean) / std``."""
+        mean, std = rgb.new_tensor(self.mean), rgb.new_tensor(self.std)
+        return (rgb - mean[:, None, None]) / std[:, None, None]
+
+    def extra_repr(self) -> str:
+        """Name the numbers."""
+        return f"mean={self.mean}, std={self.std}"
 
 
 def _by_film(grey: Tensor) -> Tensor:
