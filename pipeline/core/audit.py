@@ -1,8 +1,8 @@
 """What trivial features can predict: shortcut probes, and the figures that describe a data set.
 
-A label that a grey-level histogram, an 8 x 8 thumbnail or the acquisition tags predict well can be learnt without
-looking for a lesion; a network trained on it may score well and localize nothing (Zech et al., PLoS Medicine 2018;
-DeGrave et al., Nature Machine Intelligence 2021).
+A label that a grey-level histogram, the film's border, the scanner or the patient's age predict well can be learnt
+without looking for a lesion; a network trained on it may score well and localize nothing (Zech et al., PLoS Medicine
+2018; DeGrave et al., Nature Machine Intelligence 2021).
 """
 
 import warnings
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipeline.core.splits import assign_by_patient
@@ -24,8 +24,7 @@ from pipeline.core.splits import assign_by_patient
 FOLDS = 5
 WARNING_AUC = 0.75
 MIN_FILMS_OF_A_KIND = 10  # with fewer, an AUC says next to nothing
-MAX_FILMS = 20_000
-RARE_FILMS = 5
+MAX_FILMS = 8_000
 SPREAD = (0.0, 0.05, 0.5, 0.95, 1.0)
 
 
@@ -91,51 +90,52 @@ def probe_auc(
         fit, test = fold != held_out, fold == held_out
         if len(np.unique(target[fit])) < 2 or len(np.unique(target[test])) < 2:
             continue
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is near enough for a probe
-            model.fit(features[fit], target[fit])
-        aucs.append(roc_auc_score(target[test], model.decision_function(features[test])))
+        aucs.append(roc_auc_score(target[test], _fitted(features[fit], target[fit]).decision_function(features[test])))
     return (float(np.mean(aucs)), "") if aucs else (None, "no fold holds both kinds")
 
 
-def one_hot(tags: Mapping[str, Sequence[str]]) -> NDArray[np.float32]:
-    """Turn acquisition tags into 0/1 columns; values of fewer than `RARE_FILMS` films share one column a tag.
+def probe_logits(
+    features: Mapping[str, NDArray[np.float32]], values: NDArray[np.int8], is_training: NDArray[np.bool_], seed: int
+) -> NDArray[np.float32]:
+    """Fit every probe on the training films, and let it speak of all others: a classifier's trivial baselines.
 
     Parameters
     ----------
-    tags : mapping of str to sequence of str
-        A value a film; never identifiers.
+    features : mapping of str to ndarray of shape (films, D), float32
+        By kind.
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, anything else is left out of the fit.
+    is_training : ndarray of shape (films,), bool
+        The films that may be learnt from.
+    seed : int
+        Picks `MAX_FILMS` training films where there are more.
 
     Returns
     -------
-    ndarray of shape (films, D), float32
-        At least one column.
+    ndarray of shape (kinds, films, labels), float32
+        Logits; NaN for training films, and where too few of them tell a label.
     """
-    films = len(next(iter(tags.values()), ()))
-    columns: list[NDArray[np.float32]] = [np.zeros(films, np.float32)]
-    for values in tags.values():
-        found, code, count = np.unique(np.asarray(values, dtype=str), return_inverse=True, return_counts=True)
-        common = np.flatnonzero(count >= RARE_FILMS)
-        columns += [(code == place).astype(np.float32) for place in common]
-        if common.size < found.size:
-            columns.append(np.isin(code, common, invert=True).astype(np.float32))
-    return np.stack(columns, axis=1)
+    films, labels = values.shape
+    logits = np.full((len(features), films, labels), np.nan, np.float32)
+    others = np.flatnonzero(~is_training)
+    for column in range(labels):
+        told = np.flatnonzero(is_training & np.isin(values[:, column], (0, 1)))
+        if told.size > MAX_FILMS:
+            told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
+        target = values[told, column] == 1
+        if min(target.sum(), (~target).sum()) < MIN_FILMS_OF_A_KIND or others.size == 0:
+            continue
+        for kind, table in enumerate(features.values()):
+            logits[kind, others, column] = _fitted(table[told], target).decision_function(table[others])
+    return logits
 
 
-def acquisition_tags(images: pd.DataFrame) -> dict[str, list[str]]:
-    """List the tags that say how a film was made.
-
-    Parameters
-    ----------
-    images : DataFrame
-        Columns of the images table and ``maker``, any text that stands for the manufacturer.
-    """
-    spacing = images["row_spacing_mm"].round(2).astype(str)
-    size = (images["rows"] // 64 * 64).astype(str) + "x" + (images["cols"] // 64 * 64).astype(str)
-    plain = ["transfer_syntax", "photometric", "bits_stored", "modality", "view", "spacing_source", "maker"]
-    tags = {name: images[name].fillna("").astype(str).tolist() for name in plain}
-    return {**tags, "spacing": spacing.tolist(), "size": size.tolist()}
+def _fitted(features: NDArray[np.float32], target: NDArray[np.bool_]) -> Pipeline:
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is near enough for a probe
+        model.fit(features, target)
+    return model
 
 
 def run_probes(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.domain.geometry import GridTransform
 
-HISTOGRAM_BINS, THUMBNAIL_SIDE = 32, 8
+HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE = 32, 8, 12
 QUANTILES = (0.01, 0.5, 0.99)
 Stored = NDArray[np.uint8 | np.uint16]
 
@@ -22,6 +22,9 @@ class Glance:
         Fractions of the px.
     thumbnail : ndarray of shape (64,), float32
         Means of 8 x 8 tiles, row by row.
+    tiles : ndarray of shape (288,), float32
+        Means, then standard deviations, of 12 x 12 tiles, row by row: fine enough to tell the border and the corners
+        from what lies between them.
     mean, deviation, low, median, high : float
         Of the grey levels; low and high are the 1st and 99th percentile, each the smallest level that so many px do not
         exceed.
@@ -29,6 +32,7 @@ class Glance:
 
     histogram: NDArray[np.float32]
     thumbnail: NDArray[np.float32]
+    tiles: NDArray[np.float32]
     mean: float
     deviation: float
     low: float
@@ -89,7 +93,8 @@ def glance(stored: Stored) -> Glance:
     low, median, high = (float(level[place]) for place in np.searchsorted(np.cumsum(share), QUANTILES))
     return Glance(
         share.reshape(HISTOGRAM_BINS, -1).sum(axis=1).astype(np.float32),
-        (_tile_means(stored) / (2**bits - 1)).ravel().astype(np.float32),
+        (_tile_means(stored, THUMBNAIL_SIDE) / (2**bits - 1)).ravel().astype(np.float32),
+        _tiles(stored, 2**bits - 1),
         mean,
         float(np.sqrt(share @ (level - mean) ** 2)),
         low,
@@ -98,11 +103,18 @@ def glance(stored: Stored) -> Glance:
     )
 
 
-def _tile_means(stored: Stored) -> NDArray[np.float64]:
-    means: NDArray[np.float64] = stored  # type: ignore[assignment]  # summed in float64 from the first axis on
+def _tiles(stored: Stored, top: int) -> NDArray[np.float32]:
+    grey = stored / np.float64(top)
+    means = _tile_means(grey, TILE_SIDE)
+    deviations = np.sqrt(np.maximum(_tile_means(grey**2, TILE_SIDE) - means**2, 0.0))
+    return np.concatenate([means.ravel(), deviations.ravel()]).astype(np.float32)
+
+
+def _tile_means(values: Stored | NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    means: NDArray[np.float64] = values  # type: ignore[assignment]  # summed in float64 from the first axis on
     for axis in (0, 1):
-        size = stored.shape[axis]
-        first = np.floor(np.arange(THUMBNAIL_SIDE) * size / THUMBNAIL_SIDE).astype(np.int64)
+        size = values.shape[axis]
+        first = np.floor(np.arange(side) * size / side).astype(np.int64)
         length = np.maximum(np.diff(first, append=size), 1).reshape((-1, 1) if axis == 0 else (1, -1))
         means = np.add.reduceat(means, first, axis=axis, dtype=np.float64) / length  # tiles without a px take the next
     return means

@@ -61,8 +61,8 @@ class FilmRow:
         Columns of `parts.FACT_COLUMNS`; of a refused file only source, image_id, reason and message say anything.
     pixels : ndarray of shape (rows, cols), uint8 or uint16, or None
         Model grid; None for a refused file.
-    glance : ndarray of shape (96,), float32, or None
-        Histogram and thumbnail.
+    glance : ndarray of shape (384,), float32, or None
+        Histogram, thumbnail and tiles.
     """
 
     facts: dict[str, Any]
@@ -113,6 +113,8 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         "offset_x": grid.offset_x,
         "offset_y": grid.offset_y,
         "sex": header.sex if header.sex in {"M", "F", "O"} else "",
+        "site": "",
+        "age_years": header.age_years,
         "maker": pseudonym(plan.key, "maker", header.manufacturer)[:8],
         "grey_mean": seen.mean,
         "grey_deviation": seen.deviation,
@@ -120,7 +122,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         "grey_median": seen.median,
         "grey_high": seen.high,
     }
-    return FilmRow(facts, stored, np.concatenate([seen.histogram, seen.thumbnail]))
+    return FilmRow(facts, stored, np.concatenate([seen.histogram, seen.thumbnail, seen.tiles]))
 
 
 def refused_row(source: str, error: ImageError) -> FilmRow:

@@ -1,8 +1,10 @@
 """The audit of what was ingested: ``audit.json`` for machines, ``audit.html`` for people.
 
-Writes  ``ingest/audit.json`` and ``ingest/audit.html``
+Writes  ``ingest/audit.json``, ``ingest/audit.html``, and ``ingest/probes.npy``: what the probes, fitted on the training
+        films, say of all others, as float32 [kinds, films, labels] in the order of ``images.parquet``
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from pipeline.adapters.audit_page import audit_page
 from pipeline.adapters.runs import write_bytes, write_json
 from pipeline.core import audit
 from pipeline.core.admission import leaders
-from pipeline.core.film_features import HISTOGRAM_BINS
+from pipeline.core.trivial_features import probe_features
 from pipeline.domain.labels import names_of
+from pipeline.domain.records import Split
 from pipeline.stages.ingest_tables import Admitted
 
 
@@ -31,8 +34,8 @@ def write_audit(
         Of the data manifest.
     admitted : Admitted
         What stays.
-    glances : ndarray of shape (films, 96), float32
-        Histogram and thumbnail of each film that stays.
+    glances : ndarray of shape (films, 384), float32
+        Histogram, thumbnail and tiles of each film that stays.
     inputs : int
         Files and missing films.
     seed : int
@@ -46,11 +49,7 @@ def write_audit(
         What was measured.
     """
     films, labels = admitted.films, names_of(admitted.findings)
-    features = {
-        "grey-level histogram": glances[:, :HISTOGRAM_BINS],
-        "8x8 thumbnail": glances[:, HISTOGRAM_BINS:],
-        "acquisition tags": audit.one_hot(audit.acquisition_tags(films)),
-    }
+    features = probe_features(films, glances)
     patients = leaders(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
     measured = audit.run_probes(features, admitted.values, labels, patients, seed) if probes else []
     reasons = admitted.refusals["reason"].value_counts().sort_index()
@@ -67,6 +66,12 @@ def write_audit(
         "warnings": audit.warnings_of(measured),
         "table_faults": admitted.faults,
     }
+    if probes and len(labels):
+        is_training = (films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
+        stream = io.BytesIO()
+        np.save(stream, audit.probe_logits(features, admitted.values, is_training, seed))
+        write_bytes(folder / "probes.npy", stream.getvalue())
+        found["probe_kinds"] = list(features)
     write_json(folder / "audit.json", found)
     shown = admitted.values if probes else admitted.values[:, :0]  # without labels there is nothing to compare
     page = audit_page(found, shown, features["grey-level histogram"], features["8x8 thumbnail"])

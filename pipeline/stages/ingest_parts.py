@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.pixel_store import ShardWriter, open_shard, shard_path, write_shard
 from pipeline.adapters.runs import read_table, write_table
-from pipeline.core.film_features import HISTOGRAM_BINS, THUMBNAIL_SIDE
+from pipeline.core.film_features import HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE
 from pipeline.domain.errors import PipelineError
 from pipeline.stages.film_rows import FilmRow, printable
 
-GLANCE_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2
-_TEXTS = ("spacing_source", "photometric", "transfer_syntax", "modality", "view", "laterality", "sex", "maker")
-_NUMBERS = ("row_spacing_mm", "col_spacing_mm", "scale_x", "scale_y", "offset_x", "offset_y")
+GLANCE_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2
+_TEXTS = ("spacing_source", "photometric", "transfer_syntax", "modality", "view", "laterality", "sex", "site", "maker")
+_NUMBERS = ("row_spacing_mm", "col_spacing_mm", "scale_x", "scale_y", "offset_x", "offset_y", "age_years")
 _GREYS = ("grey_mean", "grey_deviation", "grey_low", "grey_median", "grey_high")
 FACT_COLUMNS: dict[str, str] = {
     **dict.fromkeys(("source", "image_id", "patient_key", "patient_source", "study_key", "pixel_sha256"), "string"),
@@ -84,7 +84,7 @@ class Parts:
         return pd.concat(tables, ignore_index=True)
 
     def glances(self, facts: pd.DataFrame) -> NDArray[np.float32]:
-        """Return the glances of some films, [len(facts), 96]."""
+        """Return the glances of some films, [len(facts), 384]."""
         found = np.empty((len(facts), GLANCE_NUMBERS), np.float32)
         for part, rows in facts.reset_index(drop=True).groupby("part"):
             shard = open_shard(shard_path(self.folder, int(str(part)), "glance"))

@@ -219,6 +219,10 @@ def _completed(facts: pd.DataFrame, dataset: Dataset, manifest: Manifest, key: b
         silent = (films[column] == "").to_numpy(dtype=bool)
         films.loc[silent, column] = told[column].str.upper().str[:short].to_numpy(dtype=object)[silent]
     films.loc[~films["sex"].isin(["M", "F", "O"]), "sex"] = ""
+    years = pd.to_numeric(told["age"].str.extract(r"(\d+(?:\.\d+)?)", expand=False), errors="coerce")
+    films["age_years"] = films["age_years"].fillna(years)
+    sites = {name: pseudonym(key, "site", name)[:8] for name in set(told["site"]) if name}
+    films["site"] = [sites.get(name, "") for name in told["site"]]
     return films, int(different.sum())
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.adapters.runs import RunFolder, read_table, write_bytes
 from pipeline.adapters.settings import Settings
 from pipeline.adapters.tracking import Tracker
-from pipeline.core.scoring.headline import mean_figures
+from pipeline.core.scoring.headline import PROBE_PREFIX, mean_figures
 from pipeline.core.scoring.items import Items
 from pipeline.core.scoring.localization_rows import (
     Chosen,
@@ -153,6 +153,7 @@ def _score_split(
         asked.bootstrap,
         asked.confidence,
         asked.seed,
+        _probe_logits(scoring, chosen, logits),
     )
 
 
@@ -181,6 +182,30 @@ def _label_values(
         asked.oracle,
     )
     return values
+
+
+def _probe_logits(
+    scoring: _Scoring, chosen: SplitItems, logits: dict[str, LabelLogits]
+) -> dict[str, dict[str, LabelLogits]]:
+    """Put what the audit's probes say of the same films beside the classifier; nothing where there was no audit."""
+    found: dict[str, dict[str, LabelLogits]] = {}
+    for kind, table in scoring.films.probes.items():
+        for label, known in logits.items():
+            image_ids = _known_films(scoring, chosen, label)
+            if label not in table.columns:
+                continue
+            values = table.loc[image_ids, label].to_numpy(dtype=np.float64)
+            if len(values) and np.isfinite(values).all():
+                found.setdefault(f"{PROBE_PREFIX}{kind}", {})[label] = LabelLogits(
+                    known.patients, values, known.present
+                )
+    return found
+
+
+def _known_films(scoring: _Scoring, chosen: SplitItems, label: str) -> list[str]:
+    labels = scoring.films.labels
+    known = labels.loc[labels["value"].isin(["0", "1"]) & (labels["label"] == label), "image_id"]
+    return sorted(set(chosen.films["image_id"]) & set(known))
 
 
 def _known_logits(scoring: _Scoring, chosen: SplitItems) -> dict[str, LabelLogits]:

@@ -4,7 +4,7 @@ Reads   ``ingest/{images,labels,annotations}.parquet``, ``explain/{images.parque
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,11 +35,15 @@ class Films:
         As ingest wrote them, indexed by nothing; ``image_id`` as str.
     boxes : DataFrame
         Annotated boxes, native px, with masks turned into boxes.
+    probes : mapping
+        Kind of trivial features to what its probe says of each film: logits by ``image_id`` and label, missing for
+        training films. Empty where ingest made no audit.
     """
 
     images: pd.DataFrame
     labels: pd.DataFrame
     boxes: pd.DataFrame
+    probes: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def split(self, name: str) -> pd.DataFrame:
         """Return the images of a split."""
@@ -59,7 +63,24 @@ def read_films(folder: RunFolder) -> Films:
     annotations = read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS)
     for table in (images, labels, annotations):
         table["image_id"] = table["image_id"].astype(str)
-    return Films(images, labels, boxes_of_annotations(annotations, images))
+    return Films(images, labels, boxes_of_annotations(annotations, images), _read_probes(ingest, images))
+
+
+def _read_probes(ingest: Path, images: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    audit, logits = ingest / "audit.json", ingest / "probes.npy"
+    if not audit.is_file() or not logits.is_file():
+        return {}
+    found = json.loads(audit.read_text(encoding="utf-8"))
+    values = np.load(logits, allow_pickle=False)
+    kinds, names = found.get("probe_kinds", []), found["label_names"]
+    if values.shape != (len(kinds), len(images), len(names)):
+        raise PipelineError(
+            f"{logits}: {values.shape} logits for {len(kinds)} probes of {len(images)} films; ingest again"
+        )
+    return {
+        kind: pd.DataFrame(table, index=images["image_id"], columns=names)
+        for kind, table in zip(kinds, values, strict=True)
+    }
 
 
 def boxes_of_annotations(annotations: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:

@@ -6,14 +6,14 @@ import pytest
 
 from pipeline.core.audit import (
     Probe,
-    acquisition_tags,
     describe,
-    one_hot,
     probe_auc,
+    probe_logits,
     probes_as_json,
     run_probes,
     warnings_of,
 )
+from pipeline.core.trivial_features import acquisition_tags, one_hot, probe_features, regions
 
 
 def _patients(n: int) -> list[str]:
@@ -104,3 +104,53 @@ def test_description_counts_by_split_and_tag() -> None:
     assert found["spread"]["row_spacing_mm"] == {"n": 0}
     assert set(acquisition_tags(images)) >= {"transfer_syntax", "spacing", "size", "maker"}
     assert not {"patient_key", "source", "image_id"} & set(acquisition_tags(images))
+
+
+def _images(films: int, **columns: object) -> pd.DataFrame:
+    plain = {
+        "row_spacing_mm": 0.2, "rows": 2048, "cols": 2048, "transfer_syntax": "1.2", "photometric": "MONOCHROME2",
+        "bits_stored": 12, "modality": "DX", "view": "PA", "spacing_source": "pixel", "maker": "m", "site": "",
+        "sex": "", "age_years": np.nan,
+    }  # fmt: skip
+    return pd.DataFrame({**plain, **columns}, index=range(films))
+
+
+def test_kinds_that_do_not_vary_are_left_out_and_site_and_age_stand_for_themselves() -> None:
+    rng = np.random.default_rng(1)
+    glances = np.zeros((60, 384), np.float32)
+    assert list(probe_features(_images(60), glances)) == ["grey-level histogram", "8x8 thumbnail", "acquisition tags"]
+    glances[:, 96:] = rng.random((60, 288))
+    found = probe_features(_images(60, site=["a", "b"] * 30, age_years=rng.uniform(20, 90, 60)), glances)
+    assert {"site", "age", "border", "corners (markers)", "lungs masked out"} <= set(found)
+    assert "sex" not in found
+    assert found["border"].shape == (60, 2 * 44)
+    assert found["corners (markers)"].shape == (60, 2 * 36)
+
+
+def test_regions_leave_the_lungs_out() -> None:
+    found = regions()
+    assert not found["lungs masked out"][4, 3]
+    assert found["lungs masked out"][11].all()
+    assert (found["border"].sum(), found["corners (markers)"].sum()) == (44, 36)
+
+
+def test_ages_over_any_persons_count_as_untold() -> None:
+    ages = probe_features(_images(3, age_years=[20.0, 412.0, 40.0]), np.zeros((3, 384), np.float32))["age"]
+    assert ages[:, 0].tolist() == [20, 30, 40]
+    assert ages[:, 2].tolist() == [1, 0, 1]
+
+
+def test_probes_speak_of_films_they_were_not_fitted_on_alone() -> None:
+    rng = np.random.default_rng(2)
+    values = (rng.random((200, 2)) < 0.5).astype(np.int8)
+    values[:, 1] = -1  # nothing is known of the second label
+    planted = rng.normal(size=(200, 3)).astype(np.float32)
+    planted[:, 0] += 4 * values[:, 0]
+    is_training = np.arange(200) < 120
+    logits = probe_logits({"planted": planted, "noise": planted[:, 1:]}, values, is_training, 1)
+    assert logits.shape == (2, 200, 2)
+    assert np.isnan(logits[:, is_training]).all()
+    assert np.isnan(logits[..., 1]).all()
+    told = values[120:, 0] == 1
+    assert ((logits[0, 120:, 0] > 0) == told).mean() > 0.9
+    assert ((logits[1, 120:, 0] > 0) == told).mean() < 0.7

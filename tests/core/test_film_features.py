@@ -49,3 +49,12 @@ def test_a_cropped_film_covers_the_whole_grid() -> None:
 def test_a_sliver_of_film_still_has_an_area() -> None:
     rows, cols = film_area((8, 8), (1000, 1), GridTransform(0.008, 0.008, 3.996, 0.0))
     assert (rows, cols.stop - cols.start) == (slice(0, 8), 1)
+
+
+def test_tiles_tell_means_and_texture_apart() -> None:
+    stored = np.zeros((24, 24), np.uint8)
+    stored[0, 1] = 255  # one px of the four of the first tile
+    tiles = glance(stored).tiles.reshape(2, 12, 12)
+    assert tiles[0, 0, 0] == 0.25
+    assert tiles[1, 0, 0] == pytest.approx(np.sqrt(0.25 * 0.75))
+    assert tiles.reshape(2, -1)[:, 1:].sum() == 0

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.tracking import NullTracker
@@ -249,3 +250,32 @@ def test_masks_are_scored_by_their_enclosing_box(copied: RunFolder) -> None:
     boxes.assign(kind="mask").to_parquet(path, index=False)
     score.run(settings_of(), copied, NullTracker())
     pd.testing.assert_frame_equal(scores_of(copied), before)
+
+
+def test_the_audits_probes_stand_beside_the_classifier_on_the_same_films(copied: RunFolder) -> None:
+    ingest, rng = copied.root / "ingest", np.random.default_rng(3)
+    images = pd.read_parquet(ingest / "images.parquet")
+    logits = rng.normal(size=(2, len(images), 2)).astype(np.float32)
+    logits[1, :, 1] = np.nan  # a probe that could not be fitted
+    np.save(ingest / "probes.npy", logits)
+    told = {"probe_kinds": ["border", "age"], "label_names": list(LABELS[:2])}
+    (ingest / "audit.json").write_text(json.dumps(told))
+    score.run(settings_of(), copied, NullTracker())
+    scores = scores_of(copied)
+    found = scores[scores["method"].str.startswith("baseline:probe:") & (scores["metric"] == "auroc")]
+    assert set(zip(found["method"], found["label"], strict=True)) == {
+        ("baseline:probe:border", LABELS[0]), ("baseline:probe:border", LABELS[1]), ("baseline:probe:border", "mean"),
+        ("baseline:probe:age", LABELS[0]), ("baseline:probe:age", "mean"),
+    }  # fmt: skip
+    ours = scores[(scores["method"] == "classifier") & (scores["metric"] == "auroc")].set_index("label")
+    border = found[found["method"] == "baseline:probe:border"].set_index("label")
+    assert (border["n"] == ours.loc[border.index, "n"]).all()
+    labels = pd.read_parquet(ingest / "labels.parquet")
+    known = labels[(labels["label"] == LABELS[0]) & labels["value"].isin(["0", "1"])].set_index("image_id")["value"]
+    test = [i for i in images.index if images["split"][i] == "test" and images["image_id"][i] in known.index]
+    present = (known.loc[images["image_id"][test]] == "1").to_numpy()
+    expected = roc_auc_score(present, logits[0, test, 0])
+    assert border.loc[LABELS[0], "value"] == pytest.approx(expected)
+    np.save(ingest / "probes.npy", logits[:, 1:])
+    with pytest.raises(PipelineError, match="ingest again"):
+        score.run(settings_of(), copied, NullTracker())

@@ -12,7 +12,7 @@ from pipeline.adapters.datasets.manifest import LabelRules, LabelTableRules
 from pipeline.adapters.datasets.tables import TextTable, report_unknown_columns
 
 ABSENT, PRESENT, UNCERTAIN, UNKNOWN = 0, 1, 2, -1
-FACTS = ("patient_id", "view", "sex")
+FACTS = ("patient_id", "view", "sex", "age", "site")
 ADDING = frozenset({"one_class", "marked"})  # forms whose rows of one film add up: present wins over absent
 
 
@@ -43,7 +43,7 @@ def empty_labels(films: int, labels: int) -> LabelMatrix:
 
 def labels_in_columns(table: TextTable, rules: LabelTableRules) -> tuple[LabelRules, ...]:
     """Read the labels off a wide table (`labels: auto`): all columns that hold nothing but label values."""
-    known = {*rules.key, *rules.patient_id, *rules.view, *rules.sex, *rules.ignore}
+    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore}
     free = [column for column in table.cells.columns if column not in known]
     legal = {_plain(value) for value in (*rules.present, *rules.absent, *rules.uncertain)}
     full = [c for c in free if table.cells[c].notna().any()]
@@ -169,7 +169,7 @@ def _wide(
         legal = ", ".join(repr(text) for text in meaning)
         report.add(table.name, f"'{column}' holds values other than {legal} or nothing", table.lines[odd], stops=True)
         rows[:, i] = values.fillna(UNKNOWN).to_numpy(dtype=np.int8)
-    known = {*rules.key, *rules.patient_id, *rules.view, *rules.sex, *rules.ignore, *used}
+    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, *used}
     report_unknown_columns(table, known, report)
     return rows
 
@@ -181,7 +181,7 @@ def _named(
     if rules.column not in table.cells.columns:
         report.add(table.name, f"no column '{rules.column}' with the names of the findings", stops=strict, count=1)
         return rows
-    known = {*rules.key, *rules.patient_id, *rules.view, *rules.sex, *rules.ignore, str(rules.column)}
+    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, str(rules.column)}
     known.add(rules.reader or "")
     report_unknown_columns(table, known, report)
     texts = table.cells[rules.column]
@@ -213,7 +213,7 @@ def _marked(
         what = f"no column '{rules.column}' that marks one finding, or more than one finding"
         report.add(table.name, what, stops=strict, count=1)
         return rows
-    known = {*rules.key, *rules.patient_id, *rules.view, *rules.sex, *rules.ignore, str(rules.column)}
+    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, str(rules.column)}
     report_unknown_columns(table, known, report)
     texts = table.cells[rules.column]
     rows[:, own[0]] = np.where((texts.isna() | texts.isin(rules.nothing)).to_numpy(dtype=bool), ABSENT, PRESENT)
@@ -241,7 +241,7 @@ def _by_majority(
 def _facts(table: TextTable, rules: LabelTableRules, films: int, report: FaultReport) -> pd.DataFrame:
     facts = empty_labels(films, 0).facts
     at_hand = table.films >= 0
-    for name, columns in zip(FACTS, (rules.patient_id, rules.view, rules.sex), strict=True):
+    for name, columns in zip(FACTS, rules.facts, strict=True):
         column = table.column(columns)
         if column is None:
             continue

@@ -76,8 +76,15 @@ class LabelTableRules(TableRules):
     patient_id: tuple[str, ...] = ()
     view: tuple[str, ...] = ()
     sex: tuple[str, ...] = ()
+    age: tuple[str, ...] = ()
+    site: tuple[str, ...] = ()
 
-    @field_validator("patient_id", "view", "sex", mode="before")
+    @property
+    def facts(self) -> tuple[tuple[str, ...], ...]:
+        """Columns of facts about films, in the order of `label_table.FACTS`."""
+        return self.patient_id, self.view, self.sex, self.age, self.site
+
+    @field_validator("patient_id", "view", "sex", "age", "site", mode="before")
     @classmethod
     def _none_one_or_many(cls, value: Any) -> Any:
         return () if value is None else (value,) if isinstance(value, str) else value

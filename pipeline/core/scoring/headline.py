@@ -12,6 +12,7 @@ from pipeline.domain.records import ThresholdSource
 
 HEADLINE_IOU = 0.3
 BASELINE_PREFIX = "baseline:"
+PROBE_PREFIX = "baseline:probe:"
 BASELINE_NAMES = {
     "baseline:random": "random map",
     "baseline:centre": "centre Gaussian",
@@ -75,6 +76,7 @@ class HeadlineRow:
     auroc: Estimate | None
     hit_rate: Compared
     iou_accuracy: Compared
+    auroc_probe: Estimate | None = None  # the best trivial feature's, fitted on training films
 
 
 def main_method(scores: pd.DataFrame) -> str | None:
@@ -137,13 +139,15 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
         labels = [label for label in part["label"].unique() if label != MEAN_LABEL]
         for label in [*labels, MEAN_LABEL]:
             of_label = part[part["label"] == label]
-            auroc = rows_of(of_label, "auroc")
-            compared = [
+            aurocs = rows_of(of_label, "auroc")
+            auroc = aurocs[aurocs["method"] == CLASSIFIER]
+            hit_rate, iou_accuracy = (
                 Compared(estimate_of(rows, method), best_baseline(rows))
                 for rows in (rows_of(of_label, "hit_rate"), rows_of(of_label, "iou_accuracy", HEADLINE_IOU))
-            ]
+            )
             found = None if auroc.empty else estimate_from(auroc.iloc[0])
-            rows.append(HeadlineRow(str(split), str(label), found, *compared))
+            probe = best_baseline(aurocs)
+            rows.append(HeadlineRow(str(split), str(label), found, hit_rate, iou_accuracy, probe))
     return rows
 
 
@@ -177,7 +181,12 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
 
 def baseline_text(found: Estimate | None) -> str:
     """Show a baseline as ``0.61 class-mean box``."""
-    return "–" if found is None else f"{found.value:.2f} {BASELINE_NAMES.get(found.method, found.method)}"
+    return "–" if found is None else f"{found.value:.2f} {baseline_name(found.method)}"
+
+
+def baseline_name(method: str) -> str:
+    """Return a baseline's name for people."""
+    return BASELINE_NAMES.get(method, method.removeprefix(PROBE_PREFIX))
 
 
 def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
@@ -190,6 +199,7 @@ def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
         prefix = f"{row.split}_" if splits > 1 else ""
         found = {
             "mean_auroc": row.auroc,
+            "best_probe_auroc": row.auroc_probe,
             "mean_hit_rate": row.hit_rate.ours,
             "best_baseline_hit_rate": row.hit_rate.baseline,
             "mean_iou_accuracy_0.3": row.iou_accuracy.ours,

@@ -4,6 +4,7 @@ Every number is a weighted mean (or AUROC, or average precision) over films, and
 resamples of patients: the row of the mean over labels too, so that labels that share films do not pass for independent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -100,11 +101,10 @@ class _Means:
 
 
 class _Ranks:
-    """AUROC and average precision of one label."""
+    """AUROC and average precision of one label, of the classifier or of something that stands beside it."""
 
-    keys = (RowKey(CLASSIFIER, "auroc", None, ""), RowKey(CLASSIFIER, "auprc", None, ""))
-
-    def __init__(self, found: LabelLogits) -> None:
+    def __init__(self, found: LabelLogits, method: str = CLASSIFIER) -> None:
+        self.keys = [RowKey(method, "auroc", None, ""), RowKey(method, "auprc", None, "")]
         self._found, self.n = found, [len(found.logits)] * 2
 
     def __call__(self, counts: FloatArray) -> FloatArray:
@@ -121,6 +121,7 @@ def score_table(
     resamples: int,
     confidence: float,
     seed: int,
+    probes: Mapping[str, Mapping[str, LabelLogits]] | None = None,
 ) -> pd.DataFrame:
     """Turn per-film values into rows of value, interval and count.
 
@@ -140,6 +141,8 @@ def score_table(
         0-1.
     seed : int
         Of the resampling.
+    probes : mapping, optional
+        Method to label to films: what trivial features make of the same films, scored as the classifier is.
 
     Returns
     -------
@@ -148,6 +151,8 @@ def score_table(
         is defined) it counts labels. Undefined values are NaN. No row where the split holds no film.
     """
     parts: list[tuple[str, _Means | _Ranks]] = [(label, _Ranks(found)) for label, found in logits.items()]
+    for method, by_label in (probes or {}).items():
+        parts += [(label, _Ranks(found, method)) for label, found in by_label.items()]
     parts += [(label, _Means(found, n_patients)) for label, found in localization.items()]
     rows = [(label, key, n) for label, part in parts for key, n in zip(part.keys, part.n, strict=True)]
     if not rows or n_patients == 0:
