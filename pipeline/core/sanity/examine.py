@@ -54,6 +54,7 @@ SUMMARY = (
     "noise_mean",
     "passes",
 )
+COUNTS = ("films", "constant", "checked_films")
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class MethodFigures:
     def summary(self) -> dict[str, float]:
         """Return the method's figures in the order of `SUMMARY`, each the mean over the pairs where it is defined."""
         curves, cascade = self.curves, self.cascade
-        found = dict.fromkeys(SUMMARY, float("nan"))
+        found = {name: 0.0 if name in COUNTS else float("nan") for name in SUMMARY}
         found |= {"films": float(len(self.constant)), "constant": float(self.constant.sum()), "passes": self.passes}
         found |= {"probability": _mean(self.whole), "average_drop": _mean(self.drop)}
         found |= {"average_increase": _mean(self.increase)}

@@ -1,0 +1,88 @@
+"""``sanity``: whether the maps are true."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.commands.words import AsJson, Force, console, print_json
+
+app = typer.Typer()
+SHOWN = {
+    "films": "n",
+    "deletion_auc": "deletion",
+    "insertion_auc": "insertion",
+    "average_drop": "drop",
+    "average_increase": "increase",
+    "rank_head": "head",
+    "rank_all": "all",
+    "noise_max": "noise",
+}
+
+
+@app.command()
+def sanity(
+    trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Explanation methods, with commas, or 'all'; default: all but the two dearest"),
+    ] = None,
+    films: Annotated[int, typer.Option(min=1, help="Films at most, shared out among the labels they show")] = 16,
+    split: Annotated[str, typer.Option(help="Where the films come from")] = "test",
+    label: Annotated[str | None, typer.Option(help="Films that show this finding alone")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random weights, the noise and the choice of films")] = 0,
+    most_passes: Annotated[
+        int, typer.Option(min=0, help="Dear methods get fewer films: passes a method may cost; 0 sets no limit")
+    ] = 1500,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check each explanation method without any box: random weights, noise, deletion and insertion, average drop.
+
+    Example: [bold]camray sanity runs/phantom --methods cam,gradcam,saliency[/bold]
+    """
+    from pipeline.stages.sanity import SanityChoice, check_run, parse_methods
+
+    choice = SanityChoice(parse_methods(methods), films, split, label, seed, most_passes)
+    checked = check_run(trained, choice, force)
+    rows: list[dict[str, Any]] = [{str(key): row[key] for key in row} for row in checked.table.to_dict("records")]
+    if as_json:
+        print_json(
+            {"folder": str(checked.folder), "skipped": checked.skipped, "methods": [_plain(row) for row in rows]}
+        )
+        return
+    if checked.skipped:
+        console.print("[dim]up to date, nothing computed[/dim]")
+    Console().print(_table(rows))
+    for row in rows:
+        if row["reason"]:
+            console.print(f"[yellow]{escape(row['method'])}[/yellow]: {escape(row['reason'])}")
+    console.print(f"tables and figures: {escape(str(checked.folder))}")
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(
+        title="Are the maps true? head, all: rank correlation with the original once the last layer, or every layer, "
+        "is random (0 is right); noise: largest relative change",
+        padding=(0, 0),
+    )
+    for column in ("method", *SHOWN.values()):
+        table.add_column(column)
+    for row in rows:
+        if not row["reason"]:
+            table.add_row(escape(row["method"]), *[_short(row[name]) for name in SHOWN])
+    return table
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, int):
+        return str(value)
+    return "–" if value != value else f"{value:.2f}"  # NaN differs from itself
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Turn NaN, which JSON does not have, into null."""
+    return {key: None if value != value else value for key, value in row.items()}
