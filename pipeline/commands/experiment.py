@@ -207,7 +207,7 @@ def _print_scores(rows: list[dict[str, Any]]) -> None:
 def _point_at_results(root: Path) -> None:
     for what, path in (
         ("audit", root / "ingest" / "audit.html"),
-        ("summary", root / "score" / "summary.html"),
+        ("report", root / "score" / "report.html"),
         ("overlays", root / "export" / "overlays"),
         ("refused", root / "ingest" / "refusals.parquet"),
     ):

@@ -131,7 +131,7 @@ def probe_logits(
 
 
 def _fitted(features: NDArray[np.float32], target: NDArray[np.bool_]) -> Pipeline:
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is near enough for a probe
         model.fit(features, target)

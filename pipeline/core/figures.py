@@ -1,12 +1,11 @@
-"""The score summary's charts as PNG bytes. Nothing here decides anything; no state is shared between figures.
+"""The score report's charts as PNG bytes. Nothing here decides anything; no state is shared between figures.
 
 Colours are those of Okabe and Ito, told apart in every common form of colour blindness; baselines are grey and differ
 by their marks.
 """
 
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from pipeline.core.scoring.headline import BASELINE_NAMES, rows_of
 from pipeline.core.scoring.localization import OVERLAP_CRITERIA
@@ -26,15 +24,6 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 MARKS = dict(zip(BASELINE_NAMES, ("x", "+", "s", "D", "o", "^"), strict=True))
 SOURCE_FILLS = {"validation": True, "fixed": False}
 FONT: dict[str, Any] = {"family": "DejaVu Sans", "size": 9}
-
-
-@dataclass(frozen=True)
-class RocCurve:
-    """One label's ROC curve and what the legend says of it."""
-
-    false_positive_rate: NDArray[np.float64]
-    true_positive_rate: NDArray[np.float64]
-    caption: str
 
 
 def png_of(figure: Figure) -> bytes:
@@ -70,13 +59,13 @@ def forest_chart(
     labels = [*(label for label in rows["label"].unique() if label != MEAN_LABEL), MEAN_LABEL]
     figure = Figure(figsize=(8.2, 1.35 + 0.62 * len(labels)), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    _plain_axes(axes, title)
+    plain_axes(axes, title)
     for place, label in enumerate(labels):
         _forest_line(axes, rows[rows["label"] == label], methods, float(place), first=place == 0)
     if len(labels) > 1:
         axes.axhline(len(labels) - 1.5, color=GRID, linewidth=1)
     names = ["mean of findings" if label == MEAN_LABEL else str(label) for label in labels]
-    axes.set_yticks(range(len(labels)), [_cut(name) for name in names], **FONT)
+    axes.set_yticks(range(len(labels)), [cut(name) for name in names], **FONT)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1.02)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, prop=FONT, labelcolor=INK)
@@ -104,30 +93,6 @@ def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], place: 
         axes.plot([value], [height], "o", color=colour, markerfacecolor=face, markersize=5, label=name)
 
 
-def roc_chart(curves: Mapping[str, RocCurve]) -> bytes:
-    """Draw all labels' ROC curves into one square chart."""
-    figure = Figure(figsize=(8.2, 4.0), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    _plain_axes(axes, "ROC: is the finding on the film?")
-    axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
-    for number, curve in enumerate(curves.values()):
-        style = ("-", "--", ":")[number // len(COLOURS) % 3]
-        axes.plot(
-            curve.false_positive_rate,
-            curve.true_positive_rate,
-            style,
-            color=COLOURS[number % len(COLOURS)],
-            linewidth=1.6,
-            label=_cut(curve.caption, 44),
-        )
-    axes.set_xlabel("1 - specificity", **FONT, color=INK)
-    axes.set_ylabel("sensitivity", **FONT, color=INK)
-    axes.set_aspect("equal")
-    if curves:
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, prop=FONT, labelcolor=INK)
-    return png_of(figure)
-
-
 def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence[str]) -> bytes:
     """Draw IoU accuracy against the IoU that counts, one panel a finding, with the baselines in grey."""
     columns = min(3, max(len(labels), 1))
@@ -136,7 +101,7 @@ def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
     rows = rows_of(scores, "iou_accuracy")
     for axes, label in zip(panels, labels, strict=False):
-        _plain_axes(axes, "mean of findings" if label == MEAN_LABEL else _cut(label, 30))
+        plain_axes(axes, "mean of findings" if label == MEAN_LABEL else cut(label, 30))
         of_label = rows[rows["label"] == label]
         for baseline, mark in MARKS.items():
             best = of_label[(of_label["method"] == baseline) & (of_label["threshold_source"] != "oracle")]
@@ -177,7 +142,8 @@ def _overlap_line(axes: Axes, curve: "pd.Series[float]", **style: Any) -> None:
     axes.set_xticks(OVERLAP_CRITERIA)
 
 
-def _plain_axes(axes: Axes, title: str) -> None:
+def plain_axes(axes: Axes, title: str) -> None:
+    """Give axes a title, a faint grid from 0 to 1 and nothing else."""
     axes.set_title(title, loc="left", color=INK, fontfamily=FONT["family"], fontsize=10, fontweight="bold")
     axes.set_ylim(-0.02, 1.02)
     axes.grid(color=GRID, linewidth=0.8)
@@ -187,7 +153,7 @@ def _plain_axes(axes: Axes, title: str) -> None:
         spine.set_visible(False)
 
 
-def _cut(text: str, most: int = 28) -> str:
+def cut(text: str, most: int = 28) -> str:
     """Shorten a name, and take `$` for a plain character."""
     shown = text if len(text) <= most else text[: most - 1] + "…"
     return shown.replace("$", r"\$")

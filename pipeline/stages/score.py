@@ -2,7 +2,7 @@
 
 Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (logits, maps), ``localize/`` (boxes, thresholds); the
         training and validation films of the trained run
-Writes  ``score/scores.csv summary.html pictures/*.png``
+Writes  ``score/scores.csv report.html pictures/*.png``
 Run     ``camray score configs/phantom.yaml``
 """
 
@@ -28,7 +28,8 @@ from pipeline.core.scoring.localization_rows import (
     choose_levels,
     sweep_maps,
 )
-from pipeline.core.scoring.summary import summary_page
+from pipeline.core.scoring.maxboxacc import max_box_acc_at_levels
+from pipeline.core.scoring.report import report_page
 from pipeline.core.scoring.table import LabelLogits, LabelValues, score_table
 from pipeline.core.scoring.thresholds_used import ThresholdUse, thresholds_to_score
 from pipeline.domain.errors import PipelineError
@@ -51,7 +52,14 @@ class _Scoring:
     training: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
     chosen: dict[tuple[str, str], Chosen | None]  # (method or baseline, label) to levels chosen on validation
     thresholds: list[dict[str, Any]]
+    boxes: pd.DataFrame  # all predictions
     predictions: pd.DataFrame  # best boxes only
+
+    def chosen_levels(self, split: str) -> dict[tuple[str, str], int]:
+        """Return the threshold of MaxBoxAcc chosen on validation, by method and label; none on validation itself."""
+        if split == VALIDATION:
+            return {}
+        return {key: chosen.max_box_acc for key, chosen in self.chosen.items() if chosen is not None}
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -70,8 +78,18 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         chosen = split_items(scoring.films, scoring.maps, split, scoring.labels)
         uses = thresholds_to_score(scoring.thresholds, split, settings.score.oracle)
         logits = _known_logits(scoring, chosen)
-        tables.append(_score_split(scoring, split, chosen, logits, uses))
-        shown = Shown(split, scoring.maps, chosen, logits, scoring.thresholds, scoring.predictions)
+        table, accuracy = _score_split(scoring, split, chosen, logits, uses)
+        tables.append(table)
+        shown = Shown(
+            split,
+            scoring.maps,
+            chosen,
+            logits,
+            scoring.thresholds,
+            scoring.boxes,
+            accuracy,
+            scoring.chosen_levels(split),
+        )
         summaries.append(split_pictures(folder, shown, tables[-1], settings.score.pictures))
     scores = pd.concat(tables, ignore_index=True).astype(SCORE_COLUMNS)
     write_bytes(target / "scores.csv", scores.to_csv(index=False).encode())
@@ -79,10 +97,10 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         for name, png in summary.files.items():
             write_bytes(target / "pictures" / name, png)
     pages = [summary.page for summary in summaries]
-    page = summary_page(settings.name, pages, scoring.thresholds, settings.score.confidence)
-    write_bytes(target / "summary.html", page.encode())
+    page = report_page(settings.name, pages, scoring.thresholds, settings.score.confidence)
+    write_bytes(target / "report.html", page.encode())
     figures = mean_figures(scores)
-    tracker.artifact(target / "summary.html")
+    tracker.artifact(target / "report.html")
     tracker.artifact(target / "scores.csv")
     for chart in sorted((target / "pictures").glob("*.png")):
         if "-finding-" not in chart.name:
@@ -113,6 +131,7 @@ def _prepare(settings: Settings, folder: RunFolder) -> _Scoring:
         training={label: trained.training_fractions(label) for label in labels},
         chosen={} if trained_maps is None else _validation_levels(settings, trained, trained_maps, labels),
         thresholds=json.loads(path.read_text(encoding="utf-8"))["thresholds"],
+        boxes=predictions,
         predictions=predictions[predictions["rank"] == 0],
     )
 
@@ -138,14 +157,15 @@ def _validation_levels(
 
 def _score_split(
     scoring: _Scoring, split: str, chosen: SplitItems, logits: dict[str, LabelLogits], uses: list[ThresholdUse]
-) -> pd.DataFrame:
-    """Make one split's rows."""
+) -> tuple[pd.DataFrame, dict[tuple[str, str], np.ndarray[Any, np.dtype[np.float64]]]]:
+    """Make one split's rows, and MaxBoxAcc of each method and label at every threshold for the report."""
     asked = scoring.settings.score
+    accuracy: dict[tuple[str, str], np.ndarray[Any, np.dtype[np.float64]]] = {}
     localization = {
-        label: _label_values(scoring, split, chosen, chosen.items[label], uses)
+        label: _label_values(scoring, split, chosen, chosen.items[label], uses, accuracy)
         for label in progress(scoring.labels, len(scoring.labels), f"scoring {split}")
     }
-    return score_table(
+    table = score_table(
         split,
         len(set(chosen.patients.values())),
         logits,
@@ -155,10 +175,16 @@ def _score_split(
         asked.seed,
         _probe_logits(scoring, chosen, logits),
     )
+    return table, accuracy
 
 
 def _label_values(
-    scoring: _Scoring, split: str, chosen: SplitItems, items: Items, uses: list[ThresholdUse]
+    scoring: _Scoring,
+    split: str,
+    chosen: SplitItems,
+    items: Items,
+    uses: list[ThresholdUse],
+    accuracy: dict[tuple[str, str], np.ndarray[Any, np.dtype[np.float64]]],
 ) -> LabelValues:
     values, label, asked, maps = LabelValues(items.patients), items.label, scoring.settings.score, scoring.maps
     # levels chosen on validation are an oracle's there
@@ -170,6 +196,8 @@ def _label_values(
             add_predictions(values, use.row_method, use.threshold_source, items, rows)
     for method in maps.methods:
         sweep, _ = sweep_maps(items, maps.reader(method, label), chosen.geometry)
+        if len(items):
+            accuracy[method, label] = max_box_acc_at_levels(sweep)
         add_max_box_acc(values, method, sweep, levels.get((method, label)), asked.oracle)
     add_baselines(
         values,

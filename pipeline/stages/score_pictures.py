@@ -1,4 +1,4 @@
-"""The pictures of the score summary: charts, and the best, median and worst films of each finding.
+"""The pictures of the score report: charts, and the best, median and worst films of each finding.
 
 Reads   ``ingest/store/``, the films' tables and maps
 """
@@ -10,21 +10,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.adapters.pixel_store import PixelStore
 from pipeline.adapters.runs import RunFolder
 from pipeline.core.boxes import upsampled
-from pipeline.core.figures import RocCurve, forest_chart, overlap_chart, roc_chart
+from pipeline.core.curve_figures import Curve, curve_chart, froc_chart, reliability_chart, threshold_chart
+from pipeline.core.figures import forest_chart, overlap_chart
 from pipeline.core.pictures import draw_overlay, heat01_of
 from pipeline.core.preference import shown_method, shown_thresholds
 from pipeline.core.scoring.classification import roc_points
+from pipeline.core.scoring.curves import froc_points, precision_recall_points, reliability
 from pipeline.core.scoring.headline import HEADLINE_IOU, rows_of
 from pipeline.core.scoring.items import CORNERS, Items
 from pipeline.core.scoring.localization import best_overlaps, point_hits
 from pipeline.core.scoring.localization_rows import Placement
-from pipeline.core.scoring.summary import FilmPicture, SplitSummary
-from pipeline.core.scoring.table import MEAN_LABEL, LabelLogits
+from pipeline.core.scoring.report import FilmPicture, SplitReport
+from pipeline.core.scoring.table import CLASSIFIER, MEAN_LABEL, LabelLogits
 from pipeline.domain.geometry import Box
 from pipeline.stages.score_inputs import Maps, SplitItems
 
@@ -36,7 +39,7 @@ MOST_LABELS = 20  # shown with films and curves; the tables hold all
 class SplitPictures:
     """One split of the page, and the pictures as files of their own."""
 
-    page: SplitSummary
+    page: SplitReport
     files: dict[str, bytes]
 
 
@@ -56,8 +59,12 @@ class Shown:
         Label to films of known presence.
     thresholds : sequence of mapping
         Entries of ``thresholds.json``.
-    predictions : DataFrame
-        Rows of rank 0.
+    boxes : DataFrame
+        All predictions.
+    accuracy : mapping
+        Method and label to MaxBoxAcc at every threshold, [T].
+    chosen : mapping
+        Method and label to the threshold (an index) chosen on validation.
     """
 
     split: str
@@ -65,7 +72,14 @@ class Shown:
     items: SplitItems
     logits: Mapping[str, LabelLogits]
     thresholds: Sequence[Mapping[str, Any]]
-    predictions: pd.DataFrame
+    boxes: pd.DataFrame
+    accuracy: Mapping[tuple[str, str], NDArray[np.float64]]
+    chosen: Mapping[tuple[str, str], int]
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Rows of rank 0: the best box of each film, label, method and threshold."""
+        return self.boxes[self.boxes["rank"] == 0]
 
 
 def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame, draw: bool) -> SplitPictures:
@@ -85,7 +99,7 @@ def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame, draw: 
     charts = _charts(shown, scores) if draw else {}
     films = _film_pictures(PixelStore(folder.root / "ingest" / "store"), shown) if draw else []
     boxed = {image_id for items in shown.items.items.values() for image_id in items.image_ids}
-    page = SplitSummary(
+    page = SplitReport(
         split=shown.split,
         films=len(shown.items.films),
         patients=len(set(shown.items.patients.values())),
@@ -113,15 +127,52 @@ def _charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tuple[str, bytes]]:
         if len(labels) > 1:
             labels.append(MEAN_LABEL)
         charts["overlap"] = "Share of films by the IoU that counts", overlap_chart(scores, methods, labels)
-    curves = {}
+        charts |= _threshold_charts(shown)
+    return {**charts, **_classification_charts(shown, scores)}
+
+
+def _threshold_charts(shown: Shown) -> dict[str, tuple[str, bytes]]:
+    """Draw what a threshold does: every one of them on the shown method's maps, and FROC of the boxes."""
+    method, charts = shown_method(shown.maps.methods), {}
+    labels = [label for label, items in shown.items.items.items() if len(items)][:MOST_LABELS]
+    accuracy = {label: shown.accuracy[method, label] for label in labels if (method, label) in shown.accuracy}
+    chosen = {label: shown.chosen[method, label] for label in labels if (method, label) in shown.chosen}
+    if accuracy:
+        charts["thresholds"] = "MaxBoxAcc at every threshold", threshold_chart(accuracy, chosen)
+    curves = []
+    for label, entry in shown_thresholds(shown.thresholds, method, labels).items():
+        rows = shown.boxes[(shown.boxes["label"] == label) & (shown.boxes["threshold_id"] == entry["id"])]
+        rows = rows[rows["image_id"].isin(shown.items.films["image_id"])]
+        false_positives, sensitivity = froc_points(shown.items.items[label], rows, len(shown.items.films))
+        if sensitivity.size:
+            curves.append(Curve(false_positives, sensitivity, f"{label}, at most {sensitivity[-1]:.2f}"))
+    if curves:
+        charts["froc"] = "FROC curves", froc_chart(curves)
+    return charts
+
+
+def _classification_charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tuple[str, bytes]]:
+    """Draw ROC, precision and recall, and reliability of the labels that are both present and absent."""
+    of_classifier = scores[scores["method"] == CLASSIFIER]
+    values = of_classifier.set_index(["metric", "label"])["value"]
+    roc, recall, promises = [], [], {}
     for label, found in list(shown.logits.items())[:MOST_LABELS]:
         false_positive, true_positive = roc_points(found.logits, found.present)
-        if false_positive.size:
-            value = float(scores.loc[(scores["label"] == label) & (scores["metric"] == "auroc"), "value"].iloc[0])
-            curves[label] = RocCurve(false_positive, true_positive, f"{label}, AUROC {value:.2f}")
-    if curves:
-        charts["roc"] = "ROC curves", roc_chart(curves)
-    return charts
+        kept = reliability(found.logits, found.present)
+        if false_positive.size and kept is not None:
+            roc.append(Curve(false_positive, true_positive, f"{label}, AUROC {values['auroc', label]:.2f}"))
+            points = precision_recall_points(found.logits, found.present)
+            told = f"{label}, AP {values['auprc', label]:.2f} (chance {found.present.mean():.2f})"
+            recall.append(Curve(*points, told))
+            promises[label] = kept
+    if not roc:
+        return {}
+    title = "ROC: is the finding on the film?"
+    return {
+        "roc": ("ROC curves", curve_chart(roc, title, "1 - specificity", "sensitivity", diagonal=True)),
+        "pr": ("Precision and recall", curve_chart(recall, "Precision and recall", "recall", "precision")),
+        "reliability": ("Reliability", reliability_chart(promises)),
+    }
 
 
 def _film_pictures(store: PixelStore, shown: Shown) -> list[FilmPicture]:

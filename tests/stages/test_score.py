@@ -146,7 +146,7 @@ def test_scoring_the_calibration_films_is_refused_or_marked_oracle(copied: RunFo
     score.run(settings_of(splits=["validation"], oracle=True), copied, NullTracker())
     scores = scores_of(copied)
     assert set(scores.threshold_source.dropna()) == {"fixed", "oracle"}
-    assert "oracle" in (copied.root / "score" / "summary.html").read_text(encoding="utf-8")
+    assert "oracle" in (copied.root / "score" / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_oracle_is_never_below_a_threshold_chosen_elsewhere(copied: RunFolder) -> None:
@@ -183,7 +183,7 @@ def test_new_films_without_tables_give_an_empty_table(scored: RunFolder, tmp_pat
     assert scores.value.isna().all()
     assert result.figures == {}
     assert result.counts.n_in == result.counts.n_done > 0
-    assert (new.root / "score" / "summary.html").is_file()
+    assert (new.root / "score" / "report.html").is_file()
 
 
 def test_new_films_use_the_trained_runs_boxes_and_thresholds(scored: RunFolder, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_films_that_were_not_explained_are_an_error(copied: RunFolder) -> None:
 
 
 def test_the_page_is_self_contained_escaped_and_names_films_by_id_alone(scored: RunFolder) -> None:
-    page = (scored.root / "score" / "summary.html").read_text(encoding="utf-8")
+    page = (scored.root / "score" / "report.html").read_text(encoding="utf-8")
     assert "nodule &lt;b&gt;/mass" in page
     assert "<b>/mass" not in page
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
@@ -237,9 +237,11 @@ def test_the_page_is_self_contained_escaped_and_names_films_by_id_alone(scored: 
 def test_pictures_are_files_too_and_the_store_is_told(copied: RunFolder) -> None:
     listener = Listener()
     score.run(settings_of(pictures=True), copied, listener)
-    assert {"summary.html", "scores.csv"} <= set(listener.told)
+    assert {"report.html", "scores.csv"} <= set(listener.told)
     names = {path.name for path in (copied.root / "score" / "pictures").iterdir()}
-    charts = {f"test-{name}.png" for name in ("hit-rate", "iou-accuracy", "overlap", "roc")}
+    charts = {f"test-{name}.png" for name in (
+            "hit-rate", "iou-accuracy", "overlap", "thresholds", "froc", "roc", "pr", "reliability",
+        )}  # fmt: skip
     films = {f"test-finding-{number:02d}-{place}.png" for number in (0, 1) for place in ("best", "median", "worst")}
     assert names == charts | films
 

@@ -271,6 +271,11 @@ def max_box_acc_at(sweep: Sweep, level: int, levels_v2: tuple[int, ...]) -> dict
     }
 
 
+def max_box_acc_at_levels(sweep: Sweep) -> FloatArray:
+    """Return MaxBoxAcc at every threshold, [T]: a curve for people, never a choice."""
+    return np.asarray((sweep.iou_largest >= MAX_BOX_ACC_CRITERION).mean(axis=0))
+
+
 def chosen_levels(sweep: Sweep) -> tuple[int, tuple[int, ...]]:
     """Choose the thresholds of MaxBoxAcc and of V2's criteria on these films."""
     level = best_level(sweep.iou_largest, MAX_BOX_ACC_CRITERION)

@@ -1,4 +1,4 @@
-"""The score summary's standing texts, and its look on screen and on paper."""
+"""The score report's standing texts, and its look on screen and on paper."""
 
 VERDICTS = (
     "“Clearly above” means that the whole interval lies above the best baseline’s number; “above” that only the "
@@ -22,6 +22,10 @@ CONVENTIONS = {
     "over the predicted box’s own area. No box is a miss with IoU 0.",
     "MaxBoxAcc": "Largest region, IoU ≥ 0.5, one threshold for all films (maps rescaled to 0–1); V2 counts any region "
     "and averages IoU ≥ 0.3, 0.5 and 0.7 (Choe et al., 2020). The threshold is 20 % (fixed) or the best on validation.",
+    "Shortcut probes": "A logistic regression on the training films’ grey levels, tags, patient facts or parts without "
+    "lungs, asked about the same films: an AUROC near it proves little.",
+    "Curves": "FROC lets the demanded probability fall over the boxes of the headline’s threshold on all films of the "
+    "split. Reliability takes bins of equally many films; ECE is the mean gap. No threshold is chosen from a curve.",
     "Baselines": "Know nothing of the film: a random map; a centred Gaussian; the mean training box of the "
     "finding; the point inside most training boxes (hit rate only); the whole film; boxes of another film with it "
     "(average of many shuffles). A box’s point is its centre. The random map and the Gaussian are cut at 20 "

@@ -1,4 +1,4 @@
-"""The score summary: one self-contained page that a radiologist can read, print and pass on.
+"""The score report: one self-contained page that a radiologist can read, print and pass on.
 
 Nothing is loaded from elsewhere: pictures are data URIs, and every text from outside is escaped. Films are named by
 ``image_id`` alone.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.core.scoring import summary_text as text
+from pipeline.core.scoring import report_text as text
 from pipeline.core.scoring.headline import (
     BASELINE_NAMES,
     HEADLINE_IOU,
@@ -58,7 +58,7 @@ class FilmPicture:
 
 
 @dataclass(frozen=True)
-class SplitSummary:
+class SplitReport:
     """What the page shows of one scored split.
 
     Parameters
@@ -84,8 +84,8 @@ class SplitSummary:
     pictures: Sequence[FilmPicture]
 
 
-def summary_page(
-    name: str, splits: Sequence[SplitSummary], thresholds: Sequence[Mapping[str, Any]], confidence: float
+def report_page(
+    name: str, splits: Sequence[SplitReport], thresholds: Sequence[Mapping[str, Any]], confidence: float
 ) -> str:
     """Write the page.
 
@@ -93,7 +93,7 @@ def summary_page(
     ----------
     name : str
         Of the experiment.
-    splits : sequence of SplitSummary
+    splits : sequence of SplitReport
         In the order they are shown.
     thresholds : sequence of mapping
         Entries of ``thresholds.json``.
@@ -110,12 +110,12 @@ def summary_page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Scores of {escape(name)}</title><style>{text.STYLE}</style></head><body><main>"
-        f"<header><p class=kicker>camray · score summary</p><h1>{escape(name)}</h1></header>"
+        f"<header><p class=kicker>camray · score report</p><h1>{escape(name)}</h1></header>"
         f"{body}{_thresholds_section(thresholds)}{_conventions(confidence)}</main></body></html>\n"
     )
 
 
-def _split_section(each: SplitSummary, confidence: float) -> str:
+def _split_section(each: SplitReport, confidence: float) -> str:
     charts = "".join(f"<figure>{_image(png, title)}</figure>" for title, png in each.charts.items())
     return (
         f"<section><h2>Split “{escape(each.split)}”</h2>"
@@ -134,7 +134,7 @@ def _headline_table(scores: pd.DataFrame) -> str:
     body = "".join(
         f"<tr{' class=mean' if row.label == MEAN_LABEL else ''}>"
         f"<th scope=row>{'Mean of findings' if row.label == MEAN_LABEL else escape(row.label)}</th>"
-        f"{_number(row.auroc)}{_films_cell(row.hit_rate, row.label)}"
+        f"{_number(row.auroc)}<td>{escape(baseline_text(row.auroc_probe))}</td>{_films_cell(row.hit_rate, row.label)}"
         f"{_compared(row.hit_rate)}{_compared(row.iou_accuracy)}</tr>"
         for row in rows
     )
@@ -142,7 +142,8 @@ def _headline_table(scores: pd.DataFrame) -> str:
     told = "; ".join(f"<b>{source}</b>: {SOURCE_WORDS[source]}" for source in sources)
     return (
         "<table class=headline><thead>"
-        "<tr><th rowspan=2>Finding</th><th rowspan=2>AUROC</th><th rowspan=2>Boxed<br>films</th>"
+        "<tr><th rowspan=2>Finding</th><th rowspan=2>AUROC</th><th rowspan=2>best shortcut<br>probe</th>"
+        "<th rowspan=2>Boxed<br>films</th>"
         "<th colspan=3>Hit rate: peak inside a reader’s box</th>"
         f"<th colspan=3>Box overlaps a reader’s with IoU ≥ {HEADLINE_IOU}</th></tr>"
         f"<tr>{'<th>camray</th><th>best trivial baseline</th><th></th>' * 2}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,65 @@
+"""The report's curves, by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import precision_recall_curve
+
+from pipeline.core.scoring.curves import froc_points, precision_recall_points, reliability
+from tests.core.scoring.reference import items_of
+
+COLUMNS = ["image_id", "x0", "y0", "x1", "y1", "probability", "rank"]
+
+
+def test_precision_and_recall_by_hand_with_a_tie() -> None:
+    recall, precision = precision_recall_points(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, False, True, False]))
+    assert recall.tolist() == [0.5, 1, 1]
+    assert precision == pytest.approx([1, 2 / 3, 0.5])
+    assert precision_recall_points(np.ones(2), np.ones(2, bool))[0].size == 0
+
+
+def test_precision_and_recall_are_scikit_learns() -> None:
+    rng = np.random.default_rng(1)
+    present, logits = rng.random(80) < 0.3, rng.integers(0, 12, 80).astype(float)
+    recall, precision = precision_recall_points(logits, present)
+    theirs_precision, theirs_recall, _ = precision_recall_curve(present, logits)
+    assert recall == pytest.approx(theirs_recall[-2::-1])
+    assert precision == pytest.approx(theirs_precision[-2::-1])
+
+
+def test_honest_probabilities_have_no_gap() -> None:
+    logits = np.repeat(np.log([0.25 / 0.75, 0.75 / 0.25]), 4)
+    present = np.array([True, False, False, False, True, True, True, False])
+    found = reliability(logits, present)
+    assert found is not None
+    assert found.promised == pytest.approx([0.25, 0.75])
+    assert found.observed == pytest.approx([0.25, 0.75])
+    assert found.films.tolist() == [4, 4]
+    assert found.error == pytest.approx(0)
+    turned = reliability(-logits, present)
+    assert turned is not None
+    assert turned.error == pytest.approx(0.5)
+    assert reliability(np.zeros(0), np.zeros(0, bool)) is None
+
+
+def test_froc_by_hand() -> None:
+    # film 0 has two annotated boxes, film 1 has one, two films have none
+    items = items_of([(100, 100, [(0, 0, 10, 10), (50, 50, 60, 60)]), (100, 100, [(0, 0, 10, 10)])])
+    first, second = items.image_ids
+    rows = [
+        (first, 0, 0, 10, 10, 0.9, 0),  # finds one
+        ("elsewhere", 0, 0, 10, 10, 0.8, 0),  # a false positive on a film without the finding
+        (second, 80, 80, 90, 90, 0.7, 0),  # misses
+        (first, 0, 0, 9, 10, 0.6, 1),  # on a found one: neither
+        (second, 0, 0, 10, 9, 0.5, 1),  # finds
+        ("empty", np.nan, np.nan, np.nan, np.nan, 0.4, 0),  # no localization
+    ]
+    false_positives, sensitivity = froc_points(items, pd.DataFrame(rows, columns=COLUMNS), 4)
+    assert false_positives.tolist() == [0, 0.25, 0.5, 0.5, 0.5]
+    assert sensitivity == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3])
+
+
+def test_froc_of_nothing() -> None:
+    items = items_of([(100, 100, [(0, 0, 10, 10)])])
+    assert froc_points(items, pd.DataFrame([], columns=COLUMNS), 1)[1].size == 0
+    assert froc_points(items_of([]), pd.DataFrame([], columns=COLUMNS), 1)[1].size == 0
