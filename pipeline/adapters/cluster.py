@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
@@ -118,7 +118,11 @@ def _work(function: Callable[[Any], Any], connection: Connection) -> None:
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Hold an interrupt back until a worker is started and known; the worker inherits this for good."""
+    """Hold an interrupt back until a worker is started and known; the worker inherits this for good.
+
+    The first start of all brings up Python's resource tracker, which lets interrupts in again, so it comes before.
+    """
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -139,9 +139,10 @@ def test_zero_means_one_worker_a_core() -> None:
 def test_interrupt_ends_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     script = tmp_path / "long.py"
     script.write_text(
-        "import time\n"
+        "import signal, time\n"
         "from pipeline.adapters.cluster import map_processes\n"
         "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell ignores it\n"
         "    for outcome in map_processes(time.sleep, [0.0] * 4 + [30.0] * 4, 2, chunk=1):\n"
         "        print('begun', flush=True)\n"
     )
