@@ -1,0 +1,62 @@
+/* Films: what the worklist knows of each (run.js), and the data that comes with one when it is opened.
+ *
+ * Data of a film are a small script that calls CAMRAY.receive: a page opened from the disk may not fetch. A few films
+ * are kept, the rest is forgotten.
+ */
+(function (C) {
+  "use strict";
+  const KEPT = 12, loaded = new Map(), waiting = new Map();
+
+  C.run.films.forEach((film, number) => { film.number = number; });
+  const byId = new Map(C.run.films.map((film) => [film.id, film]));
+
+  /** Called by data/<name>.js. */
+  C.receive = function (name, data) {
+    data.heat = C.heat.halves(data.heat, C.run.exponent);
+    data.maps = {};
+    loaded.set(name, data);
+    while (loaded.size > KEPT) loaded.delete(loaded.keys().next().value);
+    const asked = waiting.get(name);
+    waiting.delete(name);
+    if (asked) asked.resolve(data);
+  };
+
+  /** Load a film's data, once. */
+  function load(film) {
+    if (loaded.has(film.file)) {
+      const data = loaded.get(film.file);
+      loaded.delete(film.file);
+      loaded.set(film.file, data); // most lately used last
+      return Promise.resolve(data);
+    }
+    if (!waiting.has(film.file)) {
+      const asked = {};
+      asked.promise = new Promise((resolve, reject) => { asked.resolve = resolve; asked.reject = reject; });
+      waiting.set(film.file, asked);
+      const script = document.createElement("script");
+      script.src = "data/" + film.file + ".js";
+      script.onload = () => script.remove();
+      script.onerror = () => {
+        waiting.delete(film.file);
+        script.remove();
+        asked.reject(new Error("the data of this film are not in the folder"));
+      };
+      document.head.append(script);
+    }
+    return waiting.get(film.file).promise;
+  }
+
+  /** Ask for a film's data and picture ahead of need. */
+  function preload(film) {
+    if (!film) return;
+    load(film).catch(() => {});
+    new Image().src = picture(film);
+  }
+
+  function picture(film) { return "films/" + film.file + "." + C.run.picture_format; }
+
+  /** The run's own boxes of a label, as the run wrote them. */
+  function ownBoxes(data, label) { return data.boxes[label]; }
+
+  C.films = { all: C.run.films, byId: byId, load: load, preload: preload, picture: picture, ownBoxes: ownBoxes };
+})(window.CAMRAY = window.CAMRAY || {});

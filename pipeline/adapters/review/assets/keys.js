@@ -1,0 +1,98 @@
+/* Keys: one table that the keyboard follows and that the help page shows. */
+(function (C) {
+  "use strict";
+  const $ = (id) => document.getElementById(id);
+  const slide = (id, step) => () => {
+    const input = $(id);
+    input.value = Number(input.value) + step;
+    input.dispatchEvent(new Event("input"));
+  };
+  const arrow = (dx, dy) => (event) => {
+    if (!C.marks.nudge(dx, dy, event.shiftKey)) C.viewer.pan(-dx * 40, -dy * 40);
+  };
+
+  /** Keys as event.key says (letters in lower case), words for the help page, what to do. */
+  const TABLE = [
+    [["j", "PageDown"], "Next film", () => C.step(1)],
+    [["k", "PageUp"], "Previous film", () => C.step(-1)],
+    [["Enter"], "Finish the film and go to the next one to read (blind: show the AI)", () => C.finish()],
+    [["v"], "Blind first: show the AI", () => C.reveal()],
+    [["1", "2", "3", "4", "5", "6", "7", "8", "9"], "Choose a finding", (event) => C.chooseLabel(Number(event.key) - 1)],
+    [["f"], "Next finding", () => C.chooseLabel((C.label + 1) % C.run.labels.length)],
+    [["c"], "Confirm: as the AI says", () => C.findings.judge("confirm")],
+    [["a"], "Adjust or add: present, with your boxes", () => C.findings.judge("adjust")],
+    [["r"], "Reject: absent", () => C.findings.judge("reject")],
+    [["u"], "Uncertain", () => C.findings.judge("uncertain")],
+    [["m"], "Write a comment (Esc leaves it)", () => $("comment").focus()],
+    [["s"], "Tool: select, move, pan", () => C.pointer.choose("select")],
+    [["d"], "Tool: draw a box", () => C.pointer.choose("draw")],
+    [["w"], "Tool: drag to window (or the right mouse button)", () => C.pointer.choose("window")],
+    [["n"], "Add a box in the middle of the view", () => C.marks.addInMiddle()],
+    [["b"], "Choose the next box", () => C.marks.chooseNext()],
+    [["ArrowLeft"], "Move the chosen box, with Shift its size; else pan", arrow(-1, 0)],
+    [["ArrowRight"], null, arrow(1, 0)],
+    [["ArrowUp"], null, arrow(0, -1)],
+    [["ArrowDown"], null, arrow(0, 1)],
+    [["Delete", "Backspace"], "Remove the chosen box", () => C.marks.remove(C.selected)],
+    [["t"], "Use the AI's boxes at this threshold", () => C.marks.adopt()],
+    [[","], "Lower threshold", () => C.findings.stepLevel(-1)],
+    [["."], "Higher threshold", () => C.findings.stepLevel(1)],
+    [["["], "Heat map fainter", slide("opacity", -0.1)],
+    [["]"], "Heat map stronger", slide("opacity", 0.1)],
+    [["g"], "Annotations on or off", () => { if (!$("annotations-label").hidden) $("annotations").click(); }],
+    [["+", "="], "Zoom in", () => C.viewer.zoom(1.25)],
+    [["-"], "Zoom out", () => C.viewer.zoom(0.8)],
+    [["0"], "Whole film", () => C.viewer.fit()],
+    [["i"], "Invert", () => C.viewer.invert()],
+    [["x"], "Window and level as they were", () => C.viewer.resetGrey()],
+    [["/"], "Search the list", () => { C.openList(); $("search").focus(); }],
+    [["?"], "This page", () => $("help-dialog").showModal()],
+  ];
+  const SHOWN = { ArrowLeft: "Arrows", PageDown: "Page down", PageUp: "Page up", " ": "Space" };
+  const actions = new Map();
+  for (const [keys, , action] of TABLE) for (const key of keys) actions.set(key, action);
+
+  function isTyping(target) {
+    return target.matches("textarea, select, input:not([type=range]):not([type=checkbox]):not([type=file])");
+  }
+
+  function pressed(event) {
+    if (document.querySelector("dialog[open]")) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, target = event.target;
+    if (event.ctrlKey || event.metaKey) {
+      if (isTyping(target)) return;
+      const again = key === "y" || (key === "z" && event.shiftKey);
+      if (again || key === "z") { event.preventDefault(); C.undo(again); }
+      if (key === "s") { event.preventDefault(); C.exchange.save(); }
+      return;
+    }
+    if (event.altKey) return;
+    if (key === "Escape") { C.closeList(); C.pointer.choose("select"); C.selected = -1; C.marks.draw(); $("viewport").focus({ preventScroll: true }); return; }
+    if (isTyping(target)) return;
+    if (target.matches("input[type=range]") && key.startsWith("Arrow")) return;
+    if (target.matches("button, input[type=checkbox]") && (key === "Enter" || key === " ")) return;
+    if (target.id === "rows" && (key === "ArrowDown" || key === "ArrowUp")) { event.preventDefault(); C.step(key === "ArrowDown" ? 1 : -1); return; }
+    const action = actions.get(key);
+    if (!action || (!C.data && !["j", "k", "/", "?", "PageDown", "PageUp"].includes(key))) return;
+    event.preventDefault();
+    action(event);
+  }
+
+  function start() {
+    document.addEventListener("keydown", pressed);
+    const shown = TABLE.filter((row) => row[1]).concat([[["Ctrl+Z", "Ctrl+Y"], "Undo, redo"], [["Ctrl+S"], "Export"], [["Esc"], "Leave a field or a tool"]]);
+    for (const [keys, words] of shown) {
+      const term = document.createElement("dt"), meaning = document.createElement("dd");
+      const listed = keys[0] === "1" ? ["1", "…", "9"] : keys;
+      listed.forEach((key) => {
+        const cap = document.createElement("kbd");
+        cap.textContent = SHOWN[key] || (key.length === 1 ? key.toUpperCase() : key);
+        term.append(cap, " ");
+      });
+      meaning.textContent = words;
+      $("help-keys").append(term, meaning);
+    }
+  }
+
+  C.keys = { start: start };
+})(window.CAMRAY = window.CAMRAY || {});

@@ -1,0 +1,211 @@
+/* The page as a whole: who reads, which film is open, what is hidden, how long it takes. */
+(function (C) {
+  "use strict";
+  const $ = (id) => document.getElementById(id);
+  const IDLE_MS = 60000, TICK_MS = 1000;
+  C.current = null; // the film of the worklist that is open
+  C.data = null; // its data, once they are there
+  C.label = 0;
+  C.levels = {};
+  let blind = false, lastInput = Date.now(), lastTick = Date.now(), asked = 0;
+
+  C.isBlind = () => blind;
+  /** While this is so, nothing of the AI nor of annotations may be seen. */
+  C.hidesAi = (film) => { const record = C.state.of(film.id); return blind && !record.revealed && !record.finished; };
+  C.say = (text) => { $("say").textContent = text; };
+  C.message = (title, text) => {
+    $("message-title").textContent = title;
+    $("message-text").textContent = text;
+    $("message-dialog").showModal();
+  };
+  C.shortId = (id) => (id.length > 24 ? "…" + id.slice(-18) : id);
+  C.openList = () => { document.body.classList.add("list-open"); $("list-toggle").setAttribute("aria-expanded", "true"); };
+  C.closeList = () => { document.body.classList.remove("list-open"); $("list-toggle").setAttribute("aria-expanded", "false"); };
+
+  /** The finding to look at first: the most probable one that is reported, else the first. */
+  function firstLabel(film) {
+    if (C.hidesAi(film)) return 0;
+    const open = C.findings.missing(film), reported = C.run.labels.map((_, i) => i).filter((i) => film.reported[i]);
+    const from = open.length ? open : reported.length ? reported : C.run.labels.map((_, i) => i);
+    return from.reduce((best, i) => (film.probabilities[i] > film.probabilities[best] ? i : best), from[0]);
+  }
+
+  /** Open a film. */
+  C.open = function (film) {
+    if (!film) return;
+    const ticket = ++asked;
+    tick();
+    C.current = film;
+    C.data = null;
+    C.selected = -1;
+    C.preview = null;
+    C.levels = {};
+    C.pointer.choose("select");
+    $("film-id").textContent = C.shortId(film.id);
+    $("film-id").title = film.id;
+    $("findings").replaceChildren();
+    C.viewer.clear("Loading …");
+    C.worklist.reveal(film);
+    C.films.load(film).then((data) => {
+      if (ticket !== asked) return;
+      C.data = data;
+      C.label = firstLabel(film);
+      const record = C.state.of(film.id);
+      C.run.labels.forEach((name, label) => {
+        const level = record.findings[name] && record.findings[name].level;
+        if (typeof level === "number") C.levels[label] = level;
+      });
+      $("film-note").textContent = film.note;
+      $("film-facts").textContent = film.facts;
+      C.viewer.show();
+      shownAgain();
+      C.films.preload(C.worklist.beside(film, 1));
+    }, (error) => { if (ticket === asked) C.viewer.clear("This film cannot be shown: " + error.message); });
+  };
+
+  /** Everything that depends on what is decided or hidden. */
+  function shownAgain() {
+    if (!C.current || !C.data) return;
+    const hidden = C.hidesAi(C.current);
+    $("annotations-label").hidden = !C.run.has_annotations || hidden;
+    $("opacity").disabled = hidden;
+    $("legend").replaceChildren(...[["ai", "AI"], ["mine", C.state.reader], ["annotated", "annotated"]]
+      .filter(([kind]) => (kind === "mine" || !hidden) && (kind !== "annotated" || ($("annotations").checked && C.run.has_annotations)))
+      .map(([kind, words]) => { const found = document.createElement("span"); found.className = "key " + kind; found.textContent = words; return found; }));
+    $("watermark").hidden = hidden;
+    C.viewer.drawHeat();
+    C.marks.draw();
+    C.findings.render();
+  }
+
+  C.chooseLabel = function (label) {
+    if (label < 0 || label >= C.run.labels.length || !C.data) return;
+    C.label = label;
+    C.selected = -1;
+    shownAgain();
+    const open = document.querySelector(".finding.open");
+    if (open) open.scrollIntoView({ block: "nearest" });
+    C.say(C.run.labels[label]);
+  };
+
+  C.step = (by) => { if (C.current) C.open(C.worklist.beside(C.current, by)); };
+
+  /** Blind first: keep what was marked, then show the AI. */
+  C.reveal = function () {
+    if (!C.current || !C.hidesAi(C.current)) return;
+    const film = C.current;
+    tick();
+    C.state.edit(film.id, (record) => {
+      record.blind = {};
+      C.run.labels.forEach((name, label) => {
+        const found = record.findings[name], boxes = (found && found.boxes) || [];
+        const value = (found && found.value) || (boxes.length ? "1" : "0");
+        record.blind[name] = { value: value, boxes: boxes };
+        if (found && !boxes.length) found.boxes = null;
+        if (found && !film.reported[label] && value !== "0") found.verdict = value === "1" ? "adjust" : "uncertain";
+        if (found && found.verdict === "adjust" && !found.boxes) found.boxes = [];
+      });
+      record.revealed = true;
+    });
+    C.label = firstLabel(film);
+    shownAgain();
+    C.worklist.refresh();
+    C.say("The AI is shown.");
+  };
+
+  /** Finish the film, unless a reported finding still waits for its verdict. */
+  C.finish = function () {
+    if (!C.current || !C.data) return;
+    if (C.hidesAi(C.current)) return C.reveal();
+    const film = C.current, open = C.findings.missing(film);
+    if (open.length) {
+      C.chooseLabel(open[0]);
+      return C.say("Still to judge: " + open.map((label) => C.run.labels[label]).join(", ") + ".");
+    }
+    tick();
+    if (!C.state.of(film.id).finished) C.state.edit(film.id, (record) => { record.finished = true; record.revealed = true; });
+    const next = C.worklist.nextUnread(film);
+    C.worklist.refresh();
+    if (next) C.open(next);
+    else C.say("All films of the list are read. Export your decisions.");
+  };
+
+  C.undo = function (again) {
+    const id = again ? C.state.redo() : C.state.undo();
+    if (!id) return C.say(again ? "Nothing to redo." : "Nothing to undo.");
+    C.selected = -1;
+    if (!C.current || id !== C.current.id) C.open(C.films.byId.get(id));
+    C.worklist.refresh();
+    C.say(again ? "Done again." : "Undone.");
+  };
+
+  /** Count the time since the last tick, unless nobody was there. */
+  function tick() {
+    const now = Date.now(), passed = Math.min(now - lastTick, 2 * TICK_MS);
+    lastTick = now;
+    if (!C.current || !C.data || document.hidden || now - lastInput > IDLE_MS || document.querySelector("dialog[open]")) return;
+    if (C.state.of(C.current.id).finished) return; // looking back is not reading
+    C.state.addTime(C.current.id, passed / 1000, C.hidesAi(C.current));
+  }
+
+  function setBlind(on) {
+    blind = on;
+    $("blind").checked = on;
+    C.worklist.offer();
+    C.worklist.refresh();
+    if (C.current) { if (C.data) C.label = Math.max(0, C.label); shownAgain(); }
+  }
+
+  function askReader() {
+    $("reader-name").value = C.state.lastReader();
+    $("reader-dialog").showModal();
+  }
+
+  function begin() {
+    const name = $("reader-name").value.trim();
+    if (!name) return askReader();
+    C.state.lastReader(name);
+    const kept = C.state.start(name);
+    $("reader-shown").textContent = "Reader: " + name;
+    if (!C.state.isSaved) C.message("Not saved", "This browser keeps nothing for pages like this one. Export before you close it.");
+    setBlind($("reader-blind").checked);
+    const first = C.worklist.shown.find((film) => C.state.status(film.id) !== "read") || C.worklist.shown[0];
+    C.open(first);
+    $("viewport").focus({ preventScroll: true });
+    C.say(kept ? "Welcome back: " + kept + " films as you left them." : "Keys: press ?");
+  }
+
+  function start() {
+    document.title = "Review " + C.run.name + ": AI, not verified";
+    $("run-name").textContent = C.run.name;
+    C.viewer.start();
+    C.pointer.start();
+    C.keys.start();
+    C.worklist.start();
+    C.state.listen((ids) => { if (C.current && (!ids.length || ids.includes(C.current.id))) shownAgain(); });
+    $("help").onclick = () => $("help-dialog").showModal();
+    $("export").onclick = C.exchange.save;
+    $("import").onclick = () => $("import-file").click();
+    $("import-file").onchange = () => {
+      const file = $("import-file").files[0];
+      if (!file) return;
+      file.text().then(C.exchange.take).then(() => { $("import-file").value = ""; C.worklist.refresh(); });
+    };
+    $("undo").onclick = () => C.undo(false);
+    $("redo").onclick = () => C.undo(true);
+    $("blind").onchange = () => setBlind($("blind").checked);
+    $("annotations").onchange = shownAgain;
+    $("reveal").onclick = C.reveal;
+    $("finish").onclick = C.finish;
+    $("next").onclick = () => C.step(1);
+    $("previous").onclick = () => C.step(-1);
+    $("list-toggle").onclick = () => (document.body.classList.contains("list-open") ? C.closeList() : C.openList());
+    $("reader-dialog").addEventListener("close", begin);
+    for (const name of ["pointerdown", "pointermove", "keydown", "wheel"]) document.addEventListener(name, () => { lastInput = Date.now(); }, { passive: true, capture: true });
+    setInterval(tick, TICK_MS);
+    window.addEventListener("pagehide", tick);
+    askReader();
+  }
+
+  start();
+})(window.CAMRAY = window.CAMRAY || {});

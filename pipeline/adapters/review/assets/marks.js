@@ -1,0 +1,172 @@
+/* Boxes: which ones there are, what may be changed, and how they are drawn.
+ *
+ * The AI's boxes are cyan and solid, the reader's amber, annotations green and dashed; they differ without colour too,
+ * by dash and by the words beside them. A preview stands for the reader's boxes while a drag goes on.
+ */
+(function (C) {
+  "use strict";
+  const NS = "http://www.w3.org/2000/svg", HANDLE_PX = 9;
+  const $ = (id) => document.getElementById(id);
+  C.selected = -1; // which of the chosen finding's boxes
+  C.preview = null; // boxes while a drag goes on
+
+  /** The AI's boxes of a label at the slider's level; the run's own where it is not moved. */
+  function aiBoxes(label) {
+    const range = C.regions.levelRange(C.data, label), level = C.levels[label];
+    if (!range || level === undefined || level === range.own) return C.films.ownBoxes(C.data, label);
+    return C.regions.boxesAt(C.data, label, level);
+  }
+
+  const isMoved = (label) => C.levels[label] !== undefined && C.levels[label] !== C.regions.levelRange(C.data, label).own;
+
+  /** The boxes that stand for a label: the reader's, else the AI's where it reports the label and is not rejected. */
+  function standing(label) {
+    const found = C.state.finding(C.current.id, C.run.labels[label]);
+    if (found.boxes) return found.boxes;
+    if (C.hidesAi(C.current) || !C.current.reported[label] || found.verdict === "reject") return [];
+    return aiBoxes(label);
+  }
+
+  function clamp(box) {
+    const cols = C.data.cols, rows = C.data.rows, least = 1;
+    const x0 = Math.min(Math.max(Math.min(box[0], box[2]), 0), cols - least), y0 = Math.min(Math.max(Math.min(box[1], box[3]), 0), rows - least);
+    const x1 = Math.max(Math.min(Math.max(box[0], box[2]), cols), x0 + least), y1 = Math.max(Math.min(Math.max(box[1], box[3]), rows), y0 + least);
+    return [x0, y0, x1, y1].map((v) => Math.round(v * 100) / 100);
+  }
+
+  /** Move a box without changing its size. */
+  function shifted(box, dx, dy) {
+    dx = Math.min(Math.max(dx, -box[0]), C.data.cols - box[2]);
+    dy = Math.min(Math.max(dy, -box[1]), C.data.rows - box[3]);
+    return clamp([box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy]);
+  }
+
+  /** Make boxes the reader's own: the finding is present, and adjusted. */
+  function keep(label, boxes, words) {
+    const name = C.run.labels[label], blind = C.hidesAi(C.current), level = !blind && isMoved(label) ? C.levels[label] : null;
+    C.state.editFinding(C.current.id, name, (found) => {
+      found.boxes = boxes.map(clamp);
+      found.level = level;
+      if (blind) found.value = "1";
+      else found.verdict = "adjust";
+    });
+    if (words) C.say(words);
+  }
+
+  function replaceAt(index, box) {
+    const boxes = standing(C.label).slice();
+    boxes[index] = box;
+    keep(C.label, boxes);
+  }
+
+  function remove(index) {
+    const boxes = standing(C.label).slice();
+    if (index < 0 || index >= boxes.length) return C.say("Choose a box first (B).");
+    boxes.splice(index, 1);
+    C.selected = Math.min(index, boxes.length - 1);
+    keep(C.label, boxes, boxes.length ? "Box removed." : "No box left: the finding counts as present without a box. R says absent.");
+  }
+
+  /** Add a box a fifth of the view wide, in its middle. */
+  function addInMiddle() {
+    const port = $("viewport"), [x0, y0] = C.viewer.toNative(port.clientWidth * 0.4, port.clientHeight * 0.4);
+    const [x1, y1] = C.viewer.toNative(port.clientWidth * 0.6, port.clientHeight * 0.6);
+    add([x0, y0, x1, y1]);
+  }
+
+  function add(box) {
+    const boxes = standing(C.label).concat([clamp(box)]);
+    C.selected = boxes.length - 1;
+    keep(C.label, boxes, C.run.labels[C.label] + ": box " + boxes.length + " added.");
+  }
+
+  /** Take the AI's boxes, as the slider shows them, for the reader's own. */
+  function adopt() {
+    if (C.hidesAi(C.current)) return;
+    C.selected = -1;
+    keep(C.label, aiBoxes(C.label), isMoved(C.label) ? "Boxes taken at this threshold." : "The AI's boxes taken, to be changed.");
+  }
+
+  function chooseNext() {
+    const boxes = standing(C.label);
+    if (!boxes.length) return C.say("No box of " + C.run.labels[C.label] + ".");
+    C.selected = (C.selected + 1) % boxes.length;
+    draw();
+    const box = boxes[C.selected].map(Math.round);
+    C.say("Box " + (C.selected + 1) + " of " + boxes.length + ": from " + box[0] + ", " + box[1] + " to " + box[2] + ", " + box[3]);
+  }
+
+  /** Move (or with `sizes` stretch) the chosen box by shares of the view. */
+  function nudge(dx, dy, sizes) {
+    const boxes = standing(C.label);
+    if (C.selected < 0 || C.selected >= boxes.length) return false;
+    const step = 6 / C.viewer.view.scale, box = boxes[C.selected];
+    if (sizes) replaceAt(C.selected, clamp([box[0], box[1], box[2] + dx * step, box[3] + (dy * step) / C.current.aspect]));
+    else replaceAt(C.selected, shifted(box, dx * step, (dy * step) / C.current.aspect));
+    return true;
+  }
+
+  /** The eight handles of a box on the screen: x, y, and which sides they move. */
+  function handles(box) {
+    const [x0, y0] = C.viewer.toScreen(box[0], box[1]), [x1, y1] = C.viewer.toScreen(box[2], box[3]), xm = (x0 + x1) / 2, ym = (y0 + y1) / 2;
+    return [[x0, y0, "x0 y0"], [x1, y0, "x1 y0"], [x0, y1, "x0 y1"], [x1, y1, "x1 y1"], [xm, y0, "y0"], [xm, y1, "y1"], [x0, ym, "x0"], [x1, ym, "x1"]];
+  }
+
+  function element(name, attributes, text) {
+    const found = document.createElementNS(NS, name);
+    for (const key of Object.keys(attributes)) found.setAttribute(key, attributes[key]);
+    if (text) found.textContent = text;
+    return found;
+  }
+
+  function drawBox(box, kind, words) {
+    const [x0, y0] = C.viewer.toScreen(box[0], box[1]), [x1, y1] = C.viewer.toScreen(box[2], box[3]);
+    const group = element("g", { class: "box " + kind });
+    const at = { x: x0, y: y0, width: Math.max(x1 - x0, 1), height: Math.max(y1 - y0, 1) };
+    group.append(element("rect", Object.assign({ class: "under" }, at)), element("rect", Object.assign({ class: "line" }, at)));
+    if (words) {
+      const inside = y0 < 20, y = inside ? Math.min(y1, $("viewport").clientHeight) - 5 : y0 - 5;
+      group.append(element("text", { x: Math.max(x0, 2), y: y }, words));
+    }
+    $("marks").append(group);
+  }
+
+  /** Draw everything anew. */
+  function draw() {
+    const svg = $("marks");
+    svg.replaceChildren();
+    if (!C.data) return;
+    const hidden = C.hidesAi(C.current);
+    C.run.labels.forEach((name, label) => { if (label !== C.label) drawFinding(name, label, hidden, false); });
+    if (!hidden && $("annotations").checked) {
+      for (const one of C.data.annotations) {
+        const chosen = one.label === C.label;
+        drawBox(one.box, chosen ? "annotated" : "annotated other", C.run.labels[one.label] + (one.reader ? ", " + one.reader : ", annotated"));
+      }
+    }
+    drawFinding(C.run.labels[C.label], C.label, hidden, true);
+  }
+
+  function drawFinding(name, label, hidden, chosen) {
+    const found = C.state.finding(C.current.id, name), reported = C.current.reported[label], other = chosen ? "" : " other";
+    if (!hidden && (reported || chosen)) {
+      const faint = found.boxes || found.verdict === "reject" ? " behind" : "", below = reported ? "" : " below";
+      const words = name + " " + C.current.probabilities[label].toFixed(2) + (reported ? ", AI" : ", AI, below cutoff");
+      aiBoxes(label).forEach((box, i) => drawBox(box, "ai" + other + faint + below, i || faint ? "" : words));
+    }
+    const mine = chosen && C.preview ? C.preview : found.boxes;
+    (mine || []).forEach((box, i) => drawBox(box, "mine" + other, i ? "" : name + ", " + C.state.reader));
+    const boxes = chosen && C.preview ? C.preview : standing(label);
+    if (chosen && C.selected >= 0 && C.selected < boxes.length) {
+      drawBox(boxes[C.selected], "chosen", "");
+      for (const [x, y] of handles(boxes[C.selected])) {
+        $("marks").append(element("rect", { class: "handle", x: x - HANDLE_PX / 2, y: y - HANDLE_PX / 2, width: HANDLE_PX, height: HANDLE_PX }));
+      }
+    }
+  }
+
+  C.marks = {
+    draw: draw, aiBoxes: aiBoxes, isMoved: isMoved, standing: standing, clamp: clamp, shifted: shifted, keep: keep, replaceAt: replaceAt,
+    remove: remove, add: add, addInMiddle: addInMiddle, adopt: adopt, chooseNext: chooseNext, nudge: nudge, handles: handles,
+  };
+})(window.CAMRAY = window.CAMRAY || {});

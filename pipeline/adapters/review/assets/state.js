@@ -1,0 +1,135 @@
+/* What the reader decided: one record a film, saved in the browser as it changes, with undo.
+ *
+ * A record: {finished, opened, changed, seconds, blind_seconds, revealed, blind, findings}. A finding's record:
+ * {verdict, value, boxes, comment, level, changed}: `verdict` confirm, reject, adjust, uncertain or null; `value` the
+ * answer given blind ("1", "0", "uncertain"); `boxes` the reader's own, or null where the AI's stand.
+ */
+(function (C) {
+  "use strict";
+  const VERDICTS = ["confirm", "adjust", "reject", "uncertain"];
+  const records = new Map(), undone = [], redone = [], listeners = [];
+  let reader = "", storage = null;
+  try {
+    window.localStorage.setItem("camray-review", "1");
+    storage = window.localStorage;
+  } catch (error) { storage = null; }
+
+  const now = () => new Date().toISOString();
+  const prefix = () => "camray-review/" + C.run.digest + "/" + reader + "/";
+  const copy = (value) => JSON.parse(JSON.stringify(value));
+
+  function blank() {
+    return { finished: false, opened: null, changed: null, seconds: 0, blind_seconds: null, revealed: false, blind: null, findings: {} };
+  }
+  function blankFinding() { return { verdict: null, value: null, boxes: null, comment: "", level: null, changed: null }; }
+
+  /** The record of a film, to be read only. */
+  function of(id) { return records.get(id) || blank(); }
+  function finding(id, label) { return of(id).findings[label] || blankFinding(); }
+
+  function save(id) {
+    if (!storage) return;
+    try {
+      if (records.has(id)) storage.setItem(prefix() + id, JSON.stringify(records.get(id)));
+      else storage.removeItem(prefix() + id);
+    } catch (error) {
+      storage = null;
+      C.say("This browser's storage is full or closed: export often, nothing is saved by itself.");
+    }
+  }
+
+  function tell(ids) { for (const listener of listeners) listener(ids); }
+
+  /** Change a film's record; `change` gets a copy. With `quiet` it is no step of its own for undo. */
+  function edit(id, change, quiet) {
+    const before = records.has(id) ? JSON.stringify(records.get(id)) : null, record = copy(of(id));
+    change(record);
+    record.changed = now();
+    records.set(id, record);
+    if (!quiet) { undone.push([{ id: id, before: before }]); redone.length = 0; }
+    save(id);
+    tell([id]);
+  }
+
+  /** Change one finding's record. */
+  function editFinding(id, label, change, quiet) {
+    edit(id, (record) => {
+      const found = record.findings[label] || blankFinding();
+      change(found, record);
+      found.changed = now();
+      record.findings[label] = found;
+    }, quiet);
+  }
+
+  function step(from, to) {
+    const changes = from.pop();
+    if (!changes) return null;
+    to.push(changes.map((one) => ({ id: one.id, before: records.has(one.id) ? JSON.stringify(records.get(one.id)) : null })));
+    for (const one of changes) {
+      const kept = records.get(one.id), seconds = kept ? kept.seconds : 0; // time cannot be undone
+      if (one.before === null) records.delete(one.id);
+      else records.set(one.id, Object.assign(JSON.parse(one.before), { seconds: seconds }));
+      save(one.id);
+    }
+    tell(changes.map((one) => one.id));
+    return changes[changes.length - 1].id;
+  }
+
+  /** Add reading time to a film. */
+  function addTime(id, seconds, isBlind) {
+    const record = records.get(id) || blank();
+    if (!record.opened) record.opened = now();
+    record.seconds = Math.round((record.seconds + seconds) * 10) / 10;
+    if (isBlind) record.blind_seconds = Math.round(((record.blind_seconds || 0) + seconds) * 10) / 10;
+    records.set(id, record);
+    save(id);
+  }
+
+  /** Take over many records as one step; returns nothing. */
+  function replace(found) {
+    undone.push([...found.keys()].map((id) => ({ id: id, before: records.has(id) ? JSON.stringify(records.get(id)) : null })));
+    redone.length = 0;
+    for (const [id, record] of found) { records.set(id, record); save(id); }
+    tell([...found.keys()]);
+  }
+
+  /** Begin as a reader: what the browser kept of this reader and this run comes back. */
+  function start(name) {
+    reader = name;
+    records.clear();
+    undone.length = redone.length = 0;
+    let kept = 0;
+    for (let i = 0; storage && i < storage.length; i++) {
+      const key = storage.key(i);
+      if (!key.startsWith(prefix())) continue;
+      const id = key.slice(prefix().length);
+      if (!C.films.byId.has(id)) continue;
+      try { records.set(id, JSON.parse(storage.getItem(key))); kept++; } catch (error) { storage.removeItem(key); }
+    }
+    tell([]);
+    return kept;
+  }
+
+  /** unread, open (begun), or read. */
+  function status(id) {
+    const record = records.get(id);
+    if (!record) return "unread";
+    if (record.finished) return "read";
+    return record.opened || Object.keys(record.findings).length ? "open" : "unread";
+  }
+
+  function lastReader(name) {
+    if (!storage) return "";
+    if (name !== undefined) storage.setItem("camray-review-reader", name);
+    return storage.getItem("camray-review-reader") || "";
+  }
+
+  C.state = {
+    VERDICTS: VERDICTS, of: of, finding: finding, edit: edit, editFinding: editFinding, addTime: addTime, replace: replace,
+    start: start, status: status, blank: blank, blankFinding: blankFinding, lastReader: lastReader, now: now,
+    records: records, get reader() { return reader; }, get isSaved() { return storage !== null; },
+    undo: () => step(undone, redone), redo: () => step(redone, undone),
+    get canUndo() { return undone.length > 0; }, get canRedo() { return redone.length > 0; },
+    listen: (listener) => listeners.push(listener),
+  };
+})(window.CAMRAY = window.CAMRAY || {});

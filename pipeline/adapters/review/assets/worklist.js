@@ -1,0 +1,161 @@
+/* The worklist: filters, sorting, and only as many rows in the page as the window shows. */
+(function (C) {
+  "use strict";
+  const ROW_PX = 46, SPARE = 4;
+  const $ = (id) => document.getElementById(id);
+  let shown = [], rowOf = new Map();
+
+  const STATES = {
+    all: ["All films", () => true],
+    unread: ["Not yet read", (film) => C.state.status(film.id) !== "read"],
+    read: ["Read", (film) => C.state.status(film.id) === "read"],
+    reported: ["AI reports it", (film, label) => anyOf(film.reported, label), true],
+    silent: ["AI does not report it", (film, label) => !anyOf(film.reported, label), true],
+    disagree: ["AI and annotation differ", (film, label) => disagreement(film, label) > 0, true],
+    annotated: ["Annotated", (film, label) => (label === null ? film.annotated.some(Boolean) : film.annotated[label]), true],
+  };
+  const SORTS = {
+    unread: ["Not yet read first", (film) => ({ unread: 0, open: 1, read: 2 })[C.state.status(film.id)]],
+    listed: ["As listed", () => 0],
+    probability: ["Probability", (film, label) => -probability(film, label), true],
+    unsure: ["Nearest to the cutoff", (film, label) => doubt(film, label), true],
+    disagreement: ["Disagreement", (film, label) => -disagreement(film, label), true],
+  };
+
+  function anyOf(values, label) { return label === null ? values.some(Boolean) : values[label]; }
+  function probability(film, label) { return label === null ? Math.max(...film.probabilities) : film.probabilities[label]; }
+  function doubt(film, label) {
+    const gaps = film.probabilities.map((p, i) => Math.abs(p - C.run.cutoffs[i]));
+    return label === null ? Math.min(...gaps) : gaps[label];
+  }
+  /** 0 to 1; -1 where there is no annotation to differ from. */
+  function disagreement(film, label) {
+    const known = (label === null ? film.disagreement : [film.disagreement[label]]).filter((v) => v !== null);
+    return known.length ? Math.max(...known) : -1;
+  }
+  function label() { return $("filter-finding").value === "" ? null : Number($("filter-finding").value); }
+
+  function options(select, entries, kept) {
+    select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
+    if (entries.some(([value]) => value === kept)) select.value = kept;
+  }
+
+  /** Offer only what does not tell the AI's opinion while reading blind. */
+  function offer() {
+    const hides = C.isBlind();
+    const open = (table) => Object.entries(table).filter(([name, one]) => !(hides && one[2]) && (C.run.has_annotations || !["disagree", "annotated", "disagreement"].includes(name)));
+    options($("filter-state"), open(STATES).map(([name, one]) => [name, one[0]]), $("filter-state").value);
+    options($("sort"), open(SORTS).map(([name, one]) => [name, one[0]]), $("sort").value);
+    $("filter-finding").disabled = hides;
+  }
+
+  /** Filter and sort anew. */
+  function refresh() {
+    const chosen = label(), wanted = $("search").value.trim().toLowerCase();
+    const keep = (STATES[$("filter-state").value] || STATES.all)[1], key = (SORTS[$("sort").value] || SORTS.listed)[1];
+    shown = C.films.all.filter((film) => film.id.toLowerCase().includes(wanted) && keep(film, chosen));
+    const keys = new Map(shown.map((film) => [film.id, key(film, chosen)]));
+    shown.sort((a, b) => keys.get(a.id) - keys.get(b.id) || a.number - b.number);
+    rowOf = new Map(shown.map((film, row) => [film.id, row]));
+    $("list-count").textContent = shown.length + " of " + C.films.all.length + " films";
+    $("rows-space").style.height = shown.length * ROW_PX + "px";
+    draw();
+  }
+
+  /** Draw the rows that can be seen. */
+  function draw() {
+    const box = $("rows"), first = Math.max(0, Math.floor(box.scrollTop / ROW_PX) - SPARE);
+    const last = Math.min(shown.length, first + Math.ceil(box.clientHeight / ROW_PX) + 2 * SPARE);
+    $("rows-shown").style.transform = "translateY(" + first * ROW_PX + "px)";
+    $("rows-shown").replaceChildren(...shown.slice(first, last).map((film, i) => row(film, first + i)));
+    const current = C.current ? rowOf.get(C.current.id) : undefined; // undefined compares as false
+    if (current >= first && current < last) box.setAttribute("aria-activedescendant", "row-" + C.current.number);
+    else box.removeAttribute("aria-activedescendant");
+  }
+
+  function row(film, place) {
+    const status = C.state.status(film.id), found = document.createElement("div");
+    found.id = "row-" + film.number;
+    found.className = "row " + status;
+    found.setAttribute("role", "option");
+    found.setAttribute("aria-selected", String(film === C.current));
+    found.setAttribute("aria-setsize", shown.length);
+    found.setAttribute("aria-posinset", place + 1);
+    found.dataset.id = film.id;
+    const mark = document.createElement("span");
+    mark.className = "mark";
+    mark.textContent = { unread: "○", open: "◐", read: "●" }[status];
+    mark.setAttribute("role", "img");
+    mark.setAttribute("aria-label", { unread: "not yet read", open: "begun", read: "read" }[status]);
+    const id = document.createElement("span");
+    id.className = "id";
+    id.textContent = C.shortId(film.id);
+    found.title = film.id;
+    const ai = document.createElement("span");
+    ai.className = "ai";
+    ai.textContent = C.hidesAi(film) ? "" : opinion(film);
+    const differs = document.createElement("span");
+    differs.className = "differs";
+    if (!C.hidesAi(film) && disagreement(film, label()) > 0) {
+      differs.textContent = "≠";
+      differs.title = "AI and annotation differ: " + disagreement(film, label()).toFixed(2);
+    }
+    found.append(mark, id, differs, ai);
+    return found;
+  }
+
+  function opinion(film) {
+    const chosen = label();
+    if (chosen !== null) return film.probabilities[chosen].toFixed(2) + (film.reported[chosen] ? " reported" : "");
+    const names = C.run.labels.filter((name, i) => film.reported[i]);
+    return names.length ? names.join(", ") : "nothing reported";
+  }
+
+  /** Bring a film's row into view. */
+  function reveal(film) {
+    const place = rowOf.get(film.id), box = $("rows");
+    if (place === undefined) return draw();
+    const top = place * ROW_PX;
+    if (top < box.scrollTop) box.scrollTop = top;
+    else if (top + ROW_PX > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW_PX - box.clientHeight;
+    draw();
+  }
+
+  /** The film so many rows on; from the film's old place where it is no longer listed. */
+  function beside(film, step) {
+    const place = rowOf.get(film.id);
+    if (place !== undefined) return shown[place + step] || null;
+    return step > 0 ? shown[0] || null : shown[shown.length - 1] || null;
+  }
+
+  /** The next film that is not read, after this one in the list, else from its beginning. */
+  function nextUnread(film) {
+    const place = rowOf.has(film.id) ? rowOf.get(film.id) : -1;
+    const isOpen = (one) => one !== film && C.state.status(one.id) !== "read";
+    return shown.slice(place + 1).find(isOpen) || shown.find(isOpen) || null;
+  }
+
+  function progress() {
+    const read = C.films.all.filter((film) => C.state.status(film.id) === "read").length;
+    $("progress").textContent = read + " of " + C.films.all.length + " read";
+  }
+
+  function start() {
+    options($("filter-finding"), [["", "Any finding"], ...C.run.labels.map((name, i) => [String(i), name])], "");
+    offer();
+    $("sort").value = "listed";
+    for (const id of ["filter-finding", "filter-state", "sort"]) $(id).addEventListener("change", refresh);
+    $("search").addEventListener("input", refresh);
+    $("rows").addEventListener("scroll", draw, { passive: true });
+    $("rows").addEventListener("click", (event) => {
+      const found = event.target.closest(".row");
+      if (found) { C.open(C.films.byId.get(found.dataset.id)); C.closeList(); }
+    });
+    new ResizeObserver(draw).observe($("rows"));
+    C.state.listen(() => { draw(); progress(); });
+    refresh();
+    progress();
+  }
+
+  C.worklist = { start: start, refresh: refresh, offer: offer, draw: draw, reveal: reveal, beside: beside, nextUnread: nextUnread, get shown() { return shown; } };
+})(window.CAMRAY = window.CAMRAY || {});

@@ -1,0 +1,127 @@
+"""``review``: the page that radiologists read in, and their decisions back."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from typer.core import TyperGroup
+
+from pipeline.commands.words import AsJson, console, print_json
+
+Trained = Annotated[
+    Path | None, typer.Option(help="Run that the network is from, where RUN was made by `predict` and uses prior maps")
+]
+SHOWN_PROBLEMS = 12
+
+
+class _RunFirst(TyperGroup):
+    """Takes ``camray review RUN`` for ``camray review build RUN``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``build`` before a first word that is no command."""
+        if args and args[0] not in self.commands and args[0] not in {"-h", "--help"}:
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_RunFirst,
+    help="The reading room: a page for radiologists (`camray review RUN`), and their decisions back "
+    "(`camray review import`).",
+    no_args_is_help=True,
+)
+
+
+@app.command("build")
+def build(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, for instance runs/phantom")],
+    split: Annotated[list[str] | None, typer.Option(help="Split to show, repeatable; default: export.splits")] = None,
+    annotations: Annotated[bool, typer.Option(help="Put the annotations on the page too")] = True,
+    side: Annotated[int, typer.Option(min=128, help="Longest side of a film's picture, px")] = 1024,
+    picture: Annotated[Literal["png", "webp"], typer.Option(help="PNG is exact, WebP small")] = "png",
+    trained: Trained = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write RUN/review: a folder that opens from the disk, without a server or a network. `build` may be left out.
+
+    Example: [bold]camray review runs/phantom[/bold], then open runs/phantom/review/index.html
+    """
+    from pipeline.adapters.runs import RunFolder
+    from pipeline.stages.review_page import build as build_page
+    from pipeline.stages.run import settings_of
+
+    built = build_page(
+        settings_of(run),
+        RunFolder(run, trained=trained),
+        splits=tuple(split or ()),
+        annotations=annotations,
+        display_px=side,
+        picture=picture,
+    )
+    if as_json:
+        print_json({"page": str(built.index), "films": built.films, "coarse": built.coarse, "bytes": built.size_bytes})
+        return
+    console.print(f"{built.films} films, {built.size_bytes / 2**20:.1f} MiB: open {escape(str(built.index))}")
+    if built.coarse:
+        console.print(
+            f"[yellow]{built.coarse} films only as the network saw them: their sources are not at hand[/yellow]"
+        )
+
+
+@app.command("import")
+def import_(
+    decisions: Annotated[list[Path], typer.Argument(metavar="DECISIONS...", help="Page JSON, COCO, Label Studio JSON")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run that was reviewed")],
+    reader: Annotated[str, typer.Option(help="Who read, for files that do not say; default: the file's stem")] = "",
+    policy: Annotated[Literal["majority", "union"], typer.Option(help="How readers become one truth")] = "majority",
+    resamples: Annotated[int, typer.Option(min=0, help="Of the patients, for intervals")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Measure readers against the AI and one another, and merge their answers into RUN/reviewed.
+
+    The merged tables are annotations: train or score with data.manifest=folder data.labels=RUN/reviewed/labels.csv
+    data.boxes=RUN/reviewed/boxes.csv.
+
+    Example: [bold]camray review import decisions-*.json runs/phantom[/bold]
+    """
+    from pipeline.adapters.runs import RunFolder
+    from pipeline.stages.review_import import headline, import_decisions
+    from pipeline.stages.run import settings_of
+    from pipeline.stages.tracked import open_tracker
+
+    settings, folder = settings_of(run), RunFolder(run)
+    with open_tracker(settings, folder) as tracker:
+        found = import_decisions(decisions, folder, tracker, reader=reader, policy=policy, resamples=resamples)
+    rows = headline(found.agreement)
+    if as_json:
+        plain = found.agreement.astype(object).where(found.agreement.notna(), None).to_dict("records")
+        problems = [vars(problem) for problem in found.problems]
+        print_json({"folder": str(found.folder), "counts": found.counts, "agreement": plain, "problems": problems})
+        return
+    _tell(found, rows)
+
+
+def _tell(found: Any, rows: Any) -> None:
+    table = Table(title="Readers (95 % intervals by patient)", padding=(0, 1))
+    for column in ("phase", "reader", "against", "metric", "value", "n"):
+        table.add_column(column)
+    for row in rows.itertuples(index=False):
+        name = row.metric + (f" at IoU {row.criterion:g}" if row.criterion == row.criterion else "")
+        between = f" ({row.low:.2f} to {row.high:.2f})" if row.low == row.low else ""
+        value = f"{row.value:.2f}{between}" if row.value == row.value else "undefined"
+        table.add_row(row.phase, escape(row.reader), escape(row.other), name, value, str(row.n))
+    Console().print(table)
+    console.print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in found.counts.items()))
+    for problem in found.problems[:SHOWN_PROBLEMS]:
+        where = " ".join(part for part in (problem.reader, problem.image_id, problem.label) if part)
+        console.print(
+            f"[yellow]{escape(problem.source)}[/yellow] {escape(where)}: {escape(problem.what)}", highlight=False
+        )
+    if len(found.problems) > SHOWN_PROBLEMS:
+        console.print(
+            f"and {len(found.problems) - SHOWN_PROBLEMS} more in {escape(str(found.folder / 'problems.csv'))}"
+        )
+    console.print(f"written to {escape(str(found.folder))}")
