@@ -89,7 +89,6 @@ def test_a_cells_receptive_field_is_centred_on_the_cell(backbone: str, stride: i
     """Where every strided window weighs evenly, the gradient of a cell has its centre of mass on the cell's centre."""
     model = _classifier(backbone, stride, aligned=True)
     _switch_off_global_paths(model)
-    model.normalise = nn.Identity()  # type: ignore[assignment]
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
             _weigh_evenly(part)
