@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.core.boxes import Window
+from pipeline.core.scoring.component_tree import levels_of, region_tree
 from pipeline.core.scoring.items import FloatArray, Items, Measure
 from pipeline.core.scoring.localization import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from pipeline.core.thresholds import holds_localization
@@ -59,129 +60,31 @@ def heat01_levels(heat: NDArray[np.floating]) -> NDArray[np.int16]:
     if not holds_localization(heat[None].astype(np.float32))[0]:
         return np.full(heat.shape, -1, np.int16)
     low, high = float(heat.min()), float(heat.max())
-    heat01 = (heat.astype(np.float64) - low) / (high - low)
-    return (np.searchsorted(LEVELS, heat01, side="right") - 1).astype(np.int16)
+    return levels_of((heat.astype(np.float64) - low) / (high - low), LEVELS)
+
+
+def boxes_to_native(boxes: NDArray[np.int32], to_heat: GridTransform, size_xy: FloatArray) -> FloatArray:
+    """Map boxes [M, 4] of a map to the native grid, clipped to the film of (columns, rows): [M, 4], px."""
+    scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
+    native: FloatArray = (boxes - np.tile(offset, 2)) / np.tile(scale, 2)
+    native[:, :2], native[:, 2:] = np.maximum(native[:, :2], 0.0), np.minimum(native[:, 2:], size_xy)
+    return native
 
 
 @njit(cache=True)
-def _root_of(parent: Any, pixel: int) -> int:  # pragma: no cover (compiled)
-    while parent[pixel] != pixel:
-        parent[pixel] = parent[parent[pixel]]
-        pixel = parent[pixel]
-    return pixel
-
-
-@njit(cache=True)
-def _join(parent: Any, area: Any, corners: Any, first: int, second: int) -> int:  # pragma: no cover (compiled)
-    """Join two regions, given by their roots, into the bigger one's."""
-    if area[first] < area[second]:
-        first, second = second, first
-    parent[second] = first
-    area[first] += area[second]
-    corners[first, 0] = min(corners[first, 0], corners[second, 0])
-    corners[first, 1] = min(corners[first, 1], corners[second, 1])
-    corners[first, 2] = max(corners[first, 2], corners[second, 2])
-    corners[first, 3] = max(corners[first, 3], corners[second, 3])
-    return first
-
-
-@njit(cache=True)
-def _add_pixel(parent: Any, area: Any, corners: Any, pixel: int, cols: int) -> bool:  # pragma: no cover (compiled)
-    """Let a pixel of the padded grid become hot; tell whether it founds a region of its own."""
-    root = -1
-    for step in (-1, 1, -cols, cols):
-        if parent[pixel + step] >= 0:
-            near = _root_of(parent, pixel + step)
-            root = near if root < 0 else (root if near == root else _join(parent, area, corners, root, near))
-    for down in (-cols, cols):
-        for right in (-1, 1):
-            # a hot pixel beside both has joined the corner already
-            if parent[pixel + down + right] >= 0 and parent[pixel + down] < 0 and parent[pixel + right] < 0:
-                near = _root_of(parent, pixel + down + right)
-                root = near if root < 0 else (root if near == root else _join(parent, area, corners, root, near))
-    r, c = pixel // cols - 1, pixel % cols - 1
-    if root < 0:
-        parent[pixel], area[pixel] = pixel, 1
-        corners[pixel, 0], corners[pixel, 1], corners[pixel, 2], corners[pixel, 3] = c, r, c + 1, r + 1
-        return True
-    parent[pixel] = root
-    area[root] += 1
-    corners[root, 0], corners[root, 1] = min(corners[root, 0], c), min(corners[root, 1], r)
-    corners[root, 2], corners[root, 3] = max(corners[root, 2], c + 1), max(corners[root, 3], r + 1)
-    return False
-
-
-@njit(cache=True)
-def _pixels_by_level(levels: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
-    """Sort pixels by level (counting sort): their numbers on the padded grid, and where each level begins."""
-    rows, cols = levels.shape
-    first = np.zeros(n_levels + 1, np.int64)
-    for r in range(rows):
-        for c in range(cols):
-            if levels[r, c] >= 0:
-                first[levels[r, c] + 1] += 1
-    first = np.cumsum(first)
-    place, ordered = first[:-1].copy(), np.empty(first[-1], np.int32)
-    for r in range(rows):
-        for c in range(cols):
-            if levels[r, c] >= 0:
-                ordered[place[levels[r, c]]] = (r + 1) * (cols + 2) + c + 1
-                place[levels[r, c]] += 1
-    return first, ordered
-
-
-@njit(cache=True)
-def _native_box(corners: Any, geometry: Any) -> Any:  # pragma: no cover (compiled)
-    """Map corners to the native grid, clipped to the film; geometry: scale and offset, x and y each, cols, rows."""
-    x0 = max((corners[0] - geometry[2]) / geometry[0], 0.0)
-    y0 = max((corners[1] - geometry[3]) / geometry[1], 0.0)
-    x1 = min((corners[2] - geometry[2]) / geometry[0], geometry[4])
-    y1 = min((corners[3] - geometry[3]) / geometry[1], geometry[5])
-    return x0, y0, x1, y1
-
-
-@njit(cache=True)
-def _best_iou(box: Any, annotated: Any) -> float:  # pragma: no cover (compiled)
-    best = 0.0
-    for k in range(annotated.shape[0]):
-        width = min(box[2], annotated[k, 2]) - max(box[0], annotated[k, 0])
-        height = min(box[3], annotated[k, 3]) - max(box[1], annotated[k, 1])
-        if width > 0 and height > 0:
-            both = width * height
-            first = (box[2] - box[0]) * (box[3] - box[1])
-            second = (annotated[k, 2] - annotated[k, 0]) * (annotated[k, 3] - annotated[k, 1])
-            best = max(best, both / (first + second - both))
-    return best
-
-
-@njit(cache=True)
-def _sweep_levels(
-    levels: Any, n_levels: int, geometry: Any, annotated: Any, largest: Any, iou_largest: Any, iou_any: Any
-) -> None:  # pragma: no cover (compiled)
-    """Add pixels from the hottest level down, joining regions as they touch; write one film's row of a `Sweep`."""
-    cols = levels.shape[1] + 2
-    n_pixels = (levels.shape[0] + 2) * cols
-    first, ordered = _pixels_by_level(levels, n_levels)
-    parent, area = np.full(n_pixels, -1, np.int32), np.zeros(n_pixels, np.int32)
-    corners = np.empty((n_pixels, 4), np.int32)
-    roots, n_roots = np.empty(len(ordered), np.int32), 0
-    for level in range(n_levels - 1, -1, -1):
-        for pixel in ordered[first[level] : first[level + 1]]:
-            if _add_pixel(parent, area, corners, pixel, cols):
-                roots[n_roots] = pixel
-                n_roots += 1
-        kept, biggest = 0, -1
-        for root in roots[:n_roots]:
-            if parent[root] == root:
-                roots[kept] = root
-                kept += 1
-                biggest = root if biggest < 0 or area[root] > area[biggest] else biggest
-                iou_any[level] = max(iou_any[level], _best_iou(_native_box(corners[root], geometry), annotated))
-        n_roots = kept
-        if biggest >= 0:
-            box = _native_box(corners[biggest], geometry)
-            largest[level, 0], largest[level, 1], largest[level, 2], largest[level, 3] = box
-            iou_largest[level] = _best_iou(box, annotated)
+def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
+    """Return each box's IoU with the best matching annotated box: [M, 4] and [A, 4], half-open, to [M]."""
+    result = np.zeros(len(boxes))
+    for m in range(len(boxes)):
+        for k in range(len(annotated)):
+            width = min(boxes[m, 2], annotated[k, 2]) - max(boxes[m, 0], annotated[k, 0])
+            height = min(boxes[m, 3], annotated[k, 3]) - max(boxes[m, 1], annotated[k, 1])
+            if width > 0 and height > 0:
+                both = width * height
+                first = (boxes[m, 2] - boxes[m, 0]) * (boxes[m, 3] - boxes[m, 1])
+                second = (annotated[k, 2] - annotated[k, 0]) * (annotated[k, 3] - annotated[k, 1])
+                result[m] = max(result[m], both / (first + second - both))
+    return result
 
 
 class SweepBuilder:
@@ -217,17 +120,14 @@ class SweepBuilder:
         to_heat = transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
             cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)
         )
-        scale_and_offset = [to_heat.scale_x, to_heat.scale_y, to_heat.offset_x, to_heat.offset_y]
-        geometry = np.array([*scale_and_offset, *self._items.sizes_xy[item]])
-        _sweep_levels(
-            heat01_levels(heat),
-            len(LEVELS),
-            geometry,
-            self._items.boxes_of(item),
-            self._largest[item],
-            self._iou_largest[item],
-            self._iou_any[item],
-        )
+        tree = region_tree(heat01_levels(heat), len(LEVELS))
+        boxes = boxes_to_native(tree.boxes, to_heat, self._items.sizes_xy[item])
+        overlaps = best_ious(boxes, self._items.boxes_of(item))
+        largest, best = tree.largest(), tree.best(overlaps)
+        found = np.flatnonzero(largest >= 0)
+        self._largest[item, found] = boxes[largest[found]]
+        self._iou_largest[item, found] = overlaps[largest[found]]
+        self._iou_any[item, found] = overlaps[best[found]]
 
     def sweep(self) -> Sweep:
         """Return what was filled so far; films without a map are misses."""
