@@ -17,6 +17,7 @@ SHOWN = {
     "insertion_auc": "insertion",
     "average_drop": "drop",
     "average_increase": "increase",
+    "checked_films": "n checked",
     "rank_head": "head",
     "rank_all": "all",
     "noise_max": "noise",
@@ -28,7 +29,9 @@ def sanity(
     trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
     methods: Annotated[
         str | None,
-        typer.Option(help="Explanation methods, with commas, or 'all'; default: all but the two dearest"),
+        typer.Option(
+            help="Explanation methods, with commas, or 'all'; default: all but integrated_gradients and occlusion"
+        ),
     ] = None,
     films: Annotated[int, typer.Option(min=1, help="Films at most, shared out among the labels they show")] = 16,
     split: Annotated[str, typer.Option(help="Where the films come from")] = "test",
@@ -36,7 +39,7 @@ def sanity(
     seed: Annotated[int, typer.Option(help="Of the random weights, the noise and the choice of films")] = 0,
     most_passes: Annotated[
         int, typer.Option(min=0, help="Dear methods get fewer films: passes a method may cost; 0 sets no limit")
-    ] = 1500,
+    ] = 2500,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:

@@ -56,7 +56,7 @@ ALL = "all"
 DEAR = ("integrated_gradients", "occlusion")
 """Not among the default methods: hundreds of passes a map. Occlusion's coarse-to-fine variant is."""
 DEFAULT_METHODS = tuple(name for name in METHODS if name not in DEAR)
-MOST_PASSES = 1500
+MOST_PASSES = 2500
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
+from pipeline.core.scoring.baselines import keyed_generator
+
 Network = TypeVar("Network", bound=nn.Module)
-MOST_BLOCKS = 8
-_FEWEST_BLOCKS = 4  # a network of fewer parts is cut further, whatever that gives
+MOST_BLOCKS = 10
+_ENOUGH_BLOCKS = 6  # a network of so many parts is not cut further
+_FEWEST_BLOCKS = 4  # one of fewer is, whatever that gives
 _MEMBERS = "members"
 
 
@@ -23,7 +27,7 @@ class Block:
     Parameters
     ----------
     name : str
-        For people; the first part's name, without what all have in common.
+        For people: what its parts have in common, or the first part's name to the last one's.
     modules : tuple of str
         As in ``named_modules()``: leaves that own parameters.
     """
@@ -46,9 +50,9 @@ def blocks_of(network: nn.Module, most: int = MOST_BLOCKS) -> tuple[Block, ...]:
     Returns
     -------
     tuple of Block
-        Every leaf with parameters stands in exactly one. The largest part is cut into its children until there would be
-        more than `most`; a normalisation goes with the layer before it; smallest neighbours are joined if there are
-        too many even so. The last layer stays alone.
+        Every leaf with parameters stands in exactly one. The largest part is cut into its children until there are six
+        or would be more than `most`; a normalisation goes with the layer before it; smallest neighbours are joined if
+        there are too many even so. The last layer stays alone.
 
     Raises
     ------
@@ -66,8 +70,8 @@ def blocks_of(network: nn.Module, most: int = MOST_BLOCKS) -> tuple[Block, ...]:
     leaves = [name for name, module in network.named_modules() if _owns_parameters(module)]
     if not leaves:
         raise ValueError(f"{type(network).__name__} has no parameters; there is nothing to randomise")
-    groups = _joined(_with_norms(_cut(leaves, most), network), most)
-    return tuple(Block(_title(group), tuple(group)) for group in reversed(groups))
+    groups = _joined(_cut(leaves, network, most), most)
+    return tuple(Block(_title(group, leaves), tuple(group)) for group in reversed(groups))
 
 
 def cascade(network: Network, blocks: Sequence[Block], seed: int) -> Iterator[tuple[Block, Network]]:
@@ -80,7 +84,7 @@ def cascade(network: Network, blocks: Sequence[Block], seed: int) -> Iterator[tu
     blocks : sequence of Block
         See `blocks_of`.
     seed : int
-        Of the weights; torch's global generator is left alone.
+        Of the weights, which depend on it and the layer's name alone: not the ones that a fit of this seed began with.
 
     Yields
     ------
@@ -96,16 +100,15 @@ def cascade(network: Network, blocks: Sequence[Block], seed: int) -> Iterator[tu
     1. Whatever a layer learnt is gone; the size of the signal stays in range, so that maps do not vanish.
     """
     altered = copy.deepcopy(network)
-    generator = torch.Generator().manual_seed(seed)
     modules = dict(altered.named_modules())
     for block in blocks:
         for name in block.modules:
-            _randomise(modules[name], generator)
+            _randomise(modules[name], keyed_generator(seed, "cascade", name))
         yield block, altered
 
 
 @torch.no_grad()
-def _randomise(module: nn.Module, generator: torch.Generator) -> None:
+def _randomise(module: nn.Module, generator: np.random.Generator) -> None:
     if _is_norm(module):
         for name, value in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
             value.fill_(1.0 if name in {"weight", "running_var"} else 0.0)
@@ -115,8 +118,8 @@ def _randomise(module: nn.Module, generator: torch.Generator) -> None:
             parameter.zero_()
             continue
         std = math.sqrt(2 / parameter[0].numel())
-        drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * std
-        parameter.copy_(drawn.to(parameter))
+        drawn = generator.standard_normal(tuple(parameter.shape)) * std
+        parameter.copy_(torch.from_numpy(drawn).to(parameter))
 
 
 def _owns_parameters(module: nn.Module) -> bool:
@@ -127,17 +130,18 @@ def _is_norm(module: nn.Module) -> bool:
     return isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm)
 
 
-def _cut(leaves: list[str], most: int) -> list[list[str]]:
-    groups = [leaves]
-    while True:
-        cuttable = [number for number, group in enumerate(groups) if len(group) > 1]
-        if not cuttable:
-            return groups
-        largest = max(cuttable, key=lambda number: len(groups[number]))
-        parts = _children(groups[largest])
-        if len(groups) + len(parts) - 1 > most + 2 and len(groups) >= _FEWEST_BLOCKS:  # norms are joined afterwards
-            return groups
-        groups[largest : largest + 1] = parts
+def _cut(leaves: list[str], network: nn.Module, most: int) -> list[list[str]]:
+    groups = [part for part in (leaves[:-1], leaves[-1:]) if part]
+    while len(groups) < _ENOUGH_BLOCKS:
+        largest = max(range(len(groups)), key=lambda number: len(groups[number]))
+        if len(groups[largest]) == 1:
+            break
+        parts = [*groups[:largest], *_children(groups[largest]), *groups[largest + 1 :]]
+        parts = _with_norms(parts, network)
+        if len(parts) == len(groups) or (len(parts) > most and len(groups) >= _FEWEST_BLOCKS):
+            break
+        groups = parts
+    return groups
 
 
 def _children(group: list[str]) -> list[list[str]]:
@@ -171,15 +175,15 @@ def _joined(groups: list[list[str]], most: int) -> list[list[str]]:
     return groups
 
 
-def _title(group: list[str]) -> str:
-    """Name a group by what its leaves have in common, or by its first leaf to its last."""
-    paths = [name.split(".") for name in group]
-    if len(paths) == 1:
-        return ".".join(paths[0])
-    common = []
-    for parts in zip(*paths, strict=False):
-        if len(set(parts)) > 1:
-            break
-        common.append(parts[0])
-    shared = ".".join(common)
-    return shared if len(common) > 1 else f"{group[0]} to {group[-1]}"
+def _title(group: list[str], leaves: list[str]) -> str:
+    """Name a group by what its leaves, and no others, have in common; else by where it starts and ends."""
+    if len(group) == 1:
+        return group[0]
+    first, last = group[0].split("."), group[-1].split(".")
+    depth = 0
+    while all(name.split(".")[: depth + 1] == first[: depth + 1] for name in group):
+        depth += 1
+    common = first[:depth]
+    if common and sum(name.split(".")[:depth] == common for name in leaves) == len(group):
+        return ".".join(common)
+    return ".".join(first[: depth + 1]) + " to " + last[depth]
