@@ -32,6 +32,7 @@ from pipeline.domain.geometry import Box
 from pipeline.stages.score_inputs import Maps, SplitItems
 
 PLACES = ("best", "median", "worst")
+CURVES = frozenset({"thresholds", "froc", "roc", "pr", "reliability"})  # stand two in a row
 MOST_LABELS = 20  # shown with films and curves; the tables hold all
 
 
@@ -105,8 +106,9 @@ def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame, draw: 
         patients=len(set(shown.items.patients.values())),
         annotated=len(boxed),
         scores=scores,
-        charts={title: png for title, png in charts.values()},
+        charts={title: png for name, (title, png) in charts.items() if name not in CURVES},
         pictures=films,
+        curves={title: png for name, (title, png) in charts.items() if name in CURVES},
     )
     files = {f"{shown.split}-{name}.png": png for name, (_, png) in charts.items()}
     labels = list(shown.maps.labels)

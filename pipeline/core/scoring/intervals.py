@@ -6,7 +6,8 @@ import numpy as np
 
 from pipeline.core.scoring.items import FloatArray, IntArray
 
-CHUNK_RESAMPLES = 100  # bounds the memory: CHUNK_RESAMPLES x patients weights at a time
+CHUNK_RESAMPLES = 100  # bounds the memory, as CHUNK_WEIGHTS does where there are many patients
+CHUNK_WEIGHTS = 1_000_000  # resamples x patients at a time
 
 
 def resampled_counts(n_patients: int, resamples: int, seed: int) -> Iterator[FloatArray]:
@@ -27,8 +28,9 @@ def resampled_counts(n_patients: int, resamples: int, seed: int) -> Iterator[Flo
         Whole numbers; every row sums to `n_patients`. R is at most `CHUNK_RESAMPLES`.
     """
     rng = np.random.default_rng(seed)
-    for first in range(0, resamples, CHUNK_RESAMPLES):
-        rows = min(CHUNK_RESAMPLES, resamples - first)
+    most = min(CHUNK_RESAMPLES, max(CHUNK_WEIGHTS // max(n_patients, 1), 1))
+    for first in range(0, resamples, most):
+        rows = min(most, resamples - first)
         drawn = rng.integers(0, n_patients, size=(rows, n_patients), dtype=np.int64)
         flat = np.bincount((drawn + np.arange(rows)[:, None] * n_patients).ravel(), minlength=rows * n_patients)
         yield flat.reshape(rows, n_patients).astype(np.float64)

@@ -6,7 +6,7 @@ Nothing is loaded from elsewhere: pictures are data URIs, and every text from ou
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -69,8 +69,8 @@ class SplitReport:
         Films, their patients, and the films with at least one annotated box.
     scores : DataFrame
         `SCORE_COLUMNS` of the split.
-    charts : mapping
-        Title to PNG.
+    charts, curves : mapping
+        Title to PNG; curves stand two in a row.
     pictures : sequence of FilmPicture
         Grouped by label.
     """
@@ -82,6 +82,7 @@ class SplitReport:
     scores: pd.DataFrame
     charts: Mapping[str, bytes]
     pictures: Sequence[FilmPicture]
+    curves: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def report_page(
@@ -116,13 +117,17 @@ def report_page(
 
 
 def _split_section(each: SplitReport, confidence: float) -> str:
-    charts = "".join(f"<figure>{_image(png, title)}</figure>" for title, png in each.charts.items())
+    charts, curves = (
+        "".join(f"<figure>{_image(png, title)}</figure>" for title, png in found.items())
+        for found in (each.charts, each.curves)
+    )
     return (
         f"<section><h2>Split “{escape(each.split)}”</h2>"
         f"<p class=lead>{each.films} films of {each.patients} patients; {each.annotated} films carry annotated boxes. "
         f"Intervals are {confidence:.0%} and resampled by patient. The network never saw a box.</p>"
         f"{_headline_table(each.scores)}"
-        f"<div class=charts>{charts}</div>{_films(each.pictures)}{_method_table(each.scores)}</section>"
+        f"<div class=charts>{charts}</div><div class=curves>{curves}</div>"
+        f"{_films(each.pictures)}{_method_table(each.scores)}</section>"
     )
 
 

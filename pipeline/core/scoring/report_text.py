@@ -51,7 +51,7 @@ h4{font-size:14px;margin:16px 0 6px}
 table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:6px 9px;border-bottom:1px solid var(--line);vertical-align:top}
 thead th{background:var(--soft);font-weight:600;color:var(--faint);font-size:12.5px;vertical-align:bottom}
-tbody th{font-weight:600;overflow-wrap:anywhere}
+tbody th{font-weight:600;overflow-wrap:anywhere;min-width:104px}
 td.number{white-space:nowrap;font-weight:600}
 td.number span{display:block;font-weight:400;color:var(--faint);font-size:12px}
 tr.mean th,tr.mean td{border-top:2px solid var(--ink);background:var(--soft)}
@@ -63,13 +63,15 @@ td.good{color:#00704a}td.fair{color:#6b6b00}td.bad{color:#b3261e;font-weight:600
 figure{margin:0 0 14px}
 img{max-width:100%;height:auto;display:block}
 .charts img{width:100%;max-width:960px}
+.curves{display:grid;grid-template-columns:1fr 1fr;gap:8px 18px;margin-top:10px}
+.curves img{width:100%}
 .films{display:grid;grid-template-columns:repeat(3,1fr);gap:12px}
 .films img{width:100%;border-radius:3px}
 figcaption{font-size:12px;color:var(--faint);margin-top:4px}
 code{font-size:10.5px;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:110px 1fr;gap:4px 14px;font-size:13.5px}
 dt{font-weight:600}dd{margin:0}
-@media (max-width:760px){.films{grid-template-columns:1fr}table{display:block;overflow-x:auto}}
+@media (max-width:760px){.films,.curves{grid-template-columns:1fr}table{display:block;overflow-x:auto}}
 @media print{
 @page{size:A4;margin:14mm}
 body{font-size:11px}main{max-width:none;padding:0}

@@ -20,6 +20,14 @@ def test_counts_draw_every_time_as_many_patients_as_there_are() -> None:
     np.testing.assert_array_equal(counts, np.concatenate(list(resampled_counts(7, CHUNK_RESAMPLES + 20, seed=3))))
 
 
+def test_many_patients_come_in_smaller_chunks_with_the_same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = np.concatenate(list(resampled_counts(37, 100, seed=3)))
+    monkeypatch.setattr("pipeline.core.scoring.intervals.CHUNK_WEIGHTS", 300)
+    chunks = list(resampled_counts(37, 100, seed=3))
+    assert {len(chunk) for chunk in chunks} == {8, 4}
+    np.testing.assert_array_equal(np.concatenate(chunks), whole)
+
+
 def test_weighted_means_equal_the_mean_over_the_drawn_patients_films() -> None:
     rng = np.random.default_rng(0)
     values, patients = rng.random((12, 3)), rng.integers(0, 5, 12)
