@@ -58,7 +58,12 @@ def tinted(grey: GreyImage, heat01: GreyImage) -> RgbImage:
     -------
     ndarray of shape (H, W, 3), uint8
     """
-    film = _rgb(grey).astype(np.float32)
+    return tinted_colours(_rgb(grey), heat01)
+
+
+def tinted_colours(picture: RgbImage, heat01: GreyImage) -> RgbImage:
+    """Lay a heat map over a picture in colour, [H, W, 3]; see `tinted`."""
+    film = picture.astype(np.float32)
     colour = colormaps["inferno"](_TINT_FROM + (1 - _TINT_FROM) * heat01)[..., :3].astype(np.float32) * 255
     share = (STRONGEST_TINT * np.sqrt(heat01) * (heat01 > 0))[..., None].astype(np.float32)
     return np.asarray(np.rint(film * (1 - share) + colour * share), dtype=np.uint8)

@@ -6,6 +6,7 @@ pixel method points at, a map fused from several layers, the map of a difference
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from pipeline.core.maps.averaging import explain
 from pipeline.core.maps.grids import resampled
 from pipeline.core.maps.methods import METHODS, Method, methods_named
 from pipeline.core.maps.passes import Rule, Scorer, layer_maps
-from pipeline.core.maps.pooled import ForwardPass, SeamNetwork, TargetedNetwork
+from pipeline.core.maps.pooled import ForwardPass, SeamNetwork, TargetedNetwork, columns_of
 from pipeline.core.maps.weightings import (
     fused,
     gradcam_map,
@@ -46,6 +47,8 @@ class Question:
         map that the pool reads. Several: fused as LayerCAM does, each scaled to [0, 1) first, ``tanh(2 M / max M)``.
     targets : callable, optional
         Logits [B, L] to scalars [B, T] or [B], each film's on its own row; what is explained in the logits' place.
+    labels : tuple of int
+        Which logits are explained, in this order; all of them where it is empty. Without effect beside `targets`.
     flip : bool
         Average over the films and their mirror images.
     scales : tuple of float
@@ -60,6 +63,7 @@ class Question:
     method: str = "cam"
     layers: tuple[str, ...] = ()
     targets: Scorer | None = None
+    labels: tuple[int, ...] = ()
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
 
@@ -75,12 +79,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of it.
+    """What came of it; T is the number of targets, of asked labels, or of all labels.
 
     Parameters
     ----------
     logits : Tensor of shape (B, L)
-        Of the labels, averaged over the views, whatever the targets.
+        Of all labels, averaged over the views.
+    values : Tensor of shape (B, T)
+        Of what is explained, likewise.
     heat : Tensor of shape (B, T, h, w)
         Raw maps for boxes: on the feature grid, or on the input grid where layers were named.
     shown : Tensor of shape (B, T, h', w')
@@ -88,6 +94,7 @@ class Answer:
     """
 
     logits: Tensor
+    values: Tensor
     heat: Tensor
     shown: Tensor
 
@@ -111,7 +118,7 @@ def ask(network: SeamNetwork, films: Tensor, grid: tuple[int, int], question: Qu
     CheckpointError
         If the network, a layer or the targets cannot be treated; the message says which and why.
     """
-    asked = network if question.targets is None else TargetedNetwork(network, question.targets)
+    asked = _narrowed(network, question)
     if question.layers:
         methods: Sequence[Method] = [_method_at(question, cast(nn.Module, network), grid)]
     else:
@@ -120,9 +127,32 @@ def ask(network: SeamNetwork, films: Tensor, grid: tuple[int, int], question: Qu
     found = explain(asked, films, methods, grid, flip=question.flip, scales=question.scales)
     heat, shown = found.heat[methods[0].name], found.heat[methods[-1].name]
     logits = found.logits
-    if question.targets is not None:
+    if asked is not network:
         logits = explain(network, films, (), grid, flip=question.flip, scales=question.scales).logits
-    return Answer(logits, heat, shown)
+    return Answer(logits, found.logits, heat, shown)
+
+
+class _ChosenLabels(nn.Module):
+    """A network that knows some of its labels only: the others cost no backward pass."""
+
+    def __init__(self, network: SeamNetwork, labels: Sequence[int]) -> None:
+        super().__init__()
+        self.network, self.spec, self.labels = network, network.spec, list(labels)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.network.features(x)
+
+    def head(self, features: Tensor) -> Tensor:
+        return self.network.head(features)[:, self.labels]
+
+    def cam(self, features: Tensor) -> Tensor:
+        return self.network.cam(features)[:, self.labels]
+
+
+def _narrowed(network: SeamNetwork, question: Question) -> SeamNetwork:
+    if question.targets is not None:
+        return TargetedNetwork(network, question.targets)
+    return _ChosenLabels(network, question.labels) if question.labels else network
 
 
 def _of_pixels(plain: Method) -> Method:
@@ -140,13 +170,25 @@ def _of_pixels(plain: Method) -> Method:
     return replace(plain, name=f"{plain.name} of pixels", signed=signed, finish=finish, on_pixels=True)
 
 
+def _every(logits: Tensor) -> Tensor:
+    return logits
+
+
+def _picker(labels: Sequence[int]) -> Scorer:
+    return lambda logits: logits[:, list(labels)]
+
+
 def _pixels(films: Tensor) -> float:
     return float(films.shape[-2] * films.shape[-1])
 
 
 def _method_at(question: Question, network: nn.Module, grid: tuple[int, int]) -> Method:
     """Make the method at named layers; one layer's map stays raw, several are scaled and fused."""
-    rule, layers, targets = AT_LAYERS[question.method], question.layers, question.targets
+    rule, layers, targets = AT_LAYERS[question.method], question.layers, _every
+    if question.targets is not None:
+        targets = partial(columns_of, question.targets)
+    elif question.labels:
+        targets = _picker(question.labels)
     shallow = dict.fromkeys(layers, SHALLOW_GAMMA) if len(layers) > 1 else {}
     power = METHODS[question.method].power if len(layers) == 1 else 0
 

@@ -30,7 +30,8 @@ GuidedRule = Literal["guided", "deconvnet"]
 _WITHOUT_ACTIVATION = frozenset({
     "AccumulateGrad", "Add", "Addmm", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D", "Alias", "Amax", "AsStrided",
     "AvgPool2D", "AvgPool3D", "Bmm", "Cat", "Clone", "ConstantPadNd", "Convolution", "Copy", "CopySlices",
-    "CudnnBatchNorm", "CudnnConvolution", "Div", "Expand", "Flip", "Linear", "LogSigmoid", "Logsumexp",
+    "CudnnBatchNorm", "CudnnConvolution", "Div", "Expand", "Flip", "Gather", "GridSampler2D", "Index", "IndexSelect",
+    "Linear", "LogSigmoid", "Logsumexp",
     "MaxPool2DWithIndices", "Mean", "MkldnnConvolution", "Mm", "Mul", "Mv", "NativeBatchNorm", "NativeGroupNorm",
     "NativeLayerNorm", "Neg", "Permute", "Pow", "ReflectionPad2D", "ReplicationPad2D", "Repeat", "ReshapeAlias",
     "Select", "Slice", "Softmax", "Split", "SplitWithSizes", "Sqrt", "Squeeze", "Stack", "Sub", "Sum", "T",

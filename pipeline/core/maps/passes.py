@@ -5,6 +5,7 @@ No module hook stays behind, no flag is changed for longer than the pass, no ``g
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -169,7 +170,10 @@ def _kept(network: nn.Module, taken: Mapping[str, list[Tensor]]) -> Iterator[Non
     modules = dict(network.named_modules())
     unknown = [layer for layer in taken if not layer or layer not in modules]
     if unknown or not taken:
-        raise CheckpointError(f"no layer {unknown or 'named'} in {type(network).__name__}; see named_modules()")
+        asked = " or ".join(f"'{layer}'" for layer in unknown) or "named"
+        near = [name for layer in unknown for name in get_close_matches(layer, modules, n=4, cutoff=0.0) if name]
+        hint = f"; there are for instance {', '.join(near)}" if near else ""
+        raise CheckpointError(f"no layer {asked} in {type(network).__name__}{hint}; see named_modules() for the others")
     handles = [modules[layer].register_forward_hook(_taker(kept)) for layer, kept in taken.items()]
     try:
         yield

@@ -44,6 +44,24 @@ class SeamNetwork(Protocol):
         """Feature map to all labels' raw maps [B, L, h, w], bias left out."""
 
 
+def columns_of(targets: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """Apply a function of the logits [B, L] and bring its scalars to [B, T].
+
+    Raises
+    ------
+    CheckpointError
+        If it gives anything but a tensor [B] or [B, T].
+    """
+    scalars: object = targets(logits)
+    if not isinstance(scalars, Tensor) or scalars.dim() not in {1, 2} or len(scalars) != len(logits):
+        found = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
+        raise CheckpointError(
+            f"the target function gives {found} for logits of shape {tuple(logits.shape)}; "
+            f"expected a tensor [{len(logits)}] or [{len(logits)}, T]"
+        )
+    return scalars[:, None] if scalars.dim() == 1 else scalars
+
+
 class TargetedNetwork(nn.Module):
     """A network whose outputs are functions of its logits: any scalars can be explained.
 
@@ -73,13 +91,7 @@ class TargetedNetwork(nn.Module):
         CheckpointError
             If the function gives anything else.
         """
-        logits = self.network.head(features)
-        scalars = self.targets(logits)
-        if not isinstance(scalars, Tensor) or scalars.dim() not in {1, 2} or len(scalars) != len(logits):
-            found = tuple(scalars.shape) if isinstance(scalars, Tensor) else type(scalars).__name__
-            raise CheckpointError(f"the target function gives {found} for logits of shape {tuple(logits.shape)}; "
-                                  f"expected a tensor [{len(logits)}] or [{len(logits)}, T]")  # fmt: skip
-        return scalars[:, None] if scalars.dim() == 1 else scalars
+        return columns_of(self.targets, self.network.head(features))
 
     def cam(self, features: Tensor) -> Tensor:
         """Refuse: class activation maps belong to the labels of a linear head.
