@@ -207,6 +207,13 @@ class ScoreSettings(_Section):
     oracle: bool = Field(False, description="also give numbers whose threshold was chosen on the scored films")
     pictures: bool = Field(True, description="draw charts and films for the summary page")
     seed: int = Field(1, description="of the bootstrap, the random map and the shuffles")
+    protocols: tuple[
+        Literal[
+            "wsol", "chestxray14", "chexlocalize", "detection", "ilsvrc", "classification", "containment", "ceiling"
+        ],
+        ...,
+    ] = Field((), description="published protocols whose rows are added to the score table")
+    wsol_thresholds: int = Field(1000, ge=10, le=1000, description="thresholds of the protocol wsol")
 
 
 class ExportSettings(_Section):

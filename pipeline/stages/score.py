@@ -37,6 +37,7 @@ from pipeline.domain.records import PREDICTION_COLUMNS, SCORE_COLUMNS, Counts, S
 from pipeline.stages.progress import progress
 from pipeline.stages.score_inputs import Films, Maps, SplitItems, read_films, read_maps, split_items
 from pipeline.stages.score_pictures import Shown, split_pictures
+from pipeline.stages.score_protocols import Scored, protocol_rows
 
 VALIDATION = Split.VALIDATION.value
 
@@ -79,6 +80,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         uses = thresholds_to_score(scoring.thresholds, split, settings.score.oracle)
         logits = _known_logits(scoring, chosen)
         table, accuracy = _score_split(scoring, split, chosen, logits, uses)
+        if settings.score.protocols:
+            asked = Scored(settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes)
+            table = pd.concat([table, protocol_rows(asked)], ignore_index=True)
         tables.append(table)
         shown = Shown(
             split,

@@ -44,23 +44,33 @@ class Sweep:
     iou_any: FloatArray
 
 
-def heat01_levels(heat: NDArray[np.floating]) -> NDArray[np.int16]:
+def heat01_levels(heat: NDArray[np.floating], thresholds: FloatArray = LEVELS) -> NDArray[np.int16]:
     """Highest threshold at which each pixel is still hot.
 
     Parameters
     ----------
     heat : ndarray of shape (H, W), floating
         Raw map on the film's window of the model grid, finite.
+    thresholds : ndarray of shape (T,), float64
+        Fractions of the map's range, ascending.
 
     Returns
     -------
     ndarray of shape (H, W), int16
-        Index into `LEVELS`; -1 everywhere if the map is constant or nowhere positive.
+        Index into `thresholds`; -1 everywhere if the map is constant or nowhere positive.
     """
     if not holds_localization(heat[None].astype(np.float32))[0]:
         return np.full(heat.shape, -1, np.int16)
     low, high = float(heat.min()), float(heat.max())
-    return levels_of((heat.astype(np.float64) - low) / (high - low), LEVELS)
+    return levels_of((heat.astype(np.float64) - low) / (high - low), thresholds)
+
+
+def window_transform(transform: GridTransform, window: Window, shape: tuple[int, ...]) -> GridTransform:
+    """Return the way from the native grid to a map of a shape (rows, cols) that covers the window."""
+    rows, cols = shape
+    return transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
+        cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)
+    )
 
 
 def boxes_to_native(boxes: NDArray[np.int32], to_heat: GridTransform, size_xy: FloatArray) -> FloatArray:
@@ -94,11 +104,13 @@ class SweepBuilder:
     ----------
     items : Items
         The annotated films of one label.
+    thresholds : ndarray of shape (T,), float64
+        Fractions of a map's range, ascending.
     """
 
-    def __init__(self, items: Items) -> None:
-        self._items = items
-        n_items, n_levels = len(items), len(LEVELS)
+    def __init__(self, items: Items, thresholds: FloatArray = LEVELS) -> None:
+        self._items, self._thresholds = items, thresholds
+        n_items, n_levels = len(items), len(thresholds)
         self._largest = np.full((n_items, n_levels, 4), np.nan)
         self._iou_largest, self._iou_any = np.zeros((n_items, n_levels)), np.zeros((n_items, n_levels))
 
@@ -116,11 +128,8 @@ class SweepBuilder:
         transform : GridTransform
             Native to model grid.
         """
-        rows, cols = heat.shape
-        to_heat = transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
-            cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)
-        )
-        tree = region_tree(heat01_levels(heat), len(LEVELS))
+        to_heat = window_transform(transform, window, heat.shape)
+        tree = region_tree(heat01_levels(heat, self._thresholds), len(self._thresholds))
         boxes = boxes_to_native(tree.boxes, to_heat, self._items.sizes_xy[item])
         overlaps = best_ious(boxes, self._items.boxes_of(item))
         largest, best = tree.largest(), tree.best(overlaps)

@@ -1,0 +1,160 @@
+"""Rows of the published protocols: any statistic of weighted films, with intervals resampled by patient.
+
+A *part* is a group of rows that are computed together from films whose patients carry weights: how often each was
+drawn. All parts see the same resamples, so that rows may be averaged over labels draw by draw.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core.scoring.intervals import mean_of_defined, percentile_intervals, resampled_counts, sums_by_patient
+from pipeline.core.scoring.items import FloatArray, IntArray
+from pipeline.core.scoring.table import MEAN_LABEL
+from pipeline.domain.records import SCORE_COLUMNS
+
+
+class PartRow(NamedTuple):
+    """What one row is about; `n` counts what its mean is taken over."""
+
+    label: str
+    method: str
+    metric: str
+    criterion: float | None
+    threshold_source: str
+    n: int
+
+
+class Part(Protocol):
+    """A group of K rows."""
+
+    @property
+    def rows(self) -> Sequence[PartRow]:
+        """The rows, in the order of the values."""
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the values [R, K] for weights of the patients [R, P]; NaN where undefined."""
+
+
+@dataclass(frozen=True)
+class RatioPart:
+    """Ratios of sums over films: shares, means, counts a film.
+
+    Parameters
+    ----------
+    rows : sequence of PartRow
+        K of them.
+    patients : ndarray of shape (N,), int64
+        Patient number of each film.
+    above, below : ndarray of shape (N, K), float64
+        What each film adds to the numerator and to the denominator. NaN in `above` makes the whole row undefined.
+    """
+
+    rows: Sequence[PartRow]
+    patients: IntArray
+    above: FloatArray
+    below: FloatArray
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Divide weighted sums; NaN where the denominator is 0."""
+        above, below = (counts @ sums_by_patient(x, self.patients, counts.shape[1]) for x in (self.above, self.below))
+        return np.asarray(np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0))
+
+
+@dataclass(frozen=True)
+class BestThresholdPart:
+    """The mean over G criteria of the best, over T thresholds, share of films: one row, re-chosen in each resample.
+
+    Parameters
+    ----------
+    row : PartRow
+        What it is about.
+    patients : ndarray of shape (N,), int64
+        Patient number of each film.
+    counts_as : ndarray of shape (N, G, T), bool
+        Whether the film counts.
+    """
+
+    row: PartRow
+    patients: IntArray
+    counts_as: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+    @property
+    def rows(self) -> Sequence[PartRow]:
+        """The one row."""
+        return [self.row]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Choose the best threshold of each resample on that resample."""
+        films, groups, thresholds = self.counts_as.shape
+        flat = self.counts_as.reshape(films, groups * thresholds).astype(np.float64)
+        sums = counts @ sums_by_patient(flat, self.patients, counts.shape[1])
+        sizes = counts @ np.bincount(self.patients, minlength=counts.shape[1])
+        best = sums.reshape(len(counts), groups, thresholds).max(axis=2).mean(axis=1)
+        return np.asarray(np.divide(best, sizes, out=np.full(len(counts), np.nan), where=sizes > 0))[:, None]
+
+
+@dataclass(frozen=True)
+class MeanOver:
+    """A further mean over labels: all rows whose metric begins so, without some labels."""
+
+    name: str
+    metric_prefix: str
+    without: Collection[str]
+
+
+def part_table(
+    split: str,
+    n_patients: int,
+    parts: Sequence[Part],
+    resamples: int,
+    confidence: float,
+    seed: int,
+    further_means: Sequence[MeanOver] = (),
+) -> pd.DataFrame:
+    """Evaluate parts once as they are and once for each resample of patients.
+
+    Parameters
+    ----------
+    split : str
+        Goes into the first column.
+    n_patients : int
+        Patients of the split; they are what is resampled.
+    parts : sequence of Part
+        What to evaluate.
+    resamples, confidence, seed
+        Of the percentile bootstrap, as in `pipeline.core.scoring.table.score_table`: same seed, same draws.
+    further_means : sequence of MeanOver
+        Beside the mean over all labels.
+
+    Returns
+    -------
+    DataFrame
+        `SCORE_COLUMNS`. Rows of the label ``mean`` are the plain mean over the labels whose value is defined, and their
+        ``n`` counts labels.
+    """
+    rows = [row for part in parts for row in part.rows]
+    if not rows or n_patients == 0:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})
+    groups: dict[PartRow, list[int]] = {}
+    for over in (MeanOver(MEAN_LABEL, "", ()), *further_means):
+        for number, row in enumerate(rows):
+            if row.metric.startswith(over.metric_prefix) and row.label not in over.without:
+                groups.setdefault(row._replace(label=over.name, n=0), []).append(number)
+
+    def evaluate(counts: FloatArray) -> FloatArray:
+        each = np.concatenate([part(counts) for part in parts], axis=1)
+        means = [mean_of_defined(each[:, members]) for members in groups.values()]
+        return np.concatenate([each, np.stack(means, axis=1)], axis=1)
+
+    value = evaluate(np.ones((1, n_patients)))[0]
+    draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
+    low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
+    low[~np.isfinite(value)], high[~np.isfinite(value)] = np.nan, np.nan
+    rows += [row._replace(n=int(np.isfinite(value[members]).sum())) for row, members in groups.items()]
+    table = pd.DataFrame(rows, columns=list(PartRow._fields))
+    table = table.assign(split=split, value=value, low=low, high=high)
+    return table[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
