@@ -184,7 +184,8 @@ def _pixels(films: Tensor) -> float:
 
 def _method_at(question: Question, network: nn.Module, grid: tuple[int, int]) -> Method:
     """Make the method at named layers; one layer's map stays raw, several are scaled and fused."""
-    rule, layers, targets = AT_LAYERS[question.method], question.layers, _every
+    rule, layers = AT_LAYERS[question.method], question.layers
+    targets: Scorer = _every
     if question.targets is not None:
         targets = partial(columns_of, question.targets)
     elif question.labels:
