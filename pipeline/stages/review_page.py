@@ -290,7 +290,7 @@ def _disagreement(
     reported: bool, boxes: list[Box], annotated: bool, marks: list[Box], value: str | None
 ) -> float | None:
     """Return how much the AI differs from the annotation: 1 on presence, else what the best box lacks in IoU."""
-    if not annotated and value != "0":
+    if value == "uncertain" or (not annotated and value != "0"):
         return None
     if reported != annotated:
         return 1.0

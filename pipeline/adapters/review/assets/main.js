@@ -202,6 +202,10 @@
     $("list-toggle").onclick = () => (document.body.classList.contains("list-open") ? C.closeList() : C.openList());
     $("reader-dialog").addEventListener("close", begin);
     for (const name of ["pointerdown", "pointermove", "keydown", "wheel"]) document.addEventListener(name, () => { lastInput = Date.now(); }, { passive: true, capture: true });
+    // after a click by mouse or finger the keys are the viewer's again: Enter must not press the same button twice
+    document.addEventListener("click", (event) => {
+      if (event.detail > 0 && event.target.closest("button") && !document.querySelector("dialog[open]")) $("viewport").focus({ preventScroll: true });
+    });
     setInterval(tick, TICK_MS);
     window.addEventListener("pagehide", tick);
     askReader();

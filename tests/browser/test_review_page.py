@@ -1,0 +1,378 @@
+"""The review page in a real browser, from the disk: three films by keyboard and mouse, and what comes out as a file."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.adapters.review.decisions import read_decisions
+from pipeline.adapters.review.page import PageFilm, PageRecipe, PageRun, write_page
+from pipeline.domain.decisions import Phase, Verdict
+from pipeline.domain.geometry import Box, GridTransform
+from pipeline.stages.review_page import build, run_digest
+from tests.stages.reviewed_run import LABELS, make_reviewed_run
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
+PATIENCE_S = 60.0
+SAME_BOXES = """
+const done = arguments[arguments.length - 1], C = CAMRAY, off = [];
+let compared = 0;
+(async () => {
+  for (const film of C.films.all) {
+    const data = await C.films.load(film);
+    C.run.labels.forEach((name, label) => {
+      const found = C.regions.boxesAt(data, label, C.run.recipes[label].level);
+      compared += data.boxes[label].length;
+      const own = data.boxes[label];
+      if (JSON.stringify(found) !== JSON.stringify(own)) off.push([film.id, name, found, own]);
+    });
+  }
+  done([compared, off]);
+})();
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    settings, folder = make_reviewed_run(tmp_path_factory.mktemp("review"), min_area=0.003, boxes="many")
+    return build(settings, folder).index, folder
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install -e .[dev]")
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage",
+        "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--window-size=1280,940",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):  # fmt: skip
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "down")})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_script_timeout(300)
+    try:
+        yield driver
+        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
+    finally:
+        driver.quit()
+
+
+class Reader:
+    """A radiologist at the page."""
+
+    def __init__(self, browser: Any, index: Path) -> None:
+        self.browser, self.index = browser, index
+
+    def sit_down(self, name: str, blind: bool = False) -> "Reader":
+        self.browser.get(self.index.as_uri())
+        field = self.browser.find_element("id", "reader-name")
+        field.clear()
+        field.send_keys(name)
+        if blind:
+            self.browser.find_element("id", "reader-blind").click()
+        self.browser.find_element("id", "reader-start").click()
+        self.wait(lambda: self.js("return CAMRAY.data !== null"), "no film opened")
+        return self
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def wait(self, ready: Callable[[], Any], what: str) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while not ready():
+            assert time.monotonic() < until, what
+            time.sleep(0.05)
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        for key in keys:
+            ActionChains(self.browser).send_keys(key).perform()
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag from one native point to another."""
+        from selenium.webdriver import ActionChains
+
+        port = self.browser.find_element("id", "viewport")
+        middle = self.js(
+            "const v = document.getElementById('viewport'); return [v.clientWidth / 2, v.clientHeight / 2]"
+        )
+        at = [self.js("return CAMRAY.viewer.toScreen(arguments[0], arguments[1])", *point) for point in (start, end)]
+        offsets = [[round(x - m) for x, m in zip(point, middle, strict=True)] for point in at]
+        hand = ActionChains(self.browser, duration=20).move_to_element_with_offset(port, *offsets[0]).click_and_hold()
+        hand.move_to_element_with_offset(port, *offsets[1]).release().perform()
+
+    def open(self, image_id: str) -> None:
+        self.js("CAMRAY.open(CAMRAY.films.byId.get(arguments[0]))", image_id)
+        self.wait(lambda: self.js("return CAMRAY.data !== null"), "the film did not open")
+
+    @property
+    def film(self) -> str:
+        return str(self.js("return CAMRAY.current.id"))
+
+    def choose(self, label: str) -> None:
+        self.press(str(LABELS.index(label) + 1))
+
+    def finding(self, image_id: str, label: str) -> Any:
+        return self.js("return CAMRAY.state.finding(arguments[0], arguments[1])", image_id, label)
+
+    def judge_rest(self) -> None:
+        """Confirm whatever is still to judge, and go on to the next film."""
+        before = self.film
+        for label in self.js("return CAMRAY.findings.missing(CAMRAY.current)"):
+            self.press(str(label + 1), "c")
+        self.press("\ue007")
+        self.wait(lambda: self.film != before, "the next film did not open")
+        self.wait(lambda: self.js("return CAMRAY.data !== null"), "the next film did not open")
+
+    def export(self, folder: Path) -> Path:
+        self.browser.find_element("id", "export").click()
+        self.wait(lambda: list(folder.glob("decisions-*.json")), "no file was saved")
+        (path,) = folder.glob("decisions-*.json")
+        return path
+
+
+def _reported(reader: Reader) -> list[list[Any]]:
+    """Return (film, labels reported with a box), in the order of the list."""
+    found: list[list[Any]] = reader.js(
+        "const labels = (f) => CAMRAY.run.labels.filter((name, i) => f.reported[i] && f.boxes[i].length);"
+        "return CAMRAY.films.all.map((f) => [f.id, labels(f)]);"
+    )
+    return found
+
+
+def test_boxes_of_the_page_are_those_of_the_run(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("A")
+    compared, off = browser.execute_async_script(SAME_BOXES)
+    assert compared > 100
+    assert off == []
+    # and they follow the slider: a lower threshold never loses ground
+    areas = reader.js(
+        "const C = CAMRAY, a = b => b.reduce((s, x) => s + (x[2] - x[0]) * (x[3] - x[1]), 0);"
+        "return [0.3, 0.6, 0.9].map(level => a(C.regions.boxesAt(C.data, 0, level)))"
+    )
+    assert areas[0] > areas[2]
+
+
+def test_three_films_by_keyboard_and_mouse(browser: Any, page: tuple[Path, Any], tmp_path: Path) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr A")
+    assert "AI, not verified" in browser.find_element("id", "not-verified").text
+    films = [(film, labels) for film, labels in _reported(reader) if len(labels) > 1][:3]
+    (first, labels_1), (second, labels_2), (third, labels_3) = films
+
+    reader.open(first)  # by keys: confirm one, reject the other with a comment
+    reader.choose(labels_1[0])
+    reader.press("c")
+    reader.choose(labels_1[1])
+    reader.press("r", "m")
+    reader.press("rib, no <b>mass</b>", "\ue00c")
+    reader.judge_rest()
+
+    reader.open(second)  # by mouse: move the AI's box, draw another
+    reader.choose(labels_2[0])
+    label = LABELS.index(labels_2[0])
+    box = reader.js("return CAMRAY.marks.standing(arguments[0])[0]", label)
+    centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    shift = -20 if centre[0] > 150 else 20
+    reader.drag(centre, (centre[0] + shift, centre[1]))
+    moved = reader.finding(second, labels_2[0])
+    assert moved["verdict"] == "adjust"
+    assert moved["boxes"][0][0] - box[0] == pytest.approx(shift, abs=2)
+    assert moved["boxes"][0][2] - moved["boxes"][0][0] == pytest.approx(box[2] - box[0], abs=0.03)
+    reader.press("d")
+    reader.drag((30, 40), (90, 120))
+    drawn = reader.finding(second, labels_2[0])["boxes"]
+    assert len(drawn) == len(moved["boxes"]) + 1
+    assert drawn[-1] == pytest.approx([30, 40, 90, 120], abs=2)
+    reader.drag((drawn[-1][2], drawn[-1][3]), (110, 140))  # its lower right handle
+    assert reader.finding(second, labels_2[0])["boxes"][-1] == pytest.approx([30, 40, 110, 140], abs=2.5)
+    reader.press("\ue017")  # delete it
+    assert len(reader.finding(second, labels_2[0])["boxes"]) == len(moved["boxes"])
+    reader.press("b", "\ue014", "\ue012")  # choose a box, to the right and back
+    reader.judge_rest()
+
+    reader.open(third)  # uncertain, taken back by undo, then by the other key
+    reader.choose(labels_3[0])
+    reader.press("u")
+    assert reader.finding(third, labels_3[0])["verdict"] == "uncertain"
+    browser.find_element("id", "undo").click()
+    assert reader.finding(third, labels_3[0])["verdict"] is None
+    browser.find_element("id", "redo").click()
+    quiet = next(
+        name for i, name in enumerate(LABELS) if not reader.js("return CAMRAY.current.reported[arguments[0]]", i)
+    )
+    reader.choose(quiet)
+    reader.press("n")  # the AI missed it: a box in the middle
+    reader.judge_rest()
+
+    found = read_decisions(reader.export(tmp_path / "down"), LABELS)
+    assert found.problems == ()
+    assert found.run_digest == run_digest(page[1])
+    assert {(one.image_id, one.is_finished) for one in found.readings} == {
+        (film, True) for film in (first, second, third)
+    } | {(one.image_id, False) for one in found.readings if one.image_id not in {first, second, third}}
+    assert all(one.seconds is not None and one.seconds > 0 for one in found.readings if one.is_finished)
+    by = {(one.image_id, one.label): one for one in found.decisions}
+    assert len([key for key in by if key[0] in {first, second, third}]) == 3 * len(LABELS)
+    confirmed, rejected = by[first, labels_1[0]], by[first, labels_1[1]]
+    own = dict(reader.js("return CAMRAY.films.all.map(f => [f.id, f.boxes])"))
+    assert (confirmed.verdict, confirmed.value) == (Verdict.CONFIRM, "1")
+    assert [list(each.as_tuple()) for each in confirmed.boxes] == own[first][LABELS.index(labels_1[0])]
+    assert (rejected.verdict, rejected.value, rejected.boxes) == (Verdict.REJECT, "0", ())
+    assert rejected.comment == "rib, no <b>mass</b>"
+    adjusted = by[second, labels_2[0]]
+    assert (adjusted.verdict, len(adjusted.boxes)) == (Verdict.ADJUST, len(moved["boxes"]))
+    assert adjusted.boxes[0].as_tuple() == pytest.approx(moved["boxes"][0], abs=0.03)
+    assert by[third, labels_3[0]].value == "uncertain"
+    assert (by[third, quiet].value, len(by[third, quiet].boxes)) == ("1", 1)
+
+
+def test_blind_first_hides_the_ai_and_keeps_what_was_marked(
+    browser: Any, page: tuple[Path, Any], tmp_path: Path
+) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr B", blind=True)
+    film = reader.film
+    text = browser.find_element("tag name", "body").text
+    for word in ("reported", "cutoff", "Threshold", "≠", "Annotations"):
+        assert word not in text, word
+    assert reader.js("return document.querySelectorAll('#marks .box').length") == 0
+    assert reader.js("return getComputedStyle(document.getElementById('heat')).visibility") == "hidden"
+    reader.choose("Nodule")
+    reader.press("a")
+    reader.drag((40, 50), (120, 130))
+    reader.choose("Hernia")
+    reader.press("u", "\ue007")
+    assert "cutoff" in browser.find_element("id", "findings").text
+    reader.judge_rest()
+    found = read_decisions(reader.export(tmp_path / "down"), LABELS)
+    blind = {one.label: one for one in found.decisions if one.phase is Phase.BLIND and one.image_id == film}
+    assert {label: one.value for label, one in blind.items()} == {
+        label: {"Nodule": "1", "Hernia": "uncertain"}.get(label, "0") for label in LABELS
+    }
+    assert blind["Nodule"].boxes[0].as_tuple() == pytest.approx((40, 50, 120, 130), abs=2)
+    (reading,) = [one for one in found.readings if one.image_id == film]
+    assert 0 < (reading.blind_seconds or 0) <= (reading.seconds or 0)
+
+
+def test_what_was_saved_comes_back_and_moves_to_another_browser(
+    browser: Any, page: tuple[Path, Any], tmp_path: Path
+) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr C")
+    film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
+    reader.open(film)
+    reader.choose(label)
+    reader.press("r", ".", ".")
+    reader.sit_down("Dr C")  # the page is loaded anew
+    assert reader.finding(film, label)["verdict"] == "reject"
+    path = reader.export(tmp_path / "down")
+    before = json.loads(path.read_text(encoding="utf-8"))["films"]
+    reader.sit_down("Dr D")
+    assert reader.finding(film, label)["verdict"] is None
+    browser.find_element("id", "import-file").send_keys(str(path))
+    reader.wait(lambda: reader.js("return document.getElementById('message-dialog').open"), "no answer")
+    assert "another reader (Dr C)" in browser.find_element("id", "message-text").text
+    browser.find_element("css selector", "#message-dialog button").click()
+    after = reader.js("return CAMRAY.exchange.decisions().films")
+    assert [one["findings"] for one in after if one["image_id"] == film] == [
+        one["findings"] for one in before if one["image_id"] == film
+    ]
+
+
+def test_a_finding_that_waits_holds_the_film_back(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr E")
+    film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
+    reader.open(film)
+    reader.press("\ue007")
+    assert reader.film == film
+    assert "Still to judge" in browser.find_element("id", "say").text
+    number = LABELS.index(label)
+    reader.choose(label)
+    reader.press(",", "c")  # confirmed at another threshold: these boxes, not the run's
+    found = reader.finding(film, label)
+    if reader.js("return CAMRAY.marks.isMoved(arguments[0])", number):
+        assert found["verdict"] == "adjust"
+        assert found["level"] is not None
+
+
+def test_filters_and_sorting(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr F")
+    reader.js(
+        "for (const [id, value] of [['filter-finding', '2'], ['sort', 'probability']]) {"
+        "  document.getElementById(id).value = value;"
+        "  document.getElementById(id).dispatchEvent(new Event('change')); }"
+    )
+    probabilities = reader.js("return CAMRAY.worklist.shown.map(f => f.probabilities[2])")
+    assert probabilities == sorted(probabilities, reverse=True)
+    reader.js(
+        "const s = document.getElementById('filter-state'); s.value = 'disagree'; s.dispatchEvent(new Event('change'))"
+    )
+    differing = reader.js("return CAMRAY.worklist.shown.map(f => f.disagreement[2])")
+    assert differing
+    assert min(differing) > 0
+    total = reader.js("return CAMRAY.films.all.filter(f => f.disagreement[2] > 0).length")
+    assert len(differing) == total
+
+
+def test_every_control_has_a_name(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr G")
+    nameless = reader.js(
+        "const named = (e) => e.textContent.trim() || e.getAttribute('aria-label') || e.closest('label');"
+        "return [...document.querySelectorAll('button, input:not([hidden]), select, textarea')]"
+        "  .filter((e) => !named(e)).map((e) => e.outerHTML);"
+    )
+    assert nameless == []
+    browser.find_element("id", "help").click()
+    keys = browser.find_element("id", "help-keys").text
+    assert "Confirm" in keys
+    assert "Undo, redo" in keys
+
+
+def test_a_thousand_films_are_quick(browser: Any, tmp_path: Path) -> None:
+    index = _large_page(tmp_path / "large", 1000)
+    reader = Reader(browser, index)
+    started = time.monotonic()
+    reader.sit_down("Dr H")
+    opened = time.monotonic() - started
+    drawn, filtered, stepped = reader.js(
+        "const C = CAMRAY, rows = document.querySelectorAll('.row').length; let t = performance.now();"
+        "document.getElementById('sort').value = 'probability'; C.worklist.refresh(); const f = performance.now() - t;"
+        "t = performance.now(); C.open(C.worklist.shown[700]); return [rows, f, performance.now() - t]"
+    )
+    reader.wait(lambda: reader.js("return CAMRAY.data !== null"), "no film opened")
+    assert drawn < 60
+    assert filtered < 500
+    assert stepped < 500
+    assert opened < 30
+    loaded = reader.js("return performance.getEntriesByType('resource').filter(e => e.name.includes('/films/')).length")
+    assert loaded < 8
+
+
+def _large_page(folder: Path, films: int) -> Path:
+    rng, labels = np.random.default_rng(1), tuple(f"Finding {number}" for number in range(14))
+    recipe = PageRecipe("max", 0.2, 0.0, 1.0, "hottest", (1.0,), "fraction of the map's maximum")
+    grid = {"rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8}
+    run = PageRun("large", "0", "cam", labels, (0.5,) * 14, (recipe,) * 14, grid, 0, 0.0, True, None, (0,) * 256, True)
+    ids = [f"1.2.3.{number}" for number in range(films)]
+    grey = rng.integers(0, 255, (64, 64)).astype(np.uint8)
+
+    def film(image_id: str) -> PageFilm:
+        probabilities = rng.random(14)
+        return PageFilm(
+            image_id, grey, rng.normal(size=(14, 8, 8)).astype(np.float16), (512, 512), 1.0,
+            GridTransform(0.125, 0.125), (0, 64, 0, 64), probabilities, [bool(p > 0.5) for p in probabilities],
+            [[Box(10, 10, 50, 60)]] * 14, [], [False] * 14, [None] * 14,
+        )  # fmt: skip
+
+    write_page(folder, run, ids, (film(image_id) for image_id in ids))
+    return folder / "index.html"
