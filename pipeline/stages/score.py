@@ -81,7 +81,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         logits = _known_logits(scoring, chosen)
         table, accuracy = _score_split(scoring, split, chosen, logits, uses)
         if settings.score.protocols:
-            asked = Scored(settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes)
+            asked = Scored(
+                settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes, scoring.training
+            )
             table = pd.concat([table, protocol_rows(asked)], ignore_index=True)
         tables.append(table)
         shown = Shown(

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.runs import RunFolder, read_table
 from pipeline.adapters.settings import ScoreSettings
+from pipeline.core.scoring.baselines import CENTRE_BOX, CLASS_MEAN_BOX, WHOLE_IMAGE, class_mean_box, native_boxes
+from pipeline.core.scoring.chestxray14 import accuracy_parts
+from pipeline.core.scoring.detections import Detections
+from pipeline.core.scoring.items import CORNERS, FloatArray, IntArray, Items
 from pipeline.core.scoring.masks import mask_from_rle
 from pipeline.core.scoring.parts import MeanOver, Part, part_table
 from pipeline.core.scoring.table import LabelLogits
 from pipeline.core.scoring.thresholds_used import ThresholdUse
 from pipeline.core.scoring.wsol_rows import max_box_acc_parts, overlaps_of, pixel_part
-from pipeline.domain.records import ANNOTATION_COLUMNS, Split
+from pipeline.domain.records import ANNOTATION_COLUMNS, Split, ThresholdSource
 from pipeline.stages.progress import progress
 from pipeline.stages.score_inputs import Maps, SplitItems, read_films, read_maps, split_items
 
@@ -46,6 +50,8 @@ class Scored:
         Which predictions make which rows.
     boxes : DataFrame
         All predictions.
+    training : dict
+        Label to training boxes as fractions of their films' sides.
     """
 
     asked: ScoreSettings
@@ -56,6 +62,7 @@ class Scored:
     logits: dict[str, LabelLogits]
     uses: list[ThresholdUse]
     boxes: pd.DataFrame
+    training: dict[str, FloatArray]
 
     @cached_property
     def validation(self) -> tuple[SplitItems, Maps] | None:
@@ -71,6 +78,71 @@ class Scored:
     def masks(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
         """Label to film to native mask, all instances and readers together; only films of the split."""
         return read_masks(self.folder, self.chosen.films)
+
+    def detections(self, items: Items, use: ThresholdUse, films: pd.DataFrame) -> tuple[Detections, NDArray[np.bool_]]:
+        """Return one label's boxes of one use on some films, and which of them are reported.
+
+        Boxes of a film are ordered by the label's probability there, then by their rank.
+        """
+        rows = self.boxes[(self.boxes["label"] == items.label) & (self.boxes["method"] == use.method)]
+        rows = rows[rows["threshold_id"].isin(use.threshold_ids) & np.isfinite(rows["x0"])]
+        numbers = {str(image_id): number for number, image_id in enumerate(sorted(films["image_id"].astype(str)))}
+        rows = rows[rows["image_id"].isin(numbers)].sort_values(["image_id", "rank"], kind="stable")
+        # probability, then rank: one number whose order is theirs
+        pairs = np.stack([rows["probability"].to_numpy(np.float64), -rows["rank"].to_numpy(np.float64)], axis=1)
+        confidence = np.unique(pairs, axis=0, return_inverse=True)[1].astype(np.float64)
+        return (
+            _detections(
+                items,
+                numbers,
+                self.chosen.patients,
+                rows[CORNERS].to_numpy(np.float64),
+                np.array([numbers[image_id] for image_id in rows["image_id"]], np.int64),
+                confidence.reshape(-1),
+            ),
+            rows["reported"].to_numpy(bool),
+        )
+
+    def trivial_detections(self, items: Items, films: pd.DataFrame) -> dict[str, Detections]:
+        """Return one box a film that knows nothing of it, equally sure everywhere."""
+        films = films.sort_values("image_id")
+        numbers = {str(image_id): number for number, image_id in enumerate(films["image_id"].astype(str))}
+        sizes = films[["cols", "rows"]].to_numpy(np.float64)
+        fractions = {CLASS_MEAN_BOX: class_mean_box(self.training.get(items.label, np.zeros((0, 4))))}
+        fractions |= {CENTRE_BOX: np.array([0.25, 0.25, 0.75, 0.75]), WHOLE_IMAGE: np.array([0.0, 0.0, 1.0, 1.0])}
+        return {
+            method: _detections(
+                items,
+                numbers,
+                self.chosen.patients,
+                native_boxes(box, sizes),
+                np.arange(len(films)),
+                np.zeros(len(films)),
+            )
+            for method, box in fractions.items()
+            if np.isfinite(box).all()
+        }
+
+
+def _detections(
+    items: Items,
+    numbers: Mapping[str, int],
+    patients: Mapping[str, int],
+    boxes: FloatArray,
+    film_of: IntArray,
+    confidence: FloatArray,
+) -> Detections:
+    """Put predicted boxes beside the annotated ones; films without a number are left out."""
+    owners = np.array([numbers.get(image_id, -1) for image_id in items.image_ids], np.int64)[items.owners]
+    return Detections(
+        items.label,
+        np.array([patients[image_id] for image_id in numbers], np.int64),
+        items.boxes[owners >= 0],
+        owners[owners >= 0],
+        boxes,
+        film_of,
+        confidence,
+    )
 
 
 def read_masks(folder: RunFolder, films: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
@@ -125,4 +197,19 @@ def _wsol(scored: Scored) -> list[Part]:
     return parts
 
 
-_PROTOCOLS: Mapping[str, Callable[[Scored], list[Part]]] = {"wsol": _wsol}
+def _chestxray14(scored: Scored) -> list[Part]:
+    annotated = {image_id for items in scored.chosen.items.values() for image_id in items.image_ids}
+    films = scored.chosen.films[scored.chosen.films["image_id"].isin(annotated)]
+    parts: list[Part] = []
+    for items in scored.chosen.items.values():
+        if not len(items):
+            continue
+        for use in scored.uses:
+            found, reported = scored.detections(items, use, films)
+            parts += accuracy_parts(found, use.row_method, use.threshold_source, reported)
+        for method, found in scored.trivial_detections(items, films).items():
+            parts += accuracy_parts(found, method, ThresholdSource.FIXED.value)
+    return parts
+
+
+_PROTOCOLS: Mapping[str, Callable[[Scored], list[Part]]] = {"wsol": _wsol, "chestxray14": _chestxray14}
