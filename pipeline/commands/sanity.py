@@ -73,7 +73,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         padding=(0, 0),
     )
     for column in ("method", *SHOWN.values()):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         if not row["reason"]:
             table.add_row(escape(row["method"]), *[_short(row[name]) for name in SHOWN])
