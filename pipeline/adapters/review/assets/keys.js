@@ -90,7 +90,9 @@
         term.append(cap, " ");
       });
       meaning.textContent = words;
-      $("help-keys").append(term, meaning);
+      const pair = document.createElement("div");
+      pair.append(term, meaning);
+      $("help-keys").append(pair);
     }
   }
 
