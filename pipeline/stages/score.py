@@ -35,9 +35,10 @@ from pipeline.core.scoring.thresholds_used import ThresholdUse, thresholds_to_sc
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.records import PREDICTION_COLUMNS, SCORE_COLUMNS, Counts, Split, StageResult
 from pipeline.stages.progress import progress
-from pipeline.stages.score_inputs import Films, Maps, SplitItems, read_films, read_maps, split_items
+from pipeline.stages.score_inputs import Films, Maps, SplitItems, known_logits, read_films, read_maps, split_items
 from pipeline.stages.score_pictures import Shown, split_pictures
-from pipeline.stages.score_protocols import Scored, protocol_rows
+from pipeline.stages.score_protocols import protocol_rows
+from pipeline.stages.score_scored import Scored
 
 VALIDATION = Split.VALIDATION.value
 
@@ -78,7 +79,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     for split in settings.score.splits:
         chosen = split_items(scoring.films, scoring.maps, split, scoring.labels)
         uses = thresholds_to_score(scoring.thresholds, split, settings.score.oracle)
-        logits = _known_logits(scoring, chosen)
+        logits = known_logits(scoring.films, scoring.maps, chosen)
         table, accuracy = _score_split(scoring, split, chosen, logits, uses)
         if settings.score.protocols:
             asked = Scored(
@@ -240,18 +241,3 @@ def _known_films(scoring: _Scoring, chosen: SplitItems, label: str) -> list[str]
     labels = scoring.films.labels
     known = labels.loc[labels["value"].isin(["0", "1"]) & (labels["label"] == label), "image_id"]
     return sorted(set(chosen.films["image_id"]) & set(known))
-
-
-def _known_logits(scoring: _Scoring, chosen: SplitItems) -> dict[str, LabelLogits]:
-    """Collect, label by label, the films whose presence is known; uncertain and missing ones are left out."""
-    known = scoring.films.labels[scoring.films.labels["value"].isin(["0", "1"])]
-    found = {}
-    for label in scoring.maps.labels:
-        values = known[known["label"] == label].set_index("image_id")["value"]
-        image_ids = sorted(set(chosen.films["image_id"]) & set(values.index))
-        found[label] = LabelLogits(
-            patients=np.array([chosen.patients[image_id] for image_id in image_ids], dtype=np.int64),
-            logits=scoring.maps.logits.loc[image_ids, label].to_numpy(dtype=np.float64),
-            present=(values.loc[image_ids] == "1").to_numpy(dtype=bool),
-        )
-    return found

@@ -20,6 +20,7 @@ from pipeline.core.boxes import film_window
 from pipeline.core.scoring.items import CORNERS, Items, annotated_items, number_patients
 from pipeline.core.scoring.localization_rows import Geometry, Placement
 from pipeline.core.scoring.masks import box_from_rle
+from pipeline.core.scoring.table import LabelLogits
 from pipeline.domain.errors import PipelineError
 from pipeline.domain.geometry import GridTransform
 from pipeline.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
@@ -246,3 +247,19 @@ def geometry_of(films: pd.DataFrame, shape_model: tuple[int, int]) -> Geometry:
 def transform_of(film: Any) -> GridTransform:
     """Return a film's way from the native to the model grid; `film` is a row of the images table."""
     return GridTransform(float(film.scale_x), float(film.scale_y), float(film.offset_x), float(film.offset_y))
+
+
+def known_logits(films: Films, maps: Maps, chosen: SplitItems) -> dict[str, LabelLogits]:
+    """Collect, label by label, the films whose presence is known; uncertain and missing ones are left out."""
+    known = films.labels[films.labels["value"].isin(["0", "1"])]
+    found = {}
+    for label in maps.labels:
+        values = known[known["label"] == label].set_index("image_id")["value"]
+        image_ids = sorted(set(chosen.films["image_id"]) & set(values.index))
+        found[label] = LabelLogits(
+            patients=np.array([chosen.patients[image_id] for image_id in image_ids], dtype=np.int64),
+            logits=maps.logits.loc[image_ids, label].to_numpy(dtype=np.float64),
+            present=(values.loc[image_ids] == "1").to_numpy(dtype=bool),
+            image_ids=tuple(image_ids),
+        )
+    return found

@@ -5,159 +5,17 @@ Run     ``camray score configs/phantom.yaml score.protocols='[wsol,detection]'``
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from pipeline.adapters.runs import RunFolder, read_table
-from pipeline.adapters.settings import ScoreSettings
-from pipeline.core.scoring.baselines import CENTRE_BOX, CLASS_MEAN_BOX, WHOLE_IMAGE, class_mean_box, native_boxes
 from pipeline.core.scoring.chestxray14 import accuracy_parts
-from pipeline.core.scoring.detections import Detections
-from pipeline.core.scoring.items import CORNERS, FloatArray, IntArray, Items
-from pipeline.core.scoring.masks import mask_from_rle
+from pipeline.core.scoring.detection import detection_parts
 from pipeline.core.scoring.parts import MeanOver, Part, part_table
-from pipeline.core.scoring.table import LabelLogits
-from pipeline.core.scoring.thresholds_used import ThresholdUse
 from pipeline.core.scoring.wsol_rows import max_box_acc_parts, overlaps_of, pixel_part
-from pipeline.domain.records import ANNOTATION_COLUMNS, Split, ThresholdSource
+from pipeline.domain.records import ThresholdSource
 from pipeline.stages.progress import progress
-from pipeline.stages.score_inputs import Maps, SplitItems, read_films, read_maps, split_items
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One split as the protocols see it.
-
-    Parameters
-    ----------
-    asked : ScoreSettings
-        Which protocols, and how many resamples.
-    folder : RunFolder
-        The scored run.
-    split : str
-        Name.
-    maps : Maps
-        Maps and logits.
-    chosen : SplitItems
-        The split's films.
-    logits : dict
-        Label to films of known presence.
-    uses : list of ThresholdUse
-        Which predictions make which rows.
-    boxes : DataFrame
-        All predictions.
-    training : dict
-        Label to training boxes as fractions of their films' sides.
-    """
-
-    asked: ScoreSettings
-    folder: RunFolder
-    split: str
-    maps: Maps
-    chosen: SplitItems
-    logits: dict[str, LabelLogits]
-    uses: list[ThresholdUse]
-    boxes: pd.DataFrame
-    training: dict[str, FloatArray]
-
-    @cached_property
-    def validation(self) -> tuple[SplitItems, Maps] | None:
-        """The trained run's validation films; None where there are none, or where they are what is scored."""
-        maps = self.maps if self.folder.trained is None else read_maps(self.folder.model_run)
-        is_scored = self.split == Split.VALIDATION.value
-        if maps is None or is_scored or Split.VALIDATION.value not in set(maps.images["split"]):
-            return None
-        films = read_films(self.folder.model_run)
-        return split_items(films, maps, Split.VALIDATION.value, list(self.chosen.items)), maps
-
-    @cached_property
-    def masks(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
-        """Label to film to native mask, all instances and readers together; only films of the split."""
-        return read_masks(self.folder, self.chosen.films)
-
-    def detections(self, items: Items, use: ThresholdUse, films: pd.DataFrame) -> tuple[Detections, NDArray[np.bool_]]:
-        """Return one label's boxes of one use on some films, and which of them are reported.
-
-        Boxes of a film are ordered by the label's probability there, then by their rank.
-        """
-        rows = self.boxes[(self.boxes["label"] == items.label) & (self.boxes["method"] == use.method)]
-        rows = rows[rows["threshold_id"].isin(use.threshold_ids) & np.isfinite(rows["x0"])]
-        numbers = {str(image_id): number for number, image_id in enumerate(sorted(films["image_id"].astype(str)))}
-        rows = rows[rows["image_id"].isin(numbers)].sort_values(["image_id", "rank"], kind="stable")
-        # probability, then rank: one number whose order is theirs
-        pairs = np.stack([rows["probability"].to_numpy(np.float64), -rows["rank"].to_numpy(np.float64)], axis=1)
-        confidence = np.unique(pairs, axis=0, return_inverse=True)[1].astype(np.float64)
-        return (
-            _detections(
-                items,
-                numbers,
-                self.chosen.patients,
-                rows[CORNERS].to_numpy(np.float64),
-                np.array([numbers[image_id] for image_id in rows["image_id"]], np.int64),
-                confidence.reshape(-1),
-            ),
-            rows["reported"].to_numpy(bool),
-        )
-
-    def trivial_detections(self, items: Items, films: pd.DataFrame) -> dict[str, Detections]:
-        """Return one box a film that knows nothing of it, equally sure everywhere."""
-        films = films.sort_values("image_id")
-        numbers = {str(image_id): number for number, image_id in enumerate(films["image_id"].astype(str))}
-        sizes = films[["cols", "rows"]].to_numpy(np.float64)
-        fractions = {CLASS_MEAN_BOX: class_mean_box(self.training.get(items.label, np.zeros((0, 4))))}
-        fractions |= {CENTRE_BOX: np.array([0.25, 0.25, 0.75, 0.75]), WHOLE_IMAGE: np.array([0.0, 0.0, 1.0, 1.0])}
-        return {
-            method: _detections(
-                items,
-                numbers,
-                self.chosen.patients,
-                native_boxes(box, sizes),
-                np.arange(len(films)),
-                np.zeros(len(films)),
-            )
-            for method, box in fractions.items()
-            if np.isfinite(box).all()
-        }
-
-
-def _detections(
-    items: Items,
-    numbers: Mapping[str, int],
-    patients: Mapping[str, int],
-    boxes: FloatArray,
-    film_of: IntArray,
-    confidence: FloatArray,
-) -> Detections:
-    """Put predicted boxes beside the annotated ones; films without a number are left out."""
-    owners = np.array([numbers.get(image_id, -1) for image_id in items.image_ids], np.int64)[items.owners]
-    return Detections(
-        items.label,
-        np.array([patients[image_id] for image_id in numbers], np.int64),
-        items.boxes[owners >= 0],
-        owners[owners >= 0],
-        boxes,
-        film_of,
-        confidence,
-    )
-
-
-def read_masks(folder: RunFolder, films: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
-    """Decode the masks of some films: label to ``image_id`` to native mask, the union of all of them."""
-    table = read_table(folder.root / "ingest" / "annotations.parquet", ANNOTATION_COLUMNS)
-    table = table[(table["kind"] == "mask") & (table["rle"].fillna("") != "")]
-    sizes = {str(i): (int(r), int(c)) for i, r, c in zip(films["image_id"], films["rows"], films["cols"], strict=True)}
-    found: dict[str, dict[str, NDArray[np.bool_]]] = {}
-    for image_id, label, rle in zip(table["image_id"].astype(str), table["label"], table["rle"], strict=True):
-        if image_id not in sizes:
-            continue
-        mask = mask_from_rle(str(rle), *sizes[image_id])
-        by_film = found.setdefault(str(label), {})
-        by_film[image_id] = mask | by_film[image_id] if image_id in by_film else mask
-    return found
+from pipeline.stages.score_scored import Scored
 
 
 def protocol_rows(scored: Scored) -> pd.DataFrame:
@@ -186,10 +44,10 @@ def _wsol(scored: Scored) -> list[Part]:
             heat_of = scored.maps.reader(method, label)
             if len(items):
                 found = overlaps_of(items, heat_of, scored.chosen.geometry, thresholds)
-                validated = None
-                if scored.validation is not None:
-                    films, maps = scored.validation
-                    validated = overlaps_of(films.items[label], maps.reader(method, label), films.geometry, thresholds)
+                validated, beside = None, scored.validation
+                if beside is not None:
+                    of_beside = beside.chosen.items[label], beside.maps.reader(method, label), beside.chosen.geometry
+                    validated = overlaps_of(*of_beside, thresholds)
                 parts += max_box_acc_parts(items, method, found, validated, scored.asked.oracle)
             if masks:
                 patients, geometry = scored.chosen.patients, scored.chosen.geometry
@@ -212,4 +70,26 @@ def _chestxray14(scored: Scored) -> list[Part]:
     return parts
 
 
-_PROTOCOLS: Mapping[str, Callable[[Scored], list[Part]]] = {"wsol": _wsol, "chestxray14": _chestxray14}
+def _detection(scored: Scored) -> list[Part]:
+    parts: list[Part] = []
+    for label, items in scored.chosen.items.items():
+        known = scored.logits[label]
+        absent = {
+            image_id for image_id, is_present in zip(known.image_ids, known.present, strict=True) if not is_present
+        }
+        films = scored.chosen.films[scored.chosen.films["image_id"].isin(absent | set(items.image_ids))]
+        if not len(items):
+            continue
+        for use in scored.uses:
+            found, reported = scored.detections(items, use, films)
+            parts += detection_parts(found, reported, use.row_method, use.threshold_source)
+        for method, found in scored.trivial_detections(items, films).items():
+            parts += detection_parts(found, None, method, ThresholdSource.FIXED.value)
+    return parts
+
+
+_PROTOCOLS: Mapping[str, Callable[[Scored], list[Part]]] = {
+    "wsol": _wsol,
+    "chestxray14": _chestxray14,
+    "detection": _detection,
+}

@@ -12,7 +12,7 @@ from pipeline.stages import localize, score
 from tests.stages.scored_run import make_run, settings_of
 
 LABELS = ("Cardiomegaly", "Effusion")
-PROTOCOLS = ["wsol", "chestxray14"]
+PROTOCOLS = ["wsol", "chestxray14", "detection"]
 KEYS = ["split", "method", "label", "metric", "criterion", "threshold_source"]
 
 

@@ -68,11 +68,14 @@ class LabelLogits:
         The classifier's.
     present : ndarray of shape (N,), bool
         The label table's.
+    image_ids : tuple of str
+        Of the films, where the films matter.
     """
 
     patients: IntArray
     logits: FloatArray
     present: NDArray[np.bool_]
+    image_ids: tuple[str, ...] = ()
 
 
 class _Means:
