@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.domain.contract import FULLY_CONNECTED
 from pipeline.domain.errors import SettingsError
 from pipeline.domain.shipped import shipped
 
@@ -234,6 +235,65 @@ class TrackSettings(_Section):
     overlays: int = Field(24, ge=0, description="overlays shown in the UI")
 
 
+COMPARE_CHANGES: dict[str, Any] = {  # small enough to train a dozen networks on two cores
+    "ingest.rows": 96,
+    "ingest.cols": 96,
+    "ingest.audit": False,
+    "data.generate.films": 560,  # both only where films are drawn
+    "data.generate.rows": 320,
+    "model.stride": 16,
+    "model.dilated": False,
+    "model.normalise": "film_local",
+    "model.lse_r": 5.0,
+    "train.max_epochs": 10,
+    "train.batch_size": 16,
+    "train.learning_rate": 5e-4,
+    "train.pretext.epochs": 4,
+    "train.pretext.learning_rate": 1e-3,
+}
+COMPARE_NETWORK_CHANGES: dict[str, dict[str, Any]] = {
+    "resnet_light": {"model.stride": 8, "train.learning_rate": 2e-3, "train.pretext.learning_rate": 3e-3},
+}
+
+
+class CompareSettings(_Section):
+    """Which networks, pools and methods ``camray compare`` puts side by side, and how much it spends on each."""
+
+    networks: tuple[str, ...] = Field(
+        ("resnet_light", "alexnet_gap", "nin", "googlenet_gap"), min_length=1, description="backbones"
+    )
+    pools: tuple[str, ...] = Field(
+        ("gap", "gmp", "lse"), min_length=1, description="a fully connected network has none and is trained once"
+    )
+    methods: tuple[str, ...] = Field(("all",), min_length=1, description="names, or 'all'")
+    changes: dict[str, Any] = Field(
+        {}, description="settings that differ from the experiment's for all networks; laid over `COMPARE_CHANGES`"
+    )
+    network_changes: dict[str, dict[str, Any]] = Field(
+        {}, description="likewise for one network; laid over `COMPARE_NETWORK_CHANGES`"
+    )
+    test_films: int = Field(48, ge=1, description="annotated films that maps are scored on")
+    validation_films: int = Field(32, ge=1, description="annotated films that thresholds are chosen on")
+    most_passes: int = Field(
+        12_000,
+        ge=1,
+        description="films through the network that a method may cost; a dearer one is scored on dear_test_films, with "
+        "thresholds of dear_validation_films",
+    )
+    dear_test_films: int = Field(12, ge=1)
+    dear_validation_films: int = Field(8, ge=1)
+    sanity_films: int = Field(6, ge=0, description="films of the sanity checks; 0 leaves them out")
+    sanity_passes: int = Field(
+        500, ge=1, description="what a method's sanity checks may cost; one that needs ten times that is left out"
+    )
+    batch_size: int = Field(16, ge=1, description="films explained at a time")
+
+    def changes_for(self, network: str) -> dict[str, Any]:
+        """Return all settings of one network that differ from the experiment's, dotted."""
+        found = COMPARE_CHANGES | _dotted(self.changes) | COMPARE_NETWORK_CHANGES.get(network, {})
+        return found | _dotted(self.network_changes.get(network, {}))
+
+
 class Settings(_Section):
     """Everything one experiment needs."""
 
@@ -251,6 +311,25 @@ class Settings(_Section):
     score: ScoreSettings = ScoreSettings()
     export: ExportSettings = ExportSettings()
     track: TrackSettings = TrackSettings()
+    compare: CompareSettings = CompareSettings()
+
+    @model_validator(mode="after")
+    def _cam_needs_a_pool(self) -> "Settings":
+        backbone = self.model.backbone
+        if "cam" in self.explain.methods and backbone in FULLY_CONNECTED:
+            raise ValueError(
+                f"explain.methods contains 'cam', and model.backbone={backbone} has fully connected layers where CAM "
+                f"needs a pool and one linear layer; set explain.methods=[gradcam], or model.backbone={backbone}_gap"
+            )
+        return self
+
+
+def _dotted(nested: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Flatten ``{"train": {"max_epochs": 3}}`` to ``{"train.max_epochs": 3}``; what is dotted already stays so."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _dotted(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return flat
 
 
 def config_path(name: str) -> Path:
@@ -301,6 +380,8 @@ def parse_settings(plain: dict[str, Any], where: str) -> Settings:
 
 def _describe(fault: Any) -> str:
     dotted = ".".join(str(part) for part in fault["loc"])
+    if not dotted:  # sections that do not fit each other
+        return f"  {fault['msg'].removeprefix('Value error, ')}"
     if fault["type"] != "extra_forbidden":
         return f"  {dotted}: {fault['msg']}, got {fault.get('input')!r}"
     legal = _legal_keys(tuple(str(part) for part in fault["loc"][:-1]))

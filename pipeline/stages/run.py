@@ -11,7 +11,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,18 @@ def run(
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
         for stage in stages:
             yield _run_stage(stage, settings, folder, tracker, force and stage.name == until)
+
+
+def run_these(names: Collection[str], settings: Settings, folder: RunFolder, tracker: Tracker) -> Iterator[StageReport]:
+    """Bring these stages, and no others, to the state the settings ask for; what they read must have been done.
+
+    For runs that share earlier stages with another one. Raises and yields as `run` does.
+    """
+    with folder.locked():
+        write_json(folder.root / SETTINGS_FILE, settings.model_dump(mode="json"))
+        for stage in STAGES:
+            if stage.name in names:
+                yield _run_stage(stage, settings, folder, tracker, force=False)
 
 
 def stages_for(settings: Settings, folder: RunFolder, until: str) -> list[Stage]:

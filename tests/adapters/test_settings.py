@@ -60,3 +60,20 @@ def test_a_name_never_chooses_where_we_write(name: str) -> None:
 def test_settings_survive_json() -> None:
     settings = Settings(name="a")
     assert Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize("backbone", ["alexnet", "vgg16", "vgg16_bn"])
+def test_cam_of_a_fully_connected_network_is_refused_before_training(tmp_path: Path, backbone: str) -> None:
+    path = written(tmp_path, f"name: a\nmodel: {{backbone: {backbone}}}\n")
+    with pytest.raises(SettingsError, match=rf"explain\.methods=\[gradcam\], or model\.backbone={backbone}_gap"):
+        load_settings(path)
+    assert load_settings(path, ["explain.methods=[gradcam]"]).model.backbone == backbone
+    assert load_settings(path, [f"model.backbone={backbone}_gap"]).explain.methods[0] == "cam"
+
+
+def test_changes_of_a_comparison_are_laid_over_its_own(tmp_path: Path) -> None:
+    path = written(tmp_path, "name: a\ncompare: {changes: {train: {max_epochs: 3}, model.stride: 8}}\n")
+    changes = load_settings(path, ["compare.network_changes.nin.model.stride=32"]).compare.changes_for
+    assert changes("nin")["train.max_epochs"] == 3
+    assert (changes("nin")["model.stride"], changes("densenet121")["model.stride"]) == (32, 8)
+    assert changes("nin")["ingest.rows"] == 96  # untouched
