@@ -105,7 +105,7 @@ def import_(
 
 
 def _tell(found: Any, rows: Any) -> None:
-    table = Table(title="Readers (95 % intervals by patient)", padding=(0, 1))
+    table = Table(title="Readers (95 % intervals by patient; times with quartiles)", padding=(0, 1))
     for column in ("phase", "reader", "against", "metric", "value", "n"):
         table.add_column(column)
     for row in rows.itertuples(index=False):

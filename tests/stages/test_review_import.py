@@ -84,6 +84,26 @@ def test_a_reader_who_confirms_all_agrees_wholly(folder: RunFolder, tmp_path: Pa
     assert all(b"secret" not in (found.folder / name).read_bytes() for name in tracker.files)
 
 
+def test_mlflow_gets_it(folder: RunFolder, tmp_path: Path) -> None:
+    import mlflow
+
+    from pipeline.adapters.mlflow_store.store import store_uri
+    from pipeline.adapters.mlflow_store.tracker import MlflowTracker
+
+    path = _write(folder, tmp_path / "a.json", "Dr A", [_film(folder, image_id, {}) for image_id in _ids(folder)[:4]])
+    store = tmp_path / "store"
+    store.mkdir()
+    with MlflowTracker(tmp_path / "run", store, None, "reviewed", "unused:unused") as tracker:
+        import_decisions([path], folder, tracker, resamples=0)
+    client = mlflow.MlflowClient(store_uri(None, store), registry_uri=store_uri(None, store))
+    experiment = client.get_experiment_by_name("reviewed").experiment_id
+    (run,) = client.search_runs([experiment], "attributes.run_name = 'review'")
+    assert run.data.metrics["review.films"] == 4
+    assert any("claim_ppv" in key and "Dr A" in key for key in run.data.metrics)
+    files = {item.path for item in client.list_artifacts(run.info.run_id, "review")}
+    assert {"review/agreement.csv", "review/boxes.csv"} <= files
+
+
 def test_the_merged_tables_are_annotations(folder: RunFolder, tmp_path: Path) -> None:
     first, second = _ids(folder)[:2]
     verdicts = {"Mass": ("adjust", [[10, 20, 60, 90]]), "Nodule": ("uncertain", None), "Hernia": ("reject", None)}
