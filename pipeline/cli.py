@@ -10,7 +10,7 @@ import traceback
 import typer
 from rich.markup import escape
 
-from pipeline.commands import compare, data, diff, experiment, review, sanity, show, track
+from pipeline.commands import compare, data, diff, experiment, lungs, review, sanity, show, track
 from pipeline.commands.words import console
 from pipeline.domain.errors import PipelineError
 
@@ -26,6 +26,7 @@ for commands in (experiment.app, show.app, diff.app, sanity.app, compare.app):
     app.add_typer(commands)
 app.add_typer(track.app, name="track")
 app.add_typer(data.app, name="data")
+app.add_typer(lungs.app, name="lungs")
 app.add_typer(review.app, name="review")
 
 

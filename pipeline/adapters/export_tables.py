@@ -11,7 +11,7 @@ from pipeline.domain.errors import ExportError
 
 BOX_COLUMNS = (
     "image_id", "label", "probability", "x0", "y0", "x1", "y1", "score", "method", "threshold_id", "threshold_source",
-    "rank",
+    "rank", "zone",
 )  # fmt: skip
 _NOTE = "camray: boxes found by software and not verified; [x, y, width, height], native px, corner origin"
 
@@ -82,6 +82,7 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
                 "iscrowd": 0,
                 "score": float(box["score"]),
                 "probability": float(box["probability"]),
+                "attributes": {"zone": str(box["zone"])},
             }
             for number, box in enumerate(boxes.to_dict("records"), start=1)
         ],

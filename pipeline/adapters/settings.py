@@ -83,6 +83,12 @@ class ModelSettings(_Section):
     members: int = Field(
         1, ge=1, description="networks trained from different seeds whose logits and maps are averaged"
     )
+    fusion: Literal["none", "sdfn"] = Field("none", description="sdfn: whole film and lung crop, features joined")
+    crop_margin: float = Field(0.05, ge=0, lt=1, description="about the lungs, fraction of their box (sdfn)")
+    shrink: int = Field(1, ge=1, description="branches see the film at 1/shrink, the crop is cut from all of it (sdfn)")
+    lungs: Path | None = Field(
+        None, description="lung generator of camray lungs train; default: the shipped one (sdfn)"
+    )
 
 
 class AugmentSettings(_Section):
@@ -172,6 +178,8 @@ class LocalizeSettings(_Section):
     )
     min_area: float = Field(0.001, ge=0, le=1, description="smallest region, fraction of the film")
     report: Literal["cutoff", "all"] = "cutoff"
+    zones: bool = Field(True, description="find the lungs and name each box's zone")
+    lungs: Path | None = Field(None, description="lung generator of camray lungs train; default: the shipped one")
     calibrate_iou: float = Field(0.3, gt=0, lt=1, description="IoU that the calibration's accuracy is counted at")
     calibrate_levels: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
         tuple(round(0.1 + 0.05 * step, 2) for step in range(17)),

@@ -29,7 +29,7 @@ class CellProbe(nn.Module):
     def __init__(self, classifier: PooledClassifier) -> None:
         super().__init__()
         self.normalise, self.backbone = classifier.normalise, classifier.backbone
-        self.probe = nn.Conv2d(classifier.channels, 1, 1)
+        self.probe = nn.Conv2d(classifier.branch_channels, 1, 1)
 
     def forward(self, films: Tensor) -> Tensor:
         """Map films [B, 1, H, W] to cell logits [B, 1, h, w]."""

@@ -1,7 +1,7 @@
 """What a trained network expects and promises: written beside its weights, read before them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
@@ -12,6 +12,7 @@ BACKBONES = (
 )  # fmt: skip
 NORMALISATIONS = ("fixed", "film", "local", "film_local")
 STRIDES = (8, 16, 32)
+FUSIONS = ("none", "sdfn")
 GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
 
 
@@ -47,6 +48,13 @@ class NetworkSpec:
         Probability that a channel of the feature map is dropped while training.
     members : int
         Networks of this shape whose logits and maps are averaged.
+    fusion : str
+        One of `FUSIONS`: ``sdfn`` reads the film and a crop about its lungs by two backbones and joins their features.
+    crop_margin : float
+        About the lungs on each side, fraction of their box's width and height; only for ``sdfn``.
+    shrink : int
+        Both branches work on 1/shrink of the model grid's sides, and the crop is cut from the whole grid, so that it
+        shows the lungs in more detail than the film; only for ``sdfn``.
 
     Raises
     ------
@@ -67,10 +75,14 @@ class NetworkSpec:
     stem_pool: bool = True
     dropout: float = 0.0
     members: int = 1
+    fusion: str = "none"
+    crop_margin: float = 0.05
+    shrink: int = 1
 
     def __post_init__(self) -> None:
         for name, legal in (
             ("backbone", BACKBONES), ("pool", POOLS), ("stride", STRIDES), ("normalise", NORMALISATIONS),
+            ("fusion", FUSIONS),
         ):  # fmt: skip
             if getattr(self, name) not in legal:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(map(str, legal))}")
@@ -87,6 +99,15 @@ class NetworkSpec:
                 f"{self.backbone} has fully connected layers on a map of stride 16 and no pool; "
                 f"pool '{self.pool}' and stride {self.stride} are asked for: leave them at gap and 16"
             )
+        self._check_fusion()
+
+    def _check_fusion(self) -> None:
+        if self.fusion == "sdfn" and self.is_fully_connected:
+            raise ValueError(f"fusion 'sdfn' joins pooled features, and {self.backbone} has no pool: use its GAP form")
+        if not (0 <= self.crop_margin < 1 and self.shrink >= 1):
+            raise ValueError(f"crop_margin {self.crop_margin} must be in [0, 1) and shrink {self.shrink} at least 1")
+        if self.fusion == "none" and self.shrink != 1:
+            raise ValueError(f"shrink is {self.shrink} without a fusion; ingest a smaller grid instead")
 
     @property
     def is_fully_connected(self) -> bool:
@@ -155,11 +176,12 @@ class ModelContract:
     def __post_init__(self) -> None:
         stride = self.network.stride
         cells = (self.network.cells(self.rows), self.network.cells(self.cols))
-        is_whole = self.rows % stride == self.cols % stride == 0 and min(cells) > 0
+        step = stride * self.network.shrink
+        is_whole = self.rows % step == self.cols % step == 0 and min(cells) > 0
         if (self.feature_rows, self.feature_cols) != cells or not is_whole:
             raise ValueError(
                 f"a feature grid of {self.feature_rows} x {self.feature_cols} cells of {stride} px does not cover "
-                f"the model grid of {self.rows} x {self.cols} px; choose multiples of {stride}"
+                f"the model grid of {self.rows} x {self.cols} px; choose multiples of {step}"
             )
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels must be there and differ, got {self.labels}")
@@ -182,12 +204,14 @@ def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
         raise ValueError("'network' is missing")
     _check_keys(plain, ModelContract, "contract")
     _check_keys(network, NetworkSpec, "network")
-    spec = NetworkSpec(**{**network, "widths": tuple(network["widths"]), "blocks": tuple(network["blocks"])})
+    spec = NetworkSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in network.items()})
     return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec})
 
 
 def _check_keys(plain: Mapping[str, Any], record: type, where: str) -> None:
-    expected = {item.name for item in fields(record)}
-    if set(plain) != expected:
-        missing, unknown = sorted(expected - set(plain)), sorted(set(plain) - expected)
+    """Contracts of earlier versions lack what later ones added, each with a default that means what was done before."""
+    known = {item.name for item in fields(record)}
+    needed = {item.name for item in fields(record) if item.default is MISSING and item.default_factory is MISSING}
+    missing, unknown = sorted(needed - set(plain)), sorted(set(plain) - known)
+    if missing or unknown:
         raise ValueError(f"{where}: missing keys {missing}, unknown keys {unknown}")

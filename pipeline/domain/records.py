@@ -107,6 +107,17 @@ PREDICTION_COLUMNS: dict[str, str] = {
     "peak_y": "float64",
     "rank": "int16",  # 0 is the best box of this film, label, method and threshold
     "reported": "bool",  # probability reaches the label's cutoff
+    "zone": "string",  # pipeline.domain.zones: right upper ... left lower, outside, unknown; empty without a box
+}
+LUNG_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "side": "string",  # the patient's: right or left; empty where no lungs were found
+    "source": "string",  # network, classical or none
+    "x0": "float64",  # box about the lung, native px
+    "y0": "float64",
+    "x1": "float64",
+    "y1": "float64",
+    "film_share": "float64",  # the lung's area, fraction of the film's
 }
 EPOCH_COLUMNS: dict[str, str] = {
     "part": "string",  # pretext, or member-0, member-1, ...

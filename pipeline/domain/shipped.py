@@ -9,3 +9,8 @@ def shipped(folder: str) -> Path:
     """Return the folder ``configs`` or ``data_manifests`` of this installation."""
     inside = _PACKAGE / f"_{folder}"
     return inside if inside.is_dir() else _PACKAGE.parent / folder
+
+
+def lung_weights() -> Path:
+    """Return the file of the lung generator that ships with camray, made by ``camray lungs train``."""
+    return _PACKAGE / "weights" / "lungs.safetensors"

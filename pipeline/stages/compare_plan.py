@@ -89,6 +89,7 @@ def _combination(settings: Settings, network: str, pool: str) -> Combination:
         "score.oracle": False,
         "localize.policies": ["fraction_of_max", "calibrated"],
         "localize.boxes": "one",
+        "localize.zones": False,
         "track.enabled": False,  # the comparison is tracked as one run
     }
     chosen = _changed(settings, changes)

@@ -2,7 +2,7 @@
 
 Reads   ``explain/``; ``ingest/images.parquet``, and of validation films ``labels.parquet annotations.parquet``; for new
         films the trained run's ``localize/thresholds.json`` instead
-Writes  ``localize/thresholds.json predictions.parquet``
+Writes  ``localize/thresholds.json predictions.parquet``; ``lungs.parquet`` unless ``localize.zones`` is off
 Run     ``camray localize configs/phantom.yaml``
 """
 
@@ -20,19 +20,23 @@ from pipeline.adapters.settings import LocalizeSettings, Settings
 from pipeline.adapters.tracking import Tracker
 from pipeline.core.boxes import Window
 from pipeline.core.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff
+from pipeline.core.device import choose_device
 from pipeline.core.thresholds import Located, Recipe, fixed_recipe, locate, recipe_from_json
 from pipeline.domain.errors import CheckpointError, PipelineError
 from pipeline.domain.geometry import Box
 from pipeline.domain.records import (
     ANNOTATION_COLUMNS,
     LABEL_COLUMNS,
+    LUNG_COLUMNS,
     PREDICTION_COLUMNS,
     Counts,
     Split,
     StageResult,
     ThresholdSource,
 )
+from pipeline.domain.zones import NO_BOX, UNKNOWN
 from pipeline.stages.explained import ExplainedFilms, read_explained
+from pipeline.stages.film_lungs import find_film_lungs, read_lung_network
 from pipeline.stages.progress import progress
 
 _MAPS_AT_ONCE = 32
@@ -50,6 +54,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     target = folder.stage("localize")
     write_json(target / "thresholds.json", chosen)
     predictions = _predict(films, heat, chosen, asked)
+    predictions["zone"] = _zones(predictions, films, folder, settings)
     write_table(target / "predictions.parquet", predictions, PREDICTION_COLUMNS)
     tracker.artifact(target / "thresholds.json")
     with_box = predictions[predictions["x0"].notna()]
@@ -61,6 +66,17 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         **{f"note_{number}": note for number, note in enumerate(chosen["notes"])},
     }
     return StageResult(Counts(len(films.table), len(films.table)), figures)
+
+
+def _zones(predictions: pd.DataFrame, films: ExplainedFilms, folder: RunFolder, settings: Settings) -> list[str]:
+    """Find the films' lungs, write them down, and name each box's zone."""
+    if not settings.localize.zones:
+        return [UNKNOWN if has_box else NO_BOX for has_box in predictions["x0"].notna()]
+    device = choose_device(settings.device)
+    network = read_lung_network(settings.localize.lungs, device)
+    found = find_film_lungs(folder, [str(image_id) for image_id in films.table["image_id"]], network, device)
+    write_table(folder.stage("localize") / "lungs.parquet", found.table(), LUNG_COLUMNS)
+    return found.zones(predictions)
 
 
 def _read_thresholds(path: Path, films: ExplainedFilms) -> dict[str, Any]:
@@ -235,6 +251,7 @@ def _predict(
         rows["label"], rows["method"], rows["threshold_id"] = entry["label"], entry["method"], entry["id"]
         rows["logit"], rows["probability"] = films.logits[of_film, number], probability
         rows["reported"] = True if asked.report == "all" else probability >= cutoffs[entry["label"]]
+        rows["zone"] = NO_BOX
         parts.append(rows[list(PREDICTION_COLUMNS)])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
 

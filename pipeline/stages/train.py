@@ -23,12 +23,13 @@ from pipeline.adapters.runs import RunFolder, code_version, read_table, write_by
 from pipeline.adapters.settings import Settings
 from pipeline.adapters.tracking import Tracker
 from pipeline.core.device import choose_device
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
-from pipeline.core.networks.weights import load_starting_weights
+from pipeline.core.networks.classifier import PooledClassifier
+from pipeline.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights
 from pipeline.core.training import EpochReport, Processes
 from pipeline.domain.contract import ModelContract, NetworkSpec
 from pipeline.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from pipeline.domain.records import EPOCH_COLUMNS, IMAGE_COLUMNS, Counts, Split, StageResult
+from pipeline.stages.film_lungs import read_lung_weights
 from pipeline.stages.fits import PRETEXT, Fits, Fitted
 from pipeline.stages.labelled_films import LabelledFilms, labelled_films
 
@@ -84,7 +85,7 @@ def _fit_all(
     for number in range(contract.network.members):
         model, report = _model(settings, contract, fits.seed_of(number))
         if PRETEXT in fitted:
-            model.load_state_dict(fitted[PRETEXT].weights, strict=False)
+            model.load_state_dict(both_branches(fitted[PRETEXT].weights), strict=False)
         fitted[f"member-{number}"] = fits.member(number, model)
     return fitted, report
 
@@ -141,13 +142,15 @@ def _contract(settings: Settings, ingested: dict[str, Any], folder: RunFolder) -
 
 def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[PooledClassifier, dict[str, Any] | None]:
     try:
-        model = build_classifier(replace(contract.network, members=1), len(contract.labels), seed)
+        model = build_member(replace(contract.network, members=1), len(contract.labels), seed)
     except ValueError as error:
         raise SettingsError(f"model: {error}") from error
+    if isinstance(model, SdfnClassifier):
+        model.lungs.load_state_dict(read_lung_weights(settings.model.lungs))
     path = settings.model.weights
     if path is None:
         return model, None
-    report = load_starting_weights(model, read_weights(path))
+    report = load_member_weights(model, read_weights(path))
     if not report.matched:
         raise CheckpointError(
             f"{path}: none of its {len(report.unused)} tensors fits {settings.model.backbone}; "

@@ -18,7 +18,7 @@ def _boxes(**changes: object) -> pd.DataFrame:
     row = {
         "image_id": "1.3", "label": "Effusion, left", "probability": 0.75,
         "x0": 10.5, "y0": 20.0, "x1": 30.5, "y1": 60.0, "score": 1.25, "method": "cam",
-        "threshold_id": "calibrated/cam/x", "threshold_source": "validation", "rank": 0,
+        "threshold_id": "calibrated/cam/x", "threshold_source": "validation", "rank": 0, "zone": "left lower",
     }  # fmt: skip
     return pd.DataFrame([{**row, **changes}])
 
@@ -51,6 +51,7 @@ def test_coco_by_hand(tmp_path: Path) -> None:
     assert (box["image_id"], box["category_id"], box["iscrowd"]) == (2, 2, 0)
     assert box["bbox"] == [10.5, 20.0, 20.0, 40.0]
     assert box["area"] == 800.0
+    assert box["attributes"] == {"zone": "left lower"}
 
 
 def test_pycocotools_reads_it_and_finds_no_box_on_a_negative(tmp_path: Path) -> None:

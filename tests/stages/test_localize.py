@@ -27,7 +27,7 @@ SIZES = [(400, 200), (200, 400), (256, 256)]  # native rows, cols; letterboxed t
 
 
 def _settings(**changes: object) -> Settings:
-    return parse_settings({"name": "t", "localize": changes}, "test")
+    return parse_settings({"name": "t", "localize": {"zones": False, **changes}}, "test")
 
 
 def _transform(rows: int, cols: int) -> tuple[float, float, float]:

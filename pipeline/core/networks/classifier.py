@@ -39,7 +39,8 @@ class PooledClassifier(nn.Module):
         super().__init__()
         self.spec = spec
         self.normalise = normalise or Normalise(spec.normalise)
-        self.backbone, self.channels = build_backbone(spec, self.normalise.channels)
+        self.backbone, self.branch_channels = build_backbone(spec, self.normalise.channels)
+        self.channels = self.branch_channels
         self.dropout = nn.Dropout2d(spec.dropout)
         self.classifier = nn.Linear(self.channels, labels)
         nn.init.normal_(self.classifier.weight, std=_HEAD_STD)

@@ -10,7 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
+from pipeline.core.networks.classifier import PooledClassifier
+from pipeline.core.networks.sdfn import build_member
 from pipeline.domain.contract import NetworkSpec
 
 
@@ -62,6 +63,6 @@ def build_network(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier
         If the backbone cannot have the stride asked for.
     """
     if spec.members == 1:
-        return build_classifier(spec, labels, seed)
+        return build_member(spec, labels, seed)
     one = replace(spec, members=1)
-    return EnsembleClassifier([build_classifier(one, labels, seed + number) for number in range(spec.members)])
+    return EnsembleClassifier([build_member(one, labels, seed + number) for number in range(spec.members)])

@@ -1,0 +1,103 @@
+"""From masks to right and left lung, on shapes drawn by hand and on generated films."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.core.lungs.regions import FilmWindow, find_lungs, is_plausible, lung_parts, sided
+from pipeline.core.lungs.training import dice, lung_samples
+from pipeline.domain.geometry import Box
+from pipeline.domain.zones import LungSource, Side
+
+WINDOW = FilmWindow(0, 0, 128, 128)
+Bools = NDArray[np.bool_]
+
+
+def _mask(*ellipses: tuple[float, float, float, float]) -> Bools:
+    """Union of upright ellipses (row, col, half height, half width)."""
+    rows, cols = np.mgrid[:128, :128]
+    return np.logical_or.reduce(
+        [((rows - r) / a) ** 2 + ((cols - c) / b) ** 2 <= 1 for r, c, a, b in ellipses] or [np.zeros((128, 128), bool)]
+    )
+
+
+RIGHT, LEFT = (64, 36, 40, 17), (64, 92, 40, 17)
+
+
+def test_two_lungs_are_told_apart_by_position() -> None:
+    found = find_lungs(np.zeros((128, 128), np.float32), _mask(RIGHT, LEFT).astype(np.float32), WINDOW)
+    assert found.source is LungSource.NETWORK
+    assert dice(found.masks[Side.RIGHT], _mask(RIGHT)) > 0.97
+    assert dice(found.masks[Side.LEFT], _mask(LEFT)) > 0.97
+    box = found.box()
+    assert box is not None
+    assert np.allclose(box.as_tuple(), Box(19, 24, 110, 105).as_tuple(), atol=1)
+
+
+def test_specks_holes_and_small_third_regions_go() -> None:
+    mask = _mask(RIGHT, LEFT, (120, 64, 5, 4))
+    mask[60:64, 30:34] = False
+    mask[5, 64] = True
+    parts = lung_parts(mask, WINDOW)
+    assert len(parts) == 2
+    assert np.logical_or(*parts)[60:64, 30:34].all()
+    assert not np.logical_or(*parts)[110:].any()
+
+
+def test_lungs_that_touch_are_cut_at_the_waist() -> None:
+    mask = _mask(RIGHT, LEFT)
+    mask[60:66, 50:80] = True
+    parts = lung_parts(mask, WINDOW)
+    assert is_plausible(parts, WINDOW)
+    assert sided(parts, WINDOW, None)[Side.RIGHT][64, 36]
+    assert not sided(parts, WINDOW, None)[Side.RIGHT][64, 92]
+
+
+@pytest.mark.parametrize(
+    ("mask", "fault"),
+    [
+        (_mask(), "nothing"),
+        (_mask((64, 64, 8, 8)), "too small"),
+        (_mask((64, 64, 14, 60)), "too flat"),
+        (np.ones((128, 128), bool), "everything"),
+        (_mask((35, 64, 25, 18), (95, 64, 25, 18)), "one above the other"),
+        (_mask((64, 50, 50, 40)) & ~_mask((50, 62, 45, 38)), "a crescent"),
+    ],
+)
+def test_what_cannot_be_lungs_is_refused(mask: Bools, fault: str) -> None:
+    assert not is_plausible(lung_parts(mask, WINDOW), WINDOW), fault
+
+
+def test_the_header_names_the_side_of_a_single_lung_and_not_of_two() -> None:
+    (part,) = lung_parts(_mask(RIGHT), WINDOW)
+    assert set(sided([part], WINDOW, None)) == {Side.RIGHT}
+    assert set(sided([part], WINDOW, Side.LEFT)) == {Side.LEFT}
+    both = lung_parts(_mask(RIGHT, LEFT), WINDOW)
+    assert sided(both, WINDOW, Side.LEFT)[Side.RIGHT][64, 36]
+
+
+def test_an_implausible_answer_falls_back_to_thresholds_and_then_to_none() -> None:
+    rng = np.random.default_rng(1)
+    film = (np.where(_mask(RIGHT, LEFT), 0.2, 0.8) + rng.normal(0, 0.02, (128, 128))).astype(np.float32)
+    film[:, :4] = 0.05  # air beside the patient
+    for probability in (None, np.zeros((128, 128), np.float32), np.ones((128, 128), np.float32)):
+        found = find_lungs(film, probability, WINDOW)
+        assert found.source is LungSource.CLASSICAL
+        assert dice(found.masks[Side.RIGHT] | found.masks[Side.LEFT], _mask(RIGHT, LEFT)) > 0.95
+    nothing = find_lungs(np.full((128, 128), 0.5, np.float32), np.zeros((128, 128), np.float32), WINDOW)
+    assert (nothing.source, nothing.masks, nothing.box()) == (LungSource.NONE, {}, None)
+
+
+def test_outside_the_film_there_is_no_lung() -> None:
+    window = FilmWindow(0, 32, 128, 96)
+    found = find_lungs(np.zeros((128, 128), np.float32), _mask((64, 92, 50, 30)).astype(np.float32), window)
+    assert not np.logical_or.reduce(list(found.masks.values()))[:, 96:].any()
+
+
+def test_the_classical_way_finds_most_of_generated_lungs() -> None:
+    overlaps = []
+    for index in range(8):
+        whole, _ = lung_samples(21, index)
+        found = find_lungs(whole.grey, None, WINDOW)
+        overlaps.append(dice(np.logical_or.reduce([np.zeros((128, 128), bool), *found.masks.values()]), whole.lung))
+    assert np.median(overlaps) > 0.5
