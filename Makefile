@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python; do $$p -c '$(FI
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-gpu ui lock clean
+.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-gpu ui gallery lock clean
 
 install: .venv/.installed
 
@@ -49,6 +49,9 @@ test-server: install
 
 test-gpu: install
 	$(PYTEST) -m gpu
+
+gallery: install  ## docs/gallery.html: every explanation method on the same generated films
+	$(BIN)/camray gallery
 
 ui: install  ## MLflow on the default store
 	$(BIN)/camray track ui

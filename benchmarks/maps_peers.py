@@ -52,7 +52,7 @@ def monai_gradcam(network: nn.Module, films: Tensor, labels: Sequence[int]) -> T
     """MONAI: one call a label, without its rescaling."""
     from monai.visualize import GradCAM
 
-    explainer = GradCAM(network, LAYER, postprocessing=_identity, upsampler=_identity)
+    explainer = GradCAM(network, LAYER, postprocessing=_identity, upsampler=_same_size)
 
     def task() -> Tensor:
         return torch.cat([explainer(films, class_idx=label) for label in labels], dim=1).detach()
@@ -64,7 +64,7 @@ def monai_cam(network: nn.Module, films: Tensor, labels: Sequence[int]) -> Task:
     """MONAI: one call a label, without its rescaling."""
     from monai.visualize import CAM
 
-    explainer = CAM(network, LAYER, "classifier", postprocessing=_identity, upsampler=_identity)
+    explainer = CAM(network, LAYER, "classifier", postprocessing=_identity, upsampler=_same_size)
 
     def task() -> Tensor:
         with torch.no_grad():
@@ -124,8 +124,12 @@ def monai_occlusion(network: nn.Module, films: Tensor, patch: int, batch_size: i
     return task
 
 
-def _identity(maps: Tensor, *_: object) -> Tensor:
+def _identity(maps: Tensor) -> Tensor:
     return maps
+
+
+def _same_size(_size: object) -> Callable[[Tensor], Tensor]:
+    return _identity
 
 
 def _without_compiled_operators() -> None:
