@@ -223,14 +223,27 @@ class ScoreSettings(_Section):
         ...,
     ] = Field((), description="published protocols whose rows are added to the score table")
     wsol_thresholds: int = Field(1000, ge=10, le=1000, description="thresholds of the protocol wsol")
+    human: dict[str, dict[Literal["miou_true_positive", "miou_all", "hit_rate"], float]] = Field(
+        {}, description="by label: a human benchmark that the protocol chexlocalize is compared with"
+    )
+
+
+ExportFormat = Literal["overlays", "csv", "coco", "labelstudio", "voc", "sr", "gsps", "sc", "seg", "pdf"]
 
 
 class ExportSettings(_Section):
     """What people get."""
 
-    formats: tuple[Literal["overlays", "csv", "coco"], ...] = ("overlays", "csv", "coco")
+    formats: tuple[ExportFormat, ...] = Field(
+        ("overlays", "csv", "coco"),
+        description="sr, gsps, sc, seg and pdf are DICOM objects in the studies of their films",
+    )
     splits: tuple[str, ...] = ("test",)
     max_overlays: int = Field(64, ge=0, description="films drawn; the rest stays in the tables")
+    capture_px: int = Field(1024, ge=256, le=4096, description="longest side of the film in sc and pdf, px")
+    history: Path | None = Field(
+        None, description="SQLite file that knows which object replaces which; default: exported.sqlite in the run"
+    )
 
 
 class TrackSettings(_Section):

@@ -1,11 +1,11 @@
-"""What people get: overlays of the most telling films, and boxes for other tools.
+"""What people get: overlays of the most telling films, boxes for other tools, DICOM objects for the reading room.
 
-Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (heat maps), ``localize/`` (boxes, thresholds)
-Writes  ``export/overlays/*.png boxes.csv coco.json``
+Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (heat maps), ``localize/`` (boxes, thresholds); for DICOM
+        objects the source films and ``train/`` (which model it was)
+Writes  ``export/overlays/*.png boxes.csv coco.json dicom/``
 Run     ``camray export configs/phantom.yaml``
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,48 +15,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.adapters.export_tables import BOX_COLUMNS, write_boxes_csv, write_coco
+from pipeline.adapters.export_tables import write_boxes_csv, write_coco
 from pipeline.adapters.pixel_store import PixelStore
-from pipeline.adapters.runs import RunFolder, read_table
+from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.settings import Settings
 from pipeline.adapters.tracking import Tracker
 from pipeline.core.boxes import film_window, upsampled
 from pipeline.core.pictures import draw_overlay, films_to_draw, heat01_of
-from pipeline.core.preference import shown_method, shown_thresholds
 from pipeline.domain.geometry import Box, GridTransform, boxes_to_array, iou_matrix
 from pipeline.domain.names import file_names
 from pipeline.domain.records import (
-    ANNOTATION_COLUMNS,
-    EXPLAINED_COLUMNS,
     IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    PREDICTION_COLUMNS,
     Counts,
     StageResult,
 )
+from pipeline.stages.export_dicom import FORMATS, Exported, write_objects
+from pipeline.stages.export_results import CORNERS, ShownResults, read_results
 from pipeline.stages.progress import progress
-
-CORNERS = ["x0", "y0", "x1", "y1"]
-
-
-@dataclass(frozen=True)
-class _Results:
-    """What the earlier stages found, cut down to the films and the thresholds that are shown."""
-
-    images: dict[str, dict[str, Any]]  # by image_id; shard_heat and index_heat say where the heat maps lie
-    labels: tuple[str, ...]
-    values: dict[tuple[str, str], str]
-    annotations: pd.DataFrame
-    predictions: pd.DataFrame
-    thresholds: dict[str, Any]
-    method: str
-    stretched: bool
-
-    def pixel_aspect(self, image: dict[str, Any]) -> float:
-        """Return height over width of a model pixel as it should be shown: 1 unless films were stretched."""
-        row_mm, col_mm = float(image["row_spacing_mm"]), float(image["col_spacing_mm"])
-        spacing = row_mm / col_mm if row_mm > 0 and col_mm > 0 else 1.0
-        return float(image["scale_x"] / image["scale_y"] * spacing) if self.stretched else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,8 +49,8 @@ class _Drawn:
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     """Write the exports that ``export.formats`` names; see `pipeline.stages.run` for the calling."""
-    target, found = folder.stage("export"), _results(settings, folder)
-    boxes = _shown_boxes(found, everything=settings.localize.report == "all")
+    target, found = folder.stage("export"), read_results(settings, folder)
+    boxes = found.boxes(everything=settings.localize.report == "all")
     if "csv" in settings.export.formats:
         write_boxes_csv(target / "boxes.csv", boxes)
         tracker.artifact(target / "boxes.csv")
@@ -92,57 +67,29 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             _draw(one, found, folder)
         drawn = plan
         _show(drawn, target / "overlays", settings.track.overlays, tracker)
+    objects = _write_dicom(settings, folder, found, target, tracker)
     if settings.track.register_model and folder.trained is None:
         tracker.model(folder.root, settings.name)
     films = len(found.images)
-    return StageResult(Counts(films, films), {"overlays": len(drawn), "boxes": len(boxes)})
+    figures = {"overlays": len(drawn), "boxes": len(boxes)}
+    if objects is None:
+        return StageResult(Counts(films, films), figures)
+    refused = len(objects.refused)
+    return StageResult(Counts(films, films - refused, refused), {**figures, "dicom_objects": objects.objects})
 
 
-def _results(settings: Settings, folder: RunFolder) -> _Results:
-    ingest, explain, localize = (folder.root / name for name in ("ingest", "explain", "localize"))
-    images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
-    explained = read_table(explain / "images.parquet", EXPLAINED_COLUMNS)[["image_id", "shard", "index"]]
-    images = images[images["split"].isin(settings.export.splits)].merge(
-        explained, on="image_id", suffixes=("", "_heat")
-    )
-    films: dict[str, dict[str, Any]] = {
-        str(film["image_id"]): {str(key): value for key, value in film.items()}
-        for film in images.sort_values("image_id").to_dict("records")
-    }
-    predictions = read_table(localize / "predictions.parquet", PREDICTION_COLUMNS)
-    method = shown_method(sorted(predictions["method"].dropna().unique()) or list(settings.explain.methods))
-    labels = tuple(json.loads((explain / "grid.json").read_text(encoding="utf-8"))["labels"])
-    entries = json.loads((folder.model_run.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))
-    thresholds = shown_thresholds(entries["thresholds"], method, labels)
-    keys = pd.MultiIndex.from_arrays([predictions["label"], predictions["threshold_id"]])
-    shown = keys.isin([(label, entry["id"]) for label, entry in thresholds.items()])
-    predictions = predictions[shown & (predictions["method"] == method) & predictions["image_id"].isin(list(films))]
-    table = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
-    return _Results(
-        images=films,
-        labels=labels,
-        values={(i, label): value for i, label, value in table.itertuples(index=False) if i in films},
-        annotations=read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS),
-        predictions=predictions,
-        thresholds=dict(thresholds),
-        method=method,
-        stretched=settings.ingest.fit == "stretch",
-    )
+def _write_dicom(
+    settings: Settings, folder: RunFolder, found: ShownResults, target: Path, tracker: Tracker
+) -> Exported | None:
+    """Write DICOM objects where any are asked for. They hold the patient, so only their list goes to the tracker."""
+    if not set(FORMATS) & set(settings.export.formats):
+        return None
+    exported = write_objects(settings, folder, found, target / "dicom")
+    tracker.artifact(target / "dicom" / "objects.csv")
+    return exported
 
 
-def _shown_boxes(found: _Results, everything: bool) -> pd.DataFrame:
-    """Return the boxes worth telling, one row each, in a fixed order."""
-    boxes = found.predictions.dropna(subset=CORNERS)
-    if not everything:
-        boxes = boxes[boxes["reported"]]
-    sources = {label: entry["source"] for label, entry in found.thresholds.items()}
-    boxes = boxes.assign(threshold_source=boxes["label"].map(sources))
-    order = {label: number for number, label in enumerate(found.labels)}
-    boxes = boxes.assign(_order=boxes["label"].map(order)).sort_values(["image_id", "_order", "rank"])
-    return boxes.loc[:, list(BOX_COLUMNS)].reset_index(drop=True)
-
-
-def _plan(found: _Results, settings: Settings, folder: Path) -> list[_Drawn]:
+def _plan(found: ShownResults, settings: Settings, folder: Path) -> list[_Drawn]:
     best = found.predictions.sort_values("rank").drop_duplicates(["image_id", "label"])
     probabilities = {
         str(label): list(zip(rows["probability"].astype(float), rows["image_id"].astype(str), strict=True))
@@ -179,7 +126,7 @@ def _boxes_of(table: pd.DataFrame, image_id: str, label: str) -> list[Box]:
     return [Box(*map(float, corners)) for corners in rows[CORNERS].to_numpy()]
 
 
-def _draw(one: _Drawn, found: _Results, folder: RunFolder) -> None:
+def _draw(one: _Drawn, found: ShownResults, folder: RunFolder) -> None:
     """Draw the part of the model grid that the film covers."""
     image = found.images[one.image_id]
     stored = PixelStore(folder.root / "ingest" / "store").shard(int(image["shard"]))[int(image["index"])]
@@ -188,7 +135,7 @@ def _draw(one: _Drawn, found: _Results, folder: RunFolder) -> None:
     window = film_window(transform, (int(image["rows"]), int(image["cols"])), (grey.shape[0], grey.shape[1]))
     maps = PixelStore(folder.root / "explain", f"heat-{found.method}").shard(int(image["shard_heat"]))
     raw = np.asarray(maps[int(image["index_heat"]), found.labels.index(one.label)], dtype=np.float32)
-    smooth = float(found.thresholds[one.label].get("parameters", {}).get("smooth", 0.0))
+    smooth = found.smooth(one.label)
     heat = upsampled(raw[None], (grey.shape[0], grey.shape[1]), window, smooth)[0]
     shown = transform.then(1.0, 1.0, -window.col0, -window.row0)
     said = "" if one.reported else ", not reported"
