@@ -116,9 +116,7 @@ def main() -> None:
     print(f"ours      {middle['ours']:.1f} films/s, start of the workers included")
     print(f"ratio     {ratio:.2f} = {ratio / options.workers:.2f} x workers")
     steady = middle["steady"] / middle["plain"]
-    print(
-        f"steady    {middle['steady']:.1f} films/s once the workers run: what the second half of the films adds"
-    )
+    print(f"steady    {middle['steady']:.1f} films/s once the workers run: what the second half of the films adds")
     print(f"ratio     {steady:.2f} = {steady / options.workers:.2f} x workers (must reach 0.90)")
     half, whole = (max(values) for values in zip(*peaks, strict=True))
     print(f"memory    parent at most {whole:.0f} MiB; with half the films {half:.0f} MiB")

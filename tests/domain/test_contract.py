@@ -40,6 +40,12 @@ def test_a_network_that_cannot_be_is_refused_with_the_legal_values(change: dict[
         NetworkSpec(**change)  # type: ignore[arg-type]
 
 
+def test_a_contract_written_before_a_key_existed_means_what_it_meant() -> None:
+    plain = CONTRACT.as_json()
+    del plain["network"]["fusion"], plain["network"]["members"]
+    assert contract_from_json(plain) == CONTRACT
+
+
 def test_missing_and_unknown_keys_are_named() -> None:
     plain = CONTRACT.as_json()
     del plain["seed"]
