@@ -3,6 +3,7 @@
 Reads   what `score` reads; the masks of ``ingest/annotations.parquet``
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,6 +87,23 @@ class Scored:
     def masks(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
         """Label to film to native mask, all instances and readers together; only films of the split."""
         return read_masks(self.folder, self.chosen.films)
+
+    @cached_property
+    def cutoffs(self) -> dict[str, float]:
+        """Label to the probability chosen on validation films; none on these films themselves."""
+        path = self.folder.model_run.root / "localize" / "thresholds.json"
+        entries = json.loads(path.read_text(encoding="utf-8"))["cutoffs"]
+        return {
+            str(entry["label"]): float(entry["probability"])
+            for entry in entries
+            if entry["n"] and entry["split"] and entry["split"] != self.split
+        }
+
+    def best_boxes(self, items: Items, use: ThresholdUse) -> FloatArray:
+        """Return one use's best box of each film, [N, 4] native px; NaN where there is none."""
+        rows = self.boxes[(self.boxes["label"] == items.label) & (self.boxes["method"] == use.method)]
+        rows = rows[rows["threshold_id"].isin(use.threshold_ids) & (rows["rank"] == 0)].set_index("image_id")
+        return rows.reindex(list(items.image_ids))[CORNERS].to_numpy(np.float64)
 
     def detections(self, items: Items, use: ThresholdUse, films: pd.DataFrame) -> tuple[Detections, NDArray[np.bool_]]:
         """Return one label's boxes of one use on some films, and which of them are reported.

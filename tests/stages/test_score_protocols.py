@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.tracking import NullTracker
 from pipeline.domain.records import SCORE_COLUMNS
+from pipeline.domain.run_lengths import coco_text, counts_of_mask
 from pipeline.stages import localize, score
 from tests.stages.scored_run import make_run, settings_of
 
 LABELS = ("Cardiomegaly", "Effusion")
-PROTOCOLS = ["wsol", "chestxray14", "detection"]
+PROTOCOLS = ["wsol", "chestxray14", "detection", "ilsvrc", "classification", "containment", "ceiling"]
 KEYS = ["split", "method", "label", "metric", "criterion", "threshold_source"]
 
 
@@ -64,5 +66,30 @@ def test_without_films_there_are_no_rows(tmp_path: Path) -> None:
     pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
     scores = scores_of(made, protocols=PROTOCOLS, oracle=True)
     assert set(scores[scores.metric.str.contains("/")].metric) <= {
-        name for name in scores.metric if name.startswith(("classification/", "detection/"))
+        name for name in scores.metric if name.startswith("classification/")
     }
+
+
+def test_masks_give_pixel_rows(tmp_path: Path) -> None:
+    made = make_run(tmp_path, LABELS, 40)
+    path = made.root / "ingest" / "annotations.parquet"
+    sizes = pd.read_parquet(made.root / "ingest" / "images.parquet").set_index("image_id")
+    table = pd.read_parquet(path)
+    texts = []
+    for row in table.itertuples(index=False):
+        mask = np.zeros((sizes.loc[row.image_id, "rows"], sizes.loc[row.image_id, "cols"]), bool)
+        mask[round(row.y0) : round(row.y1), round(row.x0) : round(row.x1)] = True
+        texts.append(coco_text(counts_of_mask(mask)))
+    table.assign(kind="mask", rle=texts).to_parquet(path, index=False)
+    localize.run(settings_of(), made, NullTracker())
+    human = {LABELS[0]: {"miou_all": 0.9}}
+    scores = scores_of(made, protocols=["wsol", "chexlocalize"], human=human)
+    value = (
+        scores[(scores.method == "cam") & (scores.label == LABELS[0])].set_index(["metric", "threshold_source"]).value
+    )
+    assert 0.1 < value["wsol/pxap", "fixed"] <= 1
+    assert value["chexlocalize/miou_true_positive", "validation"] > 0.2
+    assert value["chexlocalize/pixel_specificity", "fixed"] > 0.5
+    below = 100 * (0.9 - value["chexlocalize/miou_all", "fixed"]) / 0.9
+    assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == pytest.approx(below)
+    assert ("chexlocalize/miou_all_cutoff", "validation") in value.index

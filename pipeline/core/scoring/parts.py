@@ -6,7 +6,7 @@ drawn. All parts see the same resamples, so that rows may be averaged over label
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ class PartRow(NamedTuple):
     n: int
 
 
+OwnInterval = tuple[float, float, float]  # value, low, high
+
+
 class Part(Protocol):
     """A group of K rows."""
 
@@ -37,6 +40,14 @@ class Part(Protocol):
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Return the values [R, K] for weights of the patients [R, P]; NaN where undefined."""
+
+
+@runtime_checkable
+class PartWithInterval(Part, Protocol):
+    """A part of one row whose interval does not come from resampling."""
+
+    def own_interval(self) -> OwnInterval:
+        """Return value, low and high."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,7 @@ def part_table(
                 groups.setdefault(row._replace(label=over.name, n=0), []).append(number)
 
     def evaluate(counts: FloatArray) -> FloatArray:
+        """Return all rows' values, the means over labels last."""
         each = np.concatenate([part(counts) for part in parts], axis=1)
         means = [mean_of_defined(each[:, members]) for members in groups.values()]
         return np.concatenate([each, np.stack(means, axis=1)], axis=1)
@@ -153,6 +165,11 @@ def part_table(
     value = evaluate(np.ones((1, n_patients)))[0]
     draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
     low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
+    first = 0
+    for part in parts:
+        if isinstance(part, PartWithInterval):
+            _, low[first], high[first] = part.own_interval()
+        first += len(part.rows)
     low[~np.isfinite(value)], high[~np.isfinite(value)] = np.nan, np.nan
     rows += [row._replace(n=int(np.isfinite(value[members]).sum())) for row, members in groups.items()]
     table = pd.DataFrame(rows, columns=list(PartRow._fields))
