@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;
 background:#18181c;color:#eee}img{max-width:100%;height:auto;display:block}h2{margin:1.6rem 0 .2rem;font-size:1.1rem}
-p{margin:.2rem 0 .5rem;color:#bbb}a{color:#7cc7ff}nav a{margin-right:.8rem}b{color:#eee}"""
+p{margin:.2rem 0 .5rem;color:#bbb}a{color:#7cc7ff}nav a{margin-right:.8rem;display:inline-block}b{color:#eee}"""
 
 
 @dataclass(frozen=True)
