@@ -6,6 +6,7 @@ Writes  ``runs/<name>-compare/comparison.csv comparison.html comparison.json``; 
 Run     ``camray compare configs/phantom.yaml``
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,6 @@ from pipeline.adapters.runs import (
 from pipeline.adapters.settings import CompareSettings, Settings
 from pipeline.adapters.tracking import NullTracker, Tracker
 from pipeline.core.device import choose_device
-from pipeline.core.sanity.table import SANITY_COLUMNS
 from pipeline.core.scoring.baselines import BASELINES
 from pipeline.core.scoring.compare_page import compare_page
 from pipeline.core.scoring.compare_table import COMPARE_COLUMNS, SANITY, compare_table
@@ -49,6 +49,7 @@ from pipeline.stages.tracked import open_tracker
 
 SUFFIX = "-compare"
 STAGE = "compared"
+_BASELINES = "baselines.json"  # sanity figures of maps that know nothing of the film
 CHEAP, DEAR = "films", "dear-films"  # samples below each combination
 _SANITY_PASSES_A_FILM = 13  # the map itself, four noisy films and up to eight randomised networks
 _LEFT_OUT = 10  # a sanity check that costs so many times more than it may is left out
@@ -158,9 +159,10 @@ def _do(work: _Work, combination: Combination) -> None:
     run.begin(STAGE, digest_of(chosen), inputs)
     network, contract = load_classifier(run, choose_device(combination.settings.device))
     costs, samples = _explain(work, combination, network, contract)
-    _check(work, run, costs)
-    rows = _rows(work, combination, network, contract, costs, samples)
+    sanity = _check(work, run, costs)
+    rows = _rows(work, combination, network, contract, costs, samples, sanity)
     target = run.stage(STAGE)
+    write_json(target / _BASELINES, {name: sanity[name] for name in BASELINES if name in sanity})
     write_table(target / "rows.parquet", compare_table(rows), COMPARE_COLUMNS)
     write_strip(target, work.sample(CHEAP), samples.values(), work.plan.methods, combination.name)
     refused = sum(bool(cost.reason) for cost in costs.values())
@@ -207,37 +209,30 @@ def _first_film(sample: RunFolder, network: Classifier) -> torch.Tensor:
     return network_input(pixels, next(iter(network.parameters())).device)
 
 
-def _check(work: _Work, run: RunFolder, costs: Mapping[str, Cost]) -> None:
-    """Put to the sanity checks what they can afford."""
+def _check(work: _Work, run: RunFolder, costs: Mapping[str, Cost]) -> dict[str, dict[str, Any]]:
+    """Put to the sanity checks what they can afford; return their columns by method and baseline."""
     asked = work.asked
     affordable = tuple(
         name
         for name, cost in costs.items()
         if not cost.reason and cost.passes * _SANITY_PASSES_A_FILM <= _LEFT_OUT * asked.sanity_passes
     )
-    if asked.sanity_films and affordable:
-        choice = SanityChoice(affordable, asked.sanity_films, seed=work.settings.seed, most_passes=asked.sanity_passes)
-        checked = check_run(run.root, choice)
-        if not checked.skipped:
-            work.tell(f"  sanity: {len(affordable)} methods in {(run.record('sanity') or {})['seconds']:.0f} s")
-
-
-def _sanity_figures(run: RunFolder) -> dict[str, dict[str, Any]]:
-    """Return the sanity columns by method; nothing where no check was made."""
-    path = run.root / "sanity" / "sanity.parquet"
-    if run.record("sanity") is None:
+    if not (asked.sanity_films and affordable):
         return {}
-    table = read_table(path, SANITY_COLUMNS)
+    choice = SanityChoice(affordable, asked.sanity_films, seed=work.settings.seed, most_passes=asked.sanity_passes)
+    checked = check_run(run.root, choice)
+    if not checked.skipped:
+        work.tell(f"  sanity: {len(affordable)} methods in {(run.record('sanity') or {})['seconds']:.0f} s")
     return {
         str(row["method"]): {**{name: row[name] for name in SANITY}, "sanity_films": row["films"]}
-        for row in table.to_dict("records")
+        for row in checked.table.to_dict("records")
         if not row["reason"]
     }
 
 
 def _rows(
     work: _Work, combination: Combination, network: Classifier, contract: ModelContract,
-    costs: Mapping[str, Cost], samples: Mapping[str, Sample],
+    costs: Mapping[str, Cost], samples: Mapping[str, Sample], sanity: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:  # fmt: skip
     run, settings = _run_of(work, combination), combination.settings
     named = {
@@ -252,7 +247,6 @@ def _rows(
         its = {name: cost for name, cost in costs.items() if name in sample.maps.methods}
         for row in method_rows(sample, its, named):
             found.setdefault(row["method"], []).append(row)
-    sanity = _sanity_figures(run)
     rows = []
     for name, cost in costs.items():
         for row in found.get(name, [{**named, "method": name, "reason": cost.reason}]):
@@ -270,9 +264,8 @@ def _write(work: _Work) -> Compared:
         tables.append(table)
         strips += read_strip(run.root / STAGE)
         seconds[combination.name] = _seconds(run)
-        for name, figures in _sanity_figures(run).items():
-            if name in BASELINES:
-                sanity.setdefault(name, []).append(figures)
+        for name, figures in json.loads((run.root / STAGE / _BASELINES).read_text(encoding="utf-8")).items():
+            sanity.setdefault(name, []).append(figures)
         with work.tracker.stage(combination.name):
             work.tracker.params({"network": combination.network, "pool": combination.pool})
             work.tracker.metrics(_metrics(table) | {f"seconds.{k}": v for k, v in seconds[combination.name].items()})

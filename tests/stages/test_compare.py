@@ -1,18 +1,25 @@
 """A comparison small enough for every machine: two networks, two pools, drawn films of 64 px."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.settings import Settings, parse_settings
+from pipeline.core.maps.methods import METHODS
+from pipeline.core.networks.classifier import build_classifier
 from pipeline.core.scoring.compare_table import COMPARE_COLUMNS
-from pipeline.domain.errors import SettingsError
+from pipeline.domain.contract import NetworkSpec
+from pipeline.domain.errors import CheckpointError, SettingsError
+from pipeline.stages import compare_explain
 from pipeline.stages.compare import STAGE, Compared, compare
-from pipeline.stages.compare_explain import Cost, is_dear
+from pipeline.stages.compare_explain import Cost, is_dear, try_methods
 from pipeline.stages.compare_films import choose_films
 from pipeline.stages.compare_plan import NO_POOL, plan_of
 
@@ -26,7 +33,7 @@ CHANGES = {
 
 def settings_of(**changed: Any) -> Settings:
     asked = {
-        "networks": ["resnet_light", "efficientnet_b0"],
+        "networks": ["resnet_light", "alexnet_gap"],
         "pools": ["gap", "gmp"],
         "methods": ["cam", "guided_backprop"],
         "changes": CHANGES,
@@ -51,10 +58,19 @@ def settings_of(**changed: Any) -> Settings:
     return parse_settings(plain, "test")
 
 
+def refusing(network: Any, passed: Any) -> Any:
+    if network.spec.backbone == "alexnet_gap":
+        raise CheckpointError("this network has no ReLU that it knows")
+    return METHODS["guided_backprop"].signed(network, passed)
+
+
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Compared, Path]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Compared, Path]]:
     runs = tmp_path_factory.mktemp("runs")
-    return compare(settings_of(), runs, lambda line: None), runs
+    with pytest.MonkeyPatch.context() as patch:
+        choosy = replace(METHODS["guided_backprop"], signed=refusing)
+        patch.setattr(compare_explain, "METHODS", {**METHODS, "guided_backprop": choosy})
+        yield compare(settings_of(), runs, lambda line: None), runs
 
 
 def test_every_network_pool_and_method_has_its_rows(done: tuple[Compared, Path]) -> None:
@@ -65,14 +81,14 @@ def test_every_network_pool_and_method_has_its_rows(done: tuple[Compared, Path])
     for pool in ("gap", "gmp"):
         assert counted["resnet_light", pool, "cam"] == 2  # thresholds of validation, and fixed
         assert counted["resnet_light", pool, "guided_backprop"] == 2
-        assert counted["efficientnet_b0", pool, "guided_backprop"] == 1  # swish: refused
+        assert counted["alexnet_gap", pool, "guided_backprop"] == 1  # refused
     assert len(table[table["network"] == "baseline"]) == 6
 
 
 def test_a_refusal_is_a_row_with_its_reason_and_no_figures(done: tuple[Compared, Path]) -> None:
     table = done[0].table
-    refused = table[(table["network"] == "efficientnet_b0") & (table["method"] == "guided_backprop")]
-    assert refused["reason"].str.contains("ReLU").all()
+    refused = table[(table["network"] == "alexnet_gap") & (table["method"] == "guided_backprop")]
+    assert refused["reason"].str.contains("no ReLU").all()
     assert refused[["hit_rate", "top1_localization_error", "seconds_a_film"]].isna().all(axis=None)
     assert (refused["films"] == 0).all()
     assert (table.loc[~table.index.isin(refused.index), "reason"] == "").all()
@@ -160,7 +176,7 @@ def test_a_fully_connected_network_stands_once_whatever_the_pools() -> None:
         ({"methods": ["camm"]}, "camm"),
         ({"changes": {"train": {"max_epoch": 3}}}, "max_epochs"),
         ({"changes": {**CHANGES, "ingest": {"rows": 60, "cols": 64}}}, "no multiple"),
-        ({"network_changes": {"efficientnet_b0": {"ingest.rows": 96}}}, "share ingest"),
+        ({"network_changes": {"alexnet_gap": {"ingest.rows": 96}}}, "share ingest"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_trained(changed: dict[str, Any], words: str) -> None:
@@ -169,9 +185,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(changed: dict[s
 
 
 def test_a_networks_own_changes_win_over_those_of_all() -> None:
-    plan = plan_of(settings_of(network_changes={"efficientnet_b0": {"train": {"learning_rate": 0.25}}}))
+    plan = plan_of(settings_of(network_changes={"alexnet_gap": {"train": {"learning_rate": 0.25}}}))
     rates = {each.network: each.settings.train.learning_rate for each in plan.combinations}
-    assert rates == {"resnet_light": 2e-3, "efficientnet_b0": 0.25}
+    assert rates == {"resnet_light": 2e-3, "alexnet_gap": 0.25}
     assert all(each.settings.train.max_epochs == 1 for each in plan.combinations)
 
 
@@ -187,6 +203,18 @@ def test_films_are_shared_out_among_labels_and_few_are_the_first_of_many() -> No
     assert choose_films(images, annotations, "test", 3, 1) == many[:3]
     assert len(choose_films(images, annotations, "test", 99, 1)) == 10
     assert choose_films(images, annotations, "validation", 3, 1) == []
+
+
+def test_methods_refuse_by_name_what_they_cannot_treat_and_the_others_tell_their_cost() -> None:
+    whole = build_classifier(NetworkSpec(backbone="efficientnet_b0", stride=32), 2, seed=0).eval()
+    tried = try_methods(whole, torch.rand(1, 1, 32, 32), ("cam", "guided_backprop"))
+    assert tried["cam"].reason == ""
+    assert tried["cam"].passes == 1
+    assert "ReLU" in tried["guided_backprop"].reason  # swish
+    connected = build_classifier(NetworkSpec(backbone="alexnet"), 2, seed=0).eval()
+    tried = try_methods(connected, torch.rand(1, 1, 64, 64), ("cam", "gradcam"))
+    assert "alexnet_gap" in tried["cam"].reason
+    assert tried["gradcam"].reason == ""
 
 
 def test_dear_is_what_costs_more_passes_than_allowed() -> None:
