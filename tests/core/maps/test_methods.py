@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from pipeline.core.maps.averaging import explain
-from pipeline.core.maps.grids import area_mean
+from pipeline.core.maps.grids import area_mean, resampled
 from pipeline.core.maps.guided import guided_gradients
 from pipeline.core.maps.methods import METHODS, methods_named
 from pipeline.core.maps.passes import input_gradients
 from pipeline.core.maps.perturbing import occlusion
 from pipeline.core.maps.pooled import forward
+from pipeline.core.maps.saliency import absolute, smoothgrad
 from pipeline.core.networks.ensemble import build_network
 from pipeline.domain.contract import NetworkSpec
 from pipeline.domain.errors import CheckpointError
@@ -71,6 +72,10 @@ def test_names_stand_for_what_they_say() -> None:
         "input_x_gradient": area_mean(gradients * batch, GRID),
         "guided_backprop": area_mean(guided_gradients(network, batch, "guided")[1][:, :, 0], GRID),
         "deconvnet": area_mean(guided_gradients(network, batch, "deconvnet")[1][:, :, 0], GRID),
+        "smoothgrad": area_mean(absolute(smoothgrad(network, batch, samples=16, noise=0.15, seed=0)), GRID),
+        "guided_gradcam": area_mean(
+            guided_gradients(network, batch, "guided")[1][:, :, 0] * resampled(cam.clamp_min(0) / 12, (6, 8)), GRID
+        ),
         "occlusion": area_mean(occlusion(network, batch, patch=4, step=2), GRID),
     }
     for name, maps in expected.items():
