@@ -193,7 +193,8 @@ def _film_pictures(store: PixelStore, shown: Shown) -> list[FilmPicture]:
         hits = point_hits(items, rows[["peak_x", "peak_y"]].to_numpy(dtype=np.float64))
         for place, number in _chosen(iou).items():
             image_id, row = items.image_ids[number], rows.iloc[number]
-            said = f"{label}, IoU {iou[number]:.2f}"
+            zone = row["zone"] if isinstance(row["zone"], str) else ""
+            said = ", ".join(filter(None, (label, f"IoU {iou[number]:.2f}", zone)))
             pictures.append(
                 FilmPicture(
                     label=label,

@@ -157,15 +157,24 @@ def sided(parts: list[BoolImage], window: FilmWindow, side: Side | None) -> dict
     Returns
     -------
     dict of Side to ndarray
-        By position, the patient's right is at the left of the picture.
+        Of two, the patient's right is the one at the left of the picture. A single one that no header names is the
+        right one if its upper third lies further right than its lower third: position would be wrong on chest halves,
+        where the arm's side takes up the room.
     """
     if len(parts) == 2:
         first, second = sorted(parts, key=lambda part: _centre(part)[1])
         return {Side.RIGHT: first, Side.LEFT: second}
-    if side is None:
-        is_right = _centre(parts[0])[1] < (window.col0 + window.col1) / 2
-        side = Side.RIGHT if is_right else Side.LEFT
-    return {side: parts[0]}
+    return {side or _side_by_shape(parts[0], window): parts[0]}
+
+
+def _side_by_shape(part: BoolImage, window: FilmWindow) -> Side:
+    """Tell which lung a single region is: lungs lean towards the spine at the top, and spread to the side below."""
+    rows = np.flatnonzero(part.any(axis=1))
+    third = max(1, rows.size // 3)
+    upper, lower = (float(np.nonzero(part[rows[each]])[1].mean()) for each in (slice(third), slice(-third, None)))
+    if upper != lower:
+        return Side.RIGHT if upper > lower else Side.LEFT
+    return Side.RIGHT if _centre(part)[1] < (window.col0 + window.col1) / 2 else Side.LEFT
 
 
 def classical_parts(grey: FloatImage, window: FilmWindow) -> list[BoolImage]:

@@ -76,6 +76,15 @@ def test_the_header_names_the_side_of_a_single_lung_and_not_of_two() -> None:
     assert sided(both, WINDOW, Side.LEFT)[Side.RIGHT][64, 36]
 
 
+def test_a_single_lung_is_told_by_its_lean_and_an_upright_one_by_position() -> None:
+    rows, cols = np.mgrid[:128, :128]
+    for lean, side in ((-0.2, Side.RIGHT), (0.2, Side.LEFT)):  # columns per row: upper part right of, left of the lower
+        for centre in (36, 92):
+            part = ((rows - 64) / 40) ** 2 + ((cols - centre - lean * (rows - 64)) / 17) ** 2 <= 1
+            assert set(sided([part], WINDOW, None)) == {side}
+    assert set(sided([_mask(LEFT)], WINDOW, None)) == {Side.LEFT}
+
+
 def test_an_implausible_answer_falls_back_to_thresholds_and_then_to_none() -> None:
     rng = np.random.default_rng(1)
     film = (np.where(_mask(RIGHT, LEFT), 0.2, 0.8) + rng.normal(0, 0.02, (128, 128))).astype(np.float32)
