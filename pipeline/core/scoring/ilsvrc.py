@@ -1,17 +1,15 @@
 """Top-1 and top-5 errors, see `pipeline.core.scoring.top_errors`, as rows with intervals.
 
-One number over all labels: rows carry the label ``all``, and the mean over labels repeats them. ``k`` is the criterion;
-with fewer than five labels the second one is all of them.
+One number over all labels: rows carry the label ``all`` and have no mean. ``k`` is the criterion; with fewer than five
+labels the second one is all of them.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.scoring.items import FloatArray, IntArray
-from pipeline.core.scoring.parts import PartRow, RatioPart
+from pipeline.core.scoring.parts import ALL_LABELS, PartRow, RatioPart
 from pipeline.core.scoring.top_errors import TOP_KS, top_errors
-
-ALL_LABELS = "all"
 
 
 def top_errors_part(

@@ -106,11 +106,35 @@ class DelongPart:
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Return the AUROC, the same for all weights: its interval does not come from them."""
-        return np.full((len(counts), 1), self.own_interval()[0])
+        return np.full((len(counts), 1), self._estimate()[0])
 
     def own_interval(self) -> OwnInterval:
-        """Return value, low and high."""
+        """Return low and high."""
+        return self._estimate()[1:]
+
+    def _estimate(self) -> tuple[float, float, float]:
         return auroc_interval(self.found.logits, self.found.present, self.found.patients, self.confidence)
+
+
+@dataclass(frozen=True)
+class ChosenPart:
+    """A number that was chosen elsewhere, and has no interval here."""
+
+    row: PartRow
+    value: float
+
+    @property
+    def rows(self) -> Sequence[PartRow]:
+        """The one row."""
+        return [self.row]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the number, whatever the weights."""
+        return np.full((len(counts), 1), self.value)
+
+    def own_interval(self) -> OwnInterval:
+        """Return none."""
+        return float("nan"), float("nan")
 
 
 def classification_parts(
@@ -148,8 +172,7 @@ def classification_parts(
         above.append((probability - found.present) ** 2)
         below.append(np.ones(n))
         if suffix:
-            rows.append(row("temperature", None, source, len(validation.logits) if validation else 0))
-            above.append(np.full(n, scale))
-            below.append(np.ones(n))
+            chosen_on = 0 if validation is None else len(validation.logits)
+            parts.append(ChosenPart(row("temperature", None, source, chosen_on), scale))
     stacked = (np.stack(columns, axis=1).astype(np.float64) for columns in (above, below))
     return [*parts, RatioPart(rows, found.patients, *stacked)]

@@ -28,7 +28,8 @@ class PartRow(NamedTuple):
     n: int
 
 
-OwnInterval = tuple[float, float, float]  # value, low, high
+OwnInterval = tuple[float, float]
+ALL_LABELS = "all"  # label of a row that is about all of them at once; no mean takes it in
 
 
 class Part(Protocol):
@@ -47,7 +48,7 @@ class PartWithInterval(Part, Protocol):
     """A part of one row whose interval does not come from resampling."""
 
     def own_interval(self) -> OwnInterval:
-        """Return value, low and high."""
+        """Return low and high; NaN for none."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def part_table(
     -------
     DataFrame
         `SCORE_COLUMNS`. Rows of the label ``mean`` are the plain mean over the labels whose value is defined, and their
-        ``n`` counts labels.
+        ``n`` counts labels. Means of rows with an interval of their own have none.
     """
     rows = [row for part in parts for row in part.rows]
     if not rows or n_patients == 0:
@@ -153,25 +154,36 @@ def part_table(
     groups: dict[PartRow, list[int]] = {}
     for over in (MeanOver(MEAN_LABEL, "", ()), *further_means):
         for number, row in enumerate(rows):
-            if row.metric.startswith(over.metric_prefix) and row.label not in over.without:
+            if row.metric.startswith(over.metric_prefix) and row.label not in (*over.without, ALL_LABELS):
                 groups.setdefault(row._replace(label=over.name, n=0), []).append(number)
 
     def evaluate(counts: FloatArray) -> FloatArray:
         """Return all rows' values, the means over labels last."""
         each = np.concatenate([part(counts) for part in parts], axis=1)
         means = [mean_of_defined(each[:, members]) for members in groups.values()]
-        return np.concatenate([each, np.stack(means, axis=1)], axis=1)
+        return np.column_stack([each, *means])
 
     value = evaluate(np.ones((1, n_patients)))[0]
     draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
     low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
-    first = 0
-    for part in parts:
-        if isinstance(part, PartWithInterval):
-            _, low[first], high[first] = part.own_interval()
-        first += len(part.rows)
+    owned = _own_intervals(parts)
+    for number, interval in owned.items():
+        low[number], high[number] = interval
+    for number, members in enumerate(groups.values(), start=len(rows)):
+        if owned.keys() & set(members):  # their resamples are all alike: they tell of no spread
+            low[number], high[number] = np.nan, np.nan
     low[~np.isfinite(value)], high[~np.isfinite(value)] = np.nan, np.nan
     rows += [row._replace(n=int(np.isfinite(value[members]).sum())) for row, members in groups.items()]
     table = pd.DataFrame(rows, columns=list(PartRow._fields))
     table = table.assign(split=split, value=value, low=low, high=high)
     return table[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
+
+
+def _own_intervals(parts: Sequence[Part]) -> dict[int, OwnInterval]:
+    """Return the intervals that do not come from resampling, by row number."""
+    found, first = {}, 0
+    for part in parts:
+        if isinstance(part, PartWithInterval):
+            found[first] = part.own_interval()
+        first += len(part.rows)
+    return found

@@ -87,3 +87,4 @@ def test_top_errors_as_rows() -> None:
         ("ilsvrc/localization_error", 3.0): 0.5,
     }
     assert {row.n for row in part.rows} == {2}
+    assert set(part_table("test", 3, [part], 0, 0.95, 1).label) == {"all"}

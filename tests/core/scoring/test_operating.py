@@ -41,6 +41,11 @@ def test_rows_by_hand() -> None:
     brier = ((probability_of(found.logits) - found.present) ** 2).mean()
     assert value["classification/brier", "fixed"] == pytest.approx(brier)
     assert {"classification/temperature", "classification/ece_scaled"} <= set(table.metric)
+    # neither a mean of DeLong's rows nor a temperature has resamples that tell of any spread
+    whole = table.set_index(["label", "metric"]).low
+    assert np.isnan(whole["mean", "classification/auroc_delong"])
+    assert np.isnan(whole["a", "classification/temperature"])
+    assert np.isfinite(whole["a", "classification/auroc_delong"])
     alone = part_table("test", 4, classification_parts("a", found, None, 0.95), 0, 0.95, 1)
     assert set(alone.threshold_source) == {"", "fixed"}
     assert classification_parts("a", LabelLogits(np.zeros(0, int), np.zeros(0), np.zeros(0, bool)), None, 0.95) == []
