@@ -204,7 +204,8 @@ def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
         raise ValueError("'network' is missing")
     _check_keys(plain, ModelContract, "contract")
     _check_keys(network, NetworkSpec, "network")
-    spec = NetworkSpec(**{key: tuple(value) if isinstance(value, list) else value for key, value in network.items()})
+    chosen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
+    spec = NetworkSpec(**chosen)
     return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec})
 
 

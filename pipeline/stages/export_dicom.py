@@ -7,7 +7,7 @@ Writes  ``export/dicom/<film>.<kind>.dcm objects.csv refused.csv``, and ``export
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,7 @@ def _picture(
     )
 
 
-def _plans(film: _Film, formats: list[str]) -> Iterator[_Plan]:
+def _plans(film: _Film, formats: Collection[str]) -> Iterator[_Plan]:
     result, source = film.result, film.source
     if "sr" in formats:
         yield _Plan("sr", sr.SOP_CLASS_UID, (sr.FORMAT,), lambda who: sr.build_sr(result, source, who))
