@@ -47,7 +47,9 @@ def test_every_film_gets_its_objects(run: RunFolder) -> None:
     result = _export(run)
     rows = _rows(run)
     assert result.counts.n_done == 4
-    assert result.figures["dicom_objects"] == len(rows) == len(_bytes(run)) == 2 * 4 + 2 * 6  # films 0 and 3 are negative
+    assert (
+        result.figures["dicom_objects"] == len(rows) == len(_bytes(run)) == 2 * 4 + 2 * 6
+    )  # films 0 and 3 are negative
     ids = sorted({row["image_id"] for row in rows})
     assert len(ids) == 4
     for row in rows:
