@@ -399,6 +399,13 @@ def parse_settings(plain: dict[str, Any], where: str) -> Settings:
         raise SettingsError(f"{where}: {len(faults)} fault(s) in the settings:\n" + "\n".join(faults)) from error
 
 
+def with_export_formats(settings: Settings, names: str) -> Settings:
+    """Return settings that export these forms, named with commas; see `load_settings` for the errors."""
+    plain = settings.model_dump(mode="json")
+    plain["export"]["formats"] = [word.strip() for word in names.split(",") if word.strip()]
+    return parse_settings(plain, "--formats")
+
+
 def _describe(fault: Any) -> str:
     dotted = ".".join(str(part) for part in fault["loc"])
     if not dotted:  # sections that do not fit each other

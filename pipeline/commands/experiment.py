@@ -77,12 +77,10 @@ def _stage_command(name: str, what: str) -> None:
 
 
 _stage_command("generate", "Draw the films of the data manifest 'phantom'.")
-_stage_command("ingest", "Read films and tables into the pixel store; audit them for shortcuts.")
 _stage_command("train", "Fit the classifier to image-level labels.")
 _stage_command("explain", "Compute logits and raw heat maps.")
 _stage_command("localize", "Turn heat maps into boxes on the native grid.")
 _stage_command("score", "Score boxes and maps beside trivial baselines.")
-_stage_command("export", "Write overlays, box tables and COCO JSON.")
 
 
 @app.command()
@@ -93,6 +91,9 @@ def predict(
     labels: Annotated[Path | None, typer.Option(help="Label table in the form of the run's data manifest")] = None,
     boxes: Annotated[Path | None, typer.Option(help="Box table likewise; films are then scored too")] = None,
     manifest: Annotated[str | None, typer.Option(help="Data manifest of the new tables, if not the run's own")] = None,
+    formats: Annotated[
+        str | None, typer.Option(help="What to export, with commas: csv, coco, sr, gsps, ...; see camray export")
+    ] = None,
     csv: AsCsv = True,
     as_json: AsJson = False,
 ) -> None:
@@ -100,16 +101,19 @@ def predict(
 
     Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
     """
+    from pipeline.adapters.settings import with_export_formats
     from pipeline.stages.predict import folder_of, settings_for
 
     settings = settings_for(trained, films, labels, boxes, manifest)
-    _execute(settings, folder_of(trained, out), "export", False, csv, as_json)
+    if formats is not None:
+        settings = with_export_formats(settings, formats)
+    execute(settings, folder_of(trained, out), "export", False, csv, as_json)
 
 
 def _run(settings: Any, runs: Path, until: str, force: bool, csv: bool, as_json: bool) -> None:
     from pipeline.adapters.runs import RunFolder
 
-    _execute(settings, RunFolder(runs / settings.name), until, force, csv, as_json)
+    execute(settings, RunFolder(runs / settings.name), until, force, csv, as_json)
 
 
 def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, csv: bool, as_json: bool) -> None:
@@ -124,7 +128,7 @@ def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, cs
             share_inputs(folders[0], folder)
         if not as_json:
             console.print(f"[bold]seed {seed}[/bold]")
-        _execute(settings_of_seed(settings, seed), folder, until, force, csv, as_json, tell_scores=False)
+        execute(settings_of_seed(settings, seed), folder, until, force, csv, as_json, tell_scores=False)
     if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
         return
     rows = headline_of(write_spread(settings, runs, seeds))
@@ -143,9 +147,10 @@ def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, cs
     console.print(f"spread    {escape(str(spread))}")
 
 
-def _execute(
+def execute(
     settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool, tell_scores: bool = True
 ) -> None:
+    """Run stages and tell how it went: the common end of all commands that run an experiment."""
     from pipeline.stages.outcome import headline_rows, write_csv_twins
     from pipeline.stages.run import run as run_stages
     from pipeline.stages.tracked import open_tracker

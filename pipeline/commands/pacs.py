@@ -1,0 +1,219 @@
+"""``export``, ``ingest`` and ``fetch``: what may go to a PACS, or come from one."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from pipeline.commands.experiment import execute
+from pipeline.commands.words import AsCsv, AsJson, Config, Force, Overrides, Runs, console, print_json
+from pipeline.domain.errors import SettingsError
+
+app = typer.Typer()
+DICOM_FORMATS = ("sr", "gsps", "sc", "seg", "pdf")
+DEFAULT_FORMATS = ("sr", "gsps")
+
+CaFile = Annotated[Path | None, typer.Option("--ca-file", help="Authorities to trust (PEM); default: the system's")]
+CertFile = Annotated[Path | None, typer.Option("--cert-file", help="Own certificate (PEM)")]
+KeyFile = Annotated[Path | None, typer.Option("--key-file", help="Key of --cert-file, if it is another file")]
+Tls = Annotated[bool, typer.Option("--tls", help="Encrypt DIMSE; DICOMweb goes by its address")]
+Aet = Annotated[str, typer.Option("--aet", help="Our own application entity title")]
+Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one network operation")]
+Attempts = Annotated[int, typer.Option("--attempts", min=1, help="Tries for one object, with growing waits")]
+Study = Annotated[str, typer.Option("--study", help="Study Instance UID; default: all")]
+Date = Annotated[str, typer.Option("--date", help="Study date, YYYYMMDD or YYYYMMDD-YYYYMMDD")]
+Modality = Annotated[str, typer.Option("--modality", help="Modalities, with commas; empty for all")]
+
+
+@app.command()
+def export(
+    config: Annotated[Path, typer.Argument(help="Experiment, or the folder of a run, for instance runs/phantom")],
+    overrides: Overrides = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(help="overlays, csv, coco, labelstudio, voc, and as DICOM sr, gsps, sc, seg, pdf; with commas"),
+    ] = None,
+    to: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--to", help="Deliver DICOM objects: dicomweb URL, or dimse AET@host:port"),
+    ] = None,
+    trained: Annotated[
+        Path | None, typer.Option(help="Run that the network is from, where the folder was made by `predict`")
+    ] = None,
+    runs: Runs = Path("runs"),
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    tls: Tls = False,
+    aet: Aet = "CAMRAY",
+    timeout: Timeout = 60.0,
+    attempts: Attempts = 6,
+    force: Force = False,
+    csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write overlays, tables and DICOM objects, and deliver the objects. Earlier stages run first where needed.
+
+    Secrets come from CAMRAY_PACS_USER and CAMRAY_PACS_PASSWORD, or CAMRAY_PACS_TOKEN. What a broken line left behind
+    is delivered when the same command is given again; nothing is delivered twice.
+
+    Example: [bold]camray export runs/phantom --formats sr,gsps --to dicomweb https://pacs.example/dicom-web[/bold]
+
+    By DIMSE: [bold]camray export runs/phantom --to dimse PACS@pacs.example:11112 --tls[/bold]
+    """
+    from pipeline.adapters.runs import RunFolder
+    from pipeline.adapters.settings import load_settings
+
+    is_run = (config / "settings.json").is_file()
+    settings = load_settings(config / "settings.json" if is_run else config, overrides)
+    folder = RunFolder(config if is_run else runs / settings.name, trained=trained)
+    if is_run and trained is None and folder.record("train") is None:
+        raise SettingsError(f"{config}: has no network of its own; name the run it is from with --trained RUN")
+    settings = _with_formats(settings, formats, to is not None)
+    access = _access(ca_file, cert_file, key_file, tls, timeout)
+    if to is not None:
+        _check_destination(to, access, aet)
+    execute(settings, folder, "export", force, csv, as_json and to is None)
+    if to is not None:
+        _deliver(folder, to, access, aet, attempts, as_json)
+
+
+@app.command()
+def ingest(
+    config: Config,
+    overrides: Overrides = None,
+    source: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--from", help="Fetch the films first: dicomweb URL, or dimse AET@host:port"),
+    ] = None,
+    study: Study = "",
+    date: Date = "",
+    modality: Modality = "CR,DX",
+    runs: Runs = Path("runs"),
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    tls: Tls = False,
+    aet: Aet = "CAMRAY",
+    timeout: Timeout = 60.0,
+    attempts: Attempts = 6,
+    force: Force = False,
+    csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read films and tables into the pixel store; audit them for shortcuts. Earlier stages run first where needed.
+
+    Example: [bold]camray ingest configs/phantom.yaml[/bold]
+
+    From a PACS: [bold]camray ingest configs/folder.yaml --from dicomweb https://pacs.example/dicom-web --date
+    20260101-20260131[/bold]
+    """
+    from pipeline.adapters.runs import RunFolder
+    from pipeline.adapters.settings import load_settings
+
+    settings = load_settings(config, overrides)
+    folder = RunFolder(runs / settings.name)
+    if source is not None:
+        films = folder.root / "fetched"
+        access = _access(ca_file, cert_file, key_file, tls, timeout)
+        _fetch(source, access, aet, (study, date, modality), films, attempts)
+        settings = load_settings(config, [*(overrides or []), f"data.root={films}", "data.generate=null"])
+        console.print(f"later stages need these films too: give them data.root={escape(str(films))}")
+    execute(settings, folder, "ingest", force, csv, as_json)
+
+
+@app.command()
+def fetch(
+    how: Annotated[str, typer.Argument(help="dicomweb or dimse")],
+    address: Annotated[str, typer.Argument(help="URL, or AET@host:port")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the films")],
+    study: Study = "",
+    date: Date = "",
+    modality: Modality = "CR,DX",
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    tls: Tls = False,
+    aet: Aet = "CAMRAY",
+    timeout: Timeout = 60.0,
+    attempts: Attempts = 6,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch films from a PACS into a folder, by QIDO-RS and WADO-RS, or by C-FIND and C-GET. A second call goes on.
+
+    Example: [bold]camray fetch dicomweb https://pacs.example/dicom-web --out films --date 20260101-20260131[/bold]
+    """
+    access = _access(ca_file, cert_file, key_file, tls, timeout)
+    done = _fetch((how, address), access, aet, (study, date, modality), out, attempts)
+    if as_json:
+        print_json(done.as_json())
+
+
+def _with_formats(settings: Any, formats: str | None, delivers: bool) -> Any:
+    """Return settings with the formats of the command line; what is delivered must be DICOM."""
+    from pipeline.adapters.settings import with_export_formats
+
+    chosen = settings if formats is None else with_export_formats(settings, formats)
+    if not delivers or set(chosen.export.formats) & set(DICOM_FORMATS):
+        return chosen
+    if formats is not None:
+        raise SettingsError(f"--formats {formats}: none of them is DICOM; --to delivers {', '.join(DICOM_FORMATS)}")
+    return with_export_formats(settings, ",".join((*settings.export.formats, *DEFAULT_FORMATS)))
+
+
+def _access(ca_file: Path | None, cert_file: Path | None, key_file: Path | None, tls: bool, timeout: float) -> Any:
+    from pipeline.adapters.delivery.access import access_from
+
+    return access_from(ca_file, cert_file, key_file, tls, timeout)
+
+
+def _check_destination(to: tuple[str, str], access: Any, aet: str) -> None:
+    """Find a wrong address before hours are spent on what is to go there."""
+    from pipeline.stages.deliver import open_destination
+
+    with open_destination(*to, access, (), aet):
+        pass
+
+
+def _deliver(folder: Any, to: tuple[str, str], access: Any, aet: str, attempts: int, as_json: bool) -> None:
+    from pipeline.adapters.delivery.ledger import Ledger
+    from pipeline.stages.deliver import LEDGER, Patience, deliver, objects_of, open_destination
+
+    files = objects_of(folder)
+    with folder.locked(), open_destination(*to, access, files, aet) as destination:
+        done = deliver(files, destination, Ledger(folder.root / LEDGER), Patience(attempts), time.sleep)
+    if as_json:
+        print_json(done.as_json())
+    else:
+        console.print(
+            f"[bold]delivered[/bold] to {escape(done.address)}: {done.accepted} accepted, {done.already} there "
+            f"already, {len(done.refused)} refused, {done.unreached} not reached"
+        )
+        for reason, count in done.reasons.items():
+            console.print(f"  [yellow]refused[/yellow] {count} x {escape(reason)}")
+        if done.fault:
+            console.print(f"  {escape(done.fault)}; give the same command again: it goes on where it stopped")
+    if done.refused or done.unreached:
+        raise typer.Exit(4)
+
+
+def _fetch(
+    source: tuple[str, str], access: Any, aet: str, query: tuple[str, str, str], out: Path, attempts: int
+) -> Any:
+    from pipeline.domain.delivery import FilmQuery
+    from pipeline.stages.deliver import Patience, open_destination
+    from pipeline.stages.fetch import fetch_films
+
+    study, date, modality = query
+    asked = FilmQuery(study, date, tuple(word.strip() for word in modality.split(",") if word.strip()))
+    patience = Patience(attempts)
+    with open_destination(*source, access, (), aet) as archive:
+        done = fetch_films(archive, asked, out, attempts, patience.wait_s, time.sleep)
+    console.print(
+        f"[bold]fetched[/bold]   {done.fetched} films, {done.already} there already: {escape(str(done.folder))}"
+    )
+    for uid, reason in done.refused.items():
+        console.print(f"  [yellow]not handed out[/yellow] {escape(uid)}: {escape(reason)}")
+    return done
