@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline.adapters.export_tables import write_boxes_csv, write_coco
+from pipeline.adapters.export_tables import write_boxes_csv, write_coco, write_label_studio, write_voc
 from pipeline.adapters.pixel_store import PixelStore
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.settings import Settings
@@ -51,14 +51,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     """Write the exports that ``export.formats`` names; see `pipeline.stages.run` for the calling."""
     target, found = folder.stage("export"), read_results(settings, folder)
     boxes = found.boxes(everything=settings.localize.report == "all")
-    if "csv" in settings.export.formats:
-        write_boxes_csv(target / "boxes.csv", boxes)
-        tracker.artifact(target / "boxes.csv")
-    if "coco" in settings.export.formats:
-        write_coco(
-            target / "coco.json", pd.DataFrame([*found.images.values()], columns=[*IMAGE_COLUMNS]), boxes, found.labels
-        )
-        tracker.artifact(target / "coco.json")
+    for path in _write_tables(settings, found, boxes, target):
+        tracker.artifact(path)
     drawn: list[_Drawn] = []
     if "overlays" in settings.export.formats and settings.export.max_overlays:
         (target / "overlays").mkdir(exist_ok=True)
@@ -76,6 +70,25 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         return StageResult(Counts(films, films), figures)
     refused = len(objects.refused)
     return StageResult(Counts(films, films - refused, refused), {**figures, "dicom_objects": objects.objects})
+
+
+def _write_tables(settings: Settings, found: ShownResults, boxes: pd.DataFrame, target: Path) -> list[Path]:
+    """Write boxes in the forms of other tools; return what was written."""
+    films = pd.DataFrame([*found.images.values()], columns=[*IMAGE_COLUMNS])
+    csv, coco, label_studio, voc = (target / name for name in ("boxes.csv", "coco.json", "labelstudio.json", "voc"))
+    written = []
+    if "csv" in settings.export.formats:
+        write_boxes_csv(csv, boxes)
+        written.append(csv)
+    if "coco" in settings.export.formats:
+        write_coco(coco, films, boxes, found.labels)
+        written.append(coco)
+    if "labelstudio" in settings.export.formats:
+        write_label_studio(label_studio, films, boxes, found.labels)
+        written.append(label_studio)
+    if "voc" in settings.export.formats:
+        write_voc(voc, films, boxes, found.labels, file_names(found.images))
+    return written
 
 
 def _write_dicom(

@@ -3,11 +3,14 @@ import csv
 import io
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
-from pipeline.adapters.export_tables import BOX_COLUMNS, write_boxes_csv, write_coco
+from pipeline.adapters.datasets.markup import voc_cells
+from pipeline.adapters.export_tables import BOX_COLUMNS, write_boxes_csv, write_coco, write_label_studio, write_voc
+from pipeline.adapters.review.decisions import read_decisions
 from pipeline.domain.errors import ExportError
 
 IMAGES = pd.DataFrame({"image_id": ["1.2", "1.3"], "rows": [2048, 512], "cols": [1024, 256]})
@@ -88,3 +91,76 @@ def test_a_box_of_no_film_or_label_is_refused(tmp_path: Path, stray: dict[str, s
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="score"):
         write_boxes_csv(tmp_path / "boxes.csv", _boxes().drop(columns="score"))
+
+
+def test_label_studio_reads_back_as_the_same_boxes(tmp_path: Path) -> None:
+    """A reader who accepts all predictions exports them as annotations: they are our boxes."""
+    write_label_studio(tmp_path / "ls.json", IMAGES, _boxes(x0=1 / 3), LABELS)
+    tasks = json.loads((tmp_path / "ls.json").read_text(encoding="utf-8"))
+    assert [task["data"] for task in tasks] == [
+        {"image": "1.2.png", "image_id": "1.2"},
+        {"image": "1.3.png", "image_id": "1.3"},
+    ]
+    (result,) = tasks[1]["predictions"][0]["result"]
+    assert (result["original_width"], result["original_height"]) == (256, 512)
+    assert result["value"]["y"] == 100 * 20 / 512
+    assert (result["from_name"], result["to_name"], result["type"]) == ("label", "image", "rectanglelabels")
+    for task in tasks:
+        task["annotations"] = [{"completed_by": 7, "result": task["predictions"][0]["result"]}]
+    (tmp_path / "done.json").write_text(json.dumps(tasks), encoding="utf-8")
+    read = read_decisions(tmp_path / "done.json", LABELS)
+    (marked,) = [decision for decision in read.decisions if decision.boxes]
+    assert (marked.image_id, marked.label) == ("1.3", "Effusion, left")
+    assert marked.boxes[0].as_tuple() == pytest.approx((1 / 3, 20.0, 30.5, 60.0), abs=1e-9)
+    view = ElementTree.parse(tmp_path / "ls.xml")
+    assert [each.get("value") for each in view.iter("Label")] == list(LABELS)
+    assert view.find("Image").get("value") == "$image"  # type: ignore[union-attr]
+
+
+def test_label_studio_fits_its_schema(tmp_path: Path) -> None:
+    """What Label Studio's import asks of a rectangle: all sides there, and within 0 to 100."""
+    write_label_studio(tmp_path / "ls.json", IMAGES, _boxes(x0=0.0, y0=0.0, x1=256.0, y1=512.0), LABELS)
+    for task in json.loads((tmp_path / "ls.json").read_text(encoding="utf-8")):
+        assert set(task) == {"data", "predictions"}
+        for result in task["predictions"][0]["result"]:
+            value = result["value"]
+            assert set(value) == {"x", "y", "width", "height", "rotation", "rectanglelabels"}
+            assert all(0 <= value[side] <= 100 for side in ("x", "y", "width", "height"))
+            assert value["x"] + value["width"] <= 100
+
+
+def test_voc_reads_back_as_the_same_boxes(tmp_path: Path) -> None:
+    write_voc(tmp_path / "voc", IMAGES, _boxes(x0=1 / 3), LABELS, {"1.2": "1.2", "1.3": "b"})
+    cells = voc_cells(tmp_path / "voc" / "Annotations")
+    (row,) = cells.to_dict("records")
+    assert (row["stem"], row["width"], row["height"], row["name"]) == ("b", "256", "512", "Effusion, left")
+    assert [float(row[side]) for side in ("xmin", "ymin", "xmax", "ymax")] == [1 / 3, 20.0, 30.5, 60.0]
+    assert (tmp_path / "voc" / "Annotations" / "1.2.xml").is_file()  # looked at, nothing found
+    assert (tmp_path / "voc" / "ImageSets" / "Main" / "default.txt").read_text(encoding="utf-8") == "1.2\nb\n"
+
+
+def test_datumaro_reads_voc_coco_and_label_studio_alike(tmp_path: Path) -> None:
+    datumaro = pytest.importorskip("datumaro", reason="datumaro is not installed")
+    from PIL import Image
+
+    names = {"1.2": "1.2", "1.3": "1.3"}
+    write_voc(tmp_path / "voc", IMAGES, _boxes(), LABELS, names)
+    pictures = tmp_path / "voc" / "JPEGImages"
+    pictures.mkdir()
+    for image in IMAGES.itertuples():
+        Image.new("L", (image.cols, image.rows)).save(pictures / f"{image.image_id}.png")
+    dataset = datumaro.Dataset.import_from(str(tmp_path / "voc"), "voc_detection")
+    found = {item.id: item.annotations for item in dataset}
+    assert set(found) == {"1.2", "1.3"}
+    assert found["1.2"] == []
+    (box,) = found["1.3"]
+    assert box.get_bbox() == [10.5, 20.0, 20.0, 40.0]
+    assert dataset.categories()[datumaro.AnnotationType.label][box.label].name == "Effusion, left"
+
+
+@pytest.mark.parametrize("changes", [{"image_id": "9.9"}, {"label": "Unheard of"}])
+def test_the_other_forms_lose_no_box_either(changes: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="not listed"):
+        write_label_studio(tmp_path / "ls.json", IMAGES, _boxes(**changes), LABELS)
+    with pytest.raises(ExportError, match="not listed"):
+        write_voc(tmp_path / "voc", IMAGES, _boxes(**changes), LABELS, {"1.2": "a", "1.3": "b"})

@@ -190,6 +190,7 @@ def test_twice_gives_the_same_bytes(folder: RunFolder) -> None:
     [
         ({"formats": ["csv"]}, {"boxes.csv"}),
         ({"formats": ["coco"]}, {"coco.json"}),
+        ({"formats": ["labelstudio"]}, {"labelstudio.json", "labelstudio.xml"}),
         ({"formats": []}, set()),
         ({"formats": ["overlays"], "max_overlays": 0}, set()),
         ({"splits": ["nowhere"]}, {"boxes.csv", "coco.json"}),
