@@ -27,7 +27,8 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
-from pynetdicom import AE, Association, build_context, build_role, evt
+from pynetdicom import AE, build_context, build_role, evt
+from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     ComputedRadiographyImageStorage,
@@ -273,7 +274,8 @@ class Dimse:
         finally:
             if association is not None and association.is_established:
                 association.release()
-            server.shutdown()
+            if server is not None:  # only a blocking server is none
+                server.shutdown()
 
     def _finish(self, answers: Any, what: str) -> None:
         status = Dataset()
