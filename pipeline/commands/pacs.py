@@ -149,6 +149,8 @@ def fetch(
     done = _fetch((how, address), access, aet, (study, date, modality), out, attempts)
     if as_json:
         print_json(done.as_json())
+    if done.refused:
+        raise typer.Exit(4)
 
 
 def _with_formats(settings: Any, formats: str | None, delivers: bool) -> Any:

@@ -179,8 +179,9 @@ def _with_legend(film: Image.Image, lines: Sequence[str], has_heat: bool, size: 
         ramp = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (BAR_PX, 1))
         bar = tinted(np.full((BAR_PX, 256), 0.3, np.float32), ramp)
         page.paste(Image.fromarray(bar), (GAP_PX, top))
-        words = "evidence: 0 to the map's maximum (no probability)"
-        pen.text((GAP_PX + 262, top), words, FAINT_RGB, font(size))
+        said = "evidence: 0 to the map's maximum, no probability"
+        words, fits = fitted_text(pen, said, (size, max(8, size - 4)), width - 262 - 2 * GAP_PX)
+        pen.text((GAP_PX + 262, top), words, FAINT_RGB, font(fits))
         top += BAR_PX + step
     for line in (*lines, UNVERIFIED):
         words, fits = fitted_text(pen, line, (size, max(8, size - 4)), width - 2 * GAP_PX)

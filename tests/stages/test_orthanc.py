@@ -1,5 +1,6 @@
 """The whole way to a real PACS and back: Orthanc, started by the test."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,13 @@ pytestmark = [
 FILMS, CUTS = 20, 20
 ACCESS = Access(timeout_s=20)
 PATIENCE = Patience(attempts=CUTS + 3, first_wait_s=0.01, longest_wait_s=0.02)
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Let sockets that pynetdicom left be closed, and complained of, while the test may ignore it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

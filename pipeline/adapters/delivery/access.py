@@ -99,7 +99,9 @@ def access_from(
 def without_secret(url: str) -> str:
     """Return an address as it may be shown and kept: without user, password and query."""
     parts = urlsplit(url)
-    host = (parts.hostname or "") + (f":{parts.port}" if parts.port else "")
+    if not parts.hostname:
+        return "the address"
+    host = parts.hostname + (f":{parts.port}" if parts.port else "")
     return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
 
 

@@ -31,9 +31,11 @@ from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    ComprehensiveSRStorage,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
+    EnhancedSRStorage,
     SecondaryCaptureImageStorage,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
@@ -50,6 +52,7 @@ FILM_CLASSES = (
     DigitalXRayImageStorageForProcessing,
     SecondaryCaptureImageStorage,
 )
+REPORT_CLASSES = (ComprehensiveSRStorage, EnhancedSRStorage)  # what comes back from a reader
 _SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)
 _WARNINGS = {0xB000, 0xB006, 0xB007}
 _PASSING = {0xA700, 0xA701, 0xA702}  # out of resources
@@ -226,7 +229,8 @@ class Dimse:
         contexts = [build_context(StudyRootQueryRetrieveInformationModelGet)]
         # a context each: the other side picks one syntax of a context, and cannot send what is stored in another
         contexts += [build_context(each, one) for each in FILM_CLASSES for one in (_PLAIN, *_COMPRESSED)]
-        roles = [build_role(each, scp_role=True) for each in FILM_CLASSES]
+        contexts += [build_context(each, _PLAIN) for each in REPORT_CLASSES]
+        roles = [build_role(each, scp_role=True) for each in (*FILM_CLASSES, *REPORT_CLASSES)]
         association = self._associate(contexts, roles, [(evt.EVT_C_STORE, keep)])
         asked = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
         try:
@@ -257,7 +261,7 @@ class Dimse:
             If no answer came, or not everything.
         """
         listener = AE(ae_title=self.peer.calling_aet)
-        for each in FILM_CLASSES:
+        for each in (*FILM_CLASSES, *REPORT_CLASSES):
             listener.add_supported_context(each, _SYNTAXES)
 
         def store(event: Any) -> int:

@@ -33,7 +33,7 @@ _COLUMNS = (
     (0.40, "Probability"),
     (0.53, "Cutoff"),
     (0.63, "Reported"),
-    (0.75, "Boxes (x0, y0, x1, y1) px"),
+    (0.72, "Boxes (x0, y0, x1, y1) px"),
 )
 
 
