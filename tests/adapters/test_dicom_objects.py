@@ -240,6 +240,16 @@ def test_an_object_is_its_patients_and_says_who_made_it(kind: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_an_odd_patient_name_is_quoted_nowhere(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Warnings are errors here, and highdicom's would hold the name."""
+    ds = build(bare_film(tmp_path / "film.dcm", PatientName="Canary"), kind)
+    assert str(ds.PatientName) == "Canary"
+    assert "Canary" not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_new_version_names_the_one_before(kind: str, plain: Path) -> None:
     study = read_source(plain).StudyInstanceUID
     before = ObjectReference("1.2.840.10008.5.1.4.1.1.88.33", "1.2.3.4", "1.2.3", study)

@@ -8,6 +8,7 @@ import numpy as np
 from pydicom import Dataset
 
 from pipeline.adapters.dicom_objects.finish import SERIES_NUMBERS, character_set, device_words, finish, series_words
+from pipeline.adapters.dicom_objects.quiet import quiet
 from pipeline.adapters.dicom_objects.uids import ObjectIdentity
 from pipeline.domain.film_results import UNVERIFIED, FilmResult
 from pipeline.domain.films import GreyScale, LookupTable, Window
@@ -19,6 +20,7 @@ _MOST_TEXT = 1024  # ST
 _TEXT_ROWS = 40  # a text starts this share of the film's rows from its edge where there is no box
 
 
+@quiet()
 def build_gsps(
     result: FilmResult, source: Dataset, identity: ObjectIdentity, grey: GreyScale, voi: Window | LookupTable,
     tracking: dict[tuple[str, int], str],

@@ -20,6 +20,7 @@ from pipeline.adapters.dicom_objects.finish import (
     finish,
     series_words,
 )
+from pipeline.adapters.dicom_objects.quiet import quiet
 from pipeline.adapters.dicom_objects.uids import ObjectIdentity
 from pipeline.domain.film_results import UNVERIFIED, FilmResult
 
@@ -68,6 +69,7 @@ def report_page(result: FilmResult, picture: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
+@quiet()
 def build_pdf(result: FilmResult, source: Dataset, identity: ObjectIdentity, page: bytes) -> Dataset:
     """Wrap a report page as Encapsulated PDF (PS3.3 A.45.1)."""
     ds = hd.base.SOPClass(

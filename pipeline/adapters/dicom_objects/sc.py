@@ -7,6 +7,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.adapters.dicom_objects.finish import SERIES_NUMBERS, character_set, device_words, finish, series_words
+from pipeline.adapters.dicom_objects.quiet import quiet
 from pipeline.adapters.dicom_objects.uids import ObjectIdentity
 from pipeline.domain.film_results import UNVERIFIED, FilmResult
 
@@ -14,6 +15,7 @@ FORMAT = "1"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 
 
+@quiet()
 def build_sc(result: FilmResult, source: Dataset, identity: ObjectIdentity, picture: NDArray[np.uint8]) -> Dataset:
     """Write a picture as a colour Secondary Capture.
 

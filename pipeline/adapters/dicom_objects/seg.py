@@ -19,6 +19,7 @@ from pipeline.adapters.dicom_objects.finish import (
     finish,
     series_words,
 )
+from pipeline.adapters.dicom_objects.quiet import quiet
 from pipeline.adapters.dicom_objects.uids import ObjectIdentity, uid_of
 from pipeline.domain.film_results import UNVERIFIED, FilmResult, FoundFinding
 
@@ -67,6 +68,7 @@ def _mask(found: FoundFinding, rows: int, cols: int) -> NDArray[np.uint8]:
     return mask
 
 
+@quiet()
 def _build(
     result: FilmResult, source: Dataset, identity: ObjectIdentity, found: Sequence[FoundFinding],
     maps: NDArray[Any], kind: str,

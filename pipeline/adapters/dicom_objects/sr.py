@@ -23,6 +23,7 @@ from pipeline.adapters.dicom_objects.finish import (
     finish,
     series_words,
 )
+from pipeline.adapters.dicom_objects.quiet import quiet
 from pipeline.adapters.dicom_objects.uids import ObjectIdentity, uid_of
 from pipeline.domain.errors import ExportError
 from pipeline.domain.film_results import UNVERIFIED, FilmResult, FoundBox, FoundFinding
@@ -39,6 +40,7 @@ _ZONES = {"upper": codes.SCT.UpperZoneOfLung, "mid": codes.SCT.MiddleZoneOfLung,
 _SIDES = {"right": codes.SCT.Right, "left": codes.SCT.Left, "R": codes.SCT.Right, "L": codes.SCT.Left}
 
 
+@quiet()
 def build_sr(result: FilmResult, source: Dataset, identity: ObjectIdentity) -> Dataset:
     """Write a film's findings as a Comprehensive SR.
 
