@@ -95,7 +95,7 @@ def finish(ds: Dataset, source: Dataset, identity: ObjectIdentity, *, is_image: 
         del ds.ContributingEquipmentSequence  # highdicom's word on the film's device: dated now, and nothing known
     if is_image:
         ds.BodyPartExamined = source.BodyPartExamined
-        if source.BodyPartExamined in _PAIRED:  # else the standard forbids it
+        if source.BodyPartExamined in _PAIRED and ds.Modality != "SEG":  # else the standard forbids it
             ds.Laterality = source.get("ImageLaterality", "")
     if identity.predecessor is not None and "PredecessorDocumentsSequence" not in ds:
         item = Dataset()
