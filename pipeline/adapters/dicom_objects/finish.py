@@ -17,10 +17,10 @@ PRIVATE_SCHEME = "99CAMRAY"
 SERIES_NUMBERS = {"sr": 9101, "gsps": 9102, "sc": 9103, "seg-heat": 9104, "seg-boxes": 9105, "pdf": 9106}
 _DATES = ("InstanceCreationDate", "ContentDate", "PresentationCreationDate", "DateOfSecondaryCapture")
 _TIMES = ("InstanceCreationTime", "ContentTime", "PresentationCreationTime", "TimeOfSecondaryCapture")
-_PAIRED = {
-    "ANKLE", "ARM", "BREAST", "CALCANEUS", "CLAVICLE", "ELBOW", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HIP",
-    "HUMERUS", "KNEE", "LEG", "PATELLA", "RADIUS", "RIB", "SCAPULA", "SHOULDER", "THUMB", "TIBIA", "TOE", "ULNA",
-    "WRIST",
+# without a side (PS3.16 annex L); any other part must have the element Laterality, if empty
+_UNPAIRED = {
+    "ABDOMEN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "HEAD", "HEADNECK", "HEART", "LSPINE", "MEDIASTINUM", "NECK",
+    "NECKCHEST", "PELVIS", "SKULL", "SPINE", "STERNUM", "THORAX", "TSPINE", "WHOLEBODY",
 }  # fmt: skip
 _REPLACED = DicomCode("PREDECESSOR", PRIVATE_SCHEME, "Earlier version that this object replaces")
 
@@ -95,7 +95,7 @@ def finish(ds: Dataset, source: Dataset, identity: ObjectIdentity, *, is_image: 
         del ds.ContributingEquipmentSequence  # highdicom's word on the film's device: dated now, and nothing known
     if is_image:
         ds.BodyPartExamined = source.BodyPartExamined
-        if source.BodyPartExamined in _PAIRED and ds.Modality != "SEG":  # else the standard forbids it
+        if source.BodyPartExamined not in _UNPAIRED and ds.Modality != "SEG":
             ds.Laterality = source.get("ImageLaterality", "")
     if identity.predecessor is not None and "PredecessorDocumentsSequence" not in ds:
         item = Dataset()
