@@ -113,18 +113,20 @@ def integrated_gradients(
     its pieces with more than 1/256 of it are halved. This is settled film by film: a batch equals films one by one.
     """
     start = torch.zeros_like(films) if baseline is None else baseline.to(films).expand_as(films)
-    with evaluating(score), torch.no_grad():
-        change = score(films) - score(start)
     line = _Line(score, start, films - start, batch_size)
+    count, width = len(films), 1 / pieces
+    ends = line.scores(pieces)
+    change = ends[:, -1] - ends[:, 0]
     allowed = tolerance * change.abs().clamp_min(1)
     sums = films.new_zeros(*change.shape, *films.shape[1:])
-    errors, count, width = torch.zeros_like(change), len(films), 1 / pieces
+    errors = torch.zeros_like(change)
     done, points = torch.zeros(2, count, dtype=torch.int64, device=films.device)
     film = torch.arange(count, device=films.device).repeat_interleave(pieces)
     begin = (torch.arange(pieces, dtype=films.dtype, device=films.device) / pieces).repeat(count)
+    first, last = ends[:, :-1].flatten(0, 1), ends[:, 1:].flatten(0, 1)
     while len(film):
         points = points + torch.bincount(film, minlength=count)
-        found = line.integrate(film, begin, width, allowed)
+        found = line.integrate(film, begin, width, last - first, allowed)
         is_done = ((errors + found.errors).abs() <= allowed).all(dim=1)
         sums += torch.where(is_done[:, None, None, None, None], found.all, found.exact)
         errors = errors.index_add(0, film[found.is_exact], found.each[found.is_exact])
@@ -138,6 +140,8 @@ def integrated_gradients(
             )
         width /= 2
         film, begin = film[halved].repeat(2), torch.cat([begin[halved], begin[halved] + width])
+        middle = found.middle[halved]
+        first, last = torch.cat([first[halved], middle]), torch.cat([middle, last[halved]])
     return (sums * line.way[:, None]).sum(dim=2)
 
 
@@ -149,6 +153,7 @@ class _Pieces:
     exact: Tensor
     errors: Tensor  # [B, L]: of all pieces of a film
     each: Tensor  # [M, L]
+    middle: Tensor  # [M, L]: scores half-way
     is_exact: Tensor  # [M]: next to no error for any label
 
 
@@ -161,25 +166,37 @@ class _Line:
     way: Tensor
     batch_size: int
 
-    def integrate(self, film: Tensor, begin: Tensor, width: float, allowed: Tensor) -> _Pieces:
-        """Take the midpoint's gradient for each piece ``[begin, begin + width]`` of a film's line."""
+    def scores(self, pieces: int) -> Tensor:
+        """Score the ends of equal pieces, [B, pieces + 1, L]."""
+        count = len(self.way)
+        film = torch.arange(count, device=self.way.device).repeat_interleave(pieces + 1)
+        part = (torch.arange(pieces + 1, dtype=self.way.dtype, device=self.way.device) / pieces).repeat(count)
+        with evaluating(self.score), torch.no_grad():
+            found = [
+                self.score(self._at(film[some], part[some]))
+                for some in torch.split(torch.arange(len(film), device=film.device), self.batch_size)
+            ]
+        return torch.cat(found).unflatten(0, (count, pieces + 1))
+
+    def integrate(self, film: Tensor, begin: Tensor, width: float, change: Tensor, allowed: Tensor) -> _Pieces:
+        """Take the midpoint's gradient for each piece ``[begin, begin + width]``, over which scores change so much."""
         shape = (*allowed.shape, *self.way.shape[1:])
         every, exact = self.way.new_zeros(shape), self.way.new_zeros(shape)
-        each, flags = [], []
+        each, middle, flags = [], [], []
         for part in torch.split(torch.arange(len(film), device=film.device), self.batch_size):
             mine = film[part]
-            gradients = input_gradients(self.score, self._at(mine, begin[part] + width / 2))[1] * width
-            given = (gradients * self.way[mine][:, None]).sum(dim=(2, 3, 4))
-            with evaluating(self.score), torch.no_grad():
-                ends = [self.score(self._at(mine, begin[part] + reach)) for reach in (0.0, width)]
-            missed = given - (ends[1] - ends[0])
+            score, gradients = input_gradients(self.score, self._at(mine, begin[part] + width / 2))
+            gradients = gradients * width
+            missed = (gradients * self.way[mine][:, None]).sum(dim=(2, 3, 4)) - change[part]
             good = (missed.abs() <= allowed[mine] / 256).all(dim=1)
             every.index_add_(0, mine, gradients)
             exact.index_add_(0, mine[good], gradients[good])
             each.append(missed)
+            middle.append(score.detach())
             flags.append(good)
         missed = torch.cat(each)
-        return _Pieces(every, exact, torch.zeros_like(allowed).index_add(0, film, missed), missed, torch.cat(flags))
+        errors = torch.zeros_like(allowed).index_add(0, film, missed)
+        return _Pieces(every, exact, errors, missed, torch.cat(middle), torch.cat(flags))
 
     def _at(self, film: Tensor, part: Tensor) -> Tensor:
         return self.start[film] + part[:, None, None, None] * self.way[film]
