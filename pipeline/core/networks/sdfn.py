@@ -102,9 +102,11 @@ class SdfnClassifier(PooledClassifier):
         """Find where each film's crop lies: [B, 4] float64 rows of (x0, y0, x1, y1), whole px of the model grid."""
         views, to_view = lung_view(x.float())
         likely = lung_probabilities(self.lungs, views)
+        shape, margin = (x.shape[-2], x.shape[-1]), self.spec.crop_margin
+        on_host = (each[:, 0].float().cpu() for each in (x, views, likely))
         found = [
-            _crop_of(grey, probability, to_view, x.shape[-2], x.shape[-1], self.spec.crop_margin).as_tuple()
-            for grey, probability in zip(views[:, 0].cpu(), likely[:, 0].float().cpu(), strict=True)
+            _crop_of(grey, probability, to_view, lit_box(film), shape, margin).as_tuple()
+            for film, grey, probability in zip(*on_host, strict=True)
         ]
         return torch.tensor(found, dtype=torch.float64, device=x.device)
 
@@ -151,13 +153,24 @@ def both_branches(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {**weights, **doubled}
 
 
-def _crop_of(grey: Tensor, probability: Tensor, to_view: GridTransform, rows: int, cols: int, margin: float) -> Box:
-    left, top = to_view.xy_to_model(0.0, 0.0)
-    right, bottom = to_view.xy_to_model(float(cols), float(rows))
+def lit_box(film: Tensor) -> Box:
+    """Return what of a film [H, W] is not black margin, as letterbox and collimation leave it; all if all is."""
+    lit = film > 0
+    rows, cols = (lit.any(dim=axis).nonzero().flatten() for axis in (1, 0))
+    if not len(rows):
+        return Box(0.0, 0.0, float(film.shape[1]), float(film.shape[0]))
+    return Box(float(cols[0]), float(rows[0]), float(cols[-1]) + 1, float(rows[-1]) + 1)
+
+
+def _crop_of(
+    grey: Tensor, probability: Tensor, to_view: GridTransform, shown: Box, shape: tuple[int, int], margin: float
+) -> Box:
+    left, top = to_view.xy_to_model(shown.x0, shown.y0)
+    right, bottom = to_view.xy_to_model(shown.x1, shown.y1)
     window = FilmWindow(round(top), round(left), min(SIDE_PX, round(bottom)), min(SIDE_PX, round(right)))
     lungs = find_lungs(grey.numpy(), probability.numpy(), window).box()
-    found = None if lungs is None else to_view.box_to_native(lungs).clipped(rows, cols)
-    return crop_box(found, rows, cols, margin)
+    found = None if lungs is None else to_view.box_to_native(lungs).clipped(*shape)
+    return crop_box(found, *shape, margin)
 
 
 def _wide(values: Tensor) -> Tensor:

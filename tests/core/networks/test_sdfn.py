@@ -1,18 +1,23 @@
 """SDFN at the seam: the crop's map lies on the film, and what holds for a pooled head holds here."""
 
+import numpy as np
 import pytest
 import torch
 
 from pipeline.core.lungs.crop import cells_to_film
+from pipeline.core.lungs.regions import FilmWindow, Lungs
+from pipeline.core.lungs.unet import SIDE_PX
 from pipeline.core.maps import pooled
 from pipeline.core.maps.averaging import explain
 from pipeline.core.maps.methods import methods_named
+from pipeline.core.networks import sdfn
 from pipeline.core.networks.classifier import PooledClassifier
 from pipeline.core.networks.ensemble import EnsembleClassifier, build_network
-from pipeline.core.networks.sdfn import SdfnClassifier, build_member, load_member_weights
+from pipeline.core.networks.sdfn import SdfnClassifier, build_member, lit_box, load_member_weights
 from pipeline.core.phantom.film import render_film
 from pipeline.core.sampling import to_model_grid
 from pipeline.domain.contract import ModelContract, NetworkSpec
+from pipeline.domain.geometry import Box
 
 POOLS = ("gap", "gmp", "lse", "lse_map", "pcam")
 
@@ -141,3 +146,24 @@ def test_what_does_not_go_together_is_refused() -> None:
         ModelContract(("a",), 48, 48, "letterbox", 8, NetworkSpec(fusion="sdfn", shrink=2), 3, 3, "", 1, "0")
     with pytest.raises(ValueError, match="multiples of 16"):
         _network(shrink=2)(torch.zeros(1, 1, 40, 32, dtype=torch.float64))
+
+
+def test_a_letterboxs_margin_is_no_film(monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = torch.zeros(6, 10)
+    assert lit_box(grey) == Box(0.0, 0.0, 10.0, 6.0)
+    grey[1:5, 3:8] = 0.5
+    grey[2, 4] = 0.0  # black within the film is film
+    assert lit_box(grey) == Box(3.0, 1.0, 8.0, 5.0)
+    seen = []
+    find = sdfn.find_lungs
+
+    def watched(grey: np.ndarray, probability: np.ndarray, window: FilmWindow) -> Lungs:
+        seen.append(window)
+        return find(grey, probability, window)
+
+    monkeypatch.setattr(sdfn, "find_lungs", watched)
+    film = torch.zeros(1, 1, 64, 96, dtype=torch.float64)
+    film[..., 24:72] = 0.5  # of 96 px the generator makes SIDE_PX
+    _network().crop_boxes(film)
+    part = SIDE_PX / 96
+    assert seen == [FilmWindow(round(16 * part), round(24 * part), round(80 * part), round(72 * part))]
