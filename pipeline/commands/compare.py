@@ -14,11 +14,11 @@ from pipeline.commands.words import AsJson, Config, Overrides, Runs, console, pr
 
 app = typer.Typer()
 SHOWN = {  # as much as 80 columns hold; the files have the rest
-    "top-1 error": "top1_localization_error",
-    "hit rate": "hit_rate",
+    "error": "top1_localization_error",
+    "hits": "hit_rate",
     "IoU>=.3": "iou_accuracy_0.3",
-    "mean IoU": "mean_iou",
-    "s a film": "seconds_a_film",
+    "IoU": "mean_iou",
+    "s/film": "seconds_a_film",
 }
 
 
@@ -59,10 +59,10 @@ def compare(
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     """Show the rows of validation thresholds, and the baselines'; refusals stay in the files."""
-    caption = "top-1 error is of localization, lower is better; means over findings, thresholds chosen on validation"
+    caption = "error: top-1 localization, less is better; all are means over findings, thresholds chosen on validation"
     table = Table(caption=caption, box=SIMPLE, padding=(0, 1), pad_edge=False)
     table.add_column("network, pool, method", no_wrap=True)
-    for column in (*SHOWN, "films"):
+    for column in ("AUROC", *SHOWN, "films"):
         table.add_column(column, justify="right", no_wrap=True)
     last = None
     for row in rows:
@@ -70,11 +70,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             continue
         if (group := (row["network"], row["pool"])) != last:
             table.add_section()
-            auroc = "" if row["network"] == "baseline" else f", AUROC {_number(row['auroc'])}"
-            table.add_row(f"[bold]{escape(' '.join(name for name in group if name))}{auroc}[/bold]")
+            auroc = "" if row["network"] == "baseline" else _number(row["auroc"])
+            table.add_row(f"[bold]{escape(' '.join(name for name in group if name))}[/bold]", auroc)
             last = group
         method = str(row["method"]).removeprefix("baseline:")
-        table.add_row(f"  {escape(method)}", *(_number(row[key]) for key in SHOWN.values()), str(row["films"]))
+        table.add_row(f"  {escape(method)}", "", *(_number(row[key]) for key in SHOWN.values()), str(row["films"]))
     return table
 
 
