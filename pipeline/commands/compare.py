@@ -16,7 +16,7 @@ app = typer.Typer()
 SHOWN = {  # as much as 80 columns hold; the files have the rest
     "error": "top1_localization_error",
     "hits": "hit_rate",
-    "IoU>=.3": "iou_accuracy_0.3",
+    "IoU.3": "iou_accuracy_0.3",
     "IoU": "mean_iou",
     "s/film": "seconds_a_film",
 }
@@ -60,7 +60,7 @@ def compare(
 def _table(rows: list[dict[str, Any]]) -> Table:
     """Show the rows of validation thresholds, and the baselines'; refusals stay in the files."""
     caption = "error: top-1 localization, less is better; all are means over findings, thresholds chosen on validation"
-    table = Table(caption=caption, box=SIMPLE, padding=(0, 1), pad_edge=False)
+    table = Table(caption=caption, box=SIMPLE, padding=(0, 1), pad_edge=False, collapse_padding=True)
     table.add_column("network, pool, method", no_wrap=True)
     for column in ("AUROC", *SHOWN, "films"):
         table.add_column(column, justify="right", no_wrap=True)
