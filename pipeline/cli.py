@@ -10,7 +10,20 @@ import traceback
 import typer
 from rich.markup import escape
 
-from pipeline.commands import compare, data, diff, experiment, gallery, lungs, pacs, review, sanity, show, track
+from pipeline.commands import (
+    compare,
+    data,
+    diff,
+    experiment,
+    gallery,
+    lungs,
+    pacs,
+    review,
+    sanity,
+    settings,
+    show,
+    track,
+)
 from pipeline.commands.words import console
 from pipeline.domain.errors import PipelineError
 
@@ -22,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (experiment.app, pacs.app, show.app, gallery.app, diff.app, sanity.app, compare.app):
+for commands in (experiment.app, pacs.app, show.app, gallery.app, diff.app, sanity.app, compare.app, settings.app):
     app.add_typer(commands)
 app.add_typer(track.app, name="track")
 app.add_typer(data.app, name="data")

@@ -26,7 +26,7 @@ class GenerateSettings(_Section):
 
     films: int = Field(900, ge=8, description="how many films to draw")
     rows: int = Field(512, ge=64, description="rows of a portrait film's longer side before the variations, px")
-    seed: int = 1
+    seed: int = Field(1, description="of the drawing")
 
 
 class DataSettings(_Section):
@@ -47,18 +47,24 @@ class IngestSettings(_Section):
 
     rows: int = Field(256, ge=16, description="rows of the model grid, px")
     cols: int = Field(256, ge=16, description="columns of the model grid, px")
-    fit: Literal["letterbox", "crop", "stretch"] = "letterbox"
+    fit: Literal["letterbox", "crop", "stretch"] = Field(
+        "letterbox", description="film to model grid: margins, cut edges, or other proportions"
+    )
     bits: Literal[8, 16] = Field(8, description="stored depth of the model grid")
-    modalities: tuple[str, ...] = ("CR", "DX", "RG")
-    body_parts: tuple[str, ...] = ("CHEST", "THORAX", "LUNG", "RIB", "RIBCAGE", "")
+    modalities: tuple[str, ...] = Field(("CR", "DX", "RG"), description="DICOM modalities let in")
+    body_parts: tuple[str, ...] = Field(
+        ("CHEST", "THORAX", "LUNG", "RIB", "RIBCAGE", ""), description="let in; '' lets films of unknown part in"
+    )
     views: tuple[str, ...] = Field(("PA", "AP", ""), description="'' lets films of unknown view in")
-    keep_duplicates: bool = False
-    split: Literal["seeded", "official"] = "seeded"
+    keep_duplicates: bool = Field(False, description="let films with the same pixels in more than once")
+    split: Literal["seeded", "official"] = Field(
+        "seeded", description="by patient, drawn from split_seed; or as the data set published it"
+    )
     fractions: tuple[float, float, float] = Field((0.7, 0.1, 0.2), description="train, validation, test")
-    split_seed: int = 1
+    split_seed: int = Field(1, description="of the split by patient")
     workers: int = Field(0, ge=0, description="processes; 0 takes one per core")
-    shard_films: int = Field(512, ge=1)
-    audit: bool = True
+    shard_films: int = Field(512, ge=1, description="films a file of the pixel store")
+    audit: bool = Field(True, description="probe the labels for shortcuts: audit.html")
 
 
 class ModelSettings(_Section):
@@ -67,13 +73,15 @@ class ModelSettings(_Section):
     backbone: Literal[
         "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
         "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "alexnet", "vgg16", "vgg16_bn",
-    ] = "resnet_light"  # fmt: skip
+    ] = Field("resnet_light", description="see docs/networks.md")  # fmt: skip
     pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field("gap", description="lse_map: classify, then LSE")
     lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 is GAP, infinity is GMP")
     stride: Literal[8, 16, 32] = Field(16, description="model px a feature cell")
     aligned: bool = Field(True, description="centre receptive fields on feature cells; false: the published sampling")
     dilated: bool = Field(True, description="dilation in place of strides left out; false keeps receptive fields small")
-    normalise: Literal["fixed", "film", "local", "film_local"] = "fixed"
+    normalise: Literal["fixed", "film", "local", "film_local"] = Field(
+        "fixed", description="of grey values: by constants, by the film, by the neighbourhood, or the last two together"
+    )
     widths: tuple[int, int, int, int] = Field((16, 32, 64, 128), description="channels a layer (resnet_light)")
     blocks: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks a layer (resnet_light)")
     stem_kernel: int = Field(7, ge=3, description="side of the first convolution, odd (resnet_light)")
@@ -95,13 +103,13 @@ class AugmentSettings(_Section):
     """Ranges of the augmentation, applied to whole batches."""
 
     flip: float = Field(0.5, ge=0, le=1, description="probability of a left-right flip")
-    rotate_deg: float = Field(10.0, ge=0)
+    rotate_deg: float = Field(10.0, ge=0, description="to either side, degrees")
     translate: float = Field(0.06, ge=0, description="fraction of the side")
     scale: float = Field(0.15, ge=0, description="magnified by exp(-s) to exp(s)")
     aspect: float = Field(0.05, ge=0, description="width by exp(a) and height by exp(-a), a in -aspect to aspect")
     gamma: float = Field(0.3, ge=0, description="exponent exp(-g) to exp(g)")
     contrast: float = Field(0.2, ge=0, lt=1, description="about mid-grey, by 1 - c to 1 + c")
-    brightness: float = Field(0.1, ge=0)
+    brightness: float = Field(0.1, ge=0, description="added or taken away, of a 0-1 scale")
     noise: float = Field(0.02, ge=0, description="largest standard deviation, of a 0-1 scale")
     erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")
 
@@ -110,21 +118,21 @@ class PretextSettings(_Section):
     """Finding pasted opacities before labels: for small networks trained from scratch on few films."""
 
     epochs: int = Field(0, ge=0, description="0 leaves it out")
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0, description="at its highest, as train.learning_rate")
 
 
 class TrainSettings(_Section):
     """The fit."""
 
-    max_epochs: int = Field(20, ge=1)
+    max_epochs: int = Field(20, ge=1, description="passes over the training films")
     batch_size: int = Field(32, ge=1, description="films a step, over all processes")
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, description="after warming up, of AdamW")
     final_learning_rate: float = Field(0.02, ge=0, le=1, description="where the cosine ends, fraction of learning_rate")
     weight_decay: float = Field(1e-2, ge=0, description="of convolutions and linear layers; norms and biases have none")
-    warmup_epochs: float = Field(1.0, ge=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    warmup_epochs: float = Field(1.0, ge=0, description="epochs in which the learning rate rises from 0")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="labels 0 and 1 become s/2 and 1 - s/2")
     class_weights: bool = Field(True, description="positives count as much as negatives, label by label")
-    max_class_weight: float = Field(10.0, ge=1)
+    max_class_weight: float = Field(10.0, ge=1, description="a rare label's positives count at most so much")
     label_weights: dict[str, float] = Field({}, description="factor of a label in the loss, where it is not 1")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="0 switches averaging off")
     clip_norm: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 does not clip")
@@ -135,7 +143,7 @@ class TrainSettings(_Section):
         "last", description="checkpoint handed on: best validation AUROC, or the last"
     )
     amp: bool = Field(True, description="bf16 autocast where the device gains from it")
-    compile: bool = False
+    compile: bool = Field(False, description="torch.compile: minutes at the start, faster steps on a GPU")
     augment: AugmentSettings = AugmentSettings()
     pretext: PretextSettings = PretextSettings()
 
@@ -143,9 +151,9 @@ class TrainSettings(_Section):
 class ExplainSettings(_Section):
     """Heat maps."""
 
-    methods: tuple[str, ...] = ("cam", "gradcam")
-    batch_size: int = Field(32, ge=1)
-    splits: tuple[str, ...] = ("validation", "test")
+    methods: tuple[str, ...] = Field(("cam", "gradcam"), description="explanation methods, see docs/gallery.html")
+    batch_size: int = Field(32, ge=1, description="films a pass")
+    splits: tuple[str, ...] = Field(("validation", "test"), description="whose films are explained")
     flip: bool = Field(False, description="average maps and logits over the left-right flip")
     scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0,), min_length=1, description="average maps and logits over these input scales"
@@ -163,7 +171,9 @@ class LocalizeSettings(_Section):
     """Maps to boxes."""
 
     policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = Field(
-        ("fraction_of_max", "calibrated"), min_length=1
+        ("fraction_of_max", "calibrated"),
+        min_length=1,
+        description="where thresholds come from; calibrated: validation",
     )
     fraction_of_max: float = Field(0.2, gt=0, lt=1, description="the CAM paper's 20 %")
     raw: float = Field(0.0, description="in units of the heat")
@@ -171,13 +181,15 @@ class LocalizeSettings(_Section):
     region: Literal["hottest", "largest", "evidence"] = Field(
         "hottest", description="which region is the first box, where the policy does not choose it"
     )
-    boxes: Literal["one", "many"] = "one"
+    boxes: Literal["one", "many"] = Field("one", description="a film and label: the first region's, or every region's")
     score: Literal["max", "mean"] = Field("max", description="heat of a region that becomes its box's score")
     smooth: float = Field(
         0.0, ge=0, description="Gaussian sigma applied to a map where the policy does not choose it, in feature cells"
     )
     min_area: float = Field(0.001, ge=0, le=1, description="smallest region, fraction of the film")
-    report: Literal["cutoff", "all"] = "cutoff"
+    report: Literal["cutoff", "all"] = Field(
+        "cutoff", description="boxes reported: where the probability reaches its cutoff, or of every film"
+    )
     zones: bool = Field(True, description="find the lungs and name each box's zone")
     lungs: Path | None = Field(None, description="lung generator of camray lungs train; default: the shipped one")
     calibrate_iou: float = Field(0.3, gt=0, lt=1, description="IoU that the calibration's accuracy is counted at")
@@ -210,9 +222,9 @@ class LocalizeSettings(_Section):
 class ScoreSettings(_Section):
     """Scores."""
 
-    splits: tuple[str, ...] = ("test",)
+    splits: tuple[str, ...] = Field(("test",), description="whose films are scored")
     bootstrap: int = Field(1000, ge=0, description="resamples of patients; 0 gives no intervals")
-    confidence: float = Field(0.95, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
     oracle: bool = Field(False, description="also give numbers whose threshold was chosen on the scored films")
     pictures: bool = Field(True, description="draw charts and films for the summary page")
     seed: int = Field(1, description="of the bootstrap, the random map and the shuffles")
@@ -238,7 +250,7 @@ class ExportSettings(_Section):
         ("overlays", "csv", "coco"),
         description="sr, gsps, sc, seg and pdf are DICOM objects in the studies of their films",
     )
-    splits: tuple[str, ...] = ("test",)
+    splits: tuple[str, ...] = Field(("test",), description="whose films are exported")
     max_overlays: int = Field(64, ge=0, description="films drawn; the rest stays in the tables")
     capture_px: int = Field(1024, ge=256, le=4096, description="longest side of the film in sc and pdf, px")
     history: Path | None = Field(
@@ -249,10 +261,10 @@ class ExportSettings(_Section):
 class TrackSettings(_Section):
     """MLflow."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="log runs to MLflow")
     uri: str | None = Field(None, description="default: MLFLOW_TRACKING_URI, else sqlite beside the run")
     experiment: str | None = Field(None, description="default: the settings' name")
-    register_model: bool = True
+    register_model: bool = Field(True, description="put the trained model into the model registry")
     overlays: int = Field(24, ge=0, description="overlays shown in the UI")
 
 
@@ -301,8 +313,8 @@ class CompareSettings(_Section):
         description="films through the network that a method may cost; a dearer one is scored on dear_test_films, with "
         "thresholds of dear_validation_films",
     )
-    dear_test_films: int = Field(12, ge=1)
-    dear_validation_films: int = Field(8, ge=1)
+    dear_test_films: int = Field(12, ge=1, description="see most_passes")
+    dear_validation_films: int = Field(8, ge=1, description="see most_passes")
     sanity_films: int = Field(6, ge=0, description="films of the sanity checks; 0 leaves them out")
     sanity_passes: int = Field(
         500, ge=1, description="what a method's sanity checks may cost; one that needs ten times that is left out"
@@ -321,8 +333,8 @@ class Settings(_Section):
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="names the run folder and the MLflow experiment"
     )
-    seed: int = 1
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = Field(1, description="of weights, order of films and augmentation")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     data: DataSettings = DataSettings()
     ingest: IngestSettings = IngestSettings()
     model: ModelSettings = ModelSettings()
