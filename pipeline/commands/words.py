@@ -1,6 +1,7 @@
 """What commands share: their arguments, and how they speak to people and to machines."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,5 +20,15 @@ AsCsv = Annotated[bool, typer.Option("--csv", help="Also write every table as CS
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON object to stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+    """Write one JSON object to stdout; a number that is none (NaN, infinite) becomes null, which JSON has."""
+    sys.stdout.write(json.dumps(_plain(value), indent=1, default=str, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if type(value).__module__ == "numpy":
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,71 @@
+"""How camray ends: exit codes, messages to people, one JSON object to machines, and Ctrl-C at any moment."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import cli
+from pipeline.commands.words import print_json
+
+
+def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["camray", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("frobnicate",), "usage: No such command 'frobnicate'; see camray --help\n"),
+        (("run",), "usage: Missing argument 'config'; see camray run --help\n"),
+        (("track", "syn"), "usage: No such command 'syn'. Did you mean 'sync'? see camray track --help\n"),
+    ],
+)
+def test_wrong_words_name_the_page_that_helps(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _ends(monkeypatch, *words) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_machines_get_one_object_and_the_same_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert _ends(monkeypatch, "run", str(tmp_path / "no.yaml"), "--json") == 2
+    shown = capsys.readouterr()
+    error = json.loads(shown.out)["error"]
+    assert (error["kind"], error["exit_code"], shown.err) == ("SettingsError", 2, "")
+    assert "no such settings file" in error["message"]
+    assert _ends(monkeypatch, "run", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "usage"
+
+
+def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": [float("nan"), np.float32(0.5), np.int64(3)], "b": {1: (float("inf"), Path("x"))}})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 0.5, 3], "b": {"1": [None, "x"]}}
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0])
+def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) -> None:
+    words = ["camray", "demo", "--runs", str(tmp_path)]
+    code = f"import sys; from pipeline import cli; sys.argv = {words}; print('ready', flush=True); cli.main()"
+    started = subprocess.Popen(  # in a session of its own, with Ctrl-C as a terminal gives it
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert started.stdout is not None
+    assert started.stdout.readline() == "ready\n"
+    time.sleep(seconds)
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert (started.returncode, said) == (4, "interrupted: the same command goes on where it stopped\n")
