@@ -50,14 +50,13 @@ def reliability_chart(found: Mapping[str, Reliability]) -> bytes:
     return _with_legend(figure, axes)
 
 
-def froc_chart(curves: Sequence[Curve]) -> bytes:
-    """Draw sensitivity against false positives a film; the axis ends at one of them a film or at the last point."""
-    title = f"FROC: boxes that find an annotated one (IoU of at least {FROC_IOU})"
+def froc_chart(curves: Sequence[Curve], method: str) -> bytes:
+    """Draw one method's sensitivity against false positives a film; the axis ends at the last point."""
+    title = f"FROC of {cut(method)}: boxes that find an annotated one (IoU ≥ {FROC_IOU})"
     figure, axes = _square(title, "false positive boxes a film", "annotated boxes found")
     most = max((float(curve.x[-1]) for curve in curves if curve.x.size), default=MOST_FALSE_POSITIVES)
     for number, curve in enumerate(curves):
-        x, y = np.append(0.0, curve.x), np.append(0.0, curve.y)
-        axes.step(x, y, where="post", **_style(number), label=cut(curve.caption, 44))
+        axes.step(curve.x, curve.y, where="post", **_style(number), label=cut(curve.caption, 44))
     axes.set_xlim(-0.02 * most, max(most, 0.1) * 1.02)
     axes.set_aspect("auto")
     return _with_legend(figure, axes)

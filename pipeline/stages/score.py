@@ -30,6 +30,7 @@ from pipeline.core.scoring.localization_rows import (
 )
 from pipeline.core.scoring.maxboxacc import max_box_acc_at_levels
 from pipeline.core.scoring.report import report_page
+from pipeline.core.scoring.report_protocols import silent_protocols
 from pipeline.core.scoring.table import LabelLogits, LabelValues, score_table
 from pipeline.core.scoring.thresholds_used import ThresholdUse, thresholds_to_score
 from pipeline.domain.errors import PipelineError
@@ -76,17 +77,17 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     scoring = _prepare(settings, folder)
     target = folder.stage("score")
     tables, summaries = [], []
+    silent: dict[str, str] = {}
     for split in settings.score.splits:
         chosen = split_items(scoring.films, scoring.maps, split, scoring.labels)
         uses = thresholds_to_score(scoring.thresholds, split, settings.score.oracle)
         logits = known_logits(scoring.films, scoring.maps, chosen)
         table, accuracy = _score_split(scoring, split, chosen, logits, uses)
-        if settings.score.protocols:
-            asked = Scored(
-                settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes, scoring.training
-            )
-            table = pd.concat([table, protocol_rows(asked)], ignore_index=True)
-        tables.append(table)
+        seen = Scored(
+            settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes, scoring.training
+        )
+        tables.append(pd.concat([table, protocol_rows(seen)], ignore_index=True))
+        silent |= {f"{split}: {name}": why for name, why in silent_protocols(tables[-1], seen.asked.protocols).items()}
         shown = Shown(
             split,
             scoring.maps,
@@ -96,6 +97,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             scoring.boxes,
             accuracy,
             scoring.chosen_levels(split),
+            seen,
         )
         summaries.append(split_pictures(folder, shown, tables[-1], settings.score.pictures))
     scores = pd.concat(tables, ignore_index=True).astype(SCORE_COLUMNS)
@@ -113,7 +115,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         if "-finding-" not in chart.name:
             tracker.picture(chart, f"score/{chart.stem}")
     films = sum(page.films for page in pages)
-    return StageResult(Counts(films, films), dict(figures))
+    return StageResult(Counts(films, films), {**figures, **silent})
 
 
 def _prepare(settings: Settings, folder: RunFolder) -> _Scoring:

@@ -21,15 +21,18 @@ from pipeline.core.figures import forest_chart, overlap_chart
 from pipeline.core.pictures import draw_overlay, heat01_of
 from pipeline.core.preference import shown_method, shown_thresholds
 from pipeline.core.scoring.classification import roc_points
-from pipeline.core.scoring.curves import froc_points, precision_recall_points, reliability
-from pipeline.core.scoring.headline import HEADLINE_IOU, rows_of
+from pipeline.core.scoring.curves import precision_recall_points, reliability
+from pipeline.core.scoring.detection import froc_curve
+from pipeline.core.scoring.headline import HEADLINE_IOU, PREFERRED_SOURCES, rows_of
 from pipeline.core.scoring.items import CORNERS, Items
 from pipeline.core.scoring.localization import best_overlaps, point_hits
 from pipeline.core.scoring.localization_rows import Placement
 from pipeline.core.scoring.report import FilmPicture, SplitReport
 from pipeline.core.scoring.table import CLASSIFIER, MEAN_LABEL, LabelLogits
+from pipeline.core.scoring.thresholds_used import ThresholdUse
 from pipeline.domain.geometry import Box
 from pipeline.stages.score_inputs import Maps, SplitItems
+from pipeline.stages.score_scored import Scored
 
 PLACES = ("best", "median", "worst")
 CURVES = frozenset({"thresholds", "froc", "roc", "pr", "reliability"})  # stand two in a row
@@ -66,6 +69,8 @@ class Shown:
         Method and label to MaxBoxAcc at every threshold, [T].
     chosen : mapping
         Method and label to the threshold (an index) chosen on validation.
+    scored : Scored
+        The same split as the protocols see it.
     """
 
     split: str
@@ -76,6 +81,7 @@ class Shown:
     boxes: pd.DataFrame
     accuracy: Mapping[tuple[str, str], NDArray[np.float64]]
     chosen: Mapping[tuple[str, str], int]
+    scored: Scored
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -106,9 +112,10 @@ def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame, draw: 
         patients=len(set(shown.items.patients.values())),
         annotated=len(boxed),
         scores=scores,
-        charts={title: png for name, (title, png) in charts.items() if name not in CURVES},
+        charts={title: png for name, (title, png) in charts.items() if name.split("-")[0] not in CURVES},
         pictures=films,
-        curves={title: png for name, (title, png) in charts.items() if name in CURVES},
+        curves={title: png for name, (title, png) in charts.items() if name.split("-")[0] in CURVES},
+        protocols=shown.scored.asked.protocols,
     )
     files = {f"{shown.split}-{name}.png": png for name, (_, png) in charts.items()}
     labels = list(shown.maps.labels)
@@ -134,23 +141,35 @@ def _charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tuple[str, bytes]]:
 
 
 def _threshold_charts(shown: Shown) -> dict[str, tuple[str, bytes]]:
-    """Draw what a threshold does: every one of them on the shown method's maps, and FROC of the boxes."""
+    """Draw what a threshold does: every one of them on the shown method's maps, and FROC of each method's boxes."""
     method, charts = shown_method(shown.maps.methods), {}
     labels = [label for label, items in shown.items.items.items() if len(items)][:MOST_LABELS]
     accuracy = {label: shown.accuracy[method, label] for label in labels if (method, label) in shown.accuracy}
     chosen = {label: shown.chosen[method, label] for label in labels if (method, label) in shown.chosen}
     if accuracy:
         charts["thresholds"] = "MaxBoxAcc at every threshold", threshold_chart(accuracy, chosen)
-    curves = []
-    for label, entry in shown_thresholds(shown.thresholds, method, labels).items():
-        rows = shown.boxes[(shown.boxes["label"] == label) & (shown.boxes["threshold_id"] == entry["id"])]
-        rows = rows[rows["image_id"].isin(shown.items.films["image_id"])]
-        false_positives, sensitivity = froc_points(shown.items.items[label], rows, len(shown.items.films))
-        if sensitivity.size:
-            curves.append(Curve(false_positives, sensitivity, f"{label}, at most {sensitivity[-1]:.2f}"))
-    if curves:
-        charts["froc"] = "FROC curves", froc_chart(curves)
+    for number, (use_method, curves) in enumerate(_froc_curves(shown, labels).items()):
+        name = "froc" if use_method == method else f"froc-{number:02d}"  # numbers: no name chooses where we write
+        charts[name] = f"FROC curves of {use_method}", froc_chart(curves, use_method)
     return charts
+
+
+def _froc_curves(shown: Shown, labels: Sequence[str]) -> dict[str, list[Curve]]:
+    """Return each method's curves, its boxes cut where the headline cuts them: on validation if possible."""
+    uses: dict[str, ThresholdUse] = {}
+    for source in PREFERRED_SOURCES:
+        for use in shown.scored.uses:
+            if use.row_method == use.method and use.threshold_source == source:
+                uses.setdefault(use.method, use)
+    found: dict[str, list[Curve]] = {}
+    for method in (method for method in shown.maps.methods if method in uses):
+        for label in labels:
+            items = shown.items.items[label]
+            detections, _ = shown.scored.detections(items, uses[method], shown.scored.telling_films(items))
+            froc = froc_curve(detections)
+            caption = f"{label}, CPM {froc.cpm:.2f}, at most {froc.sensitivity[-1]:.2f}"
+            found.setdefault(method, []).append(Curve(froc.false_positives, froc.sensitivity, caption))
+    return found
 
 
 def _classification_charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tuple[str, bytes]]:

@@ -105,6 +105,12 @@ class Scored:
         rows = rows[rows["threshold_id"].isin(use.threshold_ids) & (rows["rank"] == 0)].set_index("image_id")
         return rows.reindex(list(items.image_ids))[CORNERS].to_numpy(np.float64)
 
+    def telling_films(self, items: Items) -> pd.DataFrame:
+        """Return the films on which a box of the label is right or wrong: annotated, or known not to show it."""
+        known = self.logits[items.label]
+        absent = {i for i, is_present in zip(known.image_ids, known.present, strict=True) if not is_present}
+        return self.chosen.films[self.chosen.films["image_id"].isin(absent | set(items.image_ids))]
+
     def detections(self, items: Items, use: ThresholdUse, films: pd.DataFrame) -> tuple[Detections, NDArray[np.bool_]]:
         """Return one label's boxes of one use on some films, and which of them are reported.
 

@@ -70,7 +70,9 @@ def test_every_row_is_there_once(scored: RunFolder) -> None:
     assert list(scores.columns) == list(SCORE_COLUMNS)
     assert not scores.duplicated(["split", "method", "label", "metric", "criterion", "threshold_source"]).any()
     assert set(scores.split) == {"test"}
-    assert set(scores.method) == {"classifier", "cam", "gradcam"} | {f"baseline:{name}" for name in BASELINES}
+    assert set(scores.method) == {"classifier", "cam", "gradcam", "ceiling"} | {
+        f"baseline:{name}" for name in BASELINES
+    }
     assert set(scores.label) == {*LABELS[:2], "mean"}
     assert set(scores.threshold_source.dropna()) == {"fixed", "validation"}
     for method in ("cam", "gradcam"):
@@ -240,7 +242,7 @@ def test_pictures_are_files_too_and_the_store_is_told(copied: RunFolder) -> None
     assert {"report.html", "scores.csv"} <= set(listener.told)
     names = {path.name for path in (copied.root / "score" / "pictures").iterdir()}
     charts = {f"test-{name}.png" for name in (
-            "hit-rate", "iou-accuracy", "overlap", "thresholds", "froc", "roc", "pr", "reliability",
+            "hit-rate", "iou-accuracy", "overlap", "thresholds", "froc", "froc-01", "roc", "pr", "reliability",
         )}  # fmt: skip
     films = {f"test-finding-{number:02d}-{place}.png" for number in (0, 1) for place in ("best", "median", "worst")}
     assert names == charts | films

@@ -1,5 +1,7 @@
 """Protocol rows of the whole stage on small films; the score table's own rows stay as they are."""
 
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,12 @@ import pytest
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.tracking import NullTracker
+from pipeline.core.scoring.headline import BASELINE_NAMES
+from pipeline.core.scoring.protocol_texts import PROTOCOLS as PROTOCOL_TEXTS
 from pipeline.domain.records import SCORE_COLUMNS
 from pipeline.domain.run_lengths import coco_text, counts_of_mask
 from pipeline.stages import localize, score
+from tests.core.scoring.page_tables import PageTables
 from tests.stages.scored_run import make_run, settings_of
 
 LABELS = ("Cardiomegaly", "Effusion")
@@ -39,9 +44,10 @@ def test_protocols_add_rows_and_change_none(folder: RunFolder, scores: pd.DataFr
     plain = scores_of(folder)
     assert list(scores.columns) == list(SCORE_COLUMNS)
     assert not scores.duplicated(KEYS).any()
-    assert not plain.metric.str.contains("/").any()
+    always = plain[plain.metric.str.contains("/")]
+    assert set(always.metric.str.split("/").str[0]) == {"ceiling"}
     own = scores[~scores.metric.str.contains("/")].reset_index(drop=True)
-    pd.testing.assert_frame_equal(own, plain)
+    pd.testing.assert_frame_equal(own, plain[~plain.metric.str.contains("/")].reset_index(drop=True))
     assert {name.split("/")[0] for name in scores.metric if "/" in name} >= set(PROTOCOLS)
 
 
@@ -93,3 +99,50 @@ def test_masks_give_pixel_rows(tmp_path: Path) -> None:
     below = 100 * (0.9 - value["chexlocalize/miou_all", "fixed"]) / 0.9
     assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == pytest.approx(below)
     assert ("chexlocalize/miou_all_cutoff", "validation") in value.index
+
+
+def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFolder) -> None:
+    scores = scores_of(folder, protocols=[*PROTOCOLS, "chexlocalize"])
+    page = (folder.root / "score" / "report.html").read_text(encoding="utf-8")
+    for name in PROTOCOLS:
+        assert PROTOCOL_TEXTS[name].title in unescape(page)
+    assert "Nothing to score: no film of this split carries an annotated mask" in page
+    by_title = {title: lines for title, lines in PageTables(page).tables if title}
+    compared = 0
+    for name in PROTOCOLS:
+        for table in PROTOCOL_TEXTS[name].tables:
+            head, *lines = by_title[table.title]
+            columns = {column.title: column for column in table.columns}
+            for line in lines:
+                label = {"Mean of findings": "mean", "All findings": "all"}.get(line[0], line[0])
+                label = "mean without Cardiomegaly" if line[0].startswith("Mean, without") else label
+                method = {name: key for key, name in BASELINE_NAMES.items()}.get(
+                    line[1].removeprefix("baseline: "), line[1]
+                )
+                for title, cell in zip(head[3:-1], line[3:-1], strict=True):
+                    rows = scores[(scores.label == label) & (scores.method == method)]
+                    rows = rows[rows.metric == columns[title].metric]
+                    at = columns[title].criterion
+                    rows = rows[rows.criterion.isna() if at is None else np.isclose(rows.criterion, at)]
+                    rows = rows[rows.threshold_source == line[2]] if line[2] else rows
+                    value = rows.value.iloc[0] if len(rows) else np.nan
+                    assert cell.split("|")[0] == (f"{value:.2f}" if np.isfinite(value) else "–"), (title, line)
+                    compared += 1
+    assert compared > 200
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower()
+
+
+def test_the_terminal_is_told_of_a_protocol_without_rows(folder: RunFolder) -> None:
+    asked = settings_of(wsol_thresholds=100, protocols=["chexlocalize"])
+    told = score.run(asked, folder, NullTracker()).figures
+    assert told["test: chexlocalize"].startswith("no film of this split carries an annotated mask")
+
+
+def test_the_ceiling_stands_in_the_headline_of_every_page(folder: RunFolder) -> None:
+    scores = scores_of(folder)
+    page = PageTables((folder.root / "score" / "report.html").read_text(encoding="utf-8"))
+    rows = scores[(scores.metric == "ceiling/iou_accuracy") & np.isclose(scores.criterion, 0.3)].set_index("label")
+    headline = page.tables[0][1]
+    shown = {line[0]: line[-1] for line in headline[2:]}
+    for label, name in ((LABELS[0], LABELS[0]), (LABELS[1], LABELS[1]), ("mean", "Mean of findings")):
+        assert shown[name].startswith(f"{rows.value[label]:.2f}")

@@ -37,6 +37,8 @@ LABELS = (
 )
 OTHER_NAMES = {"Infiltrate": "Infiltration"}
 FRAME_PX = 1024.0
+LEADING = "Cardiomegaly"
+MEAN_WITHOUT_LEADING = f"mean without {LEADING}"
 IOU_CRITERIA = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 IOBB_CRITERIA = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9)
 CRITERIA = tuple([("iou", each) for each in IOU_CRITERIA] + [("iobb", each) for each in IOBB_CRITERIA])

@@ -121,6 +121,38 @@ def weighted_sensitivity(weights: FloatArray, detections: Detections, matches: M
     return result
 
 
+@dataclass(frozen=True)
+class Froc:
+    """A label's free-response curve and its competition performance metric.
+
+    Parameters
+    ----------
+    false_positives, sensitivity : ndarray of shape (K,), float64
+        A film, and share of annotated boxes found, as the demanded confidence falls; both begin at 0 and rise.
+    cpm : float
+        ``detection/froc_cpm`` of the same boxes; NaN without annotated boxes.
+    """
+
+    false_positives: FloatArray
+    sensitivity: FloatArray
+    cpm: float
+
+
+def froc_curve(detections: Detections) -> Froc:
+    """Draw what ``detection/froc_sensitivity`` reads at some rates; nothing but the origin without annotated boxes."""
+    matches = match(detections, FROC_IOU, strict=False, second_choice=True)
+    ones = np.ones((1, len(detections.patients)))
+    if not len(detections.annotated):
+        return Froc(np.zeros(1), np.zeros(1), float("nan"))
+    order = detections.order
+    confidence = detections.confidence[order]
+    last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
+    found = np.cumsum(matches.found[order] != UNMATCHED)[last] / len(detections.annotated)
+    false = np.cumsum(~matches.overlaps[order])[last] / len(detections.patients)
+    cpm = float(weighted_sensitivity(ones, detections, matches).mean())
+    return Froc(np.append(0.0, false), np.append(0.0, found), cpm)
+
+
 def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches, all_films: bool) -> FloatArray:
     """Return the JAFROC figure of merit under patient weights [R, P]: [R]; see the module for `all_films`."""
     unmarked = detections.confidence.min() - 1.0 if len(detections.confidence) else 0.0

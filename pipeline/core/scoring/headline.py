@@ -22,7 +22,7 @@ BASELINE_NAMES = {
     "baseline:shuffled": "shuffled annotations",
 }
 # the headline prefers numbers whose threshold was chosen on validation, and never takes an oracle's
-_SOURCES = (ThresholdSource.VALIDATION.value, ThresholdSource.FIXED.value)
+PREFERRED_SOURCES = (ThresholdSource.VALIDATION.value, ThresholdSource.FIXED.value)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def best_baseline(rows: pd.DataFrame) -> Estimate | None:
 
 def estimate_of(rows: pd.DataFrame, method: str | None) -> Estimate | None:
     """Return a method's number: chosen on validation if there is one, else without boxes."""
-    for source in _SOURCES:
+    for source in PREFERRED_SOURCES:
         chosen = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
         if len(chosen) and np.isfinite(float(chosen["value"].iloc[0])):
             return estimate_from(chosen.iloc[0])

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pipeline.core.scoring import report_text as text
+from pipeline.core.scoring.containment import CEILING
 from pipeline.core.scoring.headline import (
     BASELINE_NAMES,
     HEADLINE_IOU,
@@ -25,6 +25,7 @@ from pipeline.core.scoring.headline import (
     main_method,
     rows_of,
 )
+from pipeline.core.scoring.report_protocols import number_cell, protocol_sections
 from pipeline.core.scoring.table import CLASSIFIER, MEAN_LABEL
 
 METRIC_COLUMNS: tuple[tuple[str, str, float | None], ...] = (
@@ -71,6 +72,8 @@ class SplitReport:
         `SCORE_COLUMNS` of the split.
     charts, curves : mapping
         Title to PNG; curves stand two in a row.
+    protocols : sequence of str
+        Published protocols that were asked for, each a section.
     pictures : sequence of FilmPicture
         Grouped by label.
     """
@@ -83,6 +86,7 @@ class SplitReport:
     charts: Mapping[str, bytes]
     pictures: Sequence[FilmPicture]
     curves: Mapping[str, bytes] = field(default_factory=dict)
+    protocols: Sequence[str] = ()
 
 
 def report_page(
@@ -127,7 +131,7 @@ def _split_section(each: SplitReport, confidence: float) -> str:
         f"Intervals are {confidence:.0%} and resampled by patient. The network never saw a box.</p>"
         f"{_headline_table(each.scores)}"
         f"<div class=charts>{charts}</div><div class=curves>{curves}</div>"
-        f"{_films(each.pictures)}{_method_table(each.scores)}</section>"
+        f"{_films(each.pictures)}{_method_table(each.scores)}{protocol_sections(each.scores, each.protocols)}</section>"
     )
 
 
@@ -135,12 +139,13 @@ def _headline_table(scores: pd.DataFrame) -> str:
     rows = headline_rows(scores)
     if not rows:
         return "<p>No film of this split has labels or boxes, so nothing could be scored.</p>"
-    method = main_method(scores)
+    method, ceilings = main_method(scores), _ceilings(scores)
     body = "".join(
         f"<tr{' class=mean' if row.label == MEAN_LABEL else ''}>"
         f"<th scope=row>{'Mean of findings' if row.label == MEAN_LABEL else escape(row.label)}</th>"
-        f"{_number(row.auroc)}<td>{escape(baseline_text(row.auroc_probe))}</td>{_films_cell(row.hit_rate, row.label)}"
-        f"{_compared(row.hit_rate)}{_compared(row.iou_accuracy)}</tr>"
+        f"{number_cell(row.auroc)}<td>{escape(baseline_text(row.auroc_probe))}</td>"
+        f"{_films_cell(row.hit_rate, row.label)}"
+        f"{_compared(row.hit_rate)}{_compared(row.iou_accuracy)}{number_cell(ceilings.get(row.label))}</tr>"
         for row in rows
     )
     sources = sorted({c.ours.threshold_source for r in rows for c in (r.hit_rate, r.iou_accuracy) if c.ours})
@@ -150,17 +155,17 @@ def _headline_table(scores: pd.DataFrame) -> str:
         "<tr><th rowspan=2>Finding</th><th rowspan=2>AUROC</th><th rowspan=2>best shortcut<br>probe</th>"
         "<th rowspan=2>Boxed<br>films</th>"
         "<th colspan=3>Hit rate: peak inside a reader’s box</th>"
-        f"<th colspan=3>Box overlaps a reader’s with IoU ≥ {HEADLINE_IOU}</th></tr>"
-        f"<tr>{'<th>camray</th><th>best trivial baseline</th><th></th>' * 2}</tr></thead><tbody>{body}</tbody></table>"
+        f"<th colspan=4>Box overlaps a reader’s with IoU ≥ {HEADLINE_IOU}</th></tr>"
+        f"<tr>{'<th>camray</th><th>best trivial baseline</th><th></th>' * 2}<th>ceiling of<br>the grid</th></tr>"
+        f"</thead><tbody>{body}</tbody></table>"
         f"<p class=note>Method {escape(str(method))}. Thresholds {told or 'were not needed'}. {text.VERDICTS}</p>"
     )
 
 
-def _number(found: Estimate | None) -> str:
-    if found is None or not found.is_defined:
-        return "<td class=number>–</td>"
-    interval = f"<span>{found.low:.2f}–{found.high:.2f}</span>" if np.isfinite(found.low) else ""
-    return f"<td class=number>{found.value:.2f}{interval}</td>"
+def _ceilings(scores: pd.DataFrame) -> dict[str, Estimate]:
+    """Return what the feature grid allows at most, by label, where the headline stands."""
+    rows = rows_of(scores, f"{CEILING}/iou_accuracy", HEADLINE_IOU)
+    return {str(row["label"]): estimate_from(row) for _, row in rows.iterrows()}
 
 
 def _films_cell(compared: Compared, label: str) -> str:
@@ -171,7 +176,7 @@ def _compared(compared: Compared) -> str:
     kind = {"clearly above": "good", "above": "fair", "not above": "bad"}.get(compared.verdict, "none")
     mark = {"good": "▲▲", "fair": "▲", "bad": "▼"}.get(kind, "")
     return (
-        f"{_number(compared.ours)}<td>{escape(baseline_text(compared.baseline))}</td>"
+        f"{number_cell(compared.ours)}<td>{escape(baseline_text(compared.baseline))}</td>"
         f"<td class={kind}>{mark} {compared.verdict}</td>"
     )
 
@@ -179,14 +184,15 @@ def _compared(compared: Compared) -> str:
 def _method_table(scores: pd.DataFrame) -> str:
     """All methods, means over findings, every metric: the whole picture in one table."""
     means = scores[(scores["label"] == MEAN_LABEL) & (scores["method"] != CLASSIFIER)]
+    means = means.assign(metric=means["metric"].str.removeprefix(f"{CEILING}/"))
     if means.empty:
         return ""
     lines = []
     for (method, source), part in means.groupby(["method", "threshold_source"], sort=False):
         cells = "".join(_metric_cell(rows_of(part, metric, criterion)) for _, metric, criterion in METRIC_COLUMNS)
         name = BASELINE_NAMES.get(str(method))
-        shown = f"baseline: {name}" if name else str(method)
-        kind = "baseline" if name else str(source)
+        shown = f"baseline: {name}" if name else "ceiling of the grid" if method == CEILING else str(method)
+        kind = "baseline" if name or method == CEILING else str(source)
         lines.append(
             f"<tr class={escape(kind)}><th scope=row>{escape(shown)}</th><td>{escape(str(source))}</td>{cells}</tr>"
         )
@@ -199,7 +205,7 @@ def _method_table(scores: pd.DataFrame) -> str:
 
 
 def _metric_cell(rows: pd.DataFrame) -> str:
-    return _number(None if rows.empty else estimate_from(rows.iloc[0]))
+    return number_cell(None if rows.empty else estimate_from(rows.iloc[0]))
 
 
 def _films(pictures: Sequence[FilmPicture]) -> str:

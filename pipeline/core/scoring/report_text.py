@@ -18,14 +18,16 @@ CONVENTIONS = {
     "Films": "Every film with at least one reader’s box of the finding counts, whatever the network’s probability. "
     "AUROC and average precision use the films whose label is known (uncertain ones are left out).",
     "Hit": "The map’s peak lies in any reader’s box of that finding.",
+    "Ceiling": "The best box from a perfect map of this feature grid: what no training can exceed without a finer one.",
     "IoU, IoBB": "Overlap of the one best-scored box with the best matching reader’s box: intersection over union, and "
     "over the predicted box’s own area. No box is a miss with IoU 0.",
     "MaxBoxAcc": "Largest region, IoU ≥ 0.5, one threshold for all films (maps rescaled to 0–1); V2 counts any region "
     "and averages IoU ≥ 0.3, 0.5 and 0.7 (Choe et al., 2020). The threshold is 20 % (fixed) or the best on validation.",
     "Shortcut probes": "A logistic regression on the training films’ grey levels, tags, patient facts or parts without "
     "lungs, asked about the same films: an AUROC near it proves little.",
-    "Curves": "FROC lets the demanded probability fall over the boxes of the headline’s threshold on all films of the "
-    "split. Reliability takes bins of equally many films; ECE is the mean gap. No threshold is chosen from a curve.",
+    "Curves": "FROC lets the demanded probability fall over each method’s boxes, cut as in the headline, on the films "
+    "that are annotated with the finding or known not to show it; CPM is its mean at 1/8 to 8 false positives a film. "
+    "Reliability takes bins of equally many films; ECE is the mean gap. No threshold is chosen from a curve.",
     "Baselines": "Know nothing of the film: a random map; a centred Gaussian; the mean training box of the "
     "finding; the point inside most training boxes (hit rate only); the whole film; boxes of another film with it "
     "(average of many shuffles). A box’s point is its centre. The random map and the Gaussian are cut at 20 "
@@ -54,6 +56,11 @@ thead th{background:var(--soft);font-weight:600;color:var(--faint);font-size:12.
 tbody th{font-weight:600;overflow-wrap:anywhere;min-width:104px}
 td.number{white-space:nowrap;font-weight:600}
 td.number span{display:block;font-weight:400;color:var(--faint);font-size:12px}
+table.protocol{margin:8px 0 18px}
+caption{text-align:left;font-weight:600;padding:4px 0;caption-side:top}
+tr.baseline th,tr.baseline td{color:var(--faint);font-weight:400}
+.missing{border-left:3px solid #d9a400;padding:6px 10px;background:#fdf8e8;margin:8px 0 14px}
+h2.protocols{border-top-width:1px}
 tr.mean th,tr.mean td{border-top:2px solid var(--ink);background:var(--soft)}
 td.good,td.fair,td.bad,td.none{white-space:nowrap;font-size:12.5px}
 td.good{color:#00704a}td.fair{color:#6b6b00}td.bad{color:#b3261e;font-weight:600}td.none{color:var(--faint)}
@@ -71,13 +78,14 @@ figcaption{font-size:12px;color:var(--faint);margin-top:4px}
 code{font-size:10.5px;overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:110px 1fr;gap:4px 14px;font-size:13.5px}
 dt{font-weight:600}dd{margin:0}
-@media (max-width:760px){.films,.curves{grid-template-columns:1fr}table{display:block;overflow-x:auto}}
+@media screen and (max-width:760px){.films,.curves{grid-template-columns:1fr}table{display:block;overflow-x:auto}}
 @media print{
 @page{size:A4;margin:14mm}
 body{font-size:11px}main{max-width:none;padding:0}
 table{font-size:9.5px}td.number span{font-size:8.5px}
 th,td{padding:3px 5px}
 figure,tr,.group,dl{break-inside:avoid}h2,h3,h4{break-after:avoid}
+thead{display:table-header-group}caption{break-after:avoid}.missing{break-inside:avoid}
 thead th,tr.mean th,tr.mean td,td{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 .charts img{max-width:170mm}
 }

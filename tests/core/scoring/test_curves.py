@@ -1,14 +1,10 @@
 """The report's curves, by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_curve
 
-from pipeline.core.scoring.curves import froc_points, precision_recall_points, reliability
-from tests.core.scoring.reference import items_of
-
-COLUMNS = ["image_id", "x0", "y0", "x1", "y1", "probability", "rank"]
+from pipeline.core.scoring.curves import precision_recall_points, reliability
 
 
 def test_precision_and_recall_by_hand_with_a_tie() -> None:
@@ -40,26 +36,3 @@ def test_honest_probabilities_have_no_gap() -> None:
     assert turned is not None
     assert turned.error == pytest.approx(0.5)
     assert reliability(np.zeros(0), np.zeros(0, bool)) is None
-
-
-def test_froc_by_hand() -> None:
-    # film 0 has two annotated boxes, film 1 has one, two films have none
-    items = items_of([(100, 100, [(0, 0, 10, 10), (50, 50, 60, 60)]), (100, 100, [(0, 0, 10, 10)])])
-    first, second = items.image_ids
-    rows = [
-        (first, 0, 0, 10, 10, 0.9, 0),  # finds one
-        ("elsewhere", 0, 0, 10, 10, 0.8, 0),  # a false positive on a film without the finding
-        (second, 80, 80, 90, 90, 0.7, 0),  # misses
-        (first, 0, 0, 9, 10, 0.6, 1),  # on a found one: neither
-        (second, 0, 0, 10, 9, 0.5, 1),  # finds
-        ("empty", np.nan, np.nan, np.nan, np.nan, 0.4, 0),  # no localization
-    ]
-    false_positives, sensitivity = froc_points(items, pd.DataFrame(rows, columns=COLUMNS), 4)
-    assert false_positives.tolist() == [0, 0.25, 0.5, 0.5, 0.5]
-    assert sensitivity == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3])
-
-
-def test_froc_of_nothing() -> None:
-    items = items_of([(100, 100, [(0, 0, 10, 10)])])
-    assert froc_points(items, pd.DataFrame([], columns=COLUMNS), 1)[1].size == 0
-    assert froc_points(items_of([]), pd.DataFrame([], columns=COLUMNS), 1)[1].size == 0

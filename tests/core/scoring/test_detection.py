@@ -10,6 +10,7 @@ from pipeline.core.scoring.coco import IOU_THRESHOLDS, evaluated, matched, weigh
 from pipeline.core.scoring.detection import (
     FROC_RATES,
     detection_parts,
+    froc_curve,
     rsna_film_scores,
     weighted_merit,
     weighted_sensitivity,
@@ -53,6 +54,19 @@ def test_all_point_precision_by_hand() -> None:
     values = weighted_voc_precision(weights, found.predicted_film[order], right[order], found.annotated_counts)
     # recall 1/3 at precision 1, 2/3 at 2/3; without the empty film both at 1; without annotations undefined
     np.testing.assert_allclose(values, [1 / 3 + 2 / 9, 2 / 3, np.nan])
+
+
+def test_the_froc_curve_by_hand() -> None:
+    found = froc_curve(three_films())
+    np.testing.assert_allclose(found.false_positives, [0, 0, 1 / 3, 1 / 3, 2 / 3])
+    np.testing.assert_allclose(found.sensitivity, [0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert found.cpm == pytest.approx((2 / 3 + 5 * 2 / 3) / 7)  # 1/8 and 1/4 a film allow no false positive
+
+
+def test_a_froc_curve_without_boxes_stays_at_the_origin() -> None:
+    unmarked = froc_curve(detections_of([[A]], [[]]))
+    assert (unmarked.false_positives.tolist(), unmarked.sensitivity.tolist(), unmarked.cpm) == ([0], [0], 0)
+    assert np.isnan(froc_curve(detections_of([[]], [[(A, 0.5)]])).cpm)
 
 
 def test_a_second_box_on_a_found_one_is_false_for_voc_and_may_find_another_for_coco() -> None:
