@@ -286,6 +286,12 @@ COMPARE_CHANGES: dict[str, Any] = {  # small enough to train a dozen networks on
 }
 COMPARE_NETWORK_CHANGES: dict[str, dict[str, Any]] = {
     "resnet_light": {"model.stride": 8, "train.learning_rate": 2e-3, "train.pretext.learning_rate": 3e-3},
+    "nin": {  # twelve convolutions without batch normalisation: slower, and longer
+        "train.learning_rate": 3e-4,
+        "train.max_epochs": 16,
+        "train.pretext.epochs": 8,
+        "train.pretext.learning_rate": 5e-4,
+    },
 }
 
 
