@@ -306,11 +306,10 @@ class CompareSettings(_Section):
     )
     methods: tuple[str, ...] = Field(("all",), min_length=1, description="names, or 'all'")
     changes: dict[str, Any] = Field(
-        {}, description="settings that differ from the experiment's for all networks; laid over `COMPARE_CHANGES`"
+        {},
+        description="settings that differ from the experiment's for all networks; laid over camray's own for a comparison",
     )
-    network_changes: dict[str, dict[str, Any]] = Field(
-        {}, description="likewise for one network; laid over `COMPARE_NETWORK_CHANGES`"
-    )
+    network_changes: dict[str, dict[str, Any]] = Field({}, description="likewise for one network; laid over `changes`")
     test_films: int = Field(48, ge=1, description="annotated films that maps are scored on")
     validation_films: int = Field(32, ge=1, description="annotated films that thresholds are chosen on")
     most_passes: int = Field(
@@ -329,8 +328,8 @@ class CompareSettings(_Section):
 
     def changes_for(self, network: str) -> dict[str, Any]:
         """Return all settings of one network that differ from the experiment's, dotted."""
-        found = COMPARE_CHANGES | _dotted(self.changes) | COMPARE_NETWORK_CHANGES.get(network, {})
-        return found | _dotted(self.network_changes.get(network, {}))
+        own = COMPARE_CHANGES | COMPARE_NETWORK_CHANGES.get(network, {})
+        return own | _dotted(self.changes) | _dotted(self.network_changes.get(network, {}))
 
 
 class Settings(_Section):
