@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.tracking import NullTracker
+from pipeline.core.scoring.baselines import CENTRE_BOX
 from pipeline.core.scoring.headline import BASELINE_NAMES
 from pipeline.core.scoring.protocol_texts import PROTOCOLS as PROTOCOL_TEXTS
 from pipeline.domain.records import SCORE_COLUMNS
@@ -116,7 +117,7 @@ def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFo
             for line in lines:
                 label = {"Mean of findings": "mean", "All findings": "all"}.get(line[0], line[0])
                 label = "mean without Cardiomegaly" if line[0].startswith("Mean, without") else label
-                method = {name: key for key, name in BASELINE_NAMES.items()}.get(
+                method = {"centre box": CENTRE_BOX, **{name: key for key, name in BASELINE_NAMES.items()}}.get(
                     line[1].removeprefix("baseline: "), line[1]
                 )
                 for title, cell in zip(head[3:-1], line[3:-1], strict=True):
@@ -129,6 +130,9 @@ def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFo
                     assert cell.split("|")[0] == (f"{value:.2f}" if np.isfinite(value) else "–"), (title, line)
                     compared += 1
     assert compared > 200
+    headline, methods = PageTables(page).tables[0][1], PageTables(page).tables[1][1]
+    assert [line[0] for line in headline[2:]] == [*LABELS, "Mean of findings"]
+    assert not [line for line in methods[1:] if set(line[2:]) == {"–"}]
     assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower()
 
 

@@ -135,7 +135,10 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
     """
     method = method or main_method(scores)
     rows = []
-    for split, part in scores.groupby("split", sort=False):
+    own = scores[
+        ~scores["metric"].str.contains("/", regex=False)
+    ]  # a protocol's rows may be about all findings at once
+    for split, part in own.groupby("split", sort=False):
         labels = [label for label in part["label"].unique() if label != MEAN_LABEL]
         for label in [*labels, MEAN_LABEL]:
             of_label = part[part["label"] == label]

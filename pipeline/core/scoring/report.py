@@ -185,6 +185,7 @@ def _method_table(scores: pd.DataFrame) -> str:
     """All methods, means over findings, every metric: the whole picture in one table."""
     means = scores[(scores["label"] == MEAN_LABEL) & (scores["method"] != CLASSIFIER)]
     means = means.assign(metric=means["metric"].str.removeprefix(f"{CEILING}/"))
+    means = means[means["metric"].isin([metric for _, metric, _ in METRIC_COLUMNS])]  # probes and protocols have others
     if means.empty:
         return ""
     lines = []

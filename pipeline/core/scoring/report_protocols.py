@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from pipeline.core.scoring.baselines import CENTRE_BOX
 from pipeline.core.scoring.chestxray14 import MEAN_WITHOUT_LEADING
 from pipeline.core.scoring.headline import (
     BASELINE_NAMES,
@@ -20,6 +21,7 @@ from pipeline.core.scoring.table import CLASSIFIER, MEAN_LABEL
 from pipeline.core.scoring.wsol_rows import CLEAN, ORIGINAL
 
 _MEANS = {MEAN_LABEL: "Mean of findings", MEAN_WITHOUT_LEADING: "Mean, without Cardiomegaly"}
+_NAMES = {**BASELINE_NAMES, CENTRE_BOX: "centre box"}
 _KEYS = ["label", "method", "criterion", "threshold_source"]
 
 
@@ -123,11 +125,11 @@ def _line(rows: pd.DataFrame, columns: Sequence[Shown], label: str, method: str,
         cells.append(number_cell(estimate_from(found.iloc[0]) if len(found) else None))
         counts += found["n"].tolist()[:1]
     is_mean, name = label in _MEANS, _MEANS.get(label, "All findings" if label == ALL_LABELS else label)
-    baseline = BASELINE_NAMES.get(method)
+    baseline = _NAMES.get(method)
     kind = " class=mean" if is_mean and baseline is None else " class=baseline" if baseline else ""
     shown = f"baseline: {baseline}" if baseline else method
     source = sources[0] if len(sources) == 1 else ""
-    count = "" if is_mean or not counts else str(max(counts))
+    count = "" if is_mean or not counts else str(counts[0])
     return (
         f"<tr{kind}><th scope=row>{escape(name)}</th>"
         f"<td>{escape(shown)}</td><td>{escape(source)}</td>{''.join(cells)}<td>{count}</td></tr>"
