@@ -1,7 +1,7 @@
 """One experiment trained and scored from several seeds: mean and spread, and no seed chosen.
 
 Reads   ``runs/<name>-seed<n>/score/scores.csv`` of each seed
-Writes  ``runs/<name>-seeds/spread.csv`` and ``spread.json``
+Writes  ``runs/<name>-seeds/spread.csv`` and ``spread.json``, and a run of that name in MLflow
 Run     ``camray run configs/phantom.yaml --seeds 1,2,3``
 """
 
@@ -16,9 +16,11 @@ import pandas as pd
 
 from pipeline.adapters.runs import RunFolder, write_bytes, write_json
 from pipeline.adapters.settings import Settings
+from pipeline.adapters.tracking import Tracker
 from pipeline.core.scoring.headline import HEADLINE_IOU, main_method
 from pipeline.core.scoring.spread import spread_of
 from pipeline.domain.errors import PipelineError, SettingsError
+from pipeline.stages.tracked import open_tracker
 
 SHARED_STAGES = ("generate", "ingest")  # no seed of training changes them
 
@@ -60,7 +62,7 @@ def share_inputs(first: RunFolder, other: RunFolder) -> None:
 
 
 def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.DataFrame:
-    """Write mean and spread over the seeds' score tables.
+    """Write mean and spread over the seeds' score tables, and tell MLflow of them as a run beside the seeds' own.
 
     Returns
     -------
@@ -80,10 +82,39 @@ def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.Dat
             raise PipelineError(f"{folder.root}: not scored; run the same command again")
         tables[seed] = pd.read_csv(path)
     spread = spread_of(tables)
-    target = runs / f"{settings.name}-seeds"
-    write_bytes(target / "spread.csv", spread.to_csv(index=False).encode())
-    write_json(target / "spread.json", {"seeds": sorted(seeds), "rows": headline_of(spread)})
+    folder = RunFolder(runs / f"{settings.name}-seeds")
+    write_bytes(folder.root / "spread.csv", spread.to_csv(index=False).encode())
+    write_json(folder.root / "spread.json", {"seeds": sorted(seeds), "rows": headline_of(spread)})
+    with open_tracker(_summary_settings(settings), folder) as tracker:
+        track_spread(settings, folder.root, seeds, spread, tracker)
     return spread
+
+
+def track_spread(
+    settings: Settings, target: Path, seeds: Sequence[int], spread: pd.DataFrame, tracker: Tracker
+) -> None:
+    """Log settings, the headline's mean, spread, least and largest value by finding, and the written files."""
+    listed = ",".join(str(seed) for seed in sorted(seeds))
+    tracker.params({key: value for key, value in settings.model_dump(mode="json").items() if key != "seed"})
+    tracker.params({"seeds": listed})
+    tracker.tags({"seeds": listed, "summary": "mean and spread over seeds"})
+    figures = {}
+    for row in headline_of(spread):
+        metric = row["metric"] + ("" if row["criterion"] is None else f"_{row['criterion']:g}")
+        source = f"/{row['threshold_source']}" if row["threshold_source"] else ""
+        for what in ("mean", "sd", "low", "high"):
+            if row[what] is not None:
+                figures[f"{row['label']}/{metric}{source}/{what}"] = float(row[what])
+    tracker.metrics(figures)
+    for name in ("spread.csv", "spread.json"):
+        tracker.artifact(target / name)
+
+
+def _summary_settings(settings: Settings) -> Settings:
+    """Put the summary into the experiment that holds the seeds' runs."""
+    experiment = settings.track.experiment or settings.name
+    track = settings.track.model_copy(update={"experiment": experiment})
+    return settings.model_copy(update={"name": f"{settings.name}-seeds", "track": track})
 
 
 def headline_of(spread: pd.DataFrame) -> list[dict[str, Any]]:

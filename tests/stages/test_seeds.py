@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.adapters.mlflow_store.store import import_mlflow, quiet_calls, store_uri
 from pipeline.adapters.runs import RunFolder, write_json
 from pipeline.adapters.settings import Settings
 from pipeline.domain.errors import PipelineError, SettingsError
@@ -43,7 +45,7 @@ def test_ingested_films_are_shared_and_finished_stages_left_alone(tmp_path: Path
 
 
 def test_the_table_over_the_seeds(tmp_path: Path) -> None:
-    settings = Settings(name="x")
+    settings = Settings.model_validate({"name": "x", "track": {"enabled": False}})
     for seed, value in ((1, 0.5), (2, 0.7)):
         score = tmp_path / f"x-seed{seed}" / "score"
         score.mkdir(parents=True)
@@ -56,3 +58,30 @@ def test_the_table_over_the_seeds(tmp_path: Path) -> None:
     assert found["mean"].tolist() == pytest.approx([0.6])
     assert (tmp_path / "x-seeds" / "spread.csv").is_file()
     assert '"seeds": [' in (tmp_path / "x-seeds" / "spread.json").read_text()
+
+
+def test_mlflow_gets_a_run_of_the_summary_in_the_seeds_experiment(tmp_path: Path) -> None:
+    settings = Settings(name="x")
+    for seed, value in ((1, 0.5), (2, 0.7)):
+        score = tmp_path / f"x-seed{seed}" / "score"
+        score.mkdir(parents=True)
+        (score / "scores.csv").write_text(
+            f"{HEAD}test,classifier,A,auroc,,,{value},,,9\ntest,cam,A,iou_accuracy,0.3,fixed,{value},,,9\n"
+        )
+        write_json(score / "stage.json", {"outputs": {}})
+    write_spread(settings, tmp_path, [1, 2])
+    with quiet_calls():
+        client = mlflow_client(store_uri(None, tmp_path))
+        (run,) = client.search_runs([client.get_experiment_by_name("x").experiment_id])
+        files = {found.path for found in client.list_artifacts(run.info.run_id)}
+    assert (run.info.run_name, run.info.status) == ("x-seeds", "FINISHED")
+    assert run.data.params["seeds"] == "1,2"
+    assert "seed" not in run.data.params
+    assert run.data.metrics["A/auroc/mean"] == pytest.approx(0.6)
+    assert run.data.metrics["A/auroc/sd"] == pytest.approx(0.2 / 2**0.5)
+    assert run.data.metrics["A/iou_accuracy_0.3/fixed/low"] == pytest.approx(0.5)
+    assert {"spread.csv", "spread.json"} <= files
+
+
+def mlflow_client(uri: str) -> Any:
+    return import_mlflow().MlflowClient(uri, registry_uri=uri)

@@ -59,6 +59,7 @@ td.number span{display:block;font-weight:400;color:var(--faint);font-size:12px}
 table.protocol{margin:8px 0 18px}
 caption{text-align:left;font-weight:600;padding:4px 0;caption-side:top}
 tr.baseline th,tr.baseline td{color:var(--faint);font-weight:400}
+section.protocol>.note{break-after:avoid}
 .missing{border-left:3px solid #d9a400;padding:6px 10px;background:#fdf8e8;margin:8px 0 14px}
 h2.protocols{border-top-width:1px}
 tr.mean th,tr.mean td{border-top:2px solid var(--ink);background:var(--soft)}
