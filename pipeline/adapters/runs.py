@@ -4,6 +4,7 @@
 resumes them, and throws them away when anything changed. ``stage.json`` is the proof that the stage happened.
 """
 
+import difflib
 import functools
 import hashlib
 import importlib.metadata
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet
 from filelock import FileLock, Timeout
 
-from pipeline.domain.errors import PipelineError
+from pipeline.domain.errors import PipelineError, SettingsError
 from pipeline.domain.records import StageResult
 
 STAGE_FILE, BEGIN_FILE, LOCK_FILE = "stage.json", "begin.json", ".lock"
+SETTINGS_FILE = "settings.json"  # what makes a folder a run
+_SHOWN_RUNS = 8
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class RunFolder:
     def begin(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
         """Open a stage; keep unfinished work that belongs to the same settings and inputs, drop any other.
 
+        A stage that had finished and is opened all the same was asked for anew: nothing of it is kept.
+
         Returns
         -------
         bool
@@ -116,7 +122,7 @@ class RunFolder:
         claim = {"settings_digest": settings_digest, "inputs": dict(inputs)}
         begun = folder / BEGIN_FILE
         resumes = False
-        if begun.is_file():
+        if begun.is_file() and not (folder / STAGE_FILE).is_file():
             try:
                 resumes = json.loads(begun.read_text(encoding="utf-8")) == claim
             except ValueError:
@@ -124,7 +130,6 @@ class RunFolder:
         if not resumes:
             shutil.rmtree(folder)
             folder.mkdir()
-        (folder / STAGE_FILE).unlink(missing_ok=True)
         write_json(begun, claim)
         return resumes
 
@@ -155,6 +160,30 @@ class RunFolder:
         }
         write_json(folder / STAGE_FILE, record)
         return record
+
+
+def check_is_run(root: Path) -> None:
+    """Refuse a folder that holds no run, and name the runs that may have been meant.
+
+    Raises
+    ------
+    SettingsError
+        If `root` has no settings of a run.
+    """
+    if (root / SETTINGS_FILE).is_file():
+        return
+    places = (root.parent, root.parent / "runs")
+    known = {path.parent.name: path.parent for place in places for path in sorted(place.glob(f"*/{SETTINGS_FILE}"))}
+    if not known:
+        raise SettingsError(
+            f"{root}: no run lives here, nor beside it; make one with `camray run CONFIG` or `camray demo`"
+        )
+    near = difflib.get_close_matches(root.name, known, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(str(known[name]) for name in near)}? " if near else ""
+    more = f" and {len(known) - _SHOWN_RUNS} more" if len(known) > _SHOWN_RUNS else ""
+    raise SettingsError(
+        f"{root}: no run lives here; {meant}runs there are: {', '.join(list(known)[:_SHOWN_RUNS])}{more}"
+    )
 
 
 def digest_of(value: Any) -> str:
@@ -231,11 +260,26 @@ def read_table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     Raises
     ------
     PipelineError
-        If the file is missing or its columns are not the expected ones.
+        If the file is missing or its columns are not the expected ones: the message names the command that mends it.
     """
     if not path.is_file():
-        raise PipelineError(f"{path}: no such table; run the stage that writes it")
-    table = pd.read_parquet(path)
-    if list(table.columns) != list(columns):
-        raise PipelineError(f"{path}: columns {list(table.columns)}, expected {list(columns)}")
-    return table.astype(dict(columns))
+        raise PipelineError(f"{path}: no such table; {_how_to_write(path)}")
+    found = list(pyarrow.parquet.read_schema(path).names)
+    if found != list(columns):
+        lacking, unknown = [c for c in columns if c not in found], [c for c in found if c not in columns]
+        told = [f"{what} {', '.join(names)}" for what, names in (("lacks", lacking), ("also has", unknown)) if names]
+        age = "a later" if unknown and not lacking else "an earlier"
+        which = "; ".join(told) or "its columns stand in another order"
+        raise PipelineError(f"{path}: made by {age} camray ({which}); {_how_to_write(path, again=True)}")
+    return pd.read_parquet(path).astype(dict(columns))
+
+
+def _how_to_write(path: Path, *, again: bool = False) -> str:
+    """Name the command that writes a run's table, or writes it again."""
+    root, stage = path.parent.parent, path.parent.name
+    if not (root / SETTINGS_FILE).is_file():
+        return "run the stage that writes it" + (" again" if again else "")
+    if stage not in {"ingest", "train"} and not (root / "train").is_dir():  # its network is another run's
+        first = f"delete {path.parent} and run" if again else "run"
+        return f"{first} the `camray predict` that made {root}" + (" again" if again else "")
+    return f"run `camray {stage} {root}" + (" --force` again" if again else "`")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.commands.experiment import opened
 from pipeline.commands.words import AsJson, Config, Overrides, Runs, console, print_json
 
 app = typer.Typer()
@@ -35,7 +36,6 @@ def compare(
 
     Example: [bold]camray compare configs/phantom.yaml compare.test_films=24 compare.sanity_films=0[/bold]
     """
-    from pipeline.adapters.settings import load_settings
     from pipeline.stages.compare import compare as compare_all
 
     started = time.monotonic()
@@ -44,7 +44,7 @@ def compare(
         if not as_json:
             console.print(f"[dim]{time.monotonic() - started:7.0f} s[/dim]  {escape(line)}", highlight=False)
 
-    found = compare_all(load_settings(config, overrides), runs, tell)
+    found = compare_all(opened(config, overrides, runs)[0], runs, tell)
     rows: list[dict[str, Any]] = [
         {str(key): None if value != value else value for key, value in row.items()}  # NaN is not JSON
         for row in found.table.to_dict("records")

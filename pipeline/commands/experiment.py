@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.words import AsCsv, AsJson, Config, Force, Overrides, Runs, console, print_json
+from pipeline.domain.errors import SettingsError
 
 app = typer.Typer()
 WIDE_COLUMNS = 130
@@ -32,12 +33,11 @@ def run(
 
     Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
     """
-    from pipeline.adapters.settings import load_settings
-
+    settings, folder = opened(config, overrides, runs)
     if seeds is not None:
-        _run_seeds(load_settings(config, overrides), runs, seeds, until, force, csv, as_json)
+        _run_seeds(settings, runs, seeds, until, force, csv, as_json)
         return
-    _run(load_settings(config, overrides), runs, until, force, csv, as_json)
+    execute(settings, folder, until, force, csv, as_json)
 
 
 @app.command()
@@ -51,9 +51,10 @@ def demo(
 
     Example: [bold]camray demo data.generate.films=300[/bold]
     """
-    from pipeline.adapters.settings import config_path, load_settings
+    from pipeline.adapters.settings import config_path
 
-    _run(load_settings(config_path("phantom"), overrides), runs, "export", False, csv, as_json)
+    settings, folder = opened(config_path("phantom"), overrides, runs)
+    execute(settings, folder, "export", False, csv, as_json)
 
 
 def _stage_command(name: str, what: str) -> None:
@@ -65,9 +66,8 @@ def _stage_command(name: str, what: str) -> None:
         csv: AsCsv = False,
         as_json: AsJson = False,
     ) -> None:
-        from pipeline.adapters.settings import load_settings
-
-        _run(load_settings(config, overrides), runs, name, force, csv, as_json)
+        settings, folder = opened(config, overrides, runs)
+        execute(settings, folder, name, force, csv, as_json)
 
     command.__doc__ = f"""{what} Earlier stages run first where they are not up to date.
 
@@ -110,10 +110,21 @@ def predict(
     execute(settings, folder_of(trained, out), "export", False, csv, as_json)
 
 
-def _run(settings: Any, runs: Path, until: str, force: bool, csv: bool, as_json: bool) -> None:
-    from pipeline.adapters.runs import RunFolder
+def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
+    """Return the settings and the run folder that ``CONFIG [OVERRIDES]`` means: an experiment, or a run made before."""
+    from pipeline.adapters.runs import SETTINGS_FILE, RunFolder, check_is_run
+    from pipeline.adapters.settings import load_settings
 
-    execute(settings, RunFolder(runs / settings.name), until, force, csv, as_json)
+    if not config.is_dir() and (config.suffix or config.exists()):
+        settings = load_settings(config, overrides)
+        return settings, RunFolder(runs / settings.name, trained=trained)
+    check_is_run(config)
+    if trained is None and not (config / "train").is_dir():
+        raise SettingsError(
+            f"{config}: has no network of its own; repeat the `camray predict` that made it (to export it again: name "
+            "the run that its network is from with --trained RUN), or go on with `camray run CONFIG`"
+        )
+    return load_settings(config / SETTINGS_FILE, overrides), RunFolder(config, trained=trained)
 
 
 def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, csv: bool, as_json: bool) -> None:

@@ -25,8 +25,11 @@ def gallery(
 
     Example: [bold]camray gallery --run runs/phantom --out docs[/bold]
     """
+    from pipeline.adapters.runs import check_is_run
     from pipeline.stages.gallery import make_gallery
 
+    if trained is not None:
+        check_is_run(trained)
     made = make_gallery(trained or _demo(runs), out, seed)
     if as_json:
         print_json({"page": str(made.page), "pictures": made.pictures, "bytes": made.size_bytes})

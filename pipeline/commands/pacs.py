@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from pipeline.commands.experiment import execute
+from pipeline.commands.experiment import execute, opened
 from pipeline.commands.words import AsCsv, AsJson, Config, Force, Overrides, Runs, console, print_json
 from pipeline.domain.errors import SettingsError
 
@@ -63,14 +63,7 @@ def export(
 
     By DIMSE: [bold]camray export runs/phantom --to dimse PACS@pacs.example:11112 --tls[/bold]
     """
-    from pipeline.adapters.runs import RunFolder
-    from pipeline.adapters.settings import load_settings
-
-    is_run = (config / "settings.json").is_file()
-    settings = load_settings(config / "settings.json" if is_run else config, overrides)
-    folder = RunFolder(config if is_run else runs / settings.name, trained=trained)
-    if is_run and trained is None and folder.record("train") is None:
-        raise SettingsError(f"{config}: has no network of its own; name the run it is from with --trained RUN")
+    settings, folder = opened(config, overrides, runs, trained)
     settings = _with_formats(settings, formats, to is not None)
     access = _access(ca_file, cert_file, key_file, tls, timeout)
     if to is not None:
@@ -110,16 +103,12 @@ def ingest(
     From a PACS: [bold]camray ingest configs/folder.yaml --from dicomweb https://pacs.example/dicom-web --date
     20260101-20260131[/bold]
     """
-    from pipeline.adapters.runs import RunFolder
-    from pipeline.adapters.settings import load_settings
-
-    settings = load_settings(config, overrides)
-    folder = RunFolder(runs / settings.name)
+    settings, folder = opened(config, overrides, runs)
     if source is not None:
         films = folder.root / "fetched"
         access = _access(ca_file, cert_file, key_file, tls, timeout)
         _fetch(source, access, aet, (study, date, modality), films, attempts)
-        settings = load_settings(config, [*(overrides or []), f"data.root={films}", "data.generate=null"])
+        settings, _ = opened(config, [*(overrides or []), f"data.root={films}", "data.generate=null"], runs)
         console.print(f"later stages need these films too: give them data.root={escape(str(films))}")
     execute(settings, folder, "ingest", force, csv, as_json)
 

@@ -93,9 +93,11 @@ def visualise(
 
     Example: [bold]camray visualise runs/phantom --label Pneumothorax --out pneumothorax.png[/bold]
     """
+    from pipeline.adapters.runs import check_is_run
     from pipeline.core.maps.visualise import Ascent
     from pipeline.stages.visualise import draw_labels
 
+    check_is_run(trained)
     try:
         ascent = Ascent(steps=steps, rate=rate, l2=l2, total_variation=total_variation, jitter=jitter, blur_px=blur,
                         seed=seed)  # fmt: skip

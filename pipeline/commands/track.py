@@ -20,7 +20,9 @@ def track_sync(
     Example: [bold]camray track sync runs/phantom[/bold]
     """
     from pipeline.adapters.mlflow_store.sync import sync
+    from pipeline.adapters.runs import check_is_run
 
+    check_is_run(folder)
     counts = sync(folder)
     if as_json:
         print_json(counts)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 console = Console(stderr=True)
 
-Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml")]
+Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or the folder of a run")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
 Runs = Annotated[Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that holds the runs")]
 Force = Annotated[bool, typer.Option("--force", help="Run the last stage again even if nothing changed")]

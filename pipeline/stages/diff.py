@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.adapters.runs import RunFolder, read_table
+from pipeline.adapters.runs import RunFolder, check_is_run, read_table
 from pipeline.core.preference import shown_method, shown_thresholds
 from pipeline.core.scoring.items import CORNERS, FloatArray, Items, Measure, annotated_items, number_patients
 from pipeline.core.scoring.localization import box_measures, point_hits
@@ -125,7 +125,8 @@ def _open(path: Path, method: str | None) -> _Run:
     maps = read_maps(folder)
     predicted, thresholds = path / "localize" / "predictions.parquet", path / "localize" / "thresholds.json"
     if maps is None or not predicted.is_file() or not thresholds.is_file():
-        raise PipelineError(f"{path}: no localized run lives here; run `camray localize` first")
+        check_is_run(path)
+        raise PipelineError(f"{path}: is not localized; run `camray localize {path}` first")
     if method is not None and method not in maps.methods:
         raise PipelineError(f"{path}: no maps of method '{method}'; there are: {', '.join(maps.methods)}")
     predictions = read_table(predicted, PREDICTION_COLUMNS)

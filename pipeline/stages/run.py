@@ -16,14 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.adapters.runs import RunFolder, code_version, digest_of, folder_digest, write_json
+from pipeline.adapters.runs import (
+    SETTINGS_FILE,
+    RunFolder,
+    check_is_run,
+    code_version,
+    digest_of,
+    folder_digest,
+    write_json,
+)
 from pipeline.adapters.settings import Settings, parse_settings
 from pipeline.adapters.tracking import NullTracker, Tracker
-from pipeline.domain.errors import IncompleteError, PipelineError, SettingsError
+from pipeline.domain.errors import IncompleteError, SettingsError
 from pipeline.domain.records import StageResult
 from pipeline.stages import explain, export, generate, ingest, localize, score, train
 
-SETTINGS_FILE = "settings.json"
 POLL_SECONDS = 0.5
 
 
@@ -146,14 +153,11 @@ def settings_of(run_root: Path) -> Settings:
 
     Raises
     ------
-    PipelineError
+    SettingsError
         If the folder holds no run.
     """
+    check_is_run(run_root)
     path = run_root / SETTINGS_FILE
-    if not path.is_file():
-        known = sorted(p.parent.name for p in run_root.parent.glob(f"*/{SETTINGS_FILE}"))
-        hint = f"runs beside it: {', '.join(known)}" if known else "make one with `camray run CONFIG` or `camray demo`"
-        raise PipelineError(f"{run_root}: no run lives here; {hint}")
     return parse_settings(json.loads(path.read_text(encoding="utf-8")), str(path))
 
 

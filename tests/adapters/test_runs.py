@@ -4,8 +4,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.adapters.runs import RunFolder, file_digest, folder_digest, read_table, write_json, write_table
-from pipeline.domain.errors import PipelineError
+from pipeline.adapters.runs import (
+    RunFolder,
+    check_is_run,
+    file_digest,
+    folder_digest,
+    read_table,
+    write_json,
+    write_table,
+)
+from pipeline.domain.errors import PipelineError, SettingsError
 from pipeline.domain.records import REFUSAL_COLUMNS, Counts, StageResult
 
 CLAIM = {"settings_digest": "s", "inputs": {"ingest": "i"}}
@@ -107,3 +115,45 @@ def test_a_folder_digest_sees_new_and_changed_files(tmp_path: Path) -> None:
     second = folder_digest(tmp_path)
     (tmp_path / "b").write_bytes(b"22")
     assert len({first, second, folder_digest(tmp_path)}) == 3
+
+
+def test_a_folder_that_is_no_run_names_those_that_may_be_meant(tmp_path: Path) -> None:
+    for name in ("phantom", "rsna-seed1"):
+        write_json(tmp_path / "runs" / name / "settings.json", {})
+    check_is_run(tmp_path / "runs" / "phantom")
+    with pytest.raises(SettingsError, match=r"did you mean .*runs/phantom\? runs there are: phantom, rsna-seed1"):
+        check_is_run(tmp_path / "runs" / "fantom")
+    with pytest.raises(SettingsError, match=r"did you mean .*runs/phantom\?"):
+        check_is_run(tmp_path / "phantom")  # the folder of the runs was left out
+    with pytest.raises(SettingsError, match="no run lives here; runs there are: phantom"):
+        check_is_run(tmp_path / "runs" / "zzz")
+    with pytest.raises(SettingsError, match="nor beside it; make one with"):
+        check_is_run(tmp_path / "elsewhere" / "phantom")
+
+
+def test_a_table_of_an_earlier_camray_names_the_command_that_mends_it(tmp_path: Path) -> None:
+    columns = {"image_id": "string", "zone": "string"}
+    run = tmp_path / "old"
+    path = run / "localize" / "predictions.parquet"
+    write_table(path, pd.DataFrame({"image_id": ["a"]}), {"image_id": "string"})
+    with pytest.raises(PipelineError, match=r"made by an earlier camray \(lacks zone\); run the stage that writes it"):
+        read_table(path, columns)
+    write_json(run / "settings.json", {})
+    with pytest.raises(PipelineError, match=r"delete .*localize and run the `camray predict` that made .*old again"):
+        read_table(path, columns)
+    (run / "train").mkdir()
+    with pytest.raises(PipelineError, match=r"run `camray localize .*old --force` again"):
+        read_table(path, columns)
+    with pytest.raises(PipelineError, match=r"made by a later camray \(also has image_id\)"):
+        read_table(path, {})
+    with pytest.raises(PipelineError, match=r"no such table; run `camray explain .*old`"):
+        read_table(run / "explain" / "images.parquet", columns)
+
+
+def test_a_finished_stage_that_is_opened_again_starts_afresh(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    folder.begin("train", "s", {"ingest": "i"})
+    (folder.stage("train") / "weights").write_bytes(b"w")
+    finished(folder)
+    assert not folder.begin("train", "s", {"ingest": "i"})
+    assert not (folder.stage("train") / "weights").exists()
