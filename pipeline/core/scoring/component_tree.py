@@ -8,6 +8,7 @@ TIP 1998; union-find after Najman and Couprie, IEEE TIP 2006). Its cost grows wi
 Thresholds are numbered upwards; a pixel's *level* is the highest threshold at which it is hot, -1 for none.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,22 +83,23 @@ def region_tree(levels: Levels, n_thresholds: int, connectivity: Connectivity = 
     Parameters
     ----------
     levels : ndarray of shape (H, W), int16
-        The highest threshold at which each pixel is hot, -1 for none; see `levels_of`.
+        The highest threshold at which each pixel is hot, -1 for none; see `levels_of`. Sides below 32768.
     n_thresholds : int
         T; levels are below it.
     connectivity : {4, 8}
         Whether pixels join by their sides, or through corners too.
     """
-    table, lowest, highest, seed = _grow(np.ascontiguousarray(levels), n_thresholds, connectivity == 8)
-    padded, cols = table[:, 6], levels.shape[1]
+    rings = _RINGS[int(connectivity == 8)]
+    table = _grow(np.ascontiguousarray(levels), n_thresholds, rings)
+    packed = table[:, 6]
     return RegionTree(
         boxes=table[:, :4],
         area_px=table[:, 4],
         outline_area=table[:, 5] / 2,
-        lowest=lowest,
-        highest=highest,
-        seed=seed,
-        first_pixel=(padded // (cols + 2) - 1) * cols + padded % (cols + 2) - 1,
+        lowest=table[:, 7],
+        highest=table[:, 8],
+        seed=table[:, 9],
+        first_pixel=(packed >> 16) * levels.shape[1] + (packed & 0xFFFF),
         n_thresholds=n_thresholds,
     )
 
@@ -142,7 +144,7 @@ def _levels_of(heat: Any, thresholds: Any) -> Any:  # pragma: no cover (compiled
 
 @njit(cache=True)
 def _pixels_by_level(levels: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
-    """Sort pixels by level (counting sort): their numbers on the padded grid, and where each level begins."""
+    """Sort pixels by level (counting sort): ``row << 16 | column``, and where each level begins."""
     rows, cols = levels.shape
     first = np.zeros(n_levels + 1, np.int64)
     for r in range(rows):
@@ -154,29 +156,25 @@ def _pixels_by_level(levels: Any, n_levels: int) -> Any:  # pragma: no cover (co
     for r in range(rows):
         for c in range(cols):
             if levels[r, c] >= 0:
-                ordered[place[levels[r, c]]] = (r + 1) * (cols + 2) + c + 1
+                ordered[place[levels[r, c]]] = r << 16 | c
                 place[levels[r, c]] += 1
     return first, ordered
 
 
-@njit(cache=True, inline="always")
-def _root_of(parent: Any, pixel: int) -> int:  # pragma: no cover (compiled)
-    while parent[pixel] != pixel:
-        parent[pixel] = parent[parent[pixel]]
-        pixel = parent[pixel]
-    return pixel
-
-
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _join(
-    parent: Any, table: Any, node: Any, lowest: Any, level: int, first: int, second: int
-) -> int:  # pragma: no cover (compiled)
-    """Join two regions, given by their roots, into the bigger one's; of equals into the first's. The other one ends."""
+    region_of: Any, chain: Any, table: Any, node: Any, nodes: Any, level: int, first: Any, second: Any
+) -> Any:  # pragma: no cover (compiled)
+    """Join two regions into the bigger one; of equals into the first. The other one ends."""
     if table[first, 4] < table[second, 4]:
         first, second = second, first
-    parent[second] = first
+    member = second
+    while member > 0:  # a part is renamed only when its region at least doubles: a few times at most
+        region_of[member] = first
+        member = chain[member, 0]
+    chain[chain[first, 1], 0], chain[first, 1] = second, chain[second, 1]
     if node[second] >= 0:
-        lowest[node[second]] = level + 1
+        nodes[node[second], 7] = level + 1
     table[first, 0] = min(table[first, 0], table[second, 0])
     table[first, 1] = min(table[first, 1], table[second, 1])
     table[first, 2] = max(table[first, 2], table[second, 2])
@@ -187,77 +185,117 @@ def _join(
     return first
 
 
-@njit(cache=True)
-def _add_pixel(
-    parent: Any, table: Any, node: Any, lowest: Any, level: int, pixel: int, cols: int, corners: bool
-) -> int:  # pragma: no cover (compiled)
-    """Let a pixel of the padded grid become hot; return its region's root, which is itself if it founds one."""
-    left, right = parent[pixel - 1] >= 0, parent[pixel + 1] >= 0
-    above, below = parent[pixel - cols] >= 0, parent[pixel + cols] >= 0
-    up_left, up_right = parent[pixel - cols - 1] >= 0, parent[pixel - cols + 1] >= 0
-    down_left, down_right = parent[pixel + cols - 1] >= 0, parent[pixel + cols + 1] >= 0
-    near = (
-        (left, -1), (right, 1), (above, -cols), (below, cols),
-        # a hot pixel beside both has joined the corner already
-        (corners and up_left and not (left or above), -cols - 1),
-        (corners and up_right and not (right or above), -cols + 1),
-        (corners and down_left and not (left or below), cols - 1),
-        (corners and down_right and not (right or below), cols + 1),
-    )  # fmt: skip
-    root = -1
-    for hot, step in near:
-        if hot:
-            other = _root_of(parent, pixel + step)
-            if root == -1:
-                root = other
-            elif root != other:
-                root = _join(parent, table, node, lowest, level, root, other)
-    # a 2 x 2 block with three of the region's pixels holds half a square of the outline, with four a whole one
-    gain = (left + above + up_left >= 2) + (right + above + up_right >= 2)
-    gain += (left + below + down_left >= 2) + (right + below + down_right >= 2)
-    r, c = pixel // cols - 1, pixel % cols - 1
-    if root == -1:
-        root = pixel
-        table[root, 0], table[root, 1], table[root, 2], table[root, 3] = c, r, c + 1, r + 1
-        table[root, 4], table[root, 5], table[root, 6] = 1, gain, pixel
-    else:
-        table[root, 0], table[root, 1] = min(table[root, 0], c), min(table[root, 1], r)
-        table[root, 2], table[root, 3] = max(table[root, 2], c + 1), max(table[root, 3], r + 1)
-        table[root, 4] += 1
-        table[root, 5] += gain
-        table[root, 6] = min(table[root, 6], pixel)
-    parent[pixel] = root
-    return root
+_NEAR = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))  # (row, column) steps, bit by bit
+
+
+def _rings() -> NDArray[np.int8]:
+    """Say, for every set of hot neighbours, which of them a new pixel has to join, and what outline it adds.
+
+    Returns
+    -------
+    ndarray of shape (2, 256, 6), int8
+        First axis: joined by sides, or through corners too. Second axis: a bit for each step of `_NEAR`. Last axis: how
+        many neighbours to join (at most 4), which ones, and the outline in half squares: a 2 x 2 block with three of
+        the region's pixels holds half a square, with four a whole one. Of neighbours that are joined to one another
+        already, round the pixel, only the first counts.
+    """
+    rings = np.zeros((2, 256, 6), np.int8)
+    for mask in range(256):
+        hot = [bool(mask >> bit & 1) for bit in range(8)]
+        left, right, above, below, up_left, up_right, down_left, down_right = hot
+        gain = (left + above + up_left >= 2) + (right + above + up_right >= 2)
+        gain += (left + below + down_left >= 2) + (right + below + down_right >= 2)
+        for corners in (0, 1):
+            chosen, reached = [], set[int]()
+            for bit in range(8 if corners else 4):
+                if hot[bit] and bit not in reached:
+                    chosen.append(bit)
+                    reached |= _around(bit, hot, 2 if corners else 1)
+            rings[corners, mask, : len(chosen) + 1] = [len(chosen), *chosen]
+            rings[corners, mask, 5] = gain
+    return rings
+
+
+def _around(start: int, hot: Sequence[bool], most: int) -> set[int]:
+    """Return the hot neighbours reached from one of them by steps of at most so many sides' length (1 or 2)."""
+    reached, ahead = {start}, [start]
+    while ahead:
+        row, col = _NEAR[ahead.pop()]
+        for bit, (other_row, other_col) in enumerate(_NEAR):
+            down, right = abs(row - other_row), abs(col - other_col)
+            if hot[bit] and bit not in reached and max(down, right) == 1 and down + right <= most:
+                reached.add(bit)
+                ahead.append(bit)
+    return reached
+
+
+_RINGS = _rings()
 
 
 @njit(cache=True)
-def _grow(levels: Any, n_levels: int, corners: bool) -> Any:  # pragma: no cover (compiled)
-    """Add pixels from the hottest level down and write a node for every region that a level changed."""
+def _grow(levels: Any, n_levels: int, rings: Any) -> Any:  # pragma: no cover (compiled)
+    """Add pixels from the hottest level down and write a node for every region that a level changed.
+
+    A pixel remembers the *part* that it joined, one for each local maximum, from 1; a region is a chain of parts, named
+    after one of them, and every part knows its region: finding one is a look into a table as small as the map has
+    maxima. Numbers that index are unsigned, which spares a check at each look.
+    """
     rows, cols = levels.shape[0] + 2, levels.shape[1] + 2
     first, ordered = _pixels_by_level(levels, n_levels)
-    parent, table = np.full(rows * cols, -1, np.int32), np.empty((rows * cols, 7), np.int32)
-    age, node = np.empty(rows * cols, np.int32), np.full(rows * cols, -1, np.int32)
-    nodes, lowest = np.empty((len(ordered), 7), np.int32), np.zeros(len(ordered), np.int32)
-    highest, seed = np.empty(len(ordered), np.int32), np.empty(len(ordered), np.int32)
-    founded = found = 0
+    part_of, parts, found = np.zeros(rows * cols, np.uint32), 0, 0
+    # parts are apart when they begin: joined through corners, there is at most one in each 2 x 2 block
+    most = (min(len(ordered), rows // 2 * (cols // 2)) if rings[16, 0] else len(ordered)) + 1
+    steps = np.array([row * cols + col for row, col in _NEAR]).astype(np.uint64)  # a step back wraps around
+    region_of, changed = np.empty(most, np.uint32), np.empty(most, np.uint32)
+    node, seen, table = np.empty(most, np.int32), np.empty(most, np.int32), np.empty((most, 7), np.int32)
+    chain = np.empty((most, 2), np.uint32)  # a part's next one in its region, 0 for none; a region's last part
+    nodes = np.empty((1024, 10), np.int32)  # a region's figures; first and last level; part
+    wide, one = np.uint64(cols), np.uint64(1)
     for level in range(n_levels - 1, -1, -1):
+        n_changed = 0
         for place in range(first[level], first[level + 1]):
-            pixel = ordered[place]
-            if _add_pixel(parent, table, node, lowest, level, pixel, cols, corners) == pixel:
-                age[pixel] = founded
-                founded += 1
-        start = found
-        for place in range(first[level], first[level + 1]):
-            root = _root_of(parent, ordered[place])
-            if node[root] < start:  # not written down at this level yet
-                if node[root] >= 0:
-                    lowest[node[root]] = level + 1
-                node[root] = found
-                for column in range(7):
-                    nodes[found, column] = table[root, column]
-                highest[found], seed[found] = level, age[root]
-                found += 1
-    return nodes[:found].copy(), lowest[:found].copy(), highest[:found].copy(), seed[:found].copy()
+            r, c = np.int32(ordered[place] >> 16), np.int32(ordered[place] & 0xFFFF)
+            pixel = np.uint64((r + 1) * cols + c + 1)
+            up, down = pixel - wide, pixel + wide
+            hot = (part_of[pixel - one] > 0) | (part_of[pixel + one] > 0) << 1
+            hot |= (part_of[up] > 0) << 2 | (part_of[down] > 0) << 3
+            hot |= (part_of[up - one] > 0) << 4 | (part_of[up + one] > 0) << 5
+            hot |= (part_of[down - one] > 0) << 6 | (part_of[down + one] > 0) << 7
+            mask = np.uint64(hot)
+            if rings[mask, 0] == 0:
+                parts += 1
+                root = np.uint32(parts)
+                region_of[root], node[root], seen[root], chain[root, 0], chain[root, 1] = root, -1, n_levels, 0, root
+                table[root, 0], table[root, 1], table[root, 2], table[root, 3] = c, r, c + 1, r + 1
+                table[root, 4], table[root, 5], table[root, 6] = 1, rings[mask, 5], ordered[place]
+            else:
+                root = region_of[part_of[pixel + steps[np.uint64(rings[mask, 1])]]]
+                for number in range(2, rings[mask, 0] + 1):
+                    other = region_of[part_of[pixel + steps[np.uint64(rings[mask, number])]]]
+                    if root != other:
+                        root = _join(region_of, chain, table, node, nodes, level, root, other)
+                table[root, 0], table[root, 1] = min(table[root, 0], c), min(table[root, 1], r)
+                table[root, 2] = max(table[root, 2], c + np.int32(1))
+                table[root, 3] = max(table[root, 3], r + np.int32(1))
+                table[root, 4] += 1
+                table[root, 5] += rings[mask, 5]
+                table[root, 6] = min(table[root, 6], ordered[place])
+            part_of[pixel] = root
+            if seen[root] != level:
+                seen[root], changed[n_changed] = level, root
+                n_changed += 1
+        for number in range(n_changed):
+            root = changed[number]
+            if region_of[root] != root:
+                continue
+            if node[root] >= 0:
+                nodes[node[root], 7] = level + 1
+            if found == len(nodes):
+                nodes = np.concatenate((nodes, nodes))
+            nodes[found, :7] = table[root]
+            nodes[found, 7], nodes[found, 8], nodes[found, 9], node[root] = 0, level, root, found
+            found += 1
+    return nodes[:found].copy()
 
 
 @njit(cache=True)
