@@ -77,7 +77,7 @@ ANNOTATION_COLUMNS: dict[str, str] = {
     "image_id": "string",
     "label": "string",
     "reader": "string",
-    "kind": "string",  # box or mask
+    "kind": "string",  # box or mask; in the table of regions whose pixels do not count: ignore
     "x0": "float64",
     "y0": "float64",
     "x1": "float64",

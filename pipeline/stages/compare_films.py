@@ -93,6 +93,8 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
         kept |= set(chosen)
     link_tree(source / "store", target / "store")
     shutil.copy2(source / "contract.json", target / "contract.json")
+    if (source / "ignored.parquet").is_file():
+        shutil.copy2(source / "ignored.parquet", target / "ignored.parquet")
     labels = read_table(source / "labels.parquet", LABEL_COLUMNS)
     for name, table, columns in (
         ("images", images, IMAGE_COLUMNS), ("labels", labels, LABEL_COLUMNS),

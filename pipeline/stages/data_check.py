@@ -128,6 +128,10 @@ def _tables(manifest: Manifest, root: Path, found: DataCheck) -> TablePaths | No
         return None
     found.counts["label_tables"] = [path.name for path in paths.label_tables]
     found.counts["box_tables"] = [path.name for path in paths.box_tables]
+    if not paths.label_tables and manifest.label_table is not None:
+        found.notes.append(
+            f"no label table {manifest.label_table.file}: films can be explained by a trained run, none can be trained"
+        )
     if manifest.box_table is not None and not paths.box_tables:
         found.notes.append(f"no box table {manifest.box_table.file}: nothing can be scored for localization")
     if paths.label_tables:
@@ -229,6 +233,8 @@ def _count_labels(manifest: Manifest, data: Dataset, found: DataCheck) -> None:
     found.counts["boxes"], found.counts["boxed_films"] = len(own), int(own["film"].nunique())
     for what in ("boxes", "boxed_films"):
         _against_published(found, manifest, what, found.counts[what])
+    if len(data.ignored):
+        found.counts["regions_to_ignore"] = len(data.ignored)
     if data.readers.any():
         numbers, films = np.unique(data.readers[data.readers > 0], return_counts=True)
         found.counts["readers_a_film"] = {str(n): int(count) for n, count in zip(numbers, films, strict=True)}

@@ -38,7 +38,15 @@ from pipeline.domain.records import (
 from pipeline.stages.film_rows import FilmPlan, FilmRow, read_row, refused_row
 from pipeline.stages.ingest_audit import write_audit
 from pipeline.stages.ingest_parts import Parts, chunked
-from pipeline.stages.ingest_tables import Admitted, Source, admit, annotation_rows, data_digest, label_rows
+from pipeline.stages.ingest_tables import (
+    Admitted,
+    Source,
+    admit,
+    annotation_rows,
+    data_digest,
+    ignored_rows,
+    label_rows,
+)
 from pipeline.stages.progress import progress
 
 GRID_KEYS = ("rows", "cols", "fit", "bits")
@@ -85,6 +93,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     write_table(out / "images.parquet", images, IMAGE_COLUMNS)
     write_table(out / "labels.parquet", label_rows(admitted), LABEL_COLUMNS)
     write_table(out / "annotations.parquet", annotation_rows(admitted), ANNOTATION_COLUMNS)
+    if len(admitted.ignored):
+        write_table(out / "ignored.parquet", ignored_rows(admitted), ANNOTATION_COLUMNS)
     write_json(out / "contract.json", _contract(admitted.findings, grid, source.manifest.name, digest))
     parts.to_store(out / STORE, admitted.films)
     tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.adapters.datasets.box_table import IGNORE
 from pipeline.adapters.datasets.films_index import FilmIndex
 from pipeline.adapters.datasets.manifest import Manifest
 from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_tables
@@ -68,6 +69,8 @@ class Admitted:
         Label matrix of these films.
     boxes : DataFrame
         Columns of `box_table.BOX_COLUMNS`; ``film`` is a position in `films`.
+    ignored : DataFrame
+        Likewise: regions whose pixels do not count.
     refusals : DataFrame
         Columns of the refusals table; files and, for complete data sets, films that are missing.
     findings : tuple of Finding
@@ -79,6 +82,7 @@ class Admitted:
     films: pd.DataFrame
     values: NDArray[np.int8]
     boxes: pd.DataFrame
+    ignored: pd.DataFrame
     refusals: pd.DataFrame
     findings: tuple[Finding, ...]
     faults: list[dict[str, object]]
@@ -135,11 +139,14 @@ def admit(facts: pd.DataFrame, source: Source, settings: IngestSettings, key: by
     new_place = np.full(len(facts), -1, dtype=np.int64)
     new_place[places] = np.arange(len(places))
     drawn = combined(dataset.boxes, dataset.readers, source.manifest.readers)
-    boxes = drawn.assign(film=new_place[drawn["film"].to_numpy(np.int64)])
+    boxes, ignored = (
+        marks.assign(film=new_place[marks["film"].to_numpy(np.int64)]) for marks in (drawn, dataset.ignored)
+    )
     return Admitted(
         kept.assign(split=splits).reset_index(drop=True),
         values,
         boxes[boxes["film"] >= 0].reset_index(drop=True),
+        ignored[ignored["film"] >= 0].reset_index(drop=True),
         _refusals(facts, gone, dataset.missing if source.manifest.complete and source.is_training else []),
         dataset.findings,
         [fault.as_json() for fault in dataset.report.faults],
@@ -162,7 +169,16 @@ def label_rows(admitted: Admitted) -> pd.DataFrame:
 
 def annotation_rows(admitted: Admitted) -> pd.DataFrame:
     """Return the annotations table: film by film, findings in order, boxes as the table lists them."""
-    boxes = admitted.boxes.sort_values(["film", "label"], kind="stable")
+    return _mark_rows(admitted, admitted.boxes)
+
+
+def ignored_rows(admitted: Admitted) -> pd.DataFrame:
+    """Return the regions to ignore, in the form of the annotations table, with the kind ``ignore``."""
+    return _mark_rows(admitted, admitted.ignored).assign(kind=IGNORE)
+
+
+def _mark_rows(admitted: Admitted, marks: pd.DataFrame) -> pd.DataFrame:
+    boxes = marks.sort_values(["film", "label"], kind="stable")
     names = np.array([finding.name for finding in admitted.findings], dtype=object)
     film, label = boxes["film"].to_numpy(np.int64), boxes["label"].to_numpy(np.int64)
     table = pd.DataFrame(
@@ -187,6 +203,8 @@ def data_digest(admitted: Admitted) -> str:
     total.update("\n".join(finding.name for finding in admitted.findings).encode() + b"\0")
     total.update(np.ascontiguousarray(admitted.values).tobytes())
     total.update(annotation_rows(admitted).to_csv(index=False).encode())
+    if len(admitted.ignored):
+        total.update(ignored_rows(admitted).to_csv(index=False).encode())
     return total.hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Rows of the published protocols that ``score.protocols`` asks for, beside the score table's own.
 
-Reads   what `score` reads; the masks of ``ingest/annotations.parquet``
+Reads   what `score` reads; the masks of ``ingest/annotations.parquet``, and ``ingest/ignored.parquet``
 Run     ``camray score configs/phantom.yaml score.protocols='[wsol,detection]'``
 """
 
@@ -68,7 +68,8 @@ def _wsol(scored: Scored) -> list[Part]:
                 parts += max_box_acc_parts(items, method, found, validated, scored.asked.oracle)
             if masks:
                 patients, geometry = scored.chosen.patients, scored.chosen.geometry
-                parts.append(pixel_part(label, method, masks, {}, patients, heat_of, geometry, thresholds))
+                ignored = scored.ignored.get(label, {})
+                parts.append(pixel_part(label, method, masks, ignored, patients, heat_of, geometry, thresholds))
     return parts
 
 

@@ -17,7 +17,7 @@ from pipeline.adapters.settings import ScoreSettings
 from pipeline.core.scoring.baselines import CENTRE_BOX, CLASS_MEAN_BOX, WHOLE_IMAGE, class_mean_box, native_boxes
 from pipeline.core.scoring.detections import Detections
 from pipeline.core.scoring.items import CORNERS, FloatArray, IntArray, Items
-from pipeline.core.scoring.masks import mask_from_rle
+from pipeline.core.scoring.masks import mask_from_rle, mask_of_box
 from pipeline.core.scoring.table import LabelLogits
 from pipeline.core.scoring.thresholds_used import ThresholdUse
 from pipeline.domain.records import ANNOTATION_COLUMNS, Split
@@ -87,6 +87,14 @@ class Scored:
     def masks(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
         """Label to film to native mask, all instances and readers together; only films of the split."""
         return read_masks(self.folder, self.chosen.films)
+
+    @cached_property
+    def ignored(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
+        """Label to film to the native pixels that do not count; only films of the split, and nothing for most runs."""
+        path = self.folder.root / "ingest" / "ignored.parquet"
+        if not path.is_file():
+            return {}
+        return masks_of(read_table(path, ANNOTATION_COLUMNS), self.chosen.films)
 
     @cached_property
     def cutoffs(self) -> dict[str, float]:
@@ -180,13 +188,21 @@ def _detections(
 def read_masks(folder: RunFolder, films: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
     """Decode the masks of some films: label to ``image_id`` to native mask, the union of all of them."""
     table = read_table(folder.root / "ingest" / "annotations.parquet", ANNOTATION_COLUMNS)
-    table = table[(table["kind"] == "mask") & (table["rle"].fillna("") != "")]
+    return masks_of(table[(table["kind"] == "mask") & (table["rle"].fillna("") != "")], films)
+
+
+def masks_of(marks: pd.DataFrame, films: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
+    """Draw marks of some films: label to ``image_id`` to the native union of masks and, without run lengths, boxes.
+
+    A pixel belongs to a box if its centre lies in it.
+    """
     sizes = {str(i): (int(r), int(c)) for i, r, c in zip(films["image_id"], films["rows"], films["cols"], strict=True)}
     found: dict[str, dict[str, NDArray[np.bool_]]] = {}
-    for image_id, label, rle in zip(table["image_id"].astype(str), table["label"], table["rle"], strict=True):
+    image_ids, corners = marks["image_id"].astype(str), marks[CORNERS].to_numpy(np.float64)
+    for image_id, label, rle, box in zip(image_ids, marks["label"], marks["rle"].fillna(""), corners, strict=True):
         if image_id not in sizes:
             continue
-        mask = mask_from_rle(str(rle), *sizes[image_id])
+        mask = mask_from_rle(str(rle), *sizes[image_id]) if rle else mask_of_box(box, *sizes[image_id])
         by_film = found.setdefault(str(label), {})
         by_film[image_id] = mask | by_film[image_id] if image_id in by_film else mask
     return found

@@ -100,6 +100,14 @@ def test_masks_give_pixel_rows(tmp_path: Path) -> None:
     below = 100 * (0.9 - value["chexlocalize/miou_all", "fixed"]) / 0.9
     assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == pytest.approx(below)
     assert ("chexlocalize/miou_all_cutoff", "validation") in value.index
+    # all pixels outside the masks of one label are left out: what is left is right; other labels and numbers stay
+    left_out = table[table.label == LABELS[0]].assign(kind="ignore", rle="", x0=0.0, y0=0.0, x1=512.0, y1=512.0)
+    left_out.to_parquet(made.root / "ingest" / "ignored.parquet", index=False)
+    again = scores_of(made, protocols=["wsol", "chexlocalize"], human=human)
+    same = (scores.metric != "wsol/pxap") | ~scores.label.isin([LABELS[0], "mean"])
+    pd.testing.assert_frame_equal(again[same], scores[same])
+    pixels = again[(again.metric == "wsol/pxap") & (again.label == LABELS[0])]
+    assert pixels.value.tolist() == pytest.approx([1.0] * len(pixels))
 
 
 def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFolder) -> None:

@@ -1,6 +1,7 @@
 """Box and mask tables to boxes on each film's native grid."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from pipeline.adapters.datasets.mask_table import read_masks
 from pipeline.adapters.datasets.tables import TextTable, report_unknown_columns
 
 TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
+IGNORE = "ignore"
 BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
 
 
@@ -83,6 +85,19 @@ def read_boxes(
     return boxes[~twice].reset_index(drop=True)
 
 
+def without_ignored(table: TextTable, rules: BoxTableRules) -> tuple[TextTable, TextTable]:
+    """Part a table's annotations from its regions to ignore: rows whose column `kind` says ``ignore``, in any case.
+
+    The second table holds known columns alone: what is unknown is reported once.
+    """
+    if rules.kind is None or rules.kind not in table.cells.columns:
+        return table, table.rows(np.zeros(len(table.cells), dtype=bool))
+    ignored = table.cells[rules.kind].str.casefold().eq(IGNORE).fillna(False).to_numpy(dtype=bool)
+    left_out = table.rows(ignored)
+    known = [column for column in left_out.cells.columns if column in _known(rules)]
+    return table.rows(~ignored), replace(left_out, cells=left_out.cells[known])
+
+
 def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFrame:
     """Give derived findings the boxes of their parts, behind the boxes themselves; arguments as for `read_boxes`."""
     names = [label.name for label in labels]
@@ -96,7 +111,7 @@ def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFr
 def _known(rules: BoxTableRules) -> set[str]:
     frame = rules.frame if rules.frame != "native" else ()
     named = (*rules.key, *rules.ignore, *(rules.corners or rules.size or ()), *(str(part) for part in frame))
-    return {*named, rules.label or "", rules.reader or "", rules.mask.column if rules.mask else ""}
+    return {*named, rules.label or "", rules.reader or "", rules.kind or "", rules.mask.column if rules.mask else ""}
 
 
 def _broken_words(rules: BoxTableRules) -> str:

@@ -115,6 +115,7 @@ class BoxTableRules(TableRules):
     inclusive: bool = False
     frame: Literal["native"] | tuple[int, int] | tuple[str, str] = "native"
     reader: str | None = None
+    kind: str | None = None
     empty: Literal["fault", "skip"] = "fault"
     nothing: tuple[str, ...] = ()
     implies_label: bool = True

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.adapters.datasets.box_table import BOX_COLUMNS, derive_boxes, labels_in_boxes, read_boxes
+from pipeline.adapters.datasets.box_table import BOX_COLUMNS, derive_boxes, labels_in_boxes, read_boxes, without_ignored
 from pipeline.adapters.datasets.faults import FaultReport
 from pipeline.adapters.datasets.films_index import NOT_FOUND, FilmIndex
 from pipeline.adapters.datasets.label_table import (
@@ -21,6 +21,7 @@ from pipeline.adapters.datasets.label_table import (
     empty_labels,
     labels_in_columns,
     read_labels,
+    report_no_labels,
 )
 from pipeline.adapters.datasets.manifest import (
     BoxTableRules,
@@ -67,6 +68,8 @@ class Dataset:
         With derived findings, and with what boxes imply.
     boxes : DataFrame
         Columns of `box_table.BOX_COLUMNS`, derived findings included.
+    ignored : DataFrame
+        Likewise: regions whose pixels do not count. They annotate nothing and imply no label.
     missing : list of (str, int)
         Table and line of films that the tables name and the root lacks, each film once.
     has_label_table : bool
@@ -80,6 +83,7 @@ class Dataset:
     findings: tuple[Finding, ...]
     labels: LabelMatrix
     boxes: pd.DataFrame
+    ignored: pd.DataFrame
     missing: list[tuple[str, int]]
     has_label_table: bool
     readers: NDArray[np.int64]
@@ -177,6 +181,8 @@ def survey_tables(
     label_tables = _opened(paths.label_tables, label_rules, films, report)
     box_tables = _opened(paths.box_tables, box_rules, films, report)
     rules = _labels(manifest, label_tables, label_rules, box_tables, box_rules, fixed)
+    if label_tables and not rules:
+        report_no_labels(label_tables[0], label_rules, report)
     labels = empty_labels(len(films.usable), len(rules))
     majority = manifest.readers == "majority"
     for table in label_tables:
@@ -184,10 +190,14 @@ def survey_tables(
             table, label_rules, rules, len(films.usable), report, strict=strict, majority=majority
         )  # fmt: skip
         labels = _joined(labels, read, table.name, report)
-    boxes = pd.DataFrame({name: [] for name in BOX_COLUMNS})
+    boxes, ignored = (pd.DataFrame({name: [] for name in BOX_COLUMNS}) for _ in range(2))
     for table in box_tables:
-        read_here = read_boxes(table, box_rules, rules, sizes_rc, report, strict=strict)
+        marks, left_out = without_ignored(table, box_rules)
+        read_here = read_boxes(marks, box_rules, rules, sizes_rc, report, strict=strict)
         boxes = pd.concat([boxes, read_here], ignore_index=True) if len(boxes) else read_here
+        if len(left_out.cells):
+            regions = read_boxes(left_out, box_rules, rules, sizes_rc, report, strict=strict)
+            ignored = pd.concat([ignored, regions], ignore_index=True) if len(ignored) else regions
         labels = _implied(labels, read_here, box_rules, table.name, rules, report)
     labels = _unmarked(labels, manifest.unmarked_absent, films, rules)
     for table in (*label_tables, *box_tables):
@@ -196,6 +206,7 @@ def survey_tables(
         tuple(rule.finding() for rule in rules),
         LabelMatrix(derive(labels.values, rules), labels.in_table, labels.facts),
         derive_boxes(boxes, rules),
+        derive_boxes(ignored, rules),
         _missing(*label_tables, *box_tables),
         bool(label_tables or (box_tables and manifest.unmarked_absent)),
         _reader_counts(label_tables, label_rules.reader, box_tables, box_rules.reader, len(films.usable)),

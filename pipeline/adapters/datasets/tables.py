@@ -44,6 +44,13 @@ class TextTable:
         """Return the first of `names` that is a column, or None."""
         return next((name for name in names if name in self.cells.columns), None)
 
+    def rows(self, chosen: NDArray[np.bool_]) -> "TextTable":
+        """Return some of the rows, chosen by a mask."""
+        cells = self.cells[chosen].reset_index(drop=True)
+        return TextTable(
+            self.name, cells, self.lines[chosen], self.films[chosen], self.key[chosen].reset_index(drop=True)
+        )
+
 
 def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultReport) -> TextTable | None:
     """Read a table and find the film of each row.

@@ -37,6 +37,13 @@ def mask_from_rle(rle: str, rows: int, cols: int) -> NDArray[np.bool_]:
         ) from error
 
 
+def mask_of_box(corners: NDArray[np.float64], rows: int, cols: int) -> NDArray[np.bool_]:
+    """Return the pixels [rows, cols] whose centres lie in a box (x0, y0, x1, y1), half-open."""
+    x, y = np.arange(cols) + 0.5, np.arange(rows) + 0.5
+    across, down = (x >= corners[0]) & (x < corners[2]), (y >= corners[1]) & (y < corners[3])
+    return np.asarray(down[:, None] & across[None])
+
+
 def box_from_rle(rle: str, rows: int, cols: int) -> Box | None:
     """Return the smallest upright box around a mask, or None for an empty one; see `mask_from_rle`."""
     return box_from_mask(mask_from_rle(rle, rows, cols))

@@ -223,3 +223,19 @@ def test_official_lists_name_splits_and_may_not_overlap(tmp_path: Path) -> None:
         read_split_lists(manifest, tmp_path, _films())
     with pytest.raises(ManifestError, match="no official split"):
         read_split_lists(_manifest(), tmp_path, _films())
+
+
+def test_regions_to_ignore_annotate_nothing_and_imply_nothing(tmp_path: Path) -> None:
+    manifest = _manifest(box_table={**CORNERS, "kind": "what"}, label_table={"file": "l.csv", "key": "id"})
+    boxes = "id,label,x0,y0,x1,y1,what\ni0,A,0,0,10,10,\ni1,A,1,2,3,4,Ignore\ni2,B,0,0,5,5,box\n"
+    data = _read(tmp_path, manifest, "id,A,B\ni0,,\ni1,,\ni2,,\n", boxes)
+    assert data.boxes[["film", "label"]].to_numpy().tolist() == [[0, 0], [2, 1]]
+    assert data.ignored[["film", "label", "x0", "y1"]].to_numpy().tolist() == [[1, 0, 1.0, 4.0]]
+    assert data.labels.values.tolist() == [[1, -1], [-1, -1], [-1, 1]]
+    assert not data.report.faults
+
+
+def test_faults_of_regions_to_ignore_are_faults(tmp_path: Path) -> None:
+    manifest = _manifest(box_table={**CORNERS, "kind": "what"})
+    with pytest.raises(AnnotationError, match=r"inside out.*line 2"):
+        _read(tmp_path, manifest, None, "id,label,x0,y0,x1,y1,what\ni0,A,10,0,0,10,ignore\n")

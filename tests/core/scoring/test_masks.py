@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from pipeline.core.scoring.masks import box_from_rle, mask_from_rle
+from pipeline.core.scoring.masks import box_from_rle, mask_from_rle, mask_of_box
 from pipeline.domain.errors import AnnotationError
 from pipeline.domain.geometry import Box
 
@@ -26,3 +26,9 @@ def test_box_around_a_mask() -> None:
     assert box_from_rle(coco.encode(np.zeros((6, 9), np.uint8, order="F"))["counts"].decode(), 6, 9) is None
     with pytest.raises(AnnotationError, match="6 x 8 px"):
         box_from_rle(rle, 6, 8)
+
+
+def test_a_boxs_pixels_are_those_whose_centres_it_holds() -> None:
+    mask = mask_of_box(np.array([0.5, 1.0, 2.4, 2.6]), 4, 3)
+    assert np.argwhere(mask).tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]  # 0.5 is in, 2.5 is not; row 2 at 2.5 is in
+    assert not mask_of_box(np.full(4, np.nan), 4, 3).any()

@@ -193,3 +193,18 @@ def test_the_pixel_row_takes_masks_to_the_map() -> None:
     placed = Placement(GridTransform(0.5, 0.5), Window(0, 10, 0, 10))
     part = pixel_part("a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS)
     np.testing.assert_allclose(part(np.ones((1, 1))), [[1.0]])
+
+
+def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None:
+    # heat by cell, native film twice as wide; the mask is the left column of the map
+    heat = np.array([[1.0, 0.8], [0.5, 0.0]], np.float32)
+    mask, ignored = np.zeros((2, 4, 4), bool)
+    mask[:, :2] = True
+    ignored[:2, :] = True  # the wrong pixel of 0.8, and the mask's own of 1.0, where the mask goes before
+    placed = Geometry((2, 2), {"f": Placement(GridTransform(0.5, 0.5), Window(0, 2, 0, 2))})
+    values = [
+        pixel_part("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)(np.ones((1, 1)))[0, 0]
+        for left_out in ({}, {"f": ignored}, {"g": ignored})
+    ]
+    # half the mask at precision 1; the other half at 2/3 if 0.8 counts as wrong, at 1 if it does not count
+    np.testing.assert_allclose(values, [0.5 + 0.5 * 2 / 3, 1.0, 0.5 + 0.5 * 2 / 3])
