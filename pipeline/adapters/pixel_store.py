@@ -103,7 +103,7 @@ def open_shard(path: Path) -> NDArray[Any]:
 
 
 class PixelStore:
-    """Reads rows of many shards; at most `OPEN_SHARDS` are mapped at a time.
+    """Reads rows of many shards; at most `most_open` are mapped at a time.
 
     Parameters
     ----------
@@ -111,17 +111,19 @@ class PixelStore:
         Where the shards lie.
     stem : str
         First part of their names.
+    most_open : int
+        How many shards stay mapped: what was read of them counts as memory.
     """
 
-    def __init__(self, folder: Path, stem: str = "films") -> None:
-        self._folder, self._stem = folder, stem
+    def __init__(self, folder: Path, stem: str = "films", most_open: int = OPEN_SHARDS) -> None:
+        self._folder, self._stem, self._most_open = folder, stem, most_open
         self._open: OrderedDict[int, NDArray[Any]] = OrderedDict()
 
     def shard(self, number: int) -> NDArray[Any]:
         """Return one shard, mapped: [n, ...]."""
         if number not in self._open:
             self._open[number] = open_shard(shard_path(self._folder, number, self._stem))
-            if len(self._open) > OPEN_SHARDS:
+            if len(self._open) > self._most_open:
                 self._open.popitem(last=False)
         self._open.move_to_end(number)
         return self._open[number]

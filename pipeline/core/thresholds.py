@@ -19,7 +19,7 @@ from pipeline.domain.errors import CheckpointError
 
 Reference = Literal["max", "range", "raw", "quantile", "otsu"]
 _SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
-_FLAT = 1e-5  # relative spread below which an interpolated map counts as constant (float32 rounding)
+FLAT = 1e-5  # relative spread below which an interpolated map counts as constant (float32 rounding)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _extent(heat: FloatImage) -> tuple[NDArray[np.float32], NDArray[np.float32],
         return nothing, nothing, nothing > 0
     flat = heat.reshape(len(heat), -1)
     low, high = flat.min(axis=1), flat.max(axis=1)
-    return low, high, (high > 0) & (high - low > _FLAT * np.maximum(np.abs(low), np.abs(high)))
+    return low, high, (high > 0) & (high - low > FLAT * np.maximum(np.abs(low), np.abs(high)))
 
 
 def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.float64]) -> NDArray[np.float32]:

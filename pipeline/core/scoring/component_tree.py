@@ -69,7 +69,7 @@ class RegionTree:
         ndarray of shape (T,), int32
             Region number; -1 where no region exists.
         """
-        return np.asarray(_best_of_intervals(self.lowest, self.highest, keys, self.n_thresholds))
+        return np.asarray(best_of_intervals(self.lowest, self.highest, keys, self.n_thresholds))
 
     def largest(self) -> NDArray[np.int32]:
         """Return the region with the most pixels at each threshold, [T]; of equals the oldest, -1 for none."""
@@ -89,8 +89,8 @@ def region_tree(levels: Levels, n_thresholds: int, connectivity: Connectivity = 
     connectivity : {4, 8}
         Whether pixels join by their sides, or through corners too.
     """
-    rings = _RINGS[int(connectivity == 8)]
-    table = _grow(np.ascontiguousarray(levels), n_thresholds, rings)
+    rings = RINGS[int(connectivity == 8)]
+    table = grown_regions(np.ascontiguousarray(levels), n_thresholds, rings)
     packed = table[:, 6]
     return RegionTree(
         boxes=table[:, :4],
@@ -119,11 +119,12 @@ def levels_of(heat01: NDArray[np.float64], thresholds: NDArray[np.float64]) -> L
     ndarray of shape (H, W), int16
         -1 where a pixel reaches none.
     """
-    return np.asarray(_levels_of(np.ascontiguousarray(heat01), thresholds))
+    return np.asarray(reached_levels(np.ascontiguousarray(heat01), 0.0, 1.0, thresholds))
 
 
 @njit(cache=True)
-def _levels_of(heat: Any, thresholds: Any) -> Any:  # pragma: no cover (compiled)
+def reached_levels(heat: Any, low: float, span: float, thresholds: Any) -> Any:  # pragma: no cover (compiled)
+    """As `levels_of`, of ``(heat - low) / span``."""
     rows, cols = heat.shape
     last = len(thresholds) - 1
     levels = np.empty((rows, cols), np.int16)
@@ -131,7 +132,7 @@ def _levels_of(heat: Any, thresholds: Any) -> Any:  # pragma: no cover (compiled
     steps = last / (thresholds[last] - start) if last > 0 else 0.0
     for r in range(rows):
         for c in range(cols):
-            value = heat[r, c]
+            value = (np.float64(heat[r, c]) - low) / span
             guess = min(max((value - start) * steps, -1.0), float(last))
             level = int(guess)
             while level < last and value >= thresholds[level + 1]:
@@ -229,11 +230,11 @@ def _around(start: int, hot: Sequence[bool], most: int) -> set[int]:
     return reached
 
 
-_RINGS = _rings()
+RINGS = _rings()
 
 
 @njit(cache=True)
-def _grow(levels: Any, n_levels: int, rings: Any) -> Any:  # pragma: no cover (compiled)
+def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:  # pragma: no cover (compiled)
     """Add pixels from the hottest level down and write a node for every region that a level changed.
 
     A pixel remembers the *part* that it joined, one for each local maximum, from 1; a region is a chain of parts, named
@@ -299,7 +300,7 @@ def _grow(levels: Any, n_levels: int, rings: Any) -> Any:  # pragma: no cover (c
 
 
 @njit(cache=True)
-def _best_of_intervals(lowest: Any, highest: Any, keys: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
+def best_of_intervals(lowest: Any, highest: Any, keys: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
     """Find the interval with the highest key over each level.
 
     An interval is covered by two, maybe overlapping, stretches whose length is a power of two; at the end each stretch

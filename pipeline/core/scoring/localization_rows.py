@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.boxes import Window, peaks_xy, upsampled
+from pipeline.core.boxes import Window, peak_xy, upsampled
 from pipeline.core.scoring import baselines
 from pipeline.core.scoring.items import CORNERS, FloatArray, Items, Measure
 from pipeline.core.scoring.localization import (
@@ -88,7 +88,7 @@ def sweep_maps(items: Items, heat_of: HeatOf, geometry: Geometry, step_px: int =
         heat = upsampled(heat_of(image_id)[None].astype(np.float32), geometry.shape_model, window, step_px=step_px)
         builder.add(number, heat[0], window, placed.transform)
         scale = np.array([window.col1 - window.col0, window.row1 - window.row0]) / heat.shape[:0:-1]
-        x, y = peaks_xy(heat)[0] * scale + [window.col0, window.row0]
+        x, y = peak_xy(heat[0]) * scale + [window.col0, window.row0]
         peaks[number] = placed.transform.xy_to_native(float(x), float(y))
     return builder.sweep(), peaks
 

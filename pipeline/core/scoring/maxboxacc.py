@@ -15,10 +15,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.core.boxes import Window
-from pipeline.core.scoring.component_tree import levels_of, region_tree
+from pipeline.core.scoring.component_tree import RINGS, best_of_intervals, grown_regions, levels_of, reached_levels
 from pipeline.core.scoring.items import FloatArray, Items, Measure
 from pipeline.core.scoring.localization import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
-from pipeline.core.thresholds import holds_localization
+from pipeline.core.thresholds import FLAT, holds_localization
 from pipeline.domain.geometry import GridTransform
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
@@ -97,6 +97,41 @@ def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
     return result
 
 
+@njit(cache=True)
+def _sweep_film(
+    heat: Any,
+    thresholds: Any,
+    scale: Any,
+    offset: Any,
+    size: Any,
+    annotated: Any,
+    rings: Any,
+    largest: Any,
+    iou_largest: Any,
+    iou_any: Any,
+) -> None:  # pragma: no cover (compiled)
+    """Fill one film's rows of a `Sweep`; what `heat01_levels`, `region_tree` and `boxes_to_native` do, in one go."""
+    low, high = heat.min(), heat.max()
+    low32, high32 = np.float32(low), np.float32(high)
+    if high32 <= 0 or high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
+        return
+    low, span = np.float64(low), np.float64(high) - np.float64(low)
+    nodes = grown_regions(reached_levels(heat, low, span, thresholds), len(thresholds), rings)
+    boxes = np.empty((len(nodes), 4))
+    for corner in range(4):
+        axis = corner % 2
+        for m in range(len(nodes)):
+            native = (nodes[m, corner] - offset[axis]) / scale[axis]
+            boxes[m, corner] = max(native, 0.0) if corner < 2 else min(native, size[axis])
+    overlaps, ages = best_ious(boxes, annotated), nodes[:, 9].max() + 1.0
+    biggest = best_of_intervals(nodes[:, 7], nodes[:, 8], nodes[:, 4] - nodes[:, 9] / ages, len(thresholds))
+    best = best_of_intervals(nodes[:, 7], nodes[:, 8], overlaps, len(thresholds))
+    for level in range(len(thresholds)):
+        if biggest[level] >= 0:
+            largest[level] = boxes[biggest[level]]
+            iou_largest[level], iou_any[level] = overlaps[biggest[level]], overlaps[best[level]]
+
+
 class SweepBuilder:
     """Fill a `Sweep` film by film, so that only one map is in memory at a time.
 
@@ -110,6 +145,7 @@ class SweepBuilder:
 
     def __init__(self, items: Items, thresholds: FloatArray = LEVELS) -> None:
         self._items, self._thresholds = items, thresholds
+        self._starts = [*items.starts.tolist(), len(items.boxes)]
         n_items, n_levels = len(items), len(thresholds)
         self._largest = np.full((n_items, n_levels, 4), np.nan)
         self._iou_largest, self._iou_any = np.zeros((n_items, n_levels)), np.zeros((n_items, n_levels))
@@ -129,14 +165,18 @@ class SweepBuilder:
             Native to model grid.
         """
         to_heat = window_transform(transform, window, heat.shape)
-        tree = region_tree(heat01_levels(heat, self._thresholds), len(self._thresholds))
-        boxes = boxes_to_native(tree.boxes, to_heat, self._items.sizes_xy[item])
-        overlaps = best_ious(boxes, self._items.boxes_of(item))
-        largest, best = tree.largest(), tree.best(overlaps)
-        found = np.flatnonzero(largest >= 0)
-        self._largest[item, found] = boxes[largest[found]]
-        self._iou_largest[item, found] = overlaps[largest[found]]
-        self._iou_any[item, found] = overlaps[best[found]]
+        _sweep_film(
+            np.ascontiguousarray(heat),
+            self._thresholds,
+            (to_heat.scale_x, to_heat.scale_y),
+            (to_heat.offset_x, to_heat.offset_y),
+            self._items.sizes_xy[item],
+            self._items.boxes[self._starts[item] : self._starts[item + 1]],
+            RINGS[1],
+            self._largest[item],
+            self._iou_largest[item],
+            self._iou_any[item],
+        )
 
     def sweep(self) -> Sweep:
         """Return what was filled so far; films without a map are misses."""
