@@ -58,7 +58,10 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if done is not None:
         return StageResult(counts, _figures(done, settings.train.choose))
     if not len(films[Split.TRAIN]):
-        raise InputRefusedError("no film of the train split has a known label; see ingest/labels.parquet and the split")
+        raise InputRefusedError(
+            "no film of the train split has a known label; `camray data check "
+            f"{ingested.get('manifest', 'folder')} --root FOLDER` says what is wrong with the label table"
+        )
     with training_processes(settings.device) as (rank, world, local_rank):
         contract = _contract(settings, ingested, folder)
         fits = Fits(

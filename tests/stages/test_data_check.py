@@ -94,6 +94,34 @@ def test_the_command_speaks_to_machines_and_people(tmp_path: Path) -> None:
     assert {"vindr_cxr", "tbx11k", "chexpert"} <= {each["name"] for each in listed}
 
 
+def _folder(root: Path, table: str) -> list[str]:
+    """Four films and a label table of the manifest `folder`; what is wrong with it."""
+    columns, rows = np.mgrid[:80, :72]
+    for number in range(4):
+        Image.fromarray((columns + rows + 9 * number).astype(np.uint8)).save(root / f"f{number}.png")
+    (root / "labels.csv").write_text(table)
+    found = check_data("folder", root)
+    assert found.exit_code == (2 if found.wrong else 0)
+    return found.wrong
+
+
+def test_one_bad_cell_does_not_cost_its_column_unseen(tmp_path: Path) -> None:
+    (wrong,) = _folder(tmp_path, "image_id,Mass,Cyst\nf0,0,1\nf1,1,maybe\nf2,0,0\nf3,,2\n")
+    assert "'Cyst' holds values other than" in wrong
+    assert "'maybe', '2' (line 3, 5)" in wrong
+    (wrong,) = _folder(tmp_path, "image_id,Mass\nf0,0\nf1,1\nf2,0\nf3,Canary\n")  # a name that slipped in
+    assert "a text of 6 characters (line 5)" in wrong
+
+
+def test_a_table_without_a_column_of_labels_does_not_fit(tmp_path: Path) -> None:
+    (wrong,) = _folder(tmp_path, "image_id,stage,remark\nf0,3,fine\nf1,4,Canary\nf2,3,\nf3,3,\n")
+    assert "no column of labels" in wrong
+    assert "'stage' holds '3' in line 2, 'remark' holds a text of 4 characters in line 2" in wrong
+    (wrong,) = _folder(tmp_path, "image_id,Mass\nf0,positive\nf1,negative\nf2,negative\nf3,\n")
+    assert "'Mass' holds values other than" in wrong
+    assert _folder(tmp_path, "filename,Mass,remark\nf0.png,0,fine\nf1.png,1,\nf2.png,,\nf3.png,-1,\n") == []
+
+
 @pytest.mark.realdata
 def test_real_samples_fit_and_no_identifier_is_told(real_data: Path) -> None:
     for name, folder, films, boxes in (

@@ -1,5 +1,6 @@
 """Label tables in their three forms to one matrix: a row a film, a column a finding."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,12 @@ from pipeline.adapters.datasets.tables import TextTable, report_unknown_columns
 
 ABSENT, PRESENT, UNCERTAIN, UNKNOWN = 0, 1, 2, -1
 FACTS = ("patient_id", "view", "sex", "age", "site")
+# how people write what a label table writes as numbers
+_OTHER_WORDS = frozenset([
+    "y", "n", "t", "f", "x", "+", "-", "?", "positive", "negative", "pos", "neg", "present", "absent", "maybe",
+    "possible", "probable", "likely", "unlikely", "unknown", "unclear", "nan", "na", "n/a", "none", "null",
+])  # fmt: skip
+_SHOWN_COLUMNS, _SHOWN_CELLS = 5, 8
 ADDING = frozenset({"one_class", "marked"})  # forms whose rows of one film add up: present wins over absent
 
 
@@ -42,12 +49,30 @@ def empty_labels(films: int, labels: int) -> LabelMatrix:
 
 
 def labels_in_columns(table: TextTable, rules: LabelTableRules) -> tuple[LabelRules, ...]:
-    """Read the labels off a wide table (`labels: auto`): all columns that hold nothing but label values."""
-    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore}
-    free = [column for column in table.cells.columns if column not in known]
-    legal = {_plain(value) for value in (*rules.present, *rules.absent, *rules.uncertain)}
-    full = [c for c in free if table.cells[c].notna().any()]
-    return tuple(LabelRules(name=c) for c in full if set(_plain_column(table.cells[c].dropna()).unique()) <= legal)
+    """Read the labels off a wide table (`labels: auto`): the columns of label values.
+
+    A column is one if at least half of its filled cells are label values, or if all would be in other words (yes, no):
+    `read_labels` then names the cells that are not, so that a slip in one cell does not cost the column unseen.
+    """
+    legal = _legal(rules)
+    found = []
+    for column in _free_columns(table, rules):
+        values = _plain_column(table.cells[column].dropna())
+        if len(values) and (2 * values.isin(legal).sum() >= len(values) or values.isin(legal | _OTHER_WORDS).all()):
+            found.append(LabelRules(name=column))
+    return tuple(found)
+
+
+def report_no_labels(table: TextTable, rules: LabelTableRules, report: FaultReport) -> None:
+    """Note that no column of a table holds labels (`labels: auto`), and what its first free columns hold instead."""
+    told = []
+    for column in _free_columns(table, rules)[:_SHOWN_COLUMNS]:
+        cells = table.cells[column]
+        odd = (cells.notna() & ~_plain_column(cells).isin(_legal(rules))).to_numpy(dtype=bool)
+        holds = f"{_shown(cells[odd].iloc[0])} in line {table.lines[odd][0]}" if odd.any() else "nothing"
+        told.append(f"'{column}' holds {holds}")
+    what = f"; {', '.join(told)}" if told else ""
+    report.add(table.name, f"no column of labels: expected one a label with {_told(rules)}{what}", stops=True, count=1)
 
 
 def read_labels(
@@ -166,8 +191,9 @@ def _wide(
         if rules.empty == "absent":
             values = values.mask(cells.isna(), ABSENT)
         odd = (cells.notna() & values.isna()).to_numpy(dtype=bool)
-        legal = ", ".join(repr(text) for text in meaning)
-        report.add(table.name, f"'{column}' holds values other than {legal} or nothing", table.lines[odd], stops=True)
+        shown = ", ".join(dict.fromkeys(_shown(text) for text in table.cells[column][odd][:_SHOWN_CELLS]))
+        what = f"'{column}' holds values other than {_told(rules)}: {shown}"
+        report.add(table.name, what, table.lines[odd], stops=True)
         rows[:, i] = values.fillna(UNKNOWN).to_numpy(dtype=np.int8)
     known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, *used}
     report_unknown_columns(table, known, report)
@@ -255,6 +281,28 @@ def _facts(table: TextTable, rules: LabelTableRules, films: int, report: FaultRe
         )
         facts[name] = values
     return facts
+
+
+def _free_columns(table: TextTable, rules: LabelTableRules) -> list[str]:
+    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore}
+    return [column for column in table.cells.columns if column not in known]
+
+
+def _legal(rules: LabelTableRules) -> set[str]:
+    return {_plain(text) for _, texts in _meanings(rules) for text in texts}
+
+
+def _told(rules: LabelTableRules) -> str:
+    return ", ".join(
+        repr(text) for text in dict.fromkeys(_plain(t) for _, texts in _meanings(rules) for t in texts)
+    ) + (" or nothing")
+
+
+def _shown(text: str) -> str:
+    """Quote a cell that can only be meant as a value; anything else may identify somebody, and is only measured."""
+    if text.casefold() in _OTHER_WORDS or re.fullmatch(r"[-+]?\d{1,3}(\.\d{1,2})?", text):
+        return repr(text)
+    return f"a text of {len(text)} characters"
 
 
 def _meanings(rules: LabelTableRules) -> tuple[tuple[int, tuple[str, ...]], ...]:
