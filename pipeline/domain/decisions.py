@@ -118,6 +118,85 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A mark that stands for no finding of the run. Its words are free text: they stay in the run's folder."""
+
+    source: str
+    reader: str
+    image_id: str
+    words: str
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class ReportMark:
+    """One measurement group of a structured report.
+
+    Parameters
+    ----------
+    image_id : str
+        SOPInstanceUID of the film it lies on.
+    shape : str
+        ``area`` (something closed: `box` is around it), ``point``, ``line``, or empty: the group has no region.
+    box : Box or None
+        Native px, for ``area`` alone.
+    codes : tuple of (value, scheme)
+        Of its finding.
+    words : tuple of str
+        All that may name the finding: meanings of codes, free text, comments. Without repetition.
+    identifier : str
+        Tracking identifier.
+    is_present : bool or None
+        What the group says of presence, if anything.
+    by_algorithm : bool
+        The group names an algorithm.
+    """
+
+    image_id: str
+    shape: str
+    box: Box | None
+    codes: tuple[tuple[str, str], ...] = ()
+    words: tuple[str, ...] = ()
+    identifier: str = ""
+    is_present: bool | None = None
+    by_algorithm: bool = False
+
+
+@dataclass(frozen=True)
+class MarkedReport:
+    """A structured report with measurements, as a viewer or a program wrote it.
+
+    Parameters
+    ----------
+    source : str
+        File name.
+    uid : str
+        SOPInstanceUID.
+    observer : str
+        Who observed; empty where no person is named.
+    changed : str
+        Date and time of the content, ISO 8601 as far as they are there.
+    is_own : bool
+        Written by camray, and by nobody since.
+    has_predecessor : bool
+        It says that it replaces an earlier report, as edited ones do.
+    films : tuple of str
+        SOPInstanceUIDs of the images it refers to.
+    marks : tuple of ReportMark
+        One for each measurement group.
+    """
+
+    source: str
+    uid: str
+    observer: str
+    changed: str
+    is_own: bool
+    has_predecessor: bool
+    films: tuple[str, ...]
+    marks: tuple[ReportMark, ...]
+
+
+@dataclass(frozen=True)
 class DecisionsRead:
     """What one file or folder of decisions holds.
 
@@ -135,6 +214,8 @@ class DecisionsRead:
         At most one for each reader and film.
     problems : tuple of Problem
         Whatever could not be used.
+    unread : tuple of Unread
+        Marks of reports that stand for no finding, as they were found.
     """
 
     source: str
@@ -143,3 +224,4 @@ class DecisionsRead:
     decisions: tuple[Decision, ...] = ()
     readings: tuple[Reading, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    unread: tuple[Unread, ...] = field(default=())

@@ -140,7 +140,7 @@ def film_results(found: ShownResults, settings: Settings, folder: RunFolder) -> 
     ExportError
         If the run that owns the network has no weights to identify it by.
     """
-    findings = {finding.name: finding for finding in _findings(folder)}
+    findings = {finding.name: finding for finding in findings_of(folder)}
     algorithm = _algorithm(found, settings, folder)
     everything = settings.localize.report == "all"
     ranked = found.predictions.sort_values("rank")
@@ -187,7 +187,7 @@ def _found(
     )
 
 
-def _findings(folder: RunFolder) -> tuple[Finding, ...]:
+def findings_of(folder: RunFolder) -> tuple[Finding, ...]:
     """Return the model's findings with their codes, as the ingest of its training wrote them down."""
     path = folder.model_run.root / "ingest" / "contract.json"
     if not path.is_file():

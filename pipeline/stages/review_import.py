@@ -1,7 +1,7 @@
 """Readers' decisions back into a run: agreement, predictive values, reading times, one merged table of annotations.
 
-Reads   decisions files; ``ingest/`` (films, labels, annotations), ``explain/grid.json``, ``localize/`` (boxes)
-Writes  ``reviewed/decisions.parquet readings.parquet agreement.csv problems.csv labels.csv boxes.csv
+Reads   decisions files, reports; ``ingest/`` (films, labels, annotations), ``explain/grid.json``, ``localize/`` (boxes)
+Writes  ``reviewed/decisions.parquet readings.parquet agreement.csv problems.csv unread.csv labels.csv boxes.csv
         annotations.parquet summary.json``
 Run     ``camray review import decisions-*.json runs/phantom``
 """
@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.adapters.dicom_objects.sr_marks import is_dicom, read_reports
 from pipeline.adapters.review.decisions import read_decisions
 from pipeline.adapters.runs import RunFolder, read_table, write_bytes, write_json
 from pipeline.adapters.tracking import Tracker
 from pipeline.core.consensus import MergePolicy, merge
+from pipeline.core.edited_reports import decisions_of
 from pipeline.core.preference import shown_method, shown_thresholds
 from pipeline.core.reviewed import ALL_LABELS, Claim, Plan, agreement_rows
 from pipeline.domain.decisions import Decision, DecisionsRead, Problem, Reading
 from pipeline.domain.errors import AnnotationError
 from pipeline.domain.geometry import Box
+from pipeline.domain.labels import Finding
 from pipeline.domain.records import IMAGE_COLUMNS, PREDICTION_COLUMNS
+from pipeline.stages.export_results import findings_of
 from pipeline.stages.review_page import run_digest
 from pipeline.stages.review_tables import write_decisions, write_merged
 
@@ -32,7 +36,7 @@ FOLDER = "reviewed"
 TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
 # one file or folder of decisions to records: path, the run's labels, name of the reader where the form has none
 Reader = Callable[[Path, Sequence[str], str], DecisionsRead]
-READERS: dict[str, Reader] = {".json": read_decisions}  # by suffix; "" would be a folder
+READERS: dict[str, Reader] = {".json": read_decisions}  # by suffix; DICOM reports are read against the run
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class _Run:
     labels: tuple[str, ...]
     claims: dict[tuple[str, str], Claim]
     digest: str
+    findings: tuple[Finding, ...]
 
 
 def import_decisions(
@@ -72,7 +77,8 @@ def import_decisions(
     Parameters
     ----------
     paths : sequence of Path
-        Decisions files; where two decide the same, the later change counts, else the later file.
+        Decisions files (JSON), DICOM reports, and folders of such reports; where two decide the same, the later change
+        counts, else the later file.
     folder : RunFolder
         The run that was reviewed.
     tracker : Tracker
@@ -94,7 +100,8 @@ def import_decisions(
         If the run has no boxes.
     """
     run = _read_run(folder)
-    found = [_read(path, run, reader, {**READERS, **(readers or {})}) for path in paths]
+    forms = {**READERS, ".dcm": _reports_reader(run), **(readers or {})}
+    found = [_read(path, run, reader, forms) for path in paths]
     problems = [problem for one in found for problem in one.problems] + _other_runs(found, run)
     decisions, readings = _fitting(*_joined(found, problems), run, problems)
     if not decisions:
@@ -107,7 +114,7 @@ def import_decisions(
     agreement = agreement_rows(decisions, run.claims, readings, plan)
     counts = _counts(decisions, readings, problems)
     target = folder.stage(FOLDER)
-    write_decisions(target, decisions, readings, problems)
+    write_decisions(target, decisions, readings, problems, [mark for one in found for mark in one.unread])
     write_bytes(target / "agreement.csv", agreement.to_csv(index=False, lineterminator="\n").encode())
     write_merged(folder.root / "ingest", target, run.labels, merge(decisions, policy))
     write_json(target / "summary.json", {"counts": counts, "policy": policy, "run_digest": run.digest})
@@ -118,11 +125,26 @@ def import_decisions(
 def _read(path: Path, run: _Run, reader: str, readers: Mapping[str, Reader]) -> DecisionsRead:
     if not path.exists():
         raise AnnotationError(f"{path}: no such file of decisions")
-    form = readers.get("" if path.is_dir() else path.suffix.lower())
-    if form is None:
-        legal = ", ".join(suffix or "a folder" for suffix in sorted(readers))
-        raise AnnotationError(f"{path.name}: no form of decisions that is known; expected {legal}")
-    return form(path, run.labels, reader)
+    suffix = path.suffix.lower()
+    if path.is_dir() or (suffix not in readers and is_dicom(path)):  # a PACS names files by their UIDs
+        suffix = ".dcm"
+    if suffix not in readers:
+        legal = ", ".join(sorted(readers))
+        raise AnnotationError(
+            f"{path.name}: no form of decisions that is known; expected {legal}, or a folder of DICOM reports"
+        )
+    return readers[suffix](path, run.labels, reader)
+
+
+def _reports_reader(run: _Run) -> Reader:
+    """Return what reads DICOM reports: they need the AI's boxes and the findings' codes to be understood."""
+
+    def read(path: Path, labels: Sequence[str], reader: str) -> DecisionsRead:
+        reports, problems = read_reports(path)
+        found = decisions_of(reports, run.findings, run.claims, path.name, reader)
+        return replace(found, problems=(*problems, *found.problems))
+
+    return read
 
 
 def _read_run(folder: RunFolder) -> _Run:
@@ -142,7 +164,8 @@ def _read_run(folder: RunFolder) -> _Run:
         if row.reported and np.isfinite(corners).all():
             before = replace(before, boxes=(*before.boxes, Box(*map(float, corners))))
         claims[row.image_id, row.label] = before
-    return _Run(images, labels, claims, digest)
+    coded = {finding.name: finding for finding in findings_of(folder)}
+    return _Run(images, labels, claims, digest, tuple(coded.get(label) or Finding(label) for label in labels))
 
 
 def _other_runs(found: Sequence[DecisionsRead], run: _Run) -> list[Problem]:

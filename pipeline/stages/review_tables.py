@@ -1,8 +1,8 @@
 """Tables of an import: what each reader decided, and the run's annotations with their answers in place. No stage.
 
 Reads   ``ingest/{images,labels,annotations}.parquet``
-Writes  ``reviewed/decisions.parquet readings.parquet problems.csv labels.csv boxes.csv labels.parquet
-        annotations.parquet``
+Writes  ``reviewed/decisions.parquet readings.parquet problems.csv unread.csv labels.csv boxes.csv
+        labels.parquet annotations.parquet``
 """
 
 import json
@@ -17,7 +17,7 @@ import pandas as pd
 from pipeline.adapters.runs import read_table, write_bytes, write_table
 from pipeline.core.consensus import Merged
 from pipeline.core.scoring.masks import box_from_rle
-from pipeline.domain.decisions import Decision, Problem, Reading
+from pipeline.domain.decisions import Decision, Problem, Reading, Unread
 from pipeline.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
 CORNERS = ["x0", "y0", "x1", "y1"]
@@ -44,7 +44,11 @@ READING_COLUMNS = {
 
 
 def write_decisions(
-    target: Path, decisions: Sequence[Decision], readings: Sequence[Reading], problems: Sequence[Problem]
+    target: Path,
+    decisions: Sequence[Decision],
+    readings: Sequence[Reading],
+    problems: Sequence[Problem],
+    unread: Sequence[Unread] = (),
 ) -> None:
     """Write what was decided, how long it took, and what could not be used."""
     rows = [
@@ -64,6 +68,9 @@ def write_decisions(
     write_table(target / "readings.parquet", read.sort_values(["reader", "image_id"]), READING_COLUMNS)
     told = pd.DataFrame([asdict(one) for one in problems], columns=["source", "what", "reader", "image_id", "label"])
     write_bytes(target / "problems.csv", told.to_csv(index=False, lineterminator="\n").encode())
+    marks = [(m.source, m.reader, m.image_id, m.words, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
+    left = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
+    write_bytes(target / "unread.csv", left.to_csv(index=False, lineterminator="\n").encode())
 
 
 def write_merged(
