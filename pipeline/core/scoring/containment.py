@@ -15,15 +15,17 @@ cannot reach for its grid alone, no training can give.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from pipeline.core.boxes import upsampled
-from pipeline.core.scoring.component_tree import region_tree
+from pipeline.core.scoring.component_tree import RINGS, grown_regions, reached_levels
 from pipeline.core.scoring.items import FloatArray, Items
 from pipeline.core.scoring.localization import OVERLAP_CRITERIA
 from pipeline.core.scoring.localization_rows import FIXED, Geometry
-from pipeline.core.scoring.maxboxacc import LEVELS, best_ious, boxes_to_native, heat01_levels, window_transform
+from pipeline.core.scoring.maxboxacc import LEVELS, best_ious, low_and_span, native_corners, window_transform
 from pipeline.core.scoring.parts import PartRow, RatioPart
 from pipeline.domain.geometry import GridTransform
 
@@ -122,11 +124,57 @@ def ceiling_ious(items: Items, geometry: Geometry, shape_feature: tuple[int, int
         placed = geometry.placements[items.image_ids[owner]]
         perfect = covered_cells(box, placed.transform.then(across, down), shape_feature).astype(np.float32)
         heat = upsampled(perfect[None], geometry.shape_model, placed.window)[0]
-        tree = region_tree(heat01_levels(heat), len(LEVELS))
         to_heat = window_transform(placed.transform, placed.window, heat.shape)
-        overlaps = best_ious(boxes_to_native(tree.boxes, to_heat, items.sizes_xy[owner]), box[None])
-        best[number] = overlaps.max(initial=0.0)
+        scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
+        best[number] = _best_iou(heat, LEVELS, scale, offset, items.sizes_xy[owner], box[None], RINGS[1])
     return best
+
+
+@njit(cache=True)
+def _best_iou(
+    heat: Any, thresholds: Any, scale: Any, offset: Any, size: Any, annotated: Any, rings: Any
+) -> Any:  # pragma: no cover (compiled)
+    """Return the best IoU of any region at any threshold with any annotated box."""
+    low, span = low_and_span(heat)
+    if span <= 0:
+        return 0.0
+    levels = reached_levels(heat, low, span, thresholds)
+    boxes = _boxes_of_one_peak(levels)
+    if not len(boxes):
+        boxes = grown_regions(levels, len(thresholds), rings)[:, :4]
+    return max(0.0, best_ious(native_corners(boxes, scale, offset, size), annotated).max())
+
+
+@njit(cache=True)
+def _boxes_of_one_peak(levels: Any) -> Any:  # pragma: no cover (compiled)
+    """Return each threshold's box where there is but one region at all of them; none where that is not certain.
+
+    It is certain where one column rises to its top and falls, and every row does so about that column.
+    """
+    rows, cols = levels.shape
+    top = np.argmax(levels)
+    peak_row, peak_col = top // cols, top % cols
+    of_rows, of_cols = levels[:, peak_col].astype(np.int64), np.full(cols, -1)
+    for r in range(rows):
+        if r > 0 and (of_rows[r] - of_rows[r - 1]) * (1 if r <= peak_row else -1) < 0:
+            return np.empty((0, 4), np.int32)
+        for c in range(cols):
+            if c > 0 and (np.int64(levels[r, c]) - levels[r, c - 1]) * (1 if c <= peak_col else -1) < 0:
+                return np.empty((0, 4), np.int32)
+            of_cols[c] = max(of_cols[c], levels[r, c])
+    boxes = np.empty((of_rows[peak_row] + 1, 4), np.int32)
+    x0, y0, x1, y1 = 0, 0, cols, rows
+    for level in range(len(boxes)):
+        while of_cols[x0] < level:
+            x0 += 1
+        while of_cols[x1 - 1] < level:
+            x1 -= 1
+        while of_rows[y0] < level:
+            y0 += 1
+        while of_rows[y1 - 1] < level:
+            y1 -= 1
+        boxes[level] = np.array([x0, y0, x1, y1], np.int32)
+    return boxes
 
 
 def ceiling_part(items: Items, geometry: Geometry, shape_feature: tuple[int, int]) -> RatioPart:

@@ -43,6 +43,35 @@ def sums_by_patient(values: FloatArray, patients: IntArray, n_patients: int) -> 
     return sums
 
 
+class PatientSums:
+    """Sums over films whose patients carry weights; only patients who have any film of the N take part.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, C), float64
+        What each film adds to each column.
+    patients : ndarray of shape (N,), int64
+        Patient number of each film.
+    """
+
+    def __init__(self, values: FloatArray, patients: IntArray) -> None:
+        self._numbers, places = np.unique(patients, return_inverse=True)
+        self._sums = sums_by_patient(values, places, len(self._numbers))
+        self._sizes = np.bincount(places, minlength=len(self._numbers)).astype(np.float64)
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Add up by weight: counts [R, patients of the split] to [R, C]."""
+        return np.asarray(counts[:, self._numbers] @ self._sums)
+
+    def means(self, counts: FloatArray) -> FloatArray:
+        """Average by weight, [R, C]; see `weighted_means`."""
+        return weighted_means(counts[:, self._numbers], self._sums, self._sizes)
+
+    def films(self, counts: FloatArray) -> FloatArray:
+        """Return how many films every resample holds, [R]."""
+        return np.asarray(counts[:, self._numbers] @ self._sizes)
+
+
 def weighted_means(counts: FloatArray, sums: FloatArray, sizes: FloatArray) -> FloatArray:
     """Mean over items in every resample.
 

@@ -98,6 +98,28 @@ def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
 
 
 @njit(cache=True)
+def low_and_span(heat: Any) -> Any:  # pragma: no cover (compiled)
+    """Return a map's lowest heat and its range; 0 for the range where `holds_localization` says no."""
+    low, high = heat.min(), heat.max()
+    low32, high32 = np.float32(low), np.float32(high)
+    if high32 <= 0 or high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
+        return 0.0, 0.0
+    return np.float64(low), np.float64(high) - np.float64(low)
+
+
+@njit(cache=True)
+def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:  # pragma: no cover (compiled)
+    """As `boxes_to_native`, of the first four columns."""
+    native = np.empty((len(boxes), 4))
+    for corner in range(4):
+        axis = corner % 2
+        for m in range(len(boxes)):
+            place = (boxes[m, corner] - offset[axis]) / scale[axis]
+            native[m, corner] = max(place, 0.0) if corner < 2 else min(place, size[axis])
+    return native
+
+
+@njit(cache=True)
 def _sweep_film(
     heat: Any,
     thresholds: Any,
@@ -111,18 +133,11 @@ def _sweep_film(
     iou_any: Any,
 ) -> None:  # pragma: no cover (compiled)
     """Fill one film's rows of a `Sweep`; what `heat01_levels`, `region_tree` and `boxes_to_native` do, in one go."""
-    low, high = heat.min(), heat.max()
-    low32, high32 = np.float32(low), np.float32(high)
-    if high32 <= 0 or high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
+    low, span = low_and_span(heat)
+    if span <= 0:
         return
-    low, span = np.float64(low), np.float64(high) - np.float64(low)
     nodes = grown_regions(reached_levels(heat, low, span, thresholds), len(thresholds), rings)
-    boxes = np.empty((len(nodes), 4))
-    for corner in range(4):
-        axis = corner % 2
-        for m in range(len(nodes)):
-            native = (nodes[m, corner] - offset[axis]) / scale[axis]
-            boxes[m, corner] = max(native, 0.0) if corner < 2 else min(native, size[axis])
+    boxes = native_corners(nodes, scale, offset, size)
     overlaps, ages = best_ious(boxes, annotated), nodes[:, 9].max() + 1.0
     biggest = best_of_intervals(nodes[:, 7], nodes[:, 8], nodes[:, 4] - nodes[:, 9] / ages, len(thresholds))
     best = best_of_intervals(nodes[:, 7], nodes[:, 8], overlaps, len(thresholds))

@@ -12,6 +12,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from scipy.optimize import minimize_scalar
 
 from pipeline.core.scoring.classification import roc_points
 from pipeline.core.scoring.delong import auroc_interval
-from pipeline.core.scoring.intervals import sums_by_patient
+from pipeline.core.scoring.intervals import PatientSums
 from pipeline.core.scoring.items import FloatArray, IntArray
 from pipeline.core.scoring.parts import OwnInterval, Part, PartRow, RatioPart
 from pipeline.core.scoring.table import CLASSIFIER, LabelLogits
@@ -81,13 +82,16 @@ class CalibrationPart:
         """The one row."""
         return [self.row]
 
-    def __call__(self, counts: FloatArray) -> FloatArray:
-        """Add up, bin by bin, what was promised more than came."""
+    @cached_property
+    def _gaps(self) -> PatientSums:
         bins = np.minimum((self.probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
         gaps = np.zeros((len(bins), ECE_BINS))
         gaps[np.arange(len(bins)), bins] = self.probability - self.present
-        total = counts @ np.bincount(self.patients, minlength=counts.shape[1])
-        summed = np.abs(counts @ sums_by_patient(gaps, self.patients, counts.shape[1])).sum(axis=1)
+        return PatientSums(gaps, self.patients)
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Add up, bin by bin, what was promised more than came."""
+        total, summed = self._gaps.films(counts), np.abs(self._gaps(counts)).sum(axis=1)
         return np.asarray(np.divide(summed, total, out=np.full(len(total), np.nan), where=total > 0))[:, None]
 
 

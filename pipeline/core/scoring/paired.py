@@ -7,13 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.scoring.delong import auroc_difference
-from pipeline.core.scoring.intervals import (
-    mean_of_defined,
-    percentile_intervals,
-    resampled_counts,
-    sums_by_patient,
-    weighted_means,
-)
+from pipeline.core.scoring.intervals import PatientSums, mean_of_defined, percentile_intervals, resampled_counts
 from pipeline.core.scoring.items import FloatArray, IntArray, Measure
 from pipeline.core.scoring.table import MEAN_LABEL, LabelLogits
 
@@ -103,14 +97,11 @@ def paired_localization(
     groups: dict[Measure, list[int]] = {}
     for place, (_, measure) in enumerate(keys):
         groups.setdefault(measure, []).append(place)
-    sums = {label: _sums(values, n_patients) for label, values in labels.items()}
-    sizes = {
-        label: np.bincount(values.patients, minlength=n_patients).astype(np.float64) for label, values in labels.items()
-    }
+    sums = {label: _sums(values) for label, values in labels.items()}
 
     def evaluate(counts: FloatArray) -> FloatArray:
         """Return both runs' means, [R, 2, keys and groups]."""
-        parts = [weighted_means(counts, sums[label], sizes[label]).reshape(len(counts), 2, -1) for label in labels]
+        parts = [sums[label].means(counts).reshape(len(counts), 2, -1) for label in labels]
         by_key = np.concatenate(parts, axis=2)
         means = [mean_of_defined(by_key[:, :, members]) for members in groups.values()]
         return np.concatenate([by_key, np.stack(means, axis=2)], axis=2)
@@ -140,10 +131,10 @@ def paired_localization(
     return table.astype(DIFF_COLUMNS)
 
 
-def _sums(values: PairedValues, n_patients: int) -> FloatArray:
-    """Add up by patient the first run's measures, then the second's: [patients, 2 x measures]."""
+def _sums(values: PairedValues) -> PatientSums:
+    """Add up by patient the first run's measures, then the second's: columns 2 x measures."""
     columns = [*values.first.values(), *(values.second[measure] for measure in values.first)]
-    return sums_by_patient(np.stack(columns, axis=1), values.patients, n_patients)
+    return PatientSums(np.stack(columns, axis=1), values.patients)
 
 
 def _p_of(draws: FloatArray) -> float:

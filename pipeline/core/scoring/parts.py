@@ -6,12 +6,13 @@ drawn. All parts see the same resamples, so that rows may be averaged over label
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core.scoring.intervals import mean_of_defined, percentile_intervals, resampled_counts, sums_by_patient
+from pipeline.core.scoring.intervals import PatientSums, mean_of_defined, percentile_intervals, resampled_counts
 from pipeline.core.scoring.items import FloatArray, IntArray
 from pipeline.core.scoring.table import MEAN_LABEL
 from pipeline.domain.records import SCORE_COLUMNS
@@ -70,9 +71,13 @@ class RatioPart:
     above: FloatArray
     below: FloatArray
 
+    @cached_property
+    def _sums(self) -> tuple[PatientSums, PatientSums]:
+        return PatientSums(self.above, self.patients), PatientSums(self.below, self.patients)
+
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Divide weighted sums; NaN where the denominator is 0."""
-        above, below = (counts @ sums_by_patient(x, self.patients, counts.shape[1]) for x in (self.above, self.below))
+        above, below = (sums(counts) for sums in self._sums)
         return np.asarray(np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0))
 
 
@@ -99,13 +104,16 @@ class BestThresholdPart:
         """The one row."""
         return [self.row]
 
+    @cached_property
+    def _sums(self) -> PatientSums:
+        films, groups, thresholds = self.counts_as.shape
+        return PatientSums(self.counts_as.reshape(films, groups * thresholds).astype(np.float64), self.patients)
+
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Choose the best threshold of each resample on that resample."""
-        films, groups, thresholds = self.counts_as.shape
-        flat = self.counts_as.reshape(films, groups * thresholds).astype(np.float64)
-        sums = counts @ sums_by_patient(flat, self.patients, counts.shape[1])
-        sizes = counts @ np.bincount(self.patients, minlength=counts.shape[1])
-        best = sums.reshape(len(counts), groups, thresholds).max(axis=2).mean(axis=1)
+        _, groups, thresholds = self.counts_as.shape
+        sizes = self._sums.films(counts)
+        best = self._sums(counts).reshape(len(counts), groups, thresholds).max(axis=2).mean(axis=1)
         return np.asarray(np.divide(best, sizes, out=np.full(len(counts), np.nan), where=sizes > 0))[:, None]
 
 

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.core.scoring.classification import weighted_auroc, weighted_average_precision
+from pipeline.core.scoring.classification import RankedFilms
 from pipeline.core.scoring.intervals import (
+    PatientSums,
     mean_of_defined,
     percentile_intervals,
     resampled_counts,
-    sums_by_patient,
-    weighted_means,
 )
 from pipeline.core.scoring.items import FloatArray, IntArray, Measure
 from pipeline.domain.records import SCORE_COLUMNS
@@ -81,7 +80,7 @@ class LabelLogits:
 class _Means:
     """All localization rows of one label, ready to be weighed: one matrix product for all of them."""
 
-    def __init__(self, found: LabelValues, n_patients: int) -> None:
+    def __init__(self, found: LabelValues) -> None:
         self.keys, columns = list(found.values), []
         self._shapes: list[tuple[int, int]] = []
         for values in found.values.values():
@@ -89,12 +88,11 @@ class _Means:
             self._shapes.append((groups, thresholds))
             columns.append(values.reshape(len(values), groups * thresholds))
         stacked = np.concatenate(columns, axis=1) if columns else np.zeros((len(found.patients), 0))
-        self._sums = sums_by_patient(stacked, found.patients, n_patients)
-        self._sizes = np.bincount(found.patients, minlength=n_patients).astype(np.float64)
+        self._sums = PatientSums(stacked, found.patients)
         self.n = [len(found.patients)] * len(self.keys)
 
     def __call__(self, counts: FloatArray) -> FloatArray:
-        means = weighted_means(counts, self._sums, self._sizes)
+        means = self._sums.means(counts)
         parts, first = [], 0
         for groups, thresholds in self._shapes:
             part = means[:, first : first + groups * thresholds].reshape(len(means), groups, thresholds)
@@ -108,12 +106,10 @@ class _Ranks:
 
     def __init__(self, found: LabelLogits, method: str = CLASSIFIER) -> None:
         self.keys = [RowKey(method, "auroc", None, ""), RowKey(method, "auprc", None, "")]
-        self._found, self.n = found, [len(found.logits)] * 2
+        self._ranked, self.n = RankedFilms(found.logits, found.present, found.patients), [len(found.logits)] * 2
 
     def __call__(self, counts: FloatArray) -> FloatArray:
-        weights, found = counts[:, self._found.patients], self._found
-        auroc = weighted_auroc(weights, found.logits, found.present)
-        return np.stack([auroc, weighted_average_precision(weights, found.logits, found.present)], axis=1)
+        return self._ranked.areas(counts)
 
 
 def score_table(
@@ -156,7 +152,7 @@ def score_table(
     parts: list[tuple[str, _Means | _Ranks]] = [(label, _Ranks(found)) for label, found in logits.items()]
     for method, by_label in (probes or {}).items():
         parts += [(label, _Ranks(found, method)) for label, found in by_label.items()]
-    parts += [(label, _Means(found, n_patients)) for label, found in localization.items()]
+    parts += [(label, _Means(found)) for label, found in localization.items()]
     rows = [(label, key, n) for label, part in parts for key, n in zip(part.keys, part.n, strict=True)]
     if not rows or n_patients == 0:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})

@@ -28,6 +28,7 @@ bicubically, which is no convention of scoring and is left to the maps.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pipeline.core.scoring.component_tree import region_tree
-from pipeline.core.scoring.intervals import sums_by_patient
+from pipeline.core.scoring.intervals import PatientSums
 from pipeline.core.scoring.items import FloatArray, IntArray
 from pipeline.core.scoring.maxboxacc import best_ious
 from pipeline.core.scoring.parts import PartRow
@@ -201,6 +202,10 @@ class PixelPart:
     inside: FloatArray
     outside: FloatArray
 
+    @cached_property
+    def _sums(self) -> tuple[PatientSums, PatientSums]:
+        return PatientSums(self.inside, self.patients), PatientSums(self.outside, self.patients)
+
     @property
     def rows(self) -> list[PartRow]:
         """The one row."""
@@ -208,6 +213,5 @@ class PixelPart:
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Add up the films' histograms [N, T + 1] by weight."""
-        n_patients = counts.shape[1]
-        sums = (counts @ sums_by_patient(each, self.patients, n_patients) for each in (self.inside, self.outside))
-        return pixel_average_precision(*sums)[:, None]
+        inside, outside = (sums(counts) for sums in self._sums)
+        return pixel_average_precision(inside, outside)[:, None]
