@@ -13,6 +13,9 @@ from pipeline.domain.errors import SettingsError
 
 app = typer.Typer()
 WIDE_COLUMNS = 130
+LONGEST_WORDS = 40  # of a stage's text that stands beside its numbers; a longer one gets a line of its own
+SHOWN_FILMS, SHOWN_FINDINGS = 10, 3
+NAME_COLUMNS, FINDING_COLUMNS = 60, 14
 
 
 @app.command()
@@ -162,7 +165,7 @@ def execute(
     settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool, tell_scores: bool = True
 ) -> None:
     """Run stages and tell how it went: the common end of all commands that run an experiment."""
-    from pipeline.stages.outcome import headline_rows, write_csv_twins
+    from pipeline.stages.outcome import plain_scores, shown_scores, top_findings, write_csv_twins
     from pipeline.stages.run import run as run_stages
     from pipeline.stages.tracked import open_tracker
 
@@ -174,17 +177,21 @@ def execute(
                 _tell(report)
     if csv:
         write_csv_twins(folder)
-    rows = headline_rows(folder)
     if not tell_scores:
         return
+    found = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
     if as_json:
         stages = {
             r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records
         }
-        print_json({"run": str(folder.root), "stages": stages, "scores": rows})
+        films = {} if found is None else {"films": found.films, "top_films": found.rows}
+        print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **films})
         return
-    if rows and any(not report.skipped for report in records):
+    is_new = any(not report.skipped for report in records)
+    if is_new and (rows := shown_scores(folder)):
         _print_scores(rows)
+    if found is not None:
+        _print_findings(found)
     _point_at_results(folder.root)
 
 
@@ -194,13 +201,18 @@ def _tell(report: Any) -> None:
         console.print(f"[dim]{record['stage']:<9} up to date, skipped[/dim]")
         return
     counts = record["counts"]
-    told = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items())
+    texts = {name: value for name, value in record["figures"].items() if isinstance(value, str)}
+    notes = {name: text for name, text in texts.items() if name.startswith("note") or len(text) > LONGEST_WORDS}
+    told = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items() if name not in notes)
     again = " (resumed)" if report.resumed else ""
     refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
     console.print(
         f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
         f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
     )
+    for name, text in notes.items():
+        about = "" if name.startswith("note") else f"{name}: "
+        console.print(f"[yellow]note[/yellow]      {escape(about + text)}", highlight=False, soft_wrap=True)
 
 
 def _short(value: Any) -> str:
@@ -220,11 +232,36 @@ def _print_scores(rows: list[dict[str, Any]]) -> None:
     out.print(table)
 
 
+def _print_findings(found: Any) -> None:
+    """Print what the network says of the films it is surest about; on a narrow terminal each one's first findings."""
+    out = Console()
+    many = len(found.rows) < found.films
+    table = Table(
+        title="Probabilities" + (f" ({len(found.rows)} of {found.films} films, the surest first)" if many else ""),
+        padding=(0, 1),
+    )
+    is_wide = out.width >= NAME_COLUMNS + FINDING_COLUMNS * len(found.labels)
+    for column in ("film", *(found.labels if is_wide else ("findings",)), "boxes"):
+        table.add_column(escape(column), overflow="fold")
+    for row in found.rows:
+        ranked = sorted(row["probabilities"].items(), key=lambda each: -each[1])
+        if is_wide:
+            cells = [f"{row['probabilities'][label]:.2f}" for label in found.labels]
+        else:
+            cells = [", ".join(f"{label} {value:.2f}" for label, value in ranked[:SHOWN_FINDINGS])]
+        table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
+    out.print(table)
+
+
 def _point_at_results(root: Path) -> None:
     for what, path in (
         ("audit", root / "ingest" / "audit.html"),
         ("report", root / "score" / "report.html"),
+        ("findings", root / "localize" / "predictions.parquet"),
+        ("boxes", root / "export" / "boxes.csv"),
         ("overlays", root / "export" / "overlays"),
+        ("dicom", root / "export" / "dicom"),
+        ("tables", root / "csv"),
         ("refused", root / "ingest" / "refusals.parquet"),
     ):
         if path.exists():

@@ -21,6 +21,15 @@ KeyFile = Annotated[Path | None, typer.Option("--key-file", help="Key of --cert-
 Tls = Annotated[bool, typer.Option("--tls", help="Encrypt DIMSE; DICOMweb goes by its address")]
 Aet = Annotated[str, typer.Option("--aet", help="Our own application entity title")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds for one network operation")]
+Listen = Annotated[
+    int | None,
+    typer.Option(
+        "--listen",
+        min=1,
+        max=65535,
+        help="DIMSE: by C-MOVE to this port of ours, which the other side knows under --aet; default: by C-GET",
+    ),
+]
 Attempts = Annotated[int, typer.Option("--attempts", min=1, help="Tries for one object, with growing waits")]
 Study = Annotated[str, typer.Option("--study", help="Study Instance UID; default: all")]
 Date = Annotated[str, typer.Option("--date", help="Study date, YYYYMMDD or YYYYMMDD-YYYYMMDD")]
@@ -65,7 +74,7 @@ def export(
     """
     settings, folder = opened(config, overrides, runs, trained)
     settings = _with_formats(settings, formats, to is not None)
-    access = _access(ca_file, cert_file, key_file, tls, timeout)
+    access = access_of(ca_file, cert_file, key_file, tls, timeout)
     if to is not None:
         _check_destination(to, access, aet)
     execute(settings, folder, "export", force, csv, as_json and to is None)
@@ -90,6 +99,7 @@ def ingest(
     key_file: KeyFile = None,
     tls: Tls = False,
     aet: Aet = "CAMRAY",
+    listen: Listen = None,
     timeout: Timeout = 60.0,
     attempts: Attempts = 6,
     force: Force = False,
@@ -106,8 +116,8 @@ def ingest(
     settings, folder = opened(config, overrides, runs)
     if source is not None:
         films = folder.root / "fetched"
-        access = _access(ca_file, cert_file, key_file, tls, timeout)
-        _fetch(source, access, aet, (study, date, modality), films, attempts)
+        access = access_of(ca_file, cert_file, key_file, tls, timeout)
+        fetch_from(source, access, aet, [(study, date, modality)], films, attempts, listen)
         settings, _ = opened(config, [*(overrides or []), f"data.root={films}", "data.generate=null"], runs)
         console.print(f"later stages need these films too: give them data.root={escape(str(films))}")
     execute(settings, folder, "ingest", force, csv, as_json)
@@ -126,16 +136,22 @@ def fetch(
     key_file: KeyFile = None,
     tls: Tls = False,
     aet: Aet = "CAMRAY",
+    listen: Listen = None,
     timeout: Timeout = 60.0,
     attempts: Attempts = 6,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch films from a PACS into a folder, by QIDO-RS and WADO-RS, or by C-FIND and C-GET. A second call goes on.
+    """Fetch films from a PACS into a folder. A second call goes on.
+
+    By QIDO-RS and WADO-RS, or by C-FIND and C-GET, or, with --listen, C-MOVE. Reports come with --modality SR.
 
     Example: [bold]camray fetch dicomweb https://pacs.example/dicom-web --out films --date 20260101-20260131[/bold]
+
+    By C-MOVE: [bold]camray fetch dimse PACS@pacs.example:11112 --aet CAMRAY --listen 11113 --out films[/bold]
     """
-    access = _access(ca_file, cert_file, key_file, tls, timeout)
-    done = _fetch((how, address), access, aet, (study, date, modality), out, attempts)
+    access = access_of(ca_file, cert_file, key_file, tls, timeout)
+    queries = [(study, date, modality)]
+    done = fetch_from((how, address), access, aet, queries, out, attempts, listen, quiet=as_json)[0]
     if as_json:
         print_json(done.as_json())
     if done.refused:
@@ -154,7 +170,8 @@ def _with_formats(settings: Any, formats: str | None, delivers: bool) -> Any:
     return with_export_formats(settings, ",".join((*settings.export.formats, *DEFAULT_FORMATS)))
 
 
-def _access(ca_file: Path | None, cert_file: Path | None, key_file: Path | None, tls: bool, timeout: float) -> Any:
+def access_of(ca_file: Path | None, cert_file: Path | None, key_file: Path | None, tls: bool, timeout: float) -> Any:
+    """Join certificates from the command line with secrets from the environment."""
     from pipeline.adapters.delivery.access import access_from
 
     return access_from(ca_file, cert_file, key_file, tls, timeout)
@@ -190,21 +207,36 @@ def _deliver(folder: Any, to: tuple[str, str], access: Any, aet: str, attempts: 
         raise typer.Exit(4)
 
 
-def _fetch(
-    source: tuple[str, str], access: Any, aet: str, query: tuple[str, str, str], out: Path, attempts: int
-) -> Any:
+def fetch_from(
+    source: tuple[str, str],
+    access: Any,
+    aet: str,
+    queries: list[tuple[str, str, str]],
+    out: Path,
+    attempts: int,
+    listen: int | None = None,
+    *,
+    quiet: bool = False,
+) -> list[Any]:
+    """Fetch what each query (study, date, modalities) lists, and tell how it went; all of them empty is an error."""
     from pipeline.domain.delivery import FilmQuery
+    from pipeline.domain.errors import InputRefusedError
     from pipeline.stages.deliver import Patience, open_destination
     from pipeline.stages.fetch import fetch_films
 
-    study, date, modality = query
-    asked = FilmQuery(study, date, tuple(word.strip() for word in modality.split(",") if word.strip()))
-    patience = Patience(attempts)
-    with open_destination(*source, access, (), aet) as archive:
-        done = fetch_films(archive, asked, out, attempts, patience.wait_s, time.sleep)
-    console.print(
-        f"[bold]fetched[/bold]   {done.fetched} films, {done.already} there already: {escape(str(done.folder))}"
-    )
-    for uid, reason in done.refused.items():
-        console.print(f"  [yellow]not handed out[/yellow] {escape(uid)}: {escape(reason)}")
+    patience, done, empty = Patience(attempts), [], None
+    with open_destination(*source, access, (), aet, listen) as archive:
+        for study, date, modality in queries:
+            asked = FilmQuery(study, date, tuple(word.strip() for word in modality.split(",") if word.strip()))
+            try:
+                done.append(fetch_films(archive, asked, out, attempts, patience.wait_s, time.sleep))
+            except InputRefusedError as error:
+                empty = error
+    if empty is not None and not done:
+        raise empty
+    if not quiet:
+        fetched, already = sum(one.fetched for one in done), sum(one.already for one in done)
+        console.print(f"[bold]fetched[/bold]   {fetched} objects, {already} there already: {escape(str(out))}")
+        for uid, reason in {uid: reason for one in done for uid, reason in one.refused.items()}.items():
+            console.print(f"  [yellow]not handed out[/yellow] {escape(uid)}: {escape(reason)}")
     return done

@@ -9,12 +9,28 @@ from rich.markup import escape
 from rich.table import Table
 from typer.core import TyperGroup
 
+from pipeline.commands.pacs import (
+    Aet,
+    Attempts,
+    CaFile,
+    CertFile,
+    Date,
+    KeyFile,
+    Listen,
+    Study,
+    Timeout,
+    Tls,
+    access_of,
+    fetch_from,
+)
 from pipeline.commands.words import AsJson, console, print_json
+from pipeline.domain.errors import SettingsError
 
 Trained = Annotated[
     Path | None, typer.Option(help="Run that the network is from, where RUN was made by `predict` and uses prior maps")
 ]
 SHOWN_PROBLEMS = 12
+REPORTS = "reports"  # folder of a run for what --from fetches
 
 
 class _RunFirst(TyperGroup):
@@ -73,28 +89,62 @@ def build(
 
 @app.command("import")
 def import_(
-    decisions: Annotated[list[Path], typer.Argument(metavar="DECISIONS...", help="Page JSON, COCO, Label Studio JSON")],
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run that was reviewed")],
-    reader: Annotated[str, typer.Option(help="Who read, for files that do not say; default: the file's stem")] = "",
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run that was reviewed; stands last")],
+    decisions: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="DECISIONS...", help="JSON of the page, COCO, Label Studio; DICOM reports, or folders"),
+    ] = None,
+    source: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--from", help="Fetch reports from a PACS first: dicomweb URL, or dimse AET@host:port"),
+    ] = None,
+    study: Study = "",
+    date: Date = "",
+    reader: Annotated[
+        str, typer.Option(help="Who read; default: whom the file names, else the file's or folder's own name")
+    ] = "",
     policy: Annotated[Literal["majority", "union"], typer.Option(help="How readers become one truth")] = "majority",
     resamples: Annotated[int, typer.Option(min=0, help="Of the patients, for intervals")] = 1000,
+    trained: Trained = None,
+    ca_file: CaFile = None,
+    cert_file: CertFile = None,
+    key_file: KeyFile = None,
+    tls: Tls = False,
+    aet: Aet = "CAMRAY",
+    listen: Listen = None,
+    timeout: Timeout = 60.0,
+    attempts: Attempts = 6,
     as_json: AsJson = False,
 ) -> None:
     """Measure readers against the AI and one another, and merge their answers into RUN/reviewed.
+
+    With --from, reports of the studies that camray exported (or of --study, or --date) are fetched into RUN/reports.
 
     The merged tables are annotations: train or score with data.manifest=folder data.labels=RUN/reviewed/labels.csv
     data.boxes=RUN/reviewed/boxes.csv.
 
     Example: [bold]camray review import decisions-*.json runs/phantom[/bold]
+
+    From a PACS: [bold]camray review import runs/phantom --from dicomweb https://pacs.example/dicom-web[/bold]
     """
     from pipeline.adapters.runs import RunFolder
+    from pipeline.stages.deliver import studies_of
     from pipeline.stages.review_import import headline, import_decisions
     from pipeline.stages.run import settings_of
     from pipeline.stages.tracked import open_tracker
 
-    settings, folder = settings_of(run), RunFolder(run)
+    settings, folder = settings_of(run), RunFolder(run, trained=trained)
+    paths = list(decisions or [])
+    if source is not None:
+        access = access_of(ca_file, cert_file, key_file, tls, timeout)
+        studies = [study] if study or date else studies_of(folder) or [""]
+        queries = [(each, date, "SR") for each in studies]
+        fetch_from(source, access, aet, queries, run / REPORTS, attempts, listen, quiet=as_json)
+        paths.append(run / REPORTS)
+    if not paths:
+        raise SettingsError("no decisions: name files or folders before RUN, or a PACS with --from")
     with open_tracker(settings, folder) as tracker:
-        found = import_decisions(decisions, folder, tracker, reader=reader, policy=policy, resamples=resamples)
+        found = import_decisions(paths, folder, tracker, reader=reader, policy=policy, resamples=resamples)
     rows = headline(found.agreement)
     if as_json:
         plain = found.agreement.astype(object).where(found.agreement.notna(), None).to_dict("records")

@@ -39,3 +39,22 @@ def test_the_image_copies_what_is_there() -> None:
             assert f"!{source}" in ignored
     targets = set(re.findall(r"^FROM \S+ AS (\w+)$", DOCKERFILE, re.MULTILINE))
     assert {s["build"]["target"] for s in yaml.safe_load(COMPOSE)["services"].values() if "build" in s} <= targets
+
+
+def test_the_user_who_is_not_root_owns_the_folder_of_the_runs() -> None:
+    image = DOCKERFILE[DOCKERFILE.index("FROM base AS camray") :]
+    made, user, folder = (
+        image.index(line) for line in ("--owner camray --group camray /data", "USER camray", "WORKDIR /data")
+    )
+    assert made < user < folder
+    for name in ("CAMRAY_RUNS", "CAMRAY_KEY_FILE"):
+        assert re.search(rf"{name}=/data/", image)
+
+
+def test_the_entry_point_and_the_torch_that_is_pinned_are_there() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (entry,) = re.findall(r'^ENTRYPOINT \["(\w+)"\]$', DOCKERFILE, re.MULTILINE)
+    assert f'{entry} = "pipeline.cli:main"' in project
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    (pinned,) = re.findall(r"^torch==(\S+)$", constraints, re.MULTILINE)
+    assert "+" not in pinned, "a local build would be found on one index alone"
