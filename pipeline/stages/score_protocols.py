@@ -8,30 +8,21 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.core.scoring.baselines import fixed_point
 from pipeline.core.scoring.chestxray14 import LEADING, MEAN_WITHOUT_LEADING, accuracy_parts
-from pipeline.core.scoring.chexlocalize import (
-    OTSU,
-    MaskCounts,
-    count_film,
-    mask_parts,
-    native_heat01,
-    tuned_column,
-)
 from pipeline.core.scoring.containment import CEILING, ceiling_part, containment_part
 from pipeline.core.scoring.detection import detection_parts
 from pipeline.core.scoring.ilsvrc import top_errors_part
 from pipeline.core.scoring.localization import best_overlaps
-from pipeline.core.scoring.operating import classification_parts, probability_of
+from pipeline.core.scoring.operating import classification_parts
 from pipeline.core.scoring.parts import MeanOver, Part, part_table
-from pipeline.core.scoring.table import LabelLogits
 from pipeline.core.scoring.top_errors import LOCALIZATION_IOU
 from pipeline.core.scoring.wsol_rows import max_box_acc_parts, overlaps_of, pixel_part
 from pipeline.domain.records import ThresholdSource
 from pipeline.stages.progress import progress
-from pipeline.stages.score_scored import Scored, Validation
+from pipeline.stages.score_masks import chexlocalize_parts
+from pipeline.stages.score_scored import Scored
 
 
 def protocol_rows(scored: Scored) -> pd.DataFrame:
@@ -102,53 +93,6 @@ def _detection(scored: Scored) -> list[Part]:
     return parts
 
 
-def _chexlocalize(scored: Scored) -> list[Part]:
-    parts: list[Part] = []
-    for label in scored.maps.labels:
-        masks = scored.masks.get(label, {})
-        if not masks:
-            continue
-        human = {str(metric): value for metric, value in scored.asked.human.get(label, {}).items()}
-        for method in scored.maps.methods:
-            counts = _mask_counts(scored, scored.logits[label], masks, method, label)
-            columns, beside = {ThresholdSource.FIXED.value: OTSU}, scored.validation
-            if beside is not None and beside.masks.get(label):
-                chosen = tuned_column(_mask_counts(beside, beside.logits[label], beside.masks[label], method, label))
-                columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
-            parts += mask_parts(label, method, counts, columns, scored.cutoffs.get(label), human)
-    return parts
-
-
-def _mask_counts(
-    scored: Scored | Validation,
-    known: LabelLogits,
-    masks: Mapping[str, NDArray[np.bool_]],
-    method: str,
-    label: str,
-) -> MaskCounts:
-    """Count pixels of the films that are annotated with a mask or known not to show the label."""
-    absent = {image_id for image_id, is_present in zip(known.image_ids, known.present, strict=True) if not is_present}
-    image_ids = sorted(absent | set(masks))
-    heat_of = scored.maps.reader(method, label)
-    films = scored.chosen.films
-    sizes = {str(i): (int(r), int(c)) for i, r, c in zip(films["image_id"], films["rows"], films["cols"], strict=True)}
-    found = []
-    for image_id in image_ids:
-        shape = sizes[image_id]
-        transform = scored.chosen.geometry.placements[image_id].transform
-        heat01 = native_heat01(heat_of(image_id), transform, shape, scored.maps.shape_model)
-        found.append(count_film(heat01, masks.get(image_id)))
-    return MaskCounts(
-        np.array([scored.chosen.patients[image_id] for image_id in image_ids], np.int64),
-        np.array([masks[image_id].sum() if image_id in masks else 0 for image_id in image_ids], np.float64),
-        np.array([np.prod(sizes[image_id]) for image_id in image_ids], np.float64),
-        np.array([both for both, _, _ in found]).reshape(len(found), -1),
-        np.array([predicted for _, predicted, _ in found]).reshape(len(found), -1),
-        np.array([hit for _, _, hit in found], np.bool_),
-        probability_of(scored.maps.logits.loc[image_ids, label].to_numpy(np.float64)),
-    )
-
-
 def _classification(scored: Scored) -> list[Part]:
     parts: list[Part] = []
     for label, found in scored.logits.items():
@@ -203,7 +147,7 @@ def _ilsvrc(scored: Scored) -> list[Part]:
 _PROTOCOLS: Mapping[str, Callable[[Scored], list[Part]]] = {
     "wsol": _wsol,
     "chestxray14": _chestxray14,
-    "chexlocalize": _chexlocalize,
+    "chexlocalize": chexlocalize_parts,
     "detection": _detection,
     "ilsvrc": _ilsvrc,
     "classification": _classification,

@@ -33,6 +33,11 @@ class Validation:
     logits: dict[str, LabelLogits]
     masks: dict[str, dict[str, NDArray[np.bool_]]]
 
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Rows and columns of each film."""
+        return _sizes(self.chosen.films)
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -87,6 +92,11 @@ class Scored:
     def masks(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
         """Label to film to native mask, all instances and readers together; only films of the split."""
         return read_masks(self.folder, self.chosen.films)
+
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Rows and columns of each film."""
+        return _sizes(self.chosen.films)
 
     @cached_property
     def ignored(self) -> dict[str, dict[str, NDArray[np.bool_]]]:
@@ -196,7 +206,7 @@ def masks_of(marks: pd.DataFrame, films: pd.DataFrame) -> dict[str, dict[str, ND
 
     A pixel belongs to a box if its centre lies in it.
     """
-    sizes = {str(i): (int(r), int(c)) for i, r, c in zip(films["image_id"], films["rows"], films["cols"], strict=True)}
+    sizes = _sizes(films)
     found: dict[str, dict[str, NDArray[np.bool_]]] = {}
     image_ids, corners = marks["image_id"].astype(str), marks[CORNERS].to_numpy(np.float64)
     for image_id, label, rle, box in zip(image_ids, marks["label"], marks["rle"].fillna(""), corners, strict=True):
@@ -206,3 +216,7 @@ def masks_of(marks: pd.DataFrame, films: pd.DataFrame) -> dict[str, dict[str, ND
         by_film = found.setdefault(str(label), {})
         by_film[image_id] = mask | by_film[image_id] if image_id in by_film else mask
     return found
+
+
+def _sizes(films: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    return {str(i): (int(r), int(c)) for i, r, c in zip(films["image_id"], films["rows"], films["cols"], strict=True)}

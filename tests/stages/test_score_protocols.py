@@ -1,5 +1,6 @@
 """Protocol rows of the whole stage on small films; the score table's own rows stay as they are."""
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pycocotools import mask as coco
 
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.tracking import NullTracker
@@ -77,6 +79,7 @@ def test_without_films_there_are_no_rows(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools under NumPy 2
 def test_masks_give_pixel_rows(tmp_path: Path) -> None:
     made = make_run(tmp_path, LABELS, 40)
     path = made.root / "ingest" / "annotations.parquet"
@@ -100,6 +103,18 @@ def test_masks_give_pixel_rows(tmp_path: Path) -> None:
     below = 100 * (0.9 - value["chexlocalize/miou_all", "fixed"]) / 0.9
     assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == pytest.approx(below)
     assert ("chexlocalize/miou_all_cutoff", "validation") in value.index
+    written = json.loads((made.root / "score" / "segmentations-test.json").read_text())
+    films = pd.read_parquet(made.root / "ingest" / "images.parquet")
+    marked = set(table.image_id[table.label == LABELS[0]]) & set(films.image_id[films.split == "test"])
+    assert {image_id for image_id, masks in written.items() if LABELS[0] in masks} == marked
+    drawn = {image_id: coco.decode(masks[LABELS[0]]) for image_id, masks in written.items() if LABELS[0] in masks}
+    assert all(mask.shape == tuple(sizes.loc[image_id, ["rows", "cols"]]) for image_id, mask in drawn.items())
+    truth = dict(zip(table.image_id[table.label == LABELS[0]], np.array(texts)[table.label == LABELS[0]], strict=True))
+    ious = []
+    for image_id, mask in drawn.items():
+        shown = {"size": list(mask.shape), "counts": str(truth[image_id]).encode()}
+        ious.append(coco.iou([coco.encode(np.asfortranarray(mask))], [shown], [0])[0, 0])
+    assert value["chexlocalize/miou_all", "validation"] == pytest.approx(np.mean(ious))
     # all pixels outside the masks of one label are left out: what is left is right; other labels and numbers stay
     left_out = table[table.label == LABELS[0]].assign(kind="ignore", rle="", x0=0.0, y0=0.0, x1=512.0, y1=512.0)
     left_out.to_parquet(made.root / "ingest" / "ignored.parquet", index=False)

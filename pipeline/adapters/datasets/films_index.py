@@ -39,7 +39,7 @@ class FilmIndex:
         key_is : str
             What the keys are; ``any`` tries image_id, path, file_name and stem in this order.
             ``file_name`` looks at the last part of keys that are paths; ``joined_path`` is ``patient_study_view`` for
-            ``patient/study/view.*``.
+            ``patient/study/view.*``, and takes keys that are such paths as well.
 
         Returns
         -------
@@ -58,6 +58,8 @@ class FilmIndex:
         names = self._names(kind)
         if kind == "file_name":
             keys = keys.map(lambda key: key.rsplit("/", 1)[-1])
+        if kind == "joined_path":
+            keys = keys.map(lambda key: _joined(key) if "/" in key else key)
         order = np.argsort(~self.usable, kind="stable")  # usable films first, so that they win over refused ones
         ordered = pd.Index(names.to_numpy()[order])
         first = ~ordered.duplicated()

@@ -26,6 +26,7 @@ class TableRules(_Section):
 
     file: str
     more: tuple[str, ...] = ()
+    instead: dict[str, str] = Field(default_factory=dict)
     key: tuple[str, ...]
     key_is: Key = "image_id"
     key_pattern: str | None = None

@@ -1,4 +1,4 @@
-"""Annotations that are no tables: folders of VOC XML files, and JSON of masks, as rows of text."""
+"""Annotations that are no tables: folders of VOC XML files, and JSON of masks or polygons, as rows of text."""
 
 import json
 import re
@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 
 from pipeline.domain.errors import ManifestError
+from pipeline.domain.polygons import mask_of_polygons
+from pipeline.domain.run_lengths import coco_text, counts_of_mask
 
 MAX_XML_BYTES = 2**20
 VOC_COLUMNS = ("stem", "width", "height", "name", "xmin", "ymin", "xmax", "ymax")
+SIZE_KEY, MOST_PIXELS = "img_size", 2**27
 MASK_COLUMNS = ("film", "label", "height", "width", "counts")
 _DOCUMENT_TYPE = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
@@ -67,27 +71,54 @@ def _voc_rows(path: Path) -> list[tuple[str | None, ...]]:
 
 
 def mask_cells(path: Path) -> pd.DataFrame:
-    """Read JSON of masks as CheXlocalize publishes them: film, then label, then ``{"size": [h, w], "counts": text}``.
+    """Read JSON of masks or polygons as CheXlocalize publishes both.
+
+    Parameters
+    ----------
+    path : Path
+        ``gt_segmentations_*.json``: film, then label, then ``{"size": [h, w], "counts": text}``, COCO's compressed run
+        lengths as pycocotools writes them. Or ``gt_annotations_*.json``: film, then ``"img_size": [h, w]`` beside
+        labels, each with a list of polygons, lists of [x, y] in px of that size.
 
     Returns
     -------
     DataFrame
-        Text columns of `MASK_COLUMNS`, in the order of the file.
+        Text columns of `MASK_COLUMNS`, in the order of the file; polygons of a label are filled together, see
+        `pipeline.domain.polygons.mask_of_polygons`.
 
     Raises
     ------
     ManifestError
         If the file is none.
+
+    Notes
+    -----
+    Source: the data that come with Saporta et al., Nature Machine Intelligence 2022. Their own masks are drawn from the
+    polygons with the outlines painted: where both files are at hand, the masks are what is published.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [_mask_row(film, label, mask) for film, masks in found.items() for label, mask in masks.items()]
+        rows = [row for film, marks in found.items() for row in _film_rows(film, marks)]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ManifestError(
             f"{path.name}: cannot be read as masks ({type(error).__name__}); expected JSON of film, label and "
-            '{"size": [height, width], "counts": run lengths}'
+            '{"size": [height, width], "counts": run lengths}, or of film, "img_size" and label with polygons of [x, y]'
         ) from error
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS), dtype="string")
+
+
+def _film_rows(film: str, marks: Any) -> list[tuple[str, ...]]:
+    if SIZE_KEY not in marks:
+        return [_mask_row(film, label, mask) for label, mask in marks.items()]
+    height, width = (int(side) for side in marks[SIZE_KEY])
+    if min(height, width) < 1 or height * width > MOST_PIXELS:
+        raise ValueError("no film is that large")
+    rows: list[tuple[str, ...]] = []
+    for label, polygons in marks.items():
+        if label != SIZE_KEY:
+            mask = mask_of_polygons([np.asarray(corners, np.float64) for corners in polygons], height, width)
+            rows.append((film, label, str(height), str(width), coco_text(counts_of_mask(mask))))
+    return rows
 
 
 def _mask_row(film: str, label: str, mask: Any) -> tuple[str, ...]:

@@ -332,5 +332,6 @@ def _missing(*tables: TextTable) -> list[tuple[str, int]]:
 
 
 def _own_tables(root: Path, rules: TableRules) -> tuple[Path, ...]:
-    places = [own_file(root, name) for name in (rules.file, *rules.more)]
+    names = (rules.file, *rules.more)
+    places = [own_file(root, name) or own_file(root, rules.instead.get(name, name)) for name in names]
     return tuple(place for place in places if place is not None)

@@ -15,12 +15,11 @@ The original resamples films; here patients are drawn, 1000 times by default. It
 is left out: masks are pixels. A map that is flat is an empty mask.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon as polygon_pixels
 from skimage.filters import threshold_otsu
 
 from pipeline.core.scoring.intervals import mean_of_defined
@@ -84,18 +83,14 @@ def predicted_mask(heat01: NDArray[np.float32], threshold: float | None) -> NDAr
     return np.asarray(picture > int(threshold_otsu(picture)))  # type: ignore[no-untyped-call]
 
 
-def mask_of_polygons(polygons: Sequence[FloatArray], rows: int, cols: int) -> NDArray[np.bool_]:
-    """Fill polygons, [K, 2] corners (x, y) in native px each: a pixel is in if its centre is; [rows, cols]."""
-    mask = np.zeros((rows, cols), bool)
-    for corners in polygons:
-        inside = polygon_pixels(corners[:, 1] - 0.5, corners[:, 0] - 0.5, (rows, cols))  # type: ignore[no-untyped-call]
-        mask[inside] = True
-    return mask
+def published_mask(mask: NDArray[np.bool_]) -> dict[str, object]:
+    """Return a mask as the published JSON has it: ``size`` [rows, cols], and COCO's compressed run lengths."""
+    return {"size": [int(side) for side in mask.shape], "counts": coco_text(counts_of_mask(mask))}
 
 
-def mask_rle(mask: NDArray[np.bool_]) -> str:
-    """Return COCO's compressed run lengths of a mask."""
-    return coco_text(counts_of_mask(mask))
+def published_name(image_id: str) -> str:
+    """Name a film as the published JSON does: ``patient_study_view`` of a path, and any other name as it is."""
+    return "_".join(image_id.split("/")[-3:])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pipeline.adapters.datasets.manifest import load_manifest
 from pipeline.adapters.datasets.reading import Dataset, read_tables, table_paths
 from pipeline.adapters.datasets.split_lists import read_split_lists
 from pipeline.domain.errors import AnnotationError, ManifestError
-from pipeline.domain.run_lengths import coco_text, counts_of_mask
+from pipeline.domain.run_lengths import coco_counts, coco_text, counts_of_mask, mask_of_counts
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 
@@ -129,6 +129,58 @@ def test_chexpert_tables_of_several_parts_and_masks_brought_onto_the_films(tmp_p
         read_split_lists(manifest, tmp_path, films)
     (tmp_path / "test_labels.csv").write_text(CHEXPERT)
     assert read_split_lists(manifest, tmp_path, films).tolist() == ["train", "validation"]
+
+
+POLYGONS = {
+    "patient64541_study1_view1_frontal": {
+        "img_size": [40, 20],
+        "Cardiomegaly": [[[5.0, 10.0], [15.0, 10.0], [15.0, 20.0], [5.0, 20.0]]],
+        "Airspace Opacity": [],
+        "Support Devices": [[[0, 0], [2, 0], [2, 2], [0, 2]], [[18, 38], [20, 38], [20, 40], [18, 40]]],
+    }
+}
+
+
+def test_the_readers_polygons_stand_in_for_masks_that_are_not_there(tmp_path: Path) -> None:
+    films = _chexpert(tmp_path)
+    masks = _read("chexpert", tmp_path, films, 20).boxes
+    (tmp_path / "gt_annotations_val.json").write_text(json.dumps(POLYGONS))
+    pd.testing.assert_frame_equal(_read("chexpert", tmp_path, films, 20).boxes, masks)  # the masks go before
+    (tmp_path / "gt_segmentations_val.json").unlink()
+    data = _read("chexpert", tmp_path, films, 20)  # the films at hand are 20 x 20, drawn on 40 x 20
+    names = [data.findings[label].name for label in data.boxes["label"]]
+    assert names == ["Cardiomegaly", "Support Devices"]
+    assert data.boxes[CORNERS].to_numpy().tolist() == [[5, 5, 15, 10], [0, 0, 20, 20]]
+    assert data.boxes["rle"].iloc[0] == masks["rle"].iloc[0]
+    two = mask_of_counts(coco_counts(data.boxes["rle"].iloc[1], 400), 20, 20)
+    assert (two.sum(), two[0, :2].all(), two[19, 18:].all()) == (4, True, True)
+
+
+@pytest.mark.parametrize("size", [[40], [0, 20], [10**6, 10**6], ["a", 3]])
+def test_polygons_on_no_film_are_named(tmp_path: Path, size: list[object]) -> None:
+    films = _chexpert(tmp_path)
+    (tmp_path / "gt_segmentations_val.json").write_text(json.dumps({"x_y_z": {"img_size": size, "Edema": []}}))
+    with pytest.raises(ManifestError, match=r"gt_segmentations_val\.json.*img_size"):
+        _read("chexpert", tmp_path, films, 20)
+
+
+def test_chexlocalize_as_downloaded_names_films_by_other_folders_than_its_tables(tmp_path: Path) -> None:
+    (tmp_path / "CheXpert").mkdir()
+    (tmp_path / "CheXlocalize").mkdir()
+    head = CHEXPERT.replace("Sex,Age,Frontal/Lateral,AP/PA,", "")
+    row = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg,0.0,0.0,1.0" + "," * 11 + "\n"
+    (tmp_path / "CheXpert" / "val_labels.csv").write_text(head + row)
+    row = "test/patient64741/study1/view1_frontal.jpg,1.0,0.0,0.0" + "," * 11 + "\n"
+    (tmp_path / "CheXpert" / "test_labels.csv").write_text(head + row)
+    (tmp_path / "CheXlocalize" / "gt_annotations_val.json").write_text(json.dumps(POLYGONS))
+    films = _films("CheXpert/val/patient64541/study1/view1_frontal.jpg",
+                   "CheXpert/test/patient64741/study1/view1_frontal.jpg")  # fmt: skip
+    data = _read("chexlocalize", tmp_path, films, 40)
+    present = {(film, data.findings[label].name) for film, label in np.argwhere(data.labels.values == 1)}
+    assert present == {(0, "Cardiomegaly"), (1, "No Finding")}
+    assert data.boxes["film"].tolist() == [0, 0]
+    assert not data.missing
+    assert read_split_lists(load_manifest("chexlocalize"), tmp_path, films).tolist() == ["validation", "test"]
 
 
 def test_broken_mask_json_is_named(tmp_path: Path) -> None:

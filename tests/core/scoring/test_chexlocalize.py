@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as coco
 
 from pipeline.core.boxes import upsampled
 from pipeline.core.scoring.chexlocalize import (
@@ -9,15 +10,14 @@ from pipeline.core.scoring.chexlocalize import (
     TUNED_THRESHOLDS,
     MaskCounts,
     count_film,
-    mask_of_polygons,
     mask_parts,
-    mask_rle,
     native_heat01,
     percent_below,
     predicted_mask,
+    published_mask,
+    published_name,
     tuned_column,
 )
-from pipeline.core.scoring.masks import mask_from_rle
 from pipeline.core.scoring.parts import part_table
 from pipeline.domain.geometry import GridTransform, iou_matrix
 
@@ -100,12 +100,15 @@ def test_the_map_is_resized_before_it_is_rescaled() -> None:
     assert not native_heat01(np.ones((3, 3)), GridTransform(1.0, 1.0), (9, 9), (9, 9)).any()
 
 
-def test_polygons_and_run_lengths() -> None:
-    square = np.array([[1.0, 2.0], [4.0, 2.0], [4.0, 5.0], [1.0, 5.0]])
-    mask = mask_of_polygons([square], 8, 9)
-    assert mask.sum() == 9
-    assert mask[2:5, 1:4].all()
-    np.testing.assert_array_equal(mask_from_rle(mask_rle(mask), 8, 9), mask)
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools under NumPy 2
+def test_masks_in_the_published_form() -> None:
+    mask = np.zeros((8, 9), bool)
+    mask[2:5, 1:4] = True
+    found = published_mask(mask)
+    assert found["size"] == [8, 9]
+    np.testing.assert_array_equal(coco.decode(found).astype(bool), mask)
+    assert published_name("valid/patient1/study1/view1_frontal") == "patient1_study1_view1_frontal"
+    assert published_name("1.2.840.1") == "1.2.840.1"
 
 
 @settings(max_examples=30, deadline=None)
