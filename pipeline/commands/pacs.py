@@ -42,7 +42,10 @@ def export(
     overrides: Overrides = None,
     formats: Annotated[
         str | None,
-        typer.Option(help="overlays, csv, coco, labelstudio, voc, and as DICOM sr, gsps, sc, seg, pdf; with commas"),
+        typer.Option(
+            help="overlays, csv, coco, labelstudio, voc, and as DICOM sr, gsps, sc, seg, pdf; with commas. "
+            "They come beside what is exported already"
+        ),
     ] = None,
     to: Annotated[
         tuple[str, str] | None,
@@ -73,7 +76,7 @@ def export(
     By DIMSE: [bold]camray export runs/phantom --to dimse PACS@pacs.example:11112 --tls[/bold]
     """
     settings, folder = opened(config, overrides, runs, trained)
-    settings = _with_formats(settings, formats, to is not None)
+    settings = _with_formats(settings, folder, formats, to is not None)
     access = access_of(ca_file, cert_file, key_file, tls, timeout)
     if to is not None:
         _check_destination(to, access, aet)
@@ -158,16 +161,23 @@ def fetch(
         raise typer.Exit(4)
 
 
-def _with_formats(settings: Any, formats: str | None, delivers: bool) -> Any:
-    """Return settings with the formats of the command line; what is delivered must be DICOM."""
+def _with_formats(settings: Any, folder: Any, formats: str | None, delivers: bool) -> Any:
+    """Return settings with the formats of the command line beside those that are there; DICOM is what is delivered.
+
+    The stage makes its folder anew, so what was exported before is named again, or it would go.
+    """
     from pipeline.adapters.settings import with_export_formats
 
-    chosen = settings if formats is None else with_export_formats(settings, formats)
-    if not delivers or set(chosen.export.formats) & set(DICOM_FORMATS):
-        return chosen
-    if formats is not None:
+    given = [word.strip() for word in (formats or "").split(",") if word.strip()]
+    if delivers and given and not set(given) & set(DICOM_FORMATS):
         raise SettingsError(f"--formats {formats}: none of them is DICOM; --to delivers {', '.join(DICOM_FORMATS)}")
-    return with_export_formats(settings, ",".join((*settings.export.formats, *DEFAULT_FORMATS)))
+    there = list(((folder.record("export") or {}).get("settings") or {}).get("export", {}).get("formats", ()))
+    wanted = given or list(settings.export.formats)
+    if delivers and not set(wanted) & set(DICOM_FORMATS):
+        wanted += [name for name in there if name in DICOM_FORMATS] or DEFAULT_FORMATS
+    if formats is None and wanted == list(settings.export.formats):
+        return settings
+    return with_export_formats(settings, ",".join(dict.fromkeys([*there, *wanted])))
 
 
 def access_of(ca_file: Path | None, cert_file: Path | None, key_file: Path | None, tls: bool, timeout: float) -> Any:

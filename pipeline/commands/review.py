@@ -89,11 +89,13 @@ def build(
 
 @app.command("import")
 def import_(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run that was reviewed; stands last")],
-    decisions: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="DECISIONS...", help="JSON of the page, COCO, Label Studio; DICOM reports, or folders"),
-    ] = None,
+    words: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[DECISIONS...] RUN",
+            help="JSON of the page, COCO or Label Studio, DICOM reports, folders of reports; last the run",
+        ),
+    ],
     source: Annotated[
         tuple[str, str] | None,
         typer.Option("--from", help="Fetch reports from a PACS first: dicomweb URL, or dimse AET@host:port"),
@@ -133,8 +135,8 @@ def import_(
     from pipeline.stages.run import settings_of
     from pipeline.stages.tracked import open_tracker
 
+    *paths, run = words
     settings, folder = settings_of(run), RunFolder(run, trained=trained)
-    paths = list(decisions or [])
     if source is not None:
         access = access_of(ca_file, cert_file, key_file, tls, timeout)
         studies = [study] if study or date else studies_of(folder) or [""]

@@ -16,8 +16,9 @@ from pydicom import dcmread
 
 from pipeline.adapters.delivery.access import Access
 from pipeline.adapters.delivery.dicomweb import DicomWeb
-from pipeline.adapters.delivery.dimse import Dimse, parse_peer
+from pipeline.adapters.delivery.dimse import Dimse
 from pipeline.adapters.delivery.ledger import Ledger
+from pipeline.adapters.delivery.peer import parse_peer
 from pipeline.adapters.runs import RunFolder, file_digest
 from pipeline.domain.delivery import Answer, DeliveryState, ObjectKey, UnreachableError
 from pipeline.domain.errors import ExportError, SettingsError
@@ -102,8 +103,20 @@ def objects_of(folder: RunFolder) -> list[Path]:
     return files
 
 
+def studies_of(folder: RunFolder) -> list[str]:
+    """Return the studies that a run's objects belong to, sorted; empty where none were exported."""
+    files = sorted((folder.root / "export" / "dicom").glob("*.dcm"))
+    tag = "StudyInstanceUID"
+    return sorted({str(dcmread(path, stop_before_pixels=True, specific_tags=[tag]).get(tag)) for path in files})
+
+
 def open_destination(
-    how: str, address: str, access: Access, files: Sequence[Path] = (), calling_aet: str = "CAMRAY"
+    how: str,
+    address: str,
+    access: Access,
+    files: Sequence[Path] = (),
+    calling_aet: str = "CAMRAY",
+    listen_port: int | None = None,
 ) -> AbstractContextManager[Any]:
     """Open a destination or source.
 
@@ -119,6 +132,8 @@ def open_destination(
         What is going to be sent.
     calling_aet : str
         What we call ourselves (DIMSE).
+    listen_port : int or None
+        Fetch by C-MOVE to this port of ours (DIMSE); None fetches by C-GET.
 
     Raises
     ------
@@ -126,9 +141,11 @@ def open_destination(
         If there is no such protocol, or the address is none.
     """
     if how == "dicomweb":
+        if listen_port is not None:
+            raise SettingsError("--listen is for C-MOVE: it goes with dimse AET@host:port, not with dicomweb")
         return DicomWeb(address, access)
     if how == "dimse":
-        return Dimse(parse_peer(address, calling_aet), access, files)
+        return Dimse(parse_peer(address, calling_aet), access, files, listen_port)
     raise SettingsError(f"'{how}': expected dicomweb URL, or dimse AET@host:port")
 
 

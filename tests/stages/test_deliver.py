@@ -12,8 +12,9 @@ from pydicom.dataset import FileMetaDataset
 
 from pipeline.adapters.delivery.access import Access, access_from, without_secret
 from pipeline.adapters.delivery.dicomweb import DicomWeb
-from pipeline.adapters.delivery.dimse import Dimse, Peer, parse_peer
+from pipeline.adapters.delivery.dimse import Dimse
 from pipeline.adapters.delivery.ledger import Ledger
+from pipeline.adapters.delivery.peer import Peer, parse_peer
 from pipeline.domain.delivery import Answer, DeliveryState, FilmQuery, ObjectKey, UnreachableError
 from pipeline.domain.errors import ExportError, IncompleteError, InputRefusedError, SettingsError
 from pipeline.stages.deliver import Patience, deliver, open_destination

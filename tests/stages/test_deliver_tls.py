@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.adapters.delivery.access import Access, access_from
-from pipeline.adapters.delivery.dimse import Dimse, parse_peer
+from pipeline.adapters.delivery.dimse import Dimse
+from pipeline.adapters.delivery.peer import parse_peer
 from pipeline.domain.delivery import UnreachableError
 from pipeline.domain.errors import PipelineError
 from tests.stages.orthanc import free_port

@@ -1,23 +1,33 @@
 """The whole way to a real PACS and back: Orthanc, started by the test."""
 
 import gc
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pydicom
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.adapters.delivery.access import Access
-from pipeline.adapters.delivery.dimse import Dimse, parse_peer
 from pipeline.adapters.delivery.ledger import Ledger
-from pipeline.adapters.runs import RunFolder
+from pipeline.adapters.dicom_objects.quiet import quiet
+from pipeline.adapters.runs import RunFolder, write_json
 from pipeline.adapters.tracking import NullTracker
+from pipeline.cli import app
 from pipeline.domain.delivery import FilmQuery
+from pipeline.domain.errors import SettingsError
+from pipeline.domain.geometry import Box
 from pipeline.stages import export
 from pipeline.stages.deliver import LEDGER, Patience, deliver, objects_of, open_destination
 from pipeline.stages.fetch import fetch_films
+from tests.adapters.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.stages import orthanc
-from tests.stages.dicom_run import make_run, settings_of
+from tests.stages.dicom_run import LABELS, make_run, settings_of
 from tests.stages.orthanc import Cutter, Orthanc
 
 pytestmark = [
@@ -126,10 +136,65 @@ def test_films_are_fetched_equal_and_only_once(how: str, run: RunFolder, server:
         assert syntaxes[0] == syntaxes[1] or not (how == "dicomweb" or any(each.is_compressed for each in syntaxes))
 
 
-def test_films_come_by_c_move_too(run: RunFolder, server: Orthanc) -> None:
+def _camray(*words: str) -> Any:
+    told = CliRunner().invoke(app, list(words))
+    assert told.exit_code == 0, told.output
+    return json.loads(told.output[told.output.index("{") :])
+
+
+def test_films_come_by_c_move_too(run: RunFolder, server: Orthanc, tmp_path: Path) -> None:
+    films = sorted((run.root.parent / "films").iterdir())[:3]
+    for film in films:
+        server.rest("/instances", film.read_bytes())
+    words = ["fetch", "dimse", server.peer, "--out", str(tmp_path / "moved"), "--aet", "CAMRAY", "--json"]
+    told = _camray(*words, "--listen", str(server.move_port))
+    assert (told["fetched"], told["refused"]) == (3, {})
+    for film in films:
+        ds = pydicom.dcmread(film)
+        assert pydicom.dcmread(tmp_path / "moved" / f"{ds.SOPInstanceUID}.dcm") == ds
+
+
+def test_a_port_that_the_other_side_does_not_know_is_told(run: RunFolder, server: Orthanc, tmp_path: Path) -> None:
     film = sorted((run.root.parent / "films").iterdir())[0]
     server.rest("/instances", film.read_bytes())
-    ds, received = pydicom.dcmread(film), {}
-    with Dimse(parse_peer(server.peer), ACCESS) as peer:
-        peer.move(str(ds.StudyInstanceUID), server.move_port, lambda uid, content: received.update({uid: content}))
-    assert set(received) == {str(ds.SOPInstanceUID)}
+    access = Access(timeout_s=10)
+    with open_destination("dimse", server.peer, access, (), "CAMRAY", orthanc.free_port()) as archive:
+        done = fetch_films(archive, FilmQuery(), tmp_path / "moved", 1, PATIENCE.wait_s, _no_wait)
+    assert done.fetched == 0
+    (reason,) = done.refused.values()
+    assert "does it know CAMRAY at this machine's port" in reason
+    with pytest.raises(SettingsError, match="C-MOVE"):
+        open_destination("dicomweb", server.web, access, (), "CAMRAY", 11113)
+
+
+@pytest.mark.parametrize("how", ["dicomweb", "dimse", "move"])
+def test_reports_that_readers_edited_are_imported_from_the_pacs(
+    how: str, run: RunFolder, server: Orthanc, tmp_path: Path
+) -> None:
+    """Delivered, edited as OHIF does it in the PACS, fetched and measured: boxes to the last bit."""
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(run.root, copy.root)
+    settings = settings_of(run.root.parent, formats=["sr"]).model_dump(mode="json")
+    write_json(copy.root / "settings.json", {**settings, "track": {"enabled": False}})
+    reports = [path for path in objects_of(copy) if path.name.endswith(".sr.dcm")]
+    _send(reports, "dicomweb", server.web, Ledger(tmp_path / LEDGER))
+    moved = Box(12.5, 20.25, 50.0, 80.75)
+    edited = []
+    for path in reports[:4]:
+        report = pydicom.dcmread(path)
+        ds = edited_by_ohif(report, [ohif_mark(film_of(report), moved, LABELS[0])])
+        edited.append(film_of(report)[1])
+        with quiet():
+            ds.save_as(tmp_path / "edited.dcm", enforce_file_format=True)
+        server.rest("/instances", (tmp_path / "edited.dcm").read_bytes())
+    protocol, more = (how, []) if how != "move" else ("dimse", ["--listen", str(server.move_port)])
+    words = ["review", "import", str(copy.root), "--from", protocol, _address(server, protocol), *more]
+    told = _camray(*words, "--resamples", "0", "--json")
+    assert (told["counts"]["films"], told["counts"]["readers"]) == (4, 1)
+    boxes = pd.read_csv(copy.root / "reviewed" / "boxes.csv")
+    assert sorted(boxes["image_id"]) == sorted(edited)
+    expected = [np.float32(np.float32(side) * np.float32(1 + 1e-7)) for side in moved.as_tuple()]
+    assert boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[float(side) for side in expected]] * 4
+    assert [problem["what"] for problem in told["problems"]] == [
+        f"{len(reports)} of its reports are camray's own, edited by nobody; left out"
+    ]

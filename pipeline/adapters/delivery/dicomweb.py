@@ -34,13 +34,15 @@ class DicomWeb:
     Raises
     ------
     SettingsError
-        If the address cannot be used, or a secret would go there in the clear.
+        If the address or a certificate cannot be used, or a secret would go there in the clear.
     """
 
     def __init__(self, url: str, access: Access) -> None:
         access.check_address(url)
         self.address = without_secret(url)
-        session = requests.Session()
+        if access.ca_file is not None or access.cert_file is not None:
+            access.tls_context()  # files that are no certificates are told now
+        session = _Session()
         session.verify = str(access.ca_file) if access.ca_file is not None else True
         if access.cert_file is not None:
             session.cert = (
@@ -51,7 +53,8 @@ class DicomWeb:
         elif access.user:
             session.auth = (access.user, access.password)
         self._session = session
-        logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL)  # its lines hold what answers hold
+        for name in ("dicomweb_client", "retrying"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # their lines hold what answers hold
         self._client = DICOMwebClient(url.rstrip("/"), session=session, chunk_size=_WHOLE, timeout=access.timeout_s)
         self._client.set_http_retry_params(retry=False)  # whoever delivers decides, and asks in between
 
@@ -191,9 +194,34 @@ class DicomWeb:
                 raise UnreachableError(f"{self.address}: HTTP {status}") from None
             raise _RefusedError(f"HTTP {status}") from None
         except requests.exceptions.SSLError as error:
-            raise SettingsError(f"{self.address}: no trusted encryption ({type(error).__name__})") from None
+            raise SettingsError(f"{self.address}: {_distrust(str(error))}") from None
         except (requests.RequestException, OSError, ValueError, KeyError) as error:  # cut answers do not parse
             raise UnreachableError(f"{self.address}: {type(error).__name__}") from None
+
+
+class _Session(requests.Session):
+    """A session whose authorities are those that were asked for, whatever the environment says."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+        """Keep `verify`: the environment's bundle would be taken before the session's."""
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if self.verify is not True:
+            settings["verify"] = self.verify
+        return dict(settings)
+
+
+def _distrust(words: str) -> str:
+    """Return what is wrong with an encrypted connection, and what to do; the library's words stay behind."""
+    lower = words.lower()
+    if "hostname" in lower or "ip address mismatch" in lower:
+        return "its certificate is for another name; give the address by the name in the certificate"
+    if "expired" in lower or "not yet valid" in lower:
+        return "its certificate is out of date; ask its owner for a new one, and check this machine's clock"
+    if "certificate_required" in lower or "certificate required" in lower or "handshake failure" in lower:
+        return "it wants a certificate of ours; give one with --cert-file and --key-file"
+    if "certificate verify failed" in lower:
+        return "its certificate is signed by no authority that is trusted here; name that authority with --ca-file"
+    return "no encrypted connection; check address and port, --ca-file, --cert-file and --key-file"
 
 
 class _RefusedError(Exception):

@@ -1,19 +1,17 @@
 """DIMSE: objects out by C-STORE, films in by C-FIND and C-GET, or by C-MOVE to a listener of our own."""
 
-import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pydicom import Dataset, dcmread, dcmwrite
+from pydicom import Dataset, dcmread
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
-    AllTransferSyntaxes,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -31,6 +29,7 @@ from pynetdicom import AE, build_context, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    Comprehensive3DSRStorage,
     ComprehensiveSRStorage,
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -43,6 +42,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from pipeline.adapters.delivery.access import Access
+from pipeline.adapters.delivery.listener import Listener, file_bytes
+from pipeline.adapters.delivery.peer import Peer
 from pipeline.domain.delivery import Answer, FilmQuery, ObjectKey, UnreachableError
 from pipeline.domain.errors import SettingsError
 
@@ -52,11 +53,10 @@ FILM_CLASSES = (
     DigitalXRayImageStorageForProcessing,
     SecondaryCaptureImageStorage,
 )
-REPORT_CLASSES = (ComprehensiveSRStorage, EnhancedSRStorage)  # what comes back from a reader
+REPORT_CLASSES = (ComprehensiveSRStorage, EnhancedSRStorage, Comprehensive3DSRStorage)  # what comes back from a reader
 _SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)
 _WARNINGS = {0xB000, 0xB006, 0xB007}
 _PASSING = {0xA700, 0xA701, 0xA702}  # out of resources
-_SYNTAXES = [str(each) for each in AllTransferSyntaxes]
 _PLAIN = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
 _COMPRESSED = [
     [str(each)]
@@ -65,43 +65,6 @@ _COMPRESSED = [
         JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2K, RLELossless,
     )
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Peer:
-    """An application entity: ``AET@host:port``, and what we call ourselves."""
-
-    aet: str
-    host: str
-    port: int
-    calling_aet: str = "CAMRAY"
-
-    def __str__(self) -> str:
-        """Return the address as it is given."""
-        return f"{self.aet}@{self.host}:{self.port}"
-
-
-def parse_peer(address: str, calling_aet: str = "CAMRAY") -> Peer:
-    """Read ``AET@host:port``.
-
-    Raises
-    ------
-    SettingsError
-        If it is something else.
-
-    Examples
-    --------
-    >>> parse_peer("ORTHANC@127.0.0.1:4242")
-    Peer(aet='ORTHANC', host='127.0.0.1', port=4242, calling_aet='CAMRAY')
-    """
-    aet, at, place = address.partition("@")
-    host, colon, port = place.rpartition(":")
-    titles = (aet, calling_aet)
-    if not (at and colon and host and port.isdecimal() and 0 < int(port) < 2**16):
-        raise SettingsError(f"'{address}' is no DICOM address; expected AET@host:port")
-    if not all(0 < len(title) <= 16 and title.isascii() and "\\" not in title for title in titles):
-        raise SettingsError(f"'{address}': application entity titles have 1 to 16 characters")
-    return Peer(aet, host, int(port), calling_aet)
 
 
 @dataclass
@@ -116,11 +79,15 @@ class Dimse:
         Certificates and secrets; a user is told by user identity negotiation.
     files : sequence of Path
         What is going to be sent: decides what is negotiated.
+    listen_port : int or None
+        Fetch by C-MOVE to this port of ours, which the other side must know under our title; None fetches by C-GET.
     """
 
     peer: Peer
     access: Access = field(default_factory=Access)
     files: Sequence[Path] = ()
+    listen_port: int | None = None
+    _listener: Listener | None = field(default=None, init=False, repr=False)
     _storing: Association | None = field(default=None, init=False, repr=False)
     _finding: Association | None = field(default=None, init=False, repr=False)
 
@@ -135,17 +102,23 @@ class Dimse:
         return str(self.peer)
 
     def __enter__(self) -> "Dimse":
-        """Return itself: associations open by themselves."""
+        """Return itself, listening if it must: associations open by themselves."""
+        if self.listen_port is not None:
+            classes = [str(each) for each in (*FILM_CLASSES, *REPORT_CLASSES)]
+            self._listener = Listener(self.peer.calling_aet, self.listen_port, self.access, classes)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release whatever associations are open."""
+        """Release whatever associations are open, and listen no more."""
         for association in (self._storing, self._finding):
             if association is not None and association.is_established:
                 association.release()
         self._storing = self._finding = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
     def send(self, path: Path) -> Answer:
         """Store one object.
@@ -211,7 +184,7 @@ class Dimse:
                     )
 
     def fetch(self, key: ObjectKey) -> bytes:
-        """Return one object as a DICOM file, by C-GET.
+        """Return one object as a DICOM file, by C-GET, or by C-MOVE where a port to listen on is given.
 
         Raises
         ------
@@ -220,10 +193,16 @@ class Dimse:
         SettingsError
             If the other side does not hand it out.
         """
+        asked = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
+        if self._listener is not None:
+            return self._moved(key, asked, self._listener)
+        return self._got(key, asked)
+
+    def _got(self, key: ObjectKey, asked: Dataset) -> bytes:
         received: list[bytes] = []
 
         def keep(event: Any) -> int:
-            received.append(_file_bytes(event))
+            received.append(file_bytes(event))
             return _SUCCESS
 
         contexts = [build_context(StudyRootQueryRetrieveInformationModelGet)]
@@ -232,7 +211,6 @@ class Dimse:
         contexts += [build_context(each, _PLAIN) for each in REPORT_CLASSES]
         roles = [build_role(each, scp_role=True) for each in (*FILM_CLASSES, *REPORT_CLASSES)]
         association = self._associate(contexts, roles, [(evt.EVT_C_STORE, keep)])
-        asked = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
         try:
             answers = association.send_c_get(asked, StudyRootQueryRetrieveInformationModelGet)
             self._finish(answers, "C-GET")
@@ -243,43 +221,22 @@ class Dimse:
             raise SettingsError(f"{self.peer}: {len(received)} objects came for one, {key.sop_instance_uid}")
         return received[0]
 
-    def move(self, study_instance_uid: str, listen_port: int, keep: Callable[[str, bytes], None]) -> None:
-        """Have a study sent to a listener of our own, by C-MOVE to our application entity title.
-
-        Parameters
-        ----------
-        study_instance_uid : str
-            The study.
-        listen_port : int
-            Where the other side reaches us; it must know our title and this port.
-        keep : callable
-            Gets SOPInstanceUID and file of each object.
-
-        Raises
-        ------
-        UnreachableError, SettingsError
-            If no answer came, or not everything.
-        """
-        listener = AE(ae_title=self.peer.calling_aet)
-        for each in (*FILM_CLASSES, *REPORT_CLASSES):
-            listener.add_supported_context(each, _SYNTAXES)
-
-        def store(event: Any) -> int:
-            keep(str(event.request.AffectedSOPInstanceUID), _file_bytes(event))
-            return _SUCCESS
-
-        server = listener.start_server(("0.0.0.0", listen_port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
-        association = None
+    def _moved(self, key: ObjectKey, asked: Dataset, listener: Listener) -> bytes:
+        listener.await_one(key.sop_instance_uid)
+        model = StudyRootQueryRetrieveInformationModelMove
+        association = self._associate([build_context(model)])
         try:
-            association = self._associate([build_context(StudyRootQueryRetrieveInformationModelMove)])
-            asked = _query("STUDY", study_instance_uid)
-            answers = association.send_c_move(asked, self.peer.calling_aet, StudyRootQueryRetrieveInformationModelMove)
-            self._finish(answers, "C-MOVE")
+            self._finish(association.send_c_move(asked, self.peer.calling_aet, model), "C-MOVE")
+        except SettingsError as error:
+            told = f"does it know {self.peer.calling_aet} at this machine's port {self.listen_port}?"
+            raise SettingsError(f"{error}; {told}") from None
         finally:
-            if association is not None and association.is_established:
+            if association.is_established:
                 association.release()
-            if server is not None:  # only a blocking server is none
-                server.shutdown()
+        content = listener.taken()
+        if content is None:
+            raise SettingsError(f"{self.peer}: C-MOVE ended well, and {key.sop_instance_uid} did not come")
+        return content
 
     def _finish(self, answers: Any, what: str) -> None:
         status = Dataset()
@@ -371,11 +328,3 @@ def _query(level: str, study: str = "", series: str = "", instance: str = "") ->
     if level == "IMAGE":
         ds.SOPInstanceUID = instance
     return ds
-
-
-def _file_bytes(event: Any) -> bytes:
-    ds = event.dataset
-    ds.file_meta = event.file_meta
-    out = io.BytesIO()
-    dcmwrite(out, ds, enforce_file_format=True)
-    return out.getvalue()
