@@ -33,8 +33,10 @@ from pipeline.domain.records import (
     LABEL_COLUMNS,
     REFUSAL_COLUMNS,
     Counts,
+    Split,
     StageResult,
 )
+from pipeline.stages.audit_lungs import lung_shares
 from pipeline.stages.film_rows import FilmPlan, FilmRow, read_row, refused_row
 from pipeline.stages.ingest_audit import write_audit
 from pipeline.stages.ingest_parts import Parts, chunked
@@ -84,10 +86,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     write_table(out / "refusals.parquet", admitted.refusals, REFUSAL_COLUMNS)
     _stop_if_nothing_left(admitted, out)
     inputs = len(admitted.films) + len(admitted.refusals)
-    probes = write_audit(
-        out, source.manifest.name, admitted, parts.glances(admitted.films), inputs, grid.split_seed,
-        grid.audit and source.is_training,
-    )  # fmt: skip
+    glances = parts.glances(admitted.films)
     digest = data_digest(admitted)
     images = _image_rows(admitted.films)
     write_table(out / "images.parquet", images, IMAGE_COLUMNS)
@@ -97,6 +96,10 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         write_table(out / "ignored.parquet", ignored_rows(admitted), ANNOTATION_COLUMNS)
     write_json(out / "contract.json", _contract(admitted.findings, grid, source.manifest.name, digest))
     parts.to_store(out / STORE, admitted.films)
+    shares = None
+    if grid.audit and source.is_training:
+        shares = lung_shares(folder, images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist())
+    probes = write_audit(out, source.manifest.name, admitted, glances, inputs, grid.split_seed, shares)
     tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,
                     f"data manifest {source.manifest.name}", digest, "ingest")  # fmt: skip
     tracker.artifact(out / "audit.html", "audit")

@@ -15,14 +15,20 @@ from pipeline.adapters.audit_page import audit_page
 from pipeline.adapters.runs import write_bytes, write_json
 from pipeline.core import audit
 from pipeline.core.admission import leaders
-from pipeline.core.trivial_features import probe_features
+from pipeline.core.trivial_features import lung_tiles, probe_features
 from pipeline.domain.labels import names_of
 from pipeline.domain.records import Split
 from pipeline.stages.ingest_tables import Admitted
 
 
 def write_audit(
-    folder: Path, name: str, admitted: Admitted, glances: NDArray[np.float32], inputs: int, seed: int, probes: bool
+    folder: Path,
+    name: str,
+    admitted: Admitted,
+    glances: NDArray[np.float32],
+    inputs: int,
+    seed: int,
+    shares: NDArray[np.float64] | None,
 ) -> list[audit.Probe]:
     """Measure, describe and write.
 
@@ -40,8 +46,9 @@ def write_audit(
         Files and missing films.
     seed : int
         Of the probes' folds.
-    probes : bool
-        False leaves them out, and the pictures that compare films with and without a finding.
+    shares : ndarray of shape (films, 12, 12), float64, or None
+        Where lungs lie, from `pipeline.stages.audit_lungs`. None leaves out the probes, and the pictures that compare
+        films with and without a finding.
 
     Returns
     -------
@@ -49,7 +56,8 @@ def write_audit(
         What was measured.
     """
     films, labels = admitted.films, names_of(admitted.findings)
-    features = probe_features(films, glances)
+    probes, lungs = shares is not None, None if shares is None else lung_tiles(shares)
+    features = probe_features(films, glances, lungs)
     patients = leaders(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
     measured = audit.run_probes(features, admitted.values, labels, patients, seed) if probes else []
     reasons = admitted.refusals["reason"].value_counts().sort_index()

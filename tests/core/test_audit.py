@@ -13,7 +13,7 @@ from pipeline.core.audit import (
     run_probes,
     warnings_of,
 )
-from pipeline.core.trivial_features import acquisition_tags, one_hot, probe_features, regions
+from pipeline.core.trivial_features import acquisition_tags, lung_tiles, one_hot, probe_features, regions, tile_shares
 
 
 def _patients(n: int) -> list[str]:
@@ -120,17 +120,46 @@ def test_kinds_that_do_not_vary_are_left_out_and_site_and_age_stand_for_themselv
     glances = np.zeros((60, 384), np.float32)
     assert list(probe_features(_images(60), glances)) == ["grey-level histogram", "8x8 thumbnail", "acquisition tags"]
     glances[:, 96:] = rng.random((60, 288))
-    found = probe_features(_images(60, site=["a", "b"] * 30, age_years=rng.uniform(20, 90, 60)), glances)
+    told = _images(60, site=["a", "b"] * 30, age_years=rng.uniform(20, 90, 60))
+    found = probe_features(told, glances, np.eye(12, dtype=bool))
     assert {"site", "age", "border", "corners (markers)", "lungs masked out"} <= set(found)
     assert "sex" not in found
     assert found["border"].shape == (60, 2 * 44)
     assert found["corners (markers)"].shape == (60, 2 * 36)
+    assert found["lungs masked out"].shape == (60, 2 * 132)
+    assert "lungs masked out" not in probe_features(told, glances)
+    assert "lungs masked out" not in probe_features(
+        told, glances, np.ones((12, 12), bool)
+    )  # nothing is left to look at
+
+
+def test_tiles_by_share_of_their_pixels() -> None:
+    mask = np.zeros((24, 36), bool)
+    mask[:1, :3] = mask[2:4, 3:6] = True  # half of the first tile; the whole one below and right of it
+    shares = tile_shares(mask, 12)
+    assert (shares[0, 0], shares[1, 1], shares.sum()) == (0.5, 1.0, 1.5)
+    uneven = tile_shares(np.ones((13, 17), bool), 12)
+    assert (uneven == 1).all()
+
+
+def test_lungs_lie_where_they_lie_on_more_than_a_few_films() -> None:
+    shares = np.zeros((40, 12, 12))
+    shares[:2, 0, 0] = 1.0  # on two of forty films: not more than a twentieth
+    shares[:3, 4, 3] = 0.1
+    shares[:, 5, 5] = 0.09
+    tiles = lung_tiles(shares)
+    assert tiles is not None
+    assert np.argwhere(tiles).tolist() == [[4, 3]]
+    assert lung_tiles(shares[:7]) is None
 
 
 def test_regions_leave_the_lungs_out() -> None:
-    found = regions()
+    lungs = np.zeros((12, 12), bool)
+    lungs[2:9, 1:11] = True
+    found = regions(lungs)
     assert not found["lungs masked out"][4, 3]
     assert found["lungs masked out"][11].all()
+    assert "lungs masked out" not in regions(None)
     assert (found["border"].sum(), found["corners (markers)"].sum()) == (44, 36)
 
 
