@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 MAX_PICTURED_LABELS = 6
+MAX_DOUBTFUL = 50
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:.5rem 0 1.5rem}
 td,th{padding:.15rem .7rem;border-bottom:1px solid #ddd;text-align:left}
@@ -50,6 +51,16 @@ def audit_page(
         "is in two folds.</p>",
         _probe_table(found["probes"]),
         _picture(_probe_figure(found["probes"]), "AUC of each probe") if _measured(found["probes"]) else "",
+        _notes(
+            found["one_class"], "Labels of one class", "Every label is both present and absent among training films."
+        )
+        if found["probes"]
+        else "",
+        _notes(
+            [f"{film['image_id']}: {film['why']}" for film in found["doubtful"][:MAX_DOUBTFUL]],
+            f"{len(found['doubtful'])} film(s) that do not look like chest films; they are kept",
+            "Every film looks like a chest film.",
+        ),
         "<h2>Labels by split</h2>",
         _label_table(found["labels"]),
         "<h2>Films by</h2>",

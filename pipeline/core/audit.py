@@ -221,6 +221,36 @@ def warnings_of(probes: Sequence[Probe]) -> list[str]:
     ]
 
 
+def one_class_labels(values: NDArray[np.int8] | NDArray[np.float32], labels: Sequence[str]) -> list[str]:
+    """Name the labels that are never absent, or never present, with their counts.
+
+    Parameters
+    ----------
+    values : ndarray of shape (films, labels)
+        1 present, 0 absent, anything else, NaN too, is no information.
+    labels : sequence of str
+        Names of the columns.
+
+    Returns
+    -------
+    list of str
+        For instance ``Mass (0 present, 12 absent)``, in the order of `labels`.
+    """
+    counts = [
+        (label, int((column == 1).sum()), int((column == 0).sum()))
+        for label, column in zip(labels, values.T, strict=True)
+    ]
+    return [
+        f"{label} ({present} present, {absent} absent)" for label, present, absent in counts if not (present and absent)
+    ]
+
+
+def one_class_note(named: Sequence[str]) -> dict[str, str]:
+    """Return the note of a stage on labels of one class among its training films; empty without any."""
+    what = "of one class among training films, so that nothing can be learnt of them and they have no AUROC"
+    return {"note_one_class": f"labels {what}: {', '.join(named)}"} if named else {}
+
+
 def probes_as_json(probes: Sequence[Probe]) -> list[dict[str, Any]]:
     """Return the probes for ``audit.json``."""
     return [{**asdict(probe), "warning": probe.is_shortcut} for probe in probes]

@@ -8,6 +8,16 @@ from numpy.typing import NDArray
 from pipeline.domain.geometry import GridTransform
 
 HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE = 32, 8, 12
+LEAST_NEIGHBOUR_CORRELATION = 0.8  # real films, 64 to 256 px a side: 0.92 and more; noise: 0 to 0.5
+MOST_OF_ONE_GREY = 0.75  # real films: 0.25
+LEAST_GREYS = 16  # real films: 200
+LEAST_LIKENESS = 0.2  # 260 real films, whole and halves: 0.27 and more
+_LEAST_SIDE = 48  # of a grid on which neighbours are still neighbours
+# mean of 80 generated films, 8 x 8 tiles, left half; a chest is its own mirror image as far as this goes
+_CHEST = np.array([
+    [0.10, 0.12, 0.20, 0.25], [0.16, 0.19, 0.28, 0.33], [0.21, 0.26, 0.38, 0.45], [0.25, 0.33, 0.48, 0.57],
+    [0.26, 0.39, 0.56, 0.66], [0.26, 0.43, 0.62, 0.72], [0.27, 0.45, 0.62, 0.73], [0.27, 0.44, 0.59, 0.69],
+])  # fmt: skip
 QUANTILES = (0.01, 0.5, 0.99)
 Stored = NDArray[np.uint8 | np.uint16]
 
@@ -101,6 +111,47 @@ def glance(stored: Stored) -> Glance:
         median,
         high,
     )
+
+
+def doubt_of(stored: Stored, seen: Glance) -> str:
+    """Say why a picture does not look like a chest film at all; nothing if it may be one.
+
+    Cheap and lenient: it finds noise, drawings, pages and most photographs, and never decides by itself.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (H, W), uint8 or uint16
+        Model grid without margin.
+    seen : Glance
+        Of `stored`.
+
+    Returns
+    -------
+    str
+        A few words, or an empty text.
+
+    Notes
+    -----
+    Noise: correlation of px with their right or lower neighbours. Drawings: few greys, or most px of one. Else:
+    Pearson correlation of the thumbnail with a mean chest and with its two halves, the largest of the three.
+    """
+    share = np.bincount(stored.ravel()) / stored.size
+    if share.max() > MOST_OF_ONE_GREY or int((share > 0).sum()) < LEAST_GREYS:
+        return f"{share.max():.0%} of it are one grey level of {int((share > 0).sum())}, as in a drawing or a page"
+    grey = stored.astype(np.float64)
+    likest = min(_correlation(grey[:, 1:], grey[:, :-1]), _correlation(grey[1:], grey[:-1]))
+    if min(stored.shape) >= _LEAST_SIDE and likest < LEAST_NEIGHBOUR_CORRELATION:
+        return f"neighbouring px have little to do with each other (correlation {likest:.2f}), as in noise"
+    thumbnail = seen.thumbnail.reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE).astype(np.float64)
+    chest, left = np.hstack([_CHEST, _CHEST[:, ::-1]]), np.repeat(_CHEST, 2, axis=1)
+    likeness = max(_correlation(thumbnail, one) for one in (chest, left, left[:, ::-1]))
+    return f"it is not laid out like a chest (correlation {likeness:.2f})" if likeness < LEAST_LIKENESS else ""
+
+
+def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum()) / scale if scale > 0 else 0.0
 
 
 def _tiles(stored: Stored, top: int) -> NDArray[np.float32]:

@@ -22,15 +22,18 @@ from pipeline.adapters.datasets.manifest import Manifest, load_manifest
 from pipeline.adapters.datasets.reading import Dataset, TablePaths, own_table_files, survey_tables, table_paths
 from pipeline.adapters.datasets.split_lists import read_split_lists, split_list
 from pipeline.adapters.datasets.tables import read_cells
+from pipeline.core.film_features import doubt_of, film_area, glance, quantise
+from pipeline.core.sampling import to_model_grid
 from pipeline.core.splits import patients_in_two
 from pipeline.domain.errors import ImageError, ManifestError
-from pipeline.domain.films import FilmHeader, FilmPolicy
+from pipeline.domain.films import Film, FilmHeader, FilmPolicy
 from pipeline.domain.records import Split
 from pipeline.stages.films import read_film, read_film_header
 from pipeline.stages.progress import progress
 
 UNKNOWN_SIDE = 2**24  # of films whose header was not read: their boxes are not held against an edge
 SHOWN_FILES = 5
+DOUBT_SIDE = 256
 
 
 @dataclass
@@ -294,17 +297,35 @@ def _splits(
 def _pixels(root: Path, sources: Sequence[str], places: Sequence[int], found: DataCheck) -> None:
     reasons: Counter[str] = Counter()
     names: list[str] = []
+    doubts: list[tuple[str, str]] = []
     for place in progress(places, len(places), "reading pixels"):
         try:
-            read_film(root / sources[place], FilmPolicy())
+            doubt = _doubt(read_film(root / sources[place], FilmPolicy()))
+            if doubt[1]:
+                doubts.append(doubt)
         except ImageError as error:
             reasons[str(error.reason)] += 1
             names.append(sources[place])
     found.counts["films_read_whole"] = len(places)
     found.counts["refused_of_these"] = dict(sorted(reasons.items()))
+    if doubts:
+        told = "; ".join(f"{image_id}: {why}" for image_id, why in doubts[:SHOWN_FILES])
+        more = "; ..." if len(doubts) > SHOWN_FILES else ""
+        found.counts["doubtful_of_these"] = len(doubts)
+        found.notes.append(
+            f"{len(doubts)} of {len(places)} films tried do not look like chest films and would be kept: {told}{more}"
+        )
     if len(names) == len(places):
         told = ", ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items()))
         found.wrong.append(f"not one of {len(places)} films tried can be used: {told}")
+
+
+def _doubt(film: Film) -> tuple[str, str]:
+    """Return the film's id and why it does not look like a chest film, or an empty text."""
+    grey, grid = to_model_grid(film.pixels, DOUBT_SIDE, DOUBT_SIDE, "letterbox")
+    stored = quantise(grey, 8)
+    inside = stored[film_area(stored.shape, film.pixels.shape, grid)]
+    return film.header.image_id, doubt_of(inside, glance(inside))
 
 
 def _against_published(found: DataCheck, manifest: Manifest, what: str, count: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.adapters.identity import pseudonym
-from pipeline.core.film_features import Stored, film_area, glance, quantise
+from pipeline.core.film_features import Stored, doubt_of, film_area, glance, quantise
 from pipeline.core.sampling import Fit, to_model_grid
 from pipeline.domain.errors import ImageError
 from pipeline.domain.films import Film, FilmHeader, FilmPolicy
@@ -91,7 +91,8 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     spacing = (header.row_spacing_mm, header.col_spacing_mm) if spaced else (None, None)
     grey, grid = to_model_grid(film.pixels, plan.rows, plan.cols, plan.fit, *spacing)
     stored = quantise(grey, plan.bits)
-    seen = glance(stored[film_area((plan.rows, plan.cols), film.pixels.shape, grid)])
+    inside = stored[film_area((plan.rows, plan.cols), film.pixels.shape, grid)]
+    seen = glance(inside)
     in_mm = spaced and header.spacing_source != "aspect"  # else only the ratio of the two is known
     facts = {
         **_identity(plan, source, film),
@@ -116,6 +117,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         "site": "",
         "age_years": header.age_years,
         "maker": pseudonym(plan.key, "maker", header.manufacturer)[:8],
+        "doubt": doubt_of(inside, seen),
         "grey_mean": seen.mean,
         "grey_deviation": seen.deviation,
         "grey_low": seen.low,

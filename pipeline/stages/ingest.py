@@ -23,7 +23,7 @@ from pipeline.adapters.identity import load_key
 from pipeline.adapters.runs import RunFolder, write_json, write_table
 from pipeline.adapters.settings import IngestSettings, Settings
 from pipeline.adapters.tracking import Tracker
-from pipeline.core.audit import Probe
+from pipeline.core.audit import Probe, one_class_note
 from pipeline.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from pipeline.domain.films import FilmPolicy
 from pipeline.domain.labels import Code, Finding, names_of
@@ -38,7 +38,7 @@ from pipeline.domain.records import (
 )
 from pipeline.stages.audit_lungs import lung_shares
 from pipeline.stages.film_rows import FilmPlan, FilmRow, read_row, refused_row
-from pipeline.stages.ingest_audit import write_audit
+from pipeline.stages.ingest_audit import one_class_of, write_audit
 from pipeline.stages.ingest_parts import Parts, chunked
 from pipeline.stages.ingest_tables import (
     Admitted,
@@ -52,6 +52,7 @@ from pipeline.stages.ingest_tables import (
 from pipeline.stages.progress import progress
 
 GRID_KEYS = ("rows", "cols", "fit", "bits")
+SHOWN_DOUBTFUL = 5
 PARTS, STORE = "parts", "store"
 
 
@@ -103,7 +104,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,
                     f"data manifest {source.manifest.name}", digest, "ingest")  # fmt: skip
     tracker.artifact(out / "audit.html", "audit")
-    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes))
+    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source))
 
 
 def manifest_path(settings: Settings) -> Path:
@@ -166,7 +167,7 @@ def _image_rows(films: pd.DataFrame) -> pd.DataFrame:
     return films.assign(shard=films["part"], index=index)[list(IMAGE_COLUMNS)]
 
 
-def _figures(admitted: Admitted, probes: Sequence[Probe]) -> dict[str, int]:
+def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source) -> dict[str, Any]:
     own = [not finding.any_of for finding in admitted.findings]  # a box counts once, however many findings it serves
     reasons = admitted.refusals["reason"].value_counts()
     return {
@@ -176,7 +177,19 @@ def _figures(admitted: Admitted, probes: Sequence[Probe]) -> dict[str, int]:
         **{f"refused.{reason}": int(count) for reason, count in reasons.items()},
         "shortcuts": sum(probe.is_shortcut for probe in probes),
         "table_faults": len(admitted.faults),
+        **(one_class_note(one_class_of(admitted)) if source.is_training else {}),
+        **_doubt_note(admitted.films),
     }
+
+
+def _doubt_note(films: pd.DataFrame) -> dict[str, str]:
+    """Name films that do not look like chest films; they are kept."""
+    doubtful = [str(image_id) for image_id in films.loc[films["doubt"] != "", "image_id"]]
+    if not doubtful:
+        return {}
+    named = ", ".join(doubtful[:SHOWN_DOUBTFUL]) + (", ..." if len(doubtful) > SHOWN_DOUBTFUL else "")
+    what = f"{len(doubtful)} film(s) do not look like chest films and are kept; audit.html says why: {named}"
+    return {"note_doubtful": what}
 
 
 def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> dict[str, Any]:

@@ -21,6 +21,12 @@ from pipeline.domain.records import Split
 from pipeline.stages.ingest_tables import Admitted
 
 
+def one_class_of(admitted: Admitted) -> list[str]:
+    """Name the labels of one class among the training films."""
+    is_training = (admitted.films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
+    return audit.one_class_labels(admitted.values[is_training], names_of(admitted.findings))
+
+
 def write_audit(
     folder: Path,
     name: str,
@@ -73,6 +79,11 @@ def write_audit(
         "probes": audit.probes_as_json(measured),
         "warnings": audit.warnings_of(measured),
         "table_faults": admitted.faults,
+        "one_class": one_class_of(admitted) if probes else [],
+        "doubtful": [
+            {"image_id": str(film.image_id), "why": str(film.doubt)}
+            for film in films[films["doubt"] != ""].itertuples()
+        ],
     }
     if probes and len(labels):
         is_training = (films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)

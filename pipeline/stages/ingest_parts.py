@@ -21,7 +21,8 @@ from pipeline.domain.errors import PipelineError
 from pipeline.stages.film_rows import FilmRow, printable
 
 GLANCE_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2
-_TEXTS = ("spacing_source", "photometric", "transfer_syntax", "modality", "view", "laterality", "sex", "site", "maker")
+_TEXTS = ("spacing_source", "photometric", "transfer_syntax", "modality", "view", "laterality", "sex", "site", "maker",
+          "doubt")  # fmt: skip
 _NUMBERS = ("row_spacing_mm", "col_spacing_mm", "scale_x", "scale_y", "offset_x", "offset_y", "age_years")
 _GREYS = ("grey_mean", "grey_deviation", "grey_low", "grey_median", "grey_high")
 FACT_COLUMNS: dict[str, str] = {

@@ -22,6 +22,7 @@ from pipeline.adapters.processes import training_processes
 from pipeline.adapters.runs import RunFolder, code_version, read_table, write_bytes, write_json, write_table
 from pipeline.adapters.settings import Settings
 from pipeline.adapters.tracking import Tracker
+from pipeline.core.audit import one_class_labels, one_class_note
 from pipeline.core.device import choose_device
 from pipeline.core.networks.classifier import PooledClassifier
 from pipeline.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights
@@ -73,7 +74,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         table = epoch_table({part: each.reports for part, each in fitted.items()}, contract.labels)
         if rank == 0:
             _write(out, _joined(fitted, contract), table, contract, report)
-        return StageResult(counts, _figures(table, settings.train.choose))
+        one_class = one_class_note(one_class_labels(films[Split.TRAIN].targets, contract.labels))
+        return StageResult(counts, {**_figures(table, settings.train.choose), **one_class})
 
 
 def _fit_all(

@@ -433,3 +433,23 @@ def test_the_audit_finds_the_nih_samples_brightness_shortcut(tmp_path: Path, rea
     assert 0.75 < probes["Pneumonia", "grey-level histogram"]["auc"] < 0.87
     assert probes["Pneumonia", "grey-level histogram"]["warning"]
     assert any(warning.startswith("Pneumonia: grey-level histogram") for warning in audit["warnings"])
+
+
+def test_films_that_look_like_none_and_labels_of_one_class_are_kept_and_told(tmp_path: Path) -> None:
+    root = write_root(tmp_path / "in")
+    noise = np.random.default_rng(1).integers(0, 256, (90, 80), dtype=np.uint8)
+    Image.fromarray(noise).save(root / "noise.png")
+    lines = (root / "labels.csv").read_text().splitlines()
+    rows = [f"{line},0,{int(number % 2)}" for number, line in enumerate([*lines[1:], "noise,0,1"])]
+    (root / "labels.csv").write_text("\n".join([f"{lines[0]},Scar,Odd", *rows]) + "\n")
+    figures = run(settings_for(root, audit=True), tmp_path / "run").figures
+    assert "noise" in set(table(tmp_path / "run", "images")["image_id"])
+    audit = json.loads((tmp_path / "run" / "ingest" / "audit.json").read_text())
+    (noisy,) = [film for film in audit["doubtful"] if film["image_id"] == "noise"]
+    assert "as in noise" in noisy["why"]
+    assert figures["note_doubtful"].startswith(f"{len(audit['doubtful'])} film(s) do not look like chest films")
+    n_train = int((table(tmp_path / "run", "images")["split"] == "train").sum())
+    assert audit["one_class"] == [f"Scar (0 present, {n_train} absent)"]
+    assert figures["note_one_class"].endswith(audit["one_class"][0])
+    for told in (noisy["why"], audit["one_class"][0]):
+        assert told in (tmp_path / "run" / "ingest" / "audit.html").read_text()
