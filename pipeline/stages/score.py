@@ -42,6 +42,7 @@ from pipeline.stages.score_protocols import protocol_rows
 from pipeline.stages.score_scored import Scored
 
 VALIDATION = Split.VALIDATION.value
+_CATEGORIES = ("image_id", "label", "method", "threshold_id", "zone")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,6 @@ class _Scoring:
     chosen: dict[tuple[str, str], Chosen | None]  # (method or baseline, label) to levels chosen on validation
     thresholds: list[dict[str, Any]]
     boxes: pd.DataFrame  # all predictions
-    predictions: pd.DataFrame  # best boxes only
 
     def chosen_levels(self, split: str) -> dict[tuple[str, str], int]:
         """Return the threshold of MaxBoxAcc chosen on validation, by method and label; none on validation itself."""
@@ -127,8 +127,7 @@ def _prepare(settings: Settings, folder: RunFolder) -> _Scoring:
     trained_maps = maps if folder.trained is None else read_maps(folder.model_run)
     annotated = set(films.boxes["label"]) | set(trained.boxes["label"])
     labels = [label for label in maps.labels if label in annotated]
-    predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
-    predictions["image_id"] = predictions["image_id"].astype(str)
+    predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS, _CATEGORIES)
     path = folder.model_run.root / "localize" / "thresholds.json"
     if not path.is_file():
         raise PipelineError(f"{path}: no thresholds; run `localize` first")
@@ -141,7 +140,6 @@ def _prepare(settings: Settings, folder: RunFolder) -> _Scoring:
         chosen={} if trained_maps is None else _validation_levels(settings, trained, trained_maps, labels),
         thresholds=json.loads(path.read_text(encoding="utf-8"))["thresholds"],
         boxes=predictions,
-        predictions=predictions[predictions["rank"] == 0],
     )
 
 
@@ -182,7 +180,7 @@ def _score_split(
         asked.bootstrap,
         asked.confidence,
         asked.seed,
-        _probe_logits(scoring, chosen, logits),
+        _probe_logits(scoring, logits),
     )
     return table, accuracy
 
@@ -198,7 +196,7 @@ def _label_values(
     values, label, asked, maps = LabelValues(items.patients), items.label, scoring.settings.score, scoring.maps
     # levels chosen on validation are an oracle's there
     levels: Mapping[tuple[str, str], Chosen | None] = {} if split == VALIDATION else scoring.chosen
-    best = scoring.predictions[scoring.predictions["label"] == label]
+    best = scoring.boxes[(scoring.boxes["label"] == label) & (scoring.boxes["rank"] == 0)]
     for use in uses:
         rows = best[(best["method"] == use.method) & best["threshold_id"].isin(use.threshold_ids)]
         if len(rows):
@@ -221,25 +219,16 @@ def _label_values(
     return values
 
 
-def _probe_logits(
-    scoring: _Scoring, chosen: SplitItems, logits: dict[str, LabelLogits]
-) -> dict[str, dict[str, LabelLogits]]:
+def _probe_logits(scoring: _Scoring, logits: dict[str, LabelLogits]) -> dict[str, dict[str, LabelLogits]]:
     """Put what the audit's probes say of the same films beside the classifier; nothing where there was no audit."""
     found: dict[str, dict[str, LabelLogits]] = {}
     for kind, table in scoring.films.probes.items():
         for label, known in logits.items():
-            image_ids = _known_films(scoring, chosen, label)
             if label not in table.columns:
                 continue
-            values = table.loc[image_ids, label].to_numpy(dtype=np.float64)
+            values = table.loc[list(known.image_ids), label].to_numpy(dtype=np.float64)
             if len(values) and np.isfinite(values).all():
                 found.setdefault(f"{PROBE_PREFIX}{kind}", {})[label] = LabelLogits(
                     known.patients, values, known.present
                 )
     return found
-
-
-def _known_films(scoring: _Scoring, chosen: SplitItems, label: str) -> list[str]:
-    labels = scoring.films.labels
-    known = labels.loc[labels["value"].isin(["0", "1"]) & (labels["label"] == label), "image_id"]
-    return sorted(set(chosen.films["image_id"]) & set(known))

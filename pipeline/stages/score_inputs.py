@@ -25,6 +25,8 @@ from pipeline.domain.errors import PipelineError
 from pipeline.domain.geometry import GridTransform
 from pipeline.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
+OPEN_SHARDS = 4  # of heat maps: films come in the order of their names, which is mostly that of the shards
+
 
 @dataclass(frozen=True)
 class Films:
@@ -33,7 +35,7 @@ class Films:
     Parameters
     ----------
     images, labels : DataFrame
-        As ingest wrote them, indexed by nothing; ``image_id`` as str.
+        As ingest wrote them, indexed by nothing; ``image_id`` as str. All of the labels' columns are categories.
     boxes : DataFrame
         Annotated boxes, native px, with masks turned into boxes.
     probes : mapping
@@ -60,9 +62,9 @@ def read_films(folder: RunFolder) -> Films:
     """Read one run's films, labels and boxes."""
     ingest = folder.root / "ingest"
     images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
-    labels = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
+    labels = read_table(ingest / "labels.parquet", LABEL_COLUMNS, ("image_id", "label", "value"))
     annotations = read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS)
-    for table in (images, labels, annotations):
+    for table in (images, annotations):
         table["image_id"] = table["image_id"].astype(str)
     return Films(images, labels, boxes_of_annotations(annotations, images), _read_probes(ingest, images))
 
@@ -176,7 +178,7 @@ class Maps:
     def heat(self, method: str, label: str, image_id: str) -> NDArray[np.float32]:
         """Return one film's raw map of one label, [h, w], on the feature grid."""
         if method not in self._stores:
-            self._stores[method] = PixelStore(self.folder, f"heat-{method}")
+            self._stores[method] = PixelStore(self.folder, f"heat-{method}", OPEN_SHARDS)
         shard, index = self._places[image_id]
         maps = self._stores[method].shard(shard)
         scale = np.float32(2.0 ** -int(self.grid["heat_exponents"][method]))
@@ -233,14 +235,20 @@ def split_items(films: Films, maps: Maps, split: str, labels: list[str]) -> Spli
     return SplitItems(explained, patients, geometry_of(explained, maps.shape_model), found)
 
 
+_PLACED_BY = ("rows", "cols", "scale_x", "scale_y", "offset_x", "offset_y")
+
+
 def geometry_of(films: pd.DataFrame, shape_model: tuple[int, int]) -> Geometry:
     """Return where each film lies on the model grid."""
-    placements = {}
+    placements, alike = {}, dict[tuple[Any, ...], Placement]()  # most films of a run lie alike
     film: Any
-    for film in films.itertuples(index=False):
-        transform = transform_of(film)
-        window = film_window(transform, (int(film.rows), int(film.cols)), shape_model)
-        placements[str(film.image_id)] = Placement(transform, window)
+    for film in films[["image_id", *_PLACED_BY]].itertuples(index=False):
+        key = tuple(film[1:])
+        if key not in alike:
+            transform = transform_of(film)
+            window = film_window(transform, (int(film.rows), int(film.cols)), shape_model)
+            alike[key] = Placement(transform, window)
+        placements[str(film.image_id)] = alike[key]
     return Geometry(shape_model, placements)
 
 
@@ -252,14 +260,20 @@ def transform_of(film: Any) -> GridTransform:
 def known_logits(films: Films, maps: Maps, chosen: SplitItems) -> dict[str, LabelLogits]:
     """Collect, label by label, the films whose presence is known; uncertain and missing ones are left out."""
     known = films.labels[films.labels["value"].isin(["0", "1"])]
+    names: NDArray[Any] = known["image_id"].cat.categories.to_numpy(object)  # one text a film, whatever the labels
+    places = maps.logits.index.get_indexer(pd.Index(names))
+    patients = np.array([chosen.patients.get(name, -1) for name in names], dtype=np.int64)
     found = {}
-    for label in maps.labels:
-        values = known[known["label"] == label].set_index("image_id")["value"]
-        image_ids = sorted(set(chosen.films["image_id"]) & set(values.index))
+    for number, label in enumerate(maps.labels):
+        rows = known[known["label"] == label]
+        codes, present = rows["image_id"].cat.codes.to_numpy(), (rows["value"] == "1").to_numpy(dtype=bool)
+        order = np.argsort(codes, kind="stable")  # alphabetical, as the categories are
+        order = order[patients[codes[order]] >= 0]
+        codes = codes[order]
         found[label] = LabelLogits(
-            patients=np.array([chosen.patients[image_id] for image_id in image_ids], dtype=np.int64),
-            logits=maps.logits.loc[image_ids, label].to_numpy(dtype=np.float64),
-            present=(values.loc[image_ids] == "1").to_numpy(dtype=bool),
-            image_ids=tuple(image_ids),
+            patients=patients[codes],
+            logits=maps.logits.iloc[places[codes], number].to_numpy(dtype=np.float64),
+            present=present[order],
+            image_ids=tuple(names[codes]),
         )
     return found

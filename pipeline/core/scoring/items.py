@@ -104,7 +104,9 @@ def annotated_items(label: str, annotations: pd.DataFrame, films: pd.DataFrame, 
     AnnotationError
         If a box has a corner that is not finite, or no area.
     """
-    chosen = annotations[(annotations["label"] == label) & annotations["image_id"].isin(films["image_id"])]
+    chosen = annotations[annotations["label"] == label]
+    of_split = pd.Index(films["image_id"].to_numpy(dtype=object))
+    chosen = chosen[of_split.get_indexer(chosen["image_id"].to_numpy(dtype=object)) >= 0]
     chosen = chosen.sort_values(["image_id", *CORNERS], kind="stable")
     boxes = chosen[CORNERS].to_numpy(dtype=np.float64).reshape(-1, 4)
     empty = ~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
@@ -116,12 +118,12 @@ def annotated_items(label: str, annotations: pd.DataFrame, films: pd.DataFrame, 
         )
     names, starts = np.unique(chosen["image_id"].to_numpy(dtype=str), return_index=True)
     image_ids = tuple(str(name) for name in names)
-    sizes = films.assign(image_id=films["image_id"].astype(str)).set_index("image_id")[["cols", "rows"]]
+    places = of_split.get_indexer(np.array(image_ids, dtype=object))
     return Items(
         label=label,
         image_ids=image_ids,
         patients=np.array([patients[image_id] for image_id in image_ids], dtype=np.int64),
-        sizes_xy=sizes.loc[list(image_ids)].to_numpy(dtype=np.float64).reshape(-1, 2),
+        sizes_xy=films[["cols", "rows"]].iloc[places].to_numpy(dtype=np.float64).reshape(-1, 2),
         boxes=boxes,
         starts=starts.astype(np.int64),
     )
