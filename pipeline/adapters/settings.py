@@ -313,7 +313,7 @@ class CompareSettings(_Section):
     test_films: int = Field(48, ge=1, description="annotated films that maps are scored on")
     validation_films: int = Field(32, ge=1, description="annotated films that thresholds are chosen on")
     most_passes: int = Field(
-        12_000,
+        1_000,
         ge=1,
         description="films through the network that a method may cost; a dearer one is scored on dear_test_films, with "
         "thresholds of dear_validation_films",
