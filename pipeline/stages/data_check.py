@@ -19,6 +19,7 @@ from pipeline.adapters.datasets.film_files import list_films
 from pipeline.adapters.datasets.films_index import FilmIndex
 from pipeline.adapters.datasets.label_table import ABSENT, PRESENT, UNCERTAIN
 from pipeline.adapters.datasets.manifest import Manifest, load_manifest
+from pipeline.adapters.datasets.mask_table import UNKNOWN_SIDE
 from pipeline.adapters.datasets.reading import Dataset, TablePaths, own_table_files, survey_tables, table_paths
 from pipeline.adapters.datasets.split_lists import read_split_lists, split_list
 from pipeline.adapters.datasets.tables import read_cells
@@ -31,7 +32,6 @@ from pipeline.domain.records import Split
 from pipeline.stages.films import read_film, read_film_header
 from pipeline.stages.progress import progress
 
-UNKNOWN_SIDE = 2**24  # of films whose header was not read: their boxes are not held against an edge
 SHOWN_FILES = 5
 DOUBT_SIDE = 256
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from pipeline.adapters.datasets.manifest import load_manifest
 from pipeline.cli import app
 from pipeline.domain.errors import ManifestError
 from pipeline.stages.data_check import check_data
@@ -120,6 +121,29 @@ def test_a_table_without_a_column_of_labels_does_not_fit(tmp_path: Path) -> None
     (wrong,) = _folder(tmp_path, "image_id,Mass\nf0,positive\nf1,negative\nf2,negative\nf3,\n")
     assert "'Mass' holds values other than" in wrong
     assert _folder(tmp_path, "filename,Mass,remark\nf0.png,0,fine\nf1.png,1,\nf2.png,,\nf3.png,-1,\n") == []
+
+
+def test_chexlocalize_from_its_polygons_is_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    findings = ",".join(finding.name for finding in load_manifest("chexlocalize").findings())
+    marks = {}
+    (tmp_path / "CheXlocalize").mkdir()
+    for split, table, patient in (("val", "valid", "patient64541"), ("test", "test", "patient64741")):
+        film = tmp_path / "CheXpert" / split / patient / "study1" / "view1_frontal.png"
+        film.parent.mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 255, (96, 72), dtype=np.uint8)).save(film)
+        row = f"CheXpert-v1.0/{table}/{patient}/study1/view1_frontal.jpg,0,0,1" + ",0" * 11
+        (tmp_path / "CheXpert" / f"{split}_labels.csv").write_text(f"Path,{findings}\n{row}\n")
+        outline = [[10, 20], [40, 20], [40, 50], [10, 50]]
+        marks[f"{patient}_study1_view1_frontal"] = {"img_size": [96, 72], "Cardiomegaly": [outline], "Edema": []}
+        (tmp_path / "CheXlocalize" / f"gt_annotations_{split}.json").write_text(json.dumps(marks))
+        marks = {}
+    found = check_data("chexlocalize", tmp_path)
+    assert found.wrong == []
+    assert (found.counts["films"], found.counts["patients"], found.counts["boxes"]) == (2, 2, 2)
+    assert found.counts["box_tables"] == ["gt_annotations_val.json", "gt_annotations_test.json"]
+    assert found.counts["official_split"] == {"test": 1, "validation": 1}
+    assert found.counts["labels"]["Cardiomegaly"]["boxed_films"] == 2
 
 
 @pytest.mark.realdata

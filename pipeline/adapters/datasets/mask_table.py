@@ -19,6 +19,7 @@ from pipeline.domain.run_lengths import (
     scaled_counts,
 )
 
+UNKNOWN_SIDE = 2**24  # of films that were not looked at: no edge cuts their boxes, and masks stay on their own grids
 _READERS: dict[str, Callable[[str, int], Counts]] = {
     "relative": relative_counts,
     "absolute": absolute_counts,
@@ -59,7 +60,7 @@ def read_masks(
     frames_rc : ndarray of shape (rows, 2), float64
         Rows and columns of the grid that each mask was drawn on; NaN where unknown.
     sizes_rc : ndarray of shape (films, 2), int64
-        Native (rows, cols) of each film.
+        Native (rows, cols) of each film; `UNKNOWN_SIDE` where unknown.
     report : FaultReport
         Gets a column that is missing.
     """
@@ -90,4 +91,4 @@ def _native_counts(text: str, rules: MaskRules, frame_rc: NDArray[np.float64], n
         raise ValueError("no frame")
     frame = (int(frame_rc[0]), int(frame_rc[1]))
     counts = _READERS[rules.form](text, frame[0] * frame[1])
-    return counts if frame == native else scaled_counts(counts, frame, native)
+    return counts if frame == native or UNKNOWN_SIDE in native else scaled_counts(counts, frame, native)
