@@ -118,10 +118,12 @@ def _lines(rows: pd.DataFrame, method: str | None) -> list[tuple[str, str, list[
 
 
 def _line(rows: pd.DataFrame, columns: Sequence[Shown], label: str, method: str, sources: Sequence[str]) -> str:
-    of_line = rows[(rows["label"] == label) & (rows["method"] == method) & rows["threshold_source"].isin(sources)]
+    own = rows[(rows["label"] == label) & (rows["method"] == method)]
     cells, counts = [], []
     for column in columns:
-        found = _column(of_line, column)
+        found = _column(own, column)
+        needs_no_choice = _column(rows, column)["threshold_source"].nunique() == 1  # PxAP takes every threshold
+        found = found if needs_no_choice else found[found["threshold_source"].isin(sources)]
         cells.append(number_cell(estimate_from(found.iloc[0]) if len(found) else None))
         counts += found["n"].tolist()[:1]
     is_mean, name = label in _MEANS, _MEANS.get(label, "All findings" if label == ALL_LABELS else label)

@@ -57,6 +57,7 @@ tbody th{font-weight:600;overflow-wrap:anywhere;min-width:104px}
 td.number{white-space:nowrap;font-weight:600}
 td.number span{display:block;font-weight:400;color:var(--faint);font-size:12px}
 table.protocol{margin:8px 0 18px}
+table.protocol tr.mean+tr.mean th,table.protocol tr.mean+tr.mean td{border-top:0}
 caption{text-align:left;font-weight:600;padding:4px 0;caption-side:top}
 tr.baseline th,tr.baseline td{color:var(--faint);font-weight:400}
 section.protocol>.note{break-after:avoid}

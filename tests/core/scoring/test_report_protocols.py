@@ -55,6 +55,18 @@ def test_equal_conventions_are_said_to_be_equal() -> None:
     assert "PxAP has no rows" not in page
 
 
+def test_a_number_that_needs_no_threshold_stands_on_every_line() -> None:
+    scores = scores_of(
+        row("A", "wsol/max_box_acc", 0.2, at=0.5), row("A", "wsol/max_box_acc", 0.3, at=0.5, source="validation"),
+        row("A", "wsol/pxap", 0.7), row("B", "wsol/max_box_acc", 0.4, at=0.5, source="validation"),
+    )  # fmt: skip
+    lines = PageTables(protocol_sections(scores, ["wsol"])).tables[0][1]
+    assert [line[2:5] for line in lines] == [
+        ["Threshold", "MaxBoxAcc", "PxAP"], ["validation", "0.30|0.20–0.40", "0.70|0.60–0.80"],
+        ["validation", "0.40|0.30–0.50", "–"],
+    ]  # fmt: skip
+
+
 def test_a_protocol_without_rows_names_what_is_missing() -> None:
     scores = scores_of(row("A", "wsol/max_box_acc", 0.5, at=0.5))
     assert list(silent_protocols(scores, ["wsol", "chexlocalize"])) == ["chexlocalize"]
