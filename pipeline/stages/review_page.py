@@ -6,7 +6,7 @@ Run     ``camray review runs/phantom``
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from pipeline.adapters.pixel_store import PixelStore
@@ -28,7 +29,7 @@ from pipeline.domain.geometry import Box, boxes_to_array, iou_matrix
 from pipeline.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS
 from pipeline.stages.explained import ExplainedFilms, read_explained
 from pipeline.stages.progress import progress
-from pipeline.stages.review_pictures import Pictures
+from pipeline.stages.review_pictures import Wanted, draw_films, wanted_of
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 DISPLAY_PX = 1024
@@ -105,12 +106,20 @@ def build(
     if not chosen:
         there = ", ".join(sorted(set(known.films.table["split"])))
         raise SettingsError(f"{folder.root}: no explained film is of split {', '.join(wanted)}; there are: {there}")
-    pictures = Pictures(settings, folder, display_px)
+    drawn = draw_films(settings, folder, display_px, [_wanted(known, place) for place in chosen])
     heat = PixelStore(folder.root / "explain", f"heat-{known.method}")
     ids = [str(known.films.table["image_id"].iloc[place]) for place in chosen]
-    films = (_page_film(known, place, heat, pictures, run) for place in progress(chosen, len(chosen), "drawing films"))
-    size = write_page(folder.root / "review", run, ids, films, picture)
-    return BuiltPage(folder.root / "review" / "index.html", len(chosen), pictures.coarse, size)
+    pictures = progress(zip(chosen, drawn, strict=True), len(chosen), "drawing films")
+    coarse: list[int] = []
+
+    def films() -> Iterator[PageFilm]:
+        for place, (grey, note) in pictures:
+            if note:
+                coarse.append(place)
+            yield _page_film(known, place, heat, grey, note, run)
+
+    size = write_page(folder.root / "review", run, ids, films(), picture)
+    return BuiltPage(folder.root / "review" / "index.html", len(chosen), len(coarse), size)
 
 
 def run_digest(folder: RunFolder) -> str:
@@ -250,12 +259,19 @@ def _colours() -> tuple[int, ...]:
     return tuple(int(red << 16 | green << 8 | blue) for red, green, blue in table.tolist())
 
 
-def _page_film(known: _Known, place: int, heat: PixelStore, pictures: Pictures, run: PageRun) -> PageFilm:
+def _wanted(known: _Known, place: int) -> Wanted:
+    window = known.films.windows[place]
+    image = known.images.loc[known.films.table["image_id"].iloc[place]]
+    return wanted_of(image, (window.row0, window.row1, window.col0, window.col1))
+
+
+def _page_film(
+    known: _Known, place: int, heat: PixelStore, grey: NDArray[np.uint8], note: str, run: PageRun
+) -> PageFilm:
     films = known.films
     row = films.table.iloc[place]
     image_id, image = str(row["image_id"]), known.images.loc[row["image_id"]]
     window, size = films.windows[place], films.sizes[place]
-    grey, note = pictures.read(image, (window.row0, window.row1, window.col0, window.col1))
     boxes = [known.boxes.get((image_id, label), []) for label in films.labels]
     reported = [(image_id, label) in known.reported for label in films.labels]
     marks = known.annotations.get(image_id, [])

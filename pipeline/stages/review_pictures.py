@@ -3,6 +3,10 @@
 Reads   the films under ``data.root`` or ``generate/``; ``ingest/store/``
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.adapters.cluster import count_workers, map_processes
 from pipeline.adapters.pixel_store import PixelStore
 from pipeline.adapters.runs import RunFolder
 from pipeline.adapters.settings import Settings
@@ -17,45 +22,96 @@ from pipeline.domain.errors import ImageError
 from pipeline.stages.films import read_film
 
 _COARSE = "Shown as the network saw it: the source film is not at hand, or has changed."
+_FEW = 8  # films for which starting processes takes longer than drawing
 
 
-class Pictures:
-    """Films at display resolution: from their sources, or from the pixel store where a source is gone."""
+@dataclass(frozen=True)
+class Wanted:
+    """A film to draw: where its source and its stored pixels lie, and the window of the model grid that it covers."""
 
-    def __init__(self, settings: Settings, folder: RunFolder, display_px: int) -> None:
-        self._store = PixelStore(folder.root / "ingest" / "store")
-        root = folder.root / "generate" if settings.data.generate is not None else settings.data.root
-        self._root = root.parent if root is not None and root.is_file() else root
-        self._display_px = display_px
-        self.coarse = 0
+    source: str
+    pixel_sha256: str
+    shard: int
+    index: int
+    window: tuple[int, int, int, int]
 
-    def read(self, image: "pd.Series[Any]", window: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], str]:
-        """Return a film's grey values, and a note where they are not its own resolution's."""
-        pixels = self._source(image)
-        if pixels is not None:
-            return self._shrunk(pixels), ""
-        self.coarse += 1
-        stored = self._store.shard(int(image["shard"]))[int(image["index"])]
-        part = np.asarray(stored[window[0] : window[1], window[2] : window[3]], np.float32)
-        return _grey8(part / np.float32(np.iinfo(stored.dtype).max)), _COARSE
 
-    def _source(self, image: "pd.Series[Any]") -> NDArray[np.float32] | None:
-        if self._root is None or not (self._root / str(image["source"])).is_file():
-            return None
-        try:
-            film = read_film(self._root / str(image["source"]), None)
-        except ImageError:
-            return None
-        return film.pixels if film.pixel_sha256 == image["pixel_sha256"] else None
+@dataclass(frozen=True)
+class _Plan:
+    """How films are drawn; goes to every process."""
 
-    def _shrunk(self, pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-        rows, cols = pixels.shape
-        factor = min(1.0, self._display_px / max(rows, cols))
-        if factor == 1.0:
-            return _grey8(pixels)
-        size = (max(1, round(cols * factor)), max(1, round(rows * factor)))
-        shrunk = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BOX)
-        return _grey8(np.asarray(shrunk, np.float32))
+    root: Path | None
+    store: Path
+    display_px: int
+
+
+def wanted_of(image: "pd.Series[Any]", window: tuple[int, int, int, int]) -> Wanted:
+    """Return what to draw of a row of the images table; `window` is (row0, row1, col0, col1) on the model grid."""
+    return Wanted(
+        str(image["source"]), str(image["pixel_sha256"]), int(image["shard"]), int(image["index"]), window
+    )  # fmt: skip
+
+
+def draw_films(
+    settings: Settings, folder: RunFolder, display_px: int, films: Sequence[Wanted]
+) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Draw films at display resolution, in ``ingest.workers`` processes.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``data`` and ``ingest.workers``.
+    folder : RunFolder
+        The run.
+    display_px : int
+        Longest side of a picture.
+    films : sequence of Wanted
+        What to draw.
+
+    Yields
+    ------
+    grey : ndarray of shape (H, W), uint8
+        In the order of `films`; from the source, or else, and where the source crashes its reader, from the pixel
+        store.
+    note : str
+        Empty, or that the picture is the network's own view.
+    """
+    root = folder.root / "generate" if settings.data.generate is not None else settings.data.root
+    plan = _Plan(
+        root.parent if root is not None and root.is_file() else root, folder.root / "ingest" / "store", display_px
+    )
+    workers = 1 if len(films) <= _FEW else count_workers(settings.ingest.workers)
+    for outcome in map_processes(partial(_drawn, plan), films, workers):
+        grey = outcome.value
+        yield (_stored(plan, outcome.item), _COARSE) if grey is None else (grey, "")
+
+
+def _drawn(plan: _Plan, film: Wanted) -> NDArray[np.uint8] | None:
+    """Return a film's own picture, or None where its source is not at hand or has changed."""
+    if plan.root is None or not (plan.root / film.source).is_file():
+        return None
+    try:
+        read = read_film(plan.root / film.source, None)
+    except ImageError:
+        return None
+    return _shrunk(read.pixels, plan.display_px) if read.pixel_sha256 == film.pixel_sha256 else None
+
+
+def _stored(plan: _Plan, film: Wanted) -> NDArray[np.uint8]:
+    row0, row1, col0, col1 = film.window
+    stored = PixelStore(plan.store).shard(film.shard)[film.index]
+    part = np.asarray(stored[row0:row1, col0:col1], np.float32)
+    return _grey8(part / np.float32(np.iinfo(stored.dtype).max))
+
+
+def _shrunk(pixels: NDArray[np.float32], display_px: int) -> NDArray[np.uint8]:
+    rows, cols = pixels.shape
+    factor = min(1.0, display_px / max(rows, cols))
+    if factor == 1.0:
+        return _grey8(pixels)
+    size = (max(1, round(cols * factor)), max(1, round(rows * factor)))
+    shrunk = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BOX)
+    return _grey8(np.asarray(shrunk, np.float32))
 
 
 def _grey8(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
