@@ -176,7 +176,7 @@ class _Line:
                 self.score(self._at(film[some], part[some]))
                 for some in torch.split(torch.arange(len(film), device=film.device), self.batch_size)
             ]
-        return torch.cat(found).unflatten(0, (count, pieces + 1))
+        return torch.cat(found).reshape(count, pieces + 1, -1)
 
     def integrate(self, film: Tensor, begin: Tensor, width: float, change: Tensor, allowed: Tensor) -> _Pieces:
         """Take the midpoint's gradient for each piece ``[begin, begin + width]``, over which scores change so much."""
