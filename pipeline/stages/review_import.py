@@ -2,7 +2,7 @@
 
 Reads   decisions files, reports; ``ingest/`` (films, labels, annotations), ``explain/grid.json``, ``localize/`` (boxes)
 Writes  ``reviewed/decisions.parquet readings.parquet agreement.csv problems.csv unread.csv labels.csv boxes.csv
-        annotations.parquet summary.json``
+        annotations.parquet manifest.yaml split-*.txt labels-*.csv boxes-*.csv summary.json``
 Run     ``camray review import decisions-*.json runs/phantom``
 """
 
@@ -29,6 +29,7 @@ from pipeline.domain.geometry import Box
 from pipeline.domain.labels import Finding
 from pipeline.domain.records import IMAGE_COLUMNS, PREDICTION_COLUMNS
 from pipeline.stages.export_results import findings_of
+from pipeline.stages.review_manifest import write_data_set
 from pipeline.stages.review_page import run_digest
 from pipeline.stages.review_tables import write_decisions, write_merged
 
@@ -117,6 +118,7 @@ def import_decisions(
     write_decisions(target, decisions, readings, problems, [mark for one in found for mark in one.unread])
     write_bytes(target / "agreement.csv", agreement.to_csv(index=False, lineterminator="\n").encode())
     write_merged(folder.root / "ingest", target, run.labels, merge(decisions, policy))
+    write_data_set(folder, target, run.findings)
     write_json(target / "summary.json", {"counts": counts, "policy": policy, "run_digest": run.digest})
     _tell(tracker, folder.root / FOLDER, agreement, counts)
     return Imported(folder.root / FOLDER, counts, agreement, tuple(problems))
