@@ -5,7 +5,6 @@ without looking for a lesion; a network trained on it may score well and localiz
 2018; DeGrave et al., Nature Machine Intelligence 2021).
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,12 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from pipeline.core.logistic import fit_logistic
+from pipeline.core.scoring.classification import weighted_auroc
 from pipeline.core.splits import assign_by_patient
 
 FOLDS = 5
@@ -80,17 +76,29 @@ def probe_auc(
     str
         Why there is no AUC; empty where there is one.
     """
+    fold = _folds(target, patients, seed)
+    return (None, fold) if isinstance(fold, str) else _auc_over(fold, features, target)
+
+
+def _folds(target: NDArray[np.bool_], patients: Sequence[str], seed: int) -> NDArray[np.int64] | str:
+    """Deal films to folds, or say why there are too few."""
     for kind, wanted in (("present", True), ("absent", False)):
         found = np.flatnonzero(target == wanted)
         if found.size < MIN_FILMS_OF_A_KIND or len({patients[int(i)] for i in found}) < FOLDS:
-            return None, f"only {found.size} film(s) with the label {kind}"
-    fold = assign_by_patient(patients, [str(int(t)) for t in target], [1.0] * FOLDS, seed)
+            return f"only {found.size} film(s) with the label {kind}"
+    return assign_by_patient(patients, [str(int(t)) for t in target], [1.0] * FOLDS, seed)
+
+
+def _auc_over(
+    fold: NDArray[np.int64], features: NDArray[np.float32], target: NDArray[np.bool_]
+) -> tuple[float | None, str]:
     aucs = []
     for held_out in range(FOLDS):
         fit, test = fold != held_out, fold == held_out
         if len(np.unique(target[fit])) < 2 or len(np.unique(target[test])) < 2:
             continue
-        aucs.append(roc_auc_score(target[test], _fitted(features[fit], target[fit]).decision_function(features[test])))
+        logits = fit_logistic(features[fit], target[fit]).logits(features[test])
+        aucs.append(weighted_auroc(np.ones((1, len(logits))), logits, target[test])[0])
     return (float(np.mean(aucs)), "") if aucs else (None, "no fold holds both kinds")
 
 
@@ -126,16 +134,8 @@ def probe_logits(
         if min(target.sum(), (~target).sum()) < MIN_FILMS_OF_A_KIND or others.size == 0:
             continue
         for kind, table in enumerate(features.values()):
-            logits[kind, others, column] = _fitted(table[told], target).decision_function(table[others])
+            logits[kind, others, column] = fit_logistic(table[told], target).logits(table[others])
     return logits
-
-
-def _fitted(features: NDArray[np.float32], target: NDArray[np.bool_]) -> Pipeline:
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is near enough for a probe
-        model.fit(features, target)
-    return model
 
 
 def run_probes(
@@ -166,9 +166,9 @@ def run_probes(
         if told.size > MAX_FILMS:
             told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
         target = values[told, column] == 1
-        owners = [patients[int(i)] for i in told]
+        fold = _folds(target, [patients[int(i)] for i in told], seed)
         for kind, table in features.items():
-            auc, skipped = probe_auc(table[told], target, owners, seed)
+            auc, skipped = (None, fold) if isinstance(fold, str) else _auc_over(fold, table[told], target)
             rounded = None if auc is None else round(auc, 4)
             probes.append(Probe(label, kind, rounded, int(told.size), int(target.sum()), skipped))
     return probes

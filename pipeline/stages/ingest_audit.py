@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline.adapters.audit_page import audit_page
 from pipeline.adapters.runs import write_bytes, write_json
@@ -65,7 +66,10 @@ def write_audit(
     probes, lungs = shares is not None, None if shares is None else lung_tiles(shares)
     features = probe_features(films, glances, lungs)
     patients = leaders(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
-    measured = audit.run_probes(features, admitted.values, labels, patients, seed) if probes else []
+    measured: list[audit.Probe] = []
+    if probes:
+        with threadpool_limits(1, "blas"):  # columns are few: threads that wait for one another cost ten times as much
+            measured = audit.run_probes(features, admitted.values, labels, patients, seed)
     reasons = admitted.refusals["reason"].value_counts().sort_index()
     found: dict[str, Any] = {
         "manifest": name,
@@ -88,7 +92,8 @@ def write_audit(
     if probes and len(labels):
         is_training = (films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
         stream = io.BytesIO()
-        np.save(stream, audit.probe_logits(features, admitted.values, is_training, seed))
+        with threadpool_limits(1, "blas"):
+            np.save(stream, audit.probe_logits(features, admitted.values, is_training, seed))
         write_bytes(folder / "probes.npy", stream.getvalue())
         found["probe_kinds"] = list(features)
     write_json(folder / "audit.json", found)
