@@ -307,7 +307,7 @@ class CompareSettings(_Section):
     methods: tuple[str, ...] = Field(("all",), min_length=1, description="names, or 'all'")
     changes: dict[str, Any] = Field(
         {},
-        description="settings that differ from the experiment's for all networks; laid over camray's own for a comparison",
+        description="settings that differ from the experiment's for all networks; over camray's own for a comparison",
     )
     network_changes: dict[str, dict[str, Any]] = Field({}, description="likewise for one network; laid over `changes`")
     test_films: int = Field(48, ge=1, description="annotated films that maps are scored on")
@@ -404,6 +404,9 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
         raise SettingsError(f"{path}: cannot be read as settings: {error}") from error
     if not isinstance(merged, DictConfig) or not isinstance(plain, dict):
         raise SettingsError(f"{path}: expected a mapping of sections, found a {type(plain).__name__}")
+    if "name" not in plain:
+        holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
+        raise SettingsError(f"{path}: {holds}; every experiment names itself (name: my-run); see configs/ for examples")
     return parse_settings({str(key): value for key, value in plain.items()}, str(path))
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.words import AsJson, console, print_json
-from pipeline.domain.errors import SettingsError
+from pipeline.domain.errors import ImageError, SettingsError
 
 app = typer.Typer()
 
@@ -128,7 +128,10 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _show_film(film: Path, trained: Path, asked: dict[str, Any], out: Path | None, as_json: bool) -> None:
     from pipeline.stages.show import FilmQuestion, show_film
 
-    shown = show_film(film, trained, FilmQuestion(**asked), out)
+    try:
+        shown = show_film(film, trained, FilmQuestion(**asked), out)
+    except ImageError as error:
+        raise type(error)(error.reason, f"{film}: {error.message}") from error
     if as_json:
         print_json({
             "picture": str(shown.picture), "label": shown.label, "method": shown.method, "boxes_by": shown.boxes_by,

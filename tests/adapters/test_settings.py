@@ -77,3 +77,13 @@ def test_changes_of_a_comparison_are_laid_over_its_own(tmp_path: Path) -> None:
     assert changes("nin")["train.max_epochs"] == 3
     assert (changes("nin")["model.stride"], changes("densenet121")["model.stride"]) == (32, 8)
     assert changes("nin")["ingest.rows"] == 96  # untouched
+
+
+def test_an_empty_file_and_one_without_a_name_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("# nothing yet\n")
+    with pytest.raises(SettingsError, match=r"a\.yaml: is empty; every experiment names itself"):
+        load_settings(path)
+    path.write_text("train:\n  max_epochs: 3\n")
+    with pytest.raises(SettingsError, match=r"a\.yaml: has no `name`, only train"):
+        load_settings(path)

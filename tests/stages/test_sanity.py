@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.adapters.checkpoints import weights_bytes
 from pipeline.adapters.runs import RunFolder, read_table, write_bytes, write_json
+from pipeline.commands.sanity import uninformative
 from pipeline.core.networks.classifier import build_classifier
 from pipeline.core.sanity.table import SANITY_COLUMNS
 from pipeline.domain.contract import ModelContract, NetworkSpec
@@ -78,3 +79,19 @@ def test_methods_by_name() -> None:
     assert set(parse_methods("all")) == {*DEFAULT_METHODS, *DEAR}
     with pytest.raises(SettingsError, match="expected one or more different names"):
         parse_methods("cam,glance")
+
+
+def test_what_says_nothing_is_noted() -> None:
+    nan = float("nan")
+    row = {"method": "cam", "reason": "", "films": 4, "constant": 0, "checked_films": 4, "deletion_auc": 0.2,
+           "insertion_auc": 0.7, "rank_all": 0.1}  # fmt: skip
+    assert uninformative([row]) == []
+    (some,) = uninformative([{**row, "constant": 1}])
+    assert some == "cam: 1 of 4 maps are constant; the figures leave them out"
+    flat = {**row, "method": "gradcam", "constant": 4, "deletion_auc": nan, "insertion_auc": nan, "rank_all": nan}
+    every, dash = uninformative([row, flat])
+    assert every == "gradcam: every map is constant and orders nothing; its figures are undefined"
+    assert dash.startswith("head, all: a dash means")
+    (still,) = uninformative([{**row, "insertion_auc": 0.21}])
+    assert "differ by less than 0.02 for every method" in still
+    assert uninformative([{**flat, "reason": "refused"}]) == []

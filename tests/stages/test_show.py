@@ -7,14 +7,16 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from pipeline.adapters.runs import write_json
+from pipeline.cli import app
 from pipeline.core.maps.methods import METHODS
 from pipeline.core.maps.visualise import Ascent
 from pipeline.core.networks.classifier import build_classifier
 from pipeline.core.thresholds import Recipe
 from pipeline.domain.contract import ModelContract, NetworkSpec
-from pipeline.domain.errors import CheckpointError, SettingsError
+from pipeline.domain.errors import CheckpointError, ImageError, SettingsError
 from pipeline.stages.serve import load_predictor
 from pipeline.stages.show import FilmQuestion, show_film
 from pipeline.stages.visualise import draw_labels, pictures_of_labels
@@ -124,3 +126,10 @@ def test_a_picture_per_label_raises_its_own_logit(trained: Path, tmp_path: Path)
     assert alone.grey.shape == (1, 64, 48)
     with pytest.raises(SettingsError, match="the run knows Mass"):
         draw_labels(trained, ("Cyst",), ascent, tmp_path / "labels.png")
+
+
+def test_a_file_that_is_no_film_is_named(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no film")
+    spoken = CliRunner().invoke(app, ["show", str(tmp_path / "notes.txt"), "--run", str(trained)])
+    assert isinstance(spoken.exception, ImageError)
+    assert str(spoken.exception).endswith("notes.txt: neither a DICOM file nor a PNG or JPEG picture")
