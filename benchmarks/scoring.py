@@ -50,7 +50,7 @@ def main() -> None:
         began = time.perf_counter()
         boxes = generate(root, asked.films, asked.labels, asked.boxed)
         made = time.perf_counter() - began
-        seconds, busy, peak_mib, rows = _in_a_process(root, asked.bootstrap)
+        seconds, busy, peak_mib, rows = score_in_a_process(root, asked.bootstrap)
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}")
     print(f"{asked.films} films x {asked.labels} labels, {boxes} boxes; generated in {made:.0f} s")
     print(f"scored in {seconds:.1f} s, {busy:.1f} s of them on a core: {asked.films / busy:.0f} films/s and core")
@@ -132,7 +132,7 @@ def _write_predictions(
     write_json(folder / "thresholds.json", {"thresholds": [entry], "cutoffs": []})
 
 
-def _in_a_process(root: Path, bootstrap: int) -> tuple[float, float, float, int]:
+def score_in_a_process(root: Path, bootstrap: int) -> tuple[float, float, float, int]:
     """Score in a fresh process, so that its peak memory is its own: seconds, of processor too, MiB and rows."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         told = pool.apply(_score, (str(root), bootstrap))

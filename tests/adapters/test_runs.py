@@ -157,3 +157,14 @@ def test_a_finished_stage_that_is_opened_again_starts_afresh(tmp_path: Path) -> 
     finished(folder)
     assert not folder.begin("train", "s", {"ingest": "i"})
     assert not (folder.stage("train") / "weights").exists()
+
+
+def test_categories_hold_the_same_texts_in_alphabetical_order(tmp_path: Path) -> None:
+    columns = {"image_id": "string", "label": "string", "rank": "int16"}
+    table = pd.DataFrame({"image_id": ["b", "a", "b"], "label": ["x", None, "x"], "rank": [0, 1, 2]})
+    write_table(tmp_path / "t.parquet", table, columns)
+    read = read_table(tmp_path / "t.parquet", columns, ("image_id", "label"))
+    assert read["image_id"].tolist() == ["b", "a", "b"]
+    assert read["image_id"].cat.categories.tolist() == ["a", "b"]
+    assert read["label"].isna().tolist() == [False, True, False]
+    assert read["rank"].dtype == "int16"

@@ -8,6 +8,7 @@ from pipeline.core.boxes import (
     Window,
     boxes_from_heat,
     film_window,
+    peak_xy,
     peaks_xy,
     scaled_about_centre,
     upsampled,
@@ -124,3 +125,11 @@ def test_scaling_about_the_centre() -> None:
     assert scaled_about_centre(boxes, 1.5).tolist() == [[1.0, 2.5, 7.0, 11.5]]
     many = scaled_about_centre(boxes[:, None], np.array([1.0, 0.5]))
     assert many.tolist() == [[[2, 4, 6, 10], [3, 5.5, 5, 8.5]]]
+
+
+def test_one_maps_peak_is_that_of_the_stack_with_and_without_ties() -> None:
+    rng = np.random.default_rng(4)
+    for levels in (2, 4, 10**6):
+        for _ in range(20):
+            heat = rng.integers(0, levels, (6, 7)).astype(np.float32)
+            assert peak_xy(heat).tolist() == peaks_xy(heat[None])[0].tolist()

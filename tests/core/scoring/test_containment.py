@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.core.boxes import Window
+from pipeline.core.scoring.component_tree import region_tree
 from pipeline.core.scoring.containment import (
+    _boxes_of_one_peak,
     ceiling_ious,
     ceiling_part,
     containment_part,
@@ -88,3 +90,21 @@ def test_top_errors_as_rows() -> None:
     }
     assert {row.n for row in part.rows} == {2}
     assert set(part_table("test", 3, [part], 0, 0.95, 1).label) == {"all"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), rows=st.integers(1, 12), cols=st.integers(1, 12))
+def test_the_boxes_of_one_peak_are_those_of_the_tree(seed: int, rows: int, cols: int) -> None:
+    rng = np.random.default_rng(seed)
+    down, across = (np.minimum(np.sort(rng.integers(0, 6, n)), rng.permutation(n) * 6) for n in (rows, cols))
+    for levels in (np.minimum.outer(down, across), rng.integers(-1, 4, (rows, cols))):
+        boxes, tree = _boxes_of_one_peak(levels.astype(np.int16)), region_tree(levels.astype(np.int16), 40)
+        counts = [len(tree.at(level)) for level in range(40)]
+        if len(boxes):
+            assert max(counts) == 1
+            assert {tuple(box) for box in boxes.tolist()} == {tuple(box) for box in tree.boxes.tolist()}
+        else:
+            assert levels.max() < 0 or (np.diff(levels, axis=0).any() or np.diff(levels, axis=1).any())
+    hill = np.minimum.outer(np.array([0, 2, 5, 5, 1]), np.array([1, 4, 3])).astype(np.int16)
+    np.testing.assert_array_equal(_boxes_of_one_peak(hill)[[0, 3, 4]], [[0, 0, 3, 5], [1, 2, 3, 4], [1, 2, 2, 4]])
+    assert not len(_boxes_of_one_peak(np.array([[2, 0, 2]], np.int16)))
