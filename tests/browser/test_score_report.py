@@ -1,0 +1,78 @@
+"""The score report in a real browser: nothing is cut off on screen, every picture shows, and it prints on A4."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.adapters.tracking import NullTracker
+from pipeline.stages import localize, score
+from tests.stages.scored_run import make_run, settings_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
+LABELS = ("Enlarged Cardiomediastinum", "Cardiomegaly", "Pleural Effusion")
+PROTOCOLS = ["wsol", "chestxray14", "chexlocalize", "detection", "ilsvrc", "classification", "containment", "ceiling"]
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage",
+    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+)  # fmt: skip
+TOO_WIDE = """
+return [...document.querySelectorAll('table, img, p, h1, h2, h3')]
+  .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+  .map(e => e.outerHTML.slice(0, 80));
+"""
+BLANK = "return [...document.images].filter(e => !e.complete || !e.naturalWidth || !e.alt).length;"
+LOADED = "return performance.getEntriesByType('resource').filter(e => !e.name.startsWith('data:')).map(e => e.name);"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_run(tmp_path_factory.mktemp("run"), LABELS, 60)
+    settings = settings_of(pictures=True, protocols=PROTOCOLS, wsol_thresholds=100)
+    localize.run(settings, folder, NullTracker())
+    score.run(settings, folder, NullTracker())
+    return folder.root / "score" / "report.html"
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install -e .[dev]")
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    yield driver
+    driver.quit()
+
+
+def test_the_report_fits_the_screen_and_loads_nothing(page: Path, browser: Any) -> None:
+    browser.get(page.as_uri())
+    for width in (1440, 1024):
+        browser.set_window_size(width, 900)
+        assert browser.execute_script(TOO_WIDE) == []
+    assert browser.execute_script(BLANK) == 0
+    assert browser.execute_script(LOADED) == []
+    assert browser.execute_script("return document.querySelectorAll('section.protocol').length;") == len(PROTOCOLS)
+
+
+def test_the_report_prints_with_heads_repeated_and_films_side_by_side(page: Path, browser: Any) -> None:
+    browser.get(page.as_uri())
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 688, "height": 1017, "deviceScaleFactor": 1, "mobile": False},  # A4 less its margins
+    )
+    assert browser.execute_script(TOO_WIDE) == []
+    heads = "return [...document.querySelectorAll('thead')].map(e => getComputedStyle(e).display);"
+    assert set(browser.execute_script(heads)) == {"table-header-group"}
+    films = "return getComputedStyle(document.querySelector('.films')).gridTemplateColumns.split(' ').length;"
+    assert browser.execute_script(films) == 3
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    assert base64.b64decode(printed["data"]).startswith(b"%PDF")
