@@ -84,7 +84,7 @@ dt{font-weight:600}dd{margin:0}
 @media print{
 @page{size:A4;margin:14mm}
 body{font-size:11px}main{max-width:none;padding:0}
-table{font-size:9px}thead th{font-size:8.5px}td.number span{font-size:8px}
+.note,.lead{font-size:10px}dl{font-size:10px}table{font-size:9px}thead th{font-size:8.5px}td.number span{font-size:8px}
 th,td{padding:2px 3px}tbody th{min-width:0}
 td.good,td.fair,td.bad,td.none{white-space:normal;font-size:8.5px}
 figure,tr,.group,dl{break-inside:avoid}h2,h3,h4{break-after:avoid}
