@@ -1,5 +1,6 @@
 """A run folder as ``localize`` leaves it, with source films in many encodings, for tests of what goes to a PACS."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +31,25 @@ def settings_of(root: Path, **export: Any) -> Settings:
     )
 
 
-def make_run(root: Path, films: int) -> RunFolder:
-    """Films of mixed encoding in ``root/films``; every third is negative, every fourth has two boxes."""
+def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
+    """Films of mixed encoding, or copies of `sources`; every third is negative, every fourth has two boxes."""
     folder, names = RunFolder(root / "run"), list(ENCODINGS)
     (root / "films").mkdir(parents=True)
     images, predictions = [], []
-    scale = 64 / ROWS
-    offset = ((64 - COLS * scale) / 2, 0.0)
     rng = np.random.default_rng(2)
     for film in range(films):
         path = root / "films" / f"{film:03d}.dcm"
-        path.write_bytes(phantom(names[film % len(names)], (ROWS, COLS), index=film))
+        made = (
+            phantom(names[film % len(names)], (ROWS, COLS), index=film) if not sources else sources[film].read_bytes()
+        )
+        path.write_bytes(made)
         stored = read_dicom(path, None)
+        rows, cols = stored.values.shape
+        scale = 64 / max(rows, cols)
+        offset = ((64 - cols * scale) / 2, (64 - rows * scale) / 2)
         image_id = stored.header.image_id
         images.append(
-            (image_id, "p", "s", path.name, pixel_digest(stored.values), ROWS, COLS, 0.2, 0.18, "imager", "MONOCHROME2",
+            (image_id, "p", "s", path.name, pixel_digest(stored.values), rows, cols, 0.2, 0.18, "imager", "MONOCHROME2",
              12, "1.2.840.10008.1.2.1", "DX", "PA", "", "test", 0, film, scale, scale, *offset)
         )  # fmt: skip
         for number, label in enumerate(LABELS):
