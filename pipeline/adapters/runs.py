@@ -86,16 +86,23 @@ class RunFolder:
 
         Raises
         ------
+        SettingsError
+            If nothing can be written there.
         PipelineError
             If another process works on this run.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.root / LOCK_FILE)
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
             raise PipelineError(
                 f"{self.root}: another process is working on this run; wait for it, or choose another name"
+            ) from error
+        except OSError as error:
+            raise SettingsError(
+                f"{self.root}: a run cannot be written here ({error.strerror or type(error).__name__}); name a folder "
+                "that is writable with --runs, or --out of `camray predict`"
             ) from error
         try:
             yield

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline import cli
+from pipeline.adapters.runs import RunFolder
 from pipeline.commands.words import print_json
+from pipeline.domain.errors import SettingsError
 
 
 def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -69,3 +71,12 @@ def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) ->
     os.killpg(started.pid, signal.SIGINT)
     _, said = started.communicate(timeout=60)
     assert (started.returncode, said) == (4, "interrupted: the same command goes on where it stopped\n")
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(SettingsError, match=r"file/run: a run cannot be written here \(Not a directory\)"),
+        RunFolder(tmp_path / "file" / "run").locked(),
+    ):
+        pass
