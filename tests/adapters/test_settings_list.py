@@ -16,7 +16,8 @@ def test_kinds_defaults_and_bounds_are_the_models() -> None:
     assert listed["ingest.views"].default == ["PA", "AP", ""]
     assert listed["data.root"].kind == "path"
     assert listed["data.generate.films"].default == 900  # a section that may be left out
-    assert section_meaning(Settings, "train") == "The fit." and section_meaning(Settings, "name") == ""
+    assert section_meaning(Settings, "train") == "The fit."
+    assert section_meaning(Settings, "name") == ""
 
 
 def test_every_setting_says_what_it_means() -> None:
