@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.adapters.review.decisions import read_decisions
+from pipeline.adapters.review.decisions import PAGE_FORMAT, read_decisions
 from pipeline.adapters.review.page import PageFilm, PageRecipe, PageRun, write_page
 from pipeline.domain.decisions import Phase, Verdict
 from pipeline.domain.geometry import Box, GridTransform
@@ -289,6 +289,117 @@ def test_what_was_saved_comes_back_and_moves_to_another_browser(
     ]
 
 
+def _take(reader: Reader, films: list[Any], **more: Any) -> str:
+    """Import a file with these films; return what the page says of it."""
+    content = {"format": PAGE_FORMAT, "run": {"digest": reader.js("return CAMRAY.run.digest")}, **more, "films": films}
+    return _take_text(reader, json.dumps(content))
+
+
+def _take_text(reader: Reader, text: str) -> str:
+    reader.js("CAMRAY.exchange.take(arguments[0])", text)
+    said = str(reader.js("return document.getElementById('message-text').textContent"))
+    reader.js("document.getElementById('message-dialog').close()")
+    return said
+
+
+def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr K")
+    films = reader.js("return CAMRAY.films.all.map(f => f.id)")
+    reader.js("CAMRAY.state.editFinding(arguments[0], 'Mass', f => { f.verdict = 'uncertain' })", films[0])
+    looked_at = {"image_id": films[0], "finished": False, "changed": None, "seconds": 3, "findings": {}}
+    odd = {
+        "image_id": films[1], "changed": "2026-01-01T00:00:00.000Z", "finished": False,
+        "findings": {
+            "Mass": {"verdict": "adjust", "boxes": [[1, 1, 9, 9], [5, 5, 2, 2]]},
+            "Nodule": {"verdict": "perhaps"}, "No such finding": {"verdict": "confirm"},
+        },
+    }  # fmt: skip
+    said = _take(reader, [looked_at, odd, {"image_id": "elsewhere", "findings": {}}, None], reader="Dr K")
+    assert "1 films taken in. 1 left as they are" in said
+    assert "2 are not of this run" in said
+    assert "1 answers to findings that this run does not have" in said
+    assert "1 boxes and 1 answers" in said
+    assert reader.finding(films[0], "Mass")["verdict"] == "uncertain"
+    assert reader.finding(films[1], "Mass")["boxes"] == [[1, 1, 9, 9]]
+    for text in ("", '{"format": "camray-re', "[]", '{"format": "camray-review/1", "films": {}}'):
+        assert _take_text(reader, text).startswith("This is no")
+    damaged = [
+        {"image_id": films[2], "findings": [1], "blind": 7},
+        {"image_id": films[2], "findings": {"Mass": {"boxes": "no"}}},
+    ]
+    assert "taken in" in _take(reader, damaged, reader=None)
+
+
+def test_two_windows_of_one_reader_keep_both_answers(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr L")
+    film = reader.film
+    first = browser.current_window_handle
+    browser.switch_to.new_window("window")
+    reader.sit_down("Dr L").open(film)
+    reader.js("CAMRAY.state.addTime(arguments[0], 1, false)", film)
+    browser.switch_to.window(first)
+    reader.js("CAMRAY.state.editFinding(arguments[0], 'Mass', f => { f.verdict = 'uncertain' })", film)
+    browser.switch_to.window(browser.window_handles[1])
+    reader.js("CAMRAY.state.addTime(arguments[0], 1, false)", film)
+    reader.js("CAMRAY.state.editFinding(arguments[0], 'Nodule', f => { f.verdict = 'uncertain' })", film)
+    assert reader.finding(film, "Mass")["verdict"] == "uncertain"
+    browser.close()
+    browser.switch_to.window(first)
+    reader.wait(lambda: reader.finding(film, "Nodule")["verdict"] == "uncertain", "the other window's answer is lost")
+    assert not reader.js("return CAMRAY.state.canUndo")  # its step would take the other's answer along
+
+
+def test_what_the_ai_has_shown_is_never_blind_again(browser: Any, page: tuple[Path, Any], tmp_path: Path) -> None:
+    reader = Reader(browser, page[0])
+    browser.get(page[0].as_uri())
+    assert "≠" not in browser.find_element("id", "rows").text  # nothing leaks behind the first dialog
+    reader.sit_down("Dr M", blind=True)
+    film = reader.film
+    reader.choose("Nodule")
+    reader.press("a", "\ue00c")
+    reader.js("CAMRAY.state.addTime(arguments[0], 30, true)", film)
+    kept = json.loads(json.dumps(reader.js("return CAMRAY.exchange.decisions().films[0].findings.Nodule")))
+    assert kept["value"] == "1"  # an export in the middle keeps it
+    reader.press("v")
+    assert not browser.find_element("id", "undo").is_enabled()
+    assert reader.js("return CAMRAY.state.of(arguments[0]).blind.Nodule.value", film) == "1"
+    assert reader.js("return CAMRAY.state.of(arguments[0]).blind_seconds", film) >= 30
+    reader.press("j")
+    reader.wait(lambda: reader.film != film and reader.js("return CAMRAY.data !== null"), "the next film did not open")
+    browser.find_element("id", "blind").click()  # a look at the AI, and blind again
+    browser.find_element("id", "blind").click()
+    assert not reader.js("return CAMRAY.hidesAi(CAMRAY.current)")
+    reader.sit_down("Dr M")  # after a reload the box is still ticked
+    assert reader.js("return CAMRAY.isBlind()")
+
+
+def test_a_comment_survives_redo_and_goes_by_undo(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr N")
+    reader.choose("Mass")
+    reader.press("u")
+    browser.find_element("id", "undo").click()
+    reader.press("m")
+    reader.press("rib 갈비뼈 <script>\"'", "\ue00c")
+    assert not browser.find_element("id", "redo").is_enabled()
+    assert reader.finding(reader.film, "Mass")["comment"].startswith("rib 갈비뼈 <script>")
+    browser.find_element("id", "undo").click()
+    assert reader.finding(reader.film, "Mass")["comment"] == ""
+    browser.find_element("id", "redo").click()
+    assert reader.finding(reader.film, "Mass")["comment"].endswith("\"'")
+
+
+def test_a_verdict_taken_back_opens_the_film_again(browser: Any, page: tuple[Path, Any]) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr O")
+    film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
+    reader.open(film)
+    reader.judge_rest()
+    reader.open(film)
+    reader.choose(label)
+    reader.press("c")
+    assert reader.finding(film, label)["verdict"] is None
+    assert reader.js("return CAMRAY.state.status(arguments[0])", film) == "open"
+
+
 def test_a_finding_that_waits_holds_the_film_back(browser: Any, page: tuple[Path, Any]) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr E")
     film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
@@ -356,6 +467,16 @@ def test_a_thousand_films_are_quick(browser: Any, tmp_path: Path) -> None:
     assert opened < 30
     loaded = reader.js("return performance.getEntriesByType('resource').filter(e => e.name.includes('/films/')).length")
     assert loaded < 8
+
+
+def test_damaged_and_missing_data_are_told(browser: Any, tmp_path: Path) -> None:
+    index = _large_page(tmp_path / "small", 3)
+    damaged = index.parent / "data" / "1.2.3.1.js"
+    damaged.write_bytes(damaged.read_bytes().replace(b"CAMRAY.receive", b"void"))
+    reader = Reader(browser, index).sit_down("Dr P")
+    reader.js("CAMRAY.open(CAMRAY.films.all[1])")
+    note = browser.find_element("id", "film-note")
+    reader.wait(lambda: "its data in the folder are damaged" in note.text, "it loads for ever")
 
 
 def _large_page(folder: Path, films: int) -> Path:

@@ -5,11 +5,12 @@ The page's form, ``camray-review/1``::
     {"format", "run": {"name", "digest", "method"}, "labels": [...], "reader", "exported", "films": [
       {"image_id", "finished", "opened", "changed", "seconds", "blind_seconds", "revealed",
        "blind": null | {label: {"value": "1" | "0" | "uncertain", "boxes": [[x0, y0, x1, y1], ...]}},
-       "findings": {label: {"verdict": confirm | adjust | reject | uncertain | null, "boxes": null | [...], "comment",
-                            "level", "changed", "ai": {"reported", "probability", "boxes"}}}}]}
+       "findings": {label: {"verdict": confirm | adjust | reject | uncertain | null, "value", "boxes": null | [...],
+                            "comment", "level", "changed", "ai": {"reported", "probability", "boxes"}}}}]}
 
 Boxes are native px, corner origin, half-open. A finding without a verdict on a finished film is absent if the AI did
-not report it; where it did, nothing was decided, and that is reported as a problem.
+not report it; where it did, nothing was decided, and that is reported as a problem. ``value`` is the answer given
+blind; on a film whose AI was never shown it is not final, and is reported as a problem too.
 
 COCO: a film that is listed was read by the file's reader (``info.reader``, else the caller's name for the reader); a
 category without a box on it is absent there. Label Studio: so is a label without a rectangle on an annotated task;
@@ -151,7 +152,9 @@ def _page_decision(
     """Yield what was decided, if anything was."""
     ai, comment, changed = finding["ai"], str(finding.get("comment") or ""), str(finding.get("changed") or "")
     if finding.get("verdict") is None:
-        if ai["reported"]:
+        if finding.get("value") and not (film.get("revealed") or film.get("finished")):
+            gathered.problem("answered blind on a film whose AI was not shown yet; left out", *where)
+        elif ai["reported"]:
             gathered.problem("reported by the AI and not judged; left out", *where)
         elif film.get("finished"):
             yield Decision(*where, "0", is_explicit=False, comment=comment, changed=changed)

@@ -75,6 +75,15 @@ def test_blind_answers_come_apart(tmp_path: Path) -> None:
     assert found.readings[0].blind_seconds == 4
 
 
+def test_answers_given_blind_on_a_film_not_yet_revealed_are_told(tmp_path: Path) -> None:
+    findings = {"Mass": _finding(None, SILENT, value="1", boxes=[[0, 0, 5, 5]]), "Effusion": _finding(None, value="0")}
+    found = read_decisions(_page(tmp_path, findings, finished=False, revealed=False), LABELS)
+    assert found.decisions == ()
+    assert [(one.label, one.what) for one in found.problems] == [
+        (label, "answered blind on a film whose AI was not shown yet; left out") for label in LABELS
+    ]
+
+
 def test_a_broken_box_is_told(tmp_path: Path) -> None:
     path = _page(tmp_path, {"Mass": _finding("adjust", boxes=[[5, 5, 5, 9], [1, 1, 2, 2]])})
     found = read_decisions(path, LABELS)

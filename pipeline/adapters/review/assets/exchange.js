@@ -1,7 +1,7 @@
 /* Decisions as a file: out, and in again (the form is described in pipeline/adapters/review/decisions.py). */
 (function (C) {
   "use strict";
-  const FORM = "camray-review/1";
+  const FORM = "camray-review/1", VALUES = ["1", "0", "uncertain"];
 
   /** What goes into the file. */
   function decisions() {
@@ -15,7 +15,7 @@
         if (!kept && !record.finished) return;
         const one = kept || C.state.blankFinding();
         findings[label] = {
-          verdict: one.verdict, boxes: one.boxes, comment: one.comment, level: one.level, changed: one.changed || record.changed,
+          verdict: one.verdict, value: one.value, boxes: one.boxes, comment: one.comment, level: one.level, changed: one.changed || record.changed,
           ai: { reported: film.reported[number], probability: film.probabilities[number], boxes: film.boxes[number] },
         };
       });
@@ -30,7 +30,7 @@
     };
   }
 
-  function plain(text) { return text.replace(/[^A-Za-z0-9._-]+/g, "_"); }
+  function plain(text) { return text.normalize("NFC").replace(/[^\p{L}\p{M}\p{N}._-]+/gu, "_"); }
 
   function save() {
     const blob = new Blob([JSON.stringify(decisions(), null, 1) + "\n"], { type: "application/json" });
@@ -44,58 +44,83 @@
     C.say("Exported " + link.download);
   }
 
-  function asBoxes(value) {
+  /** Boxes that are boxes; what is none is counted. */
+  function asBoxes(value, left) {
     if (value === null || value === undefined) return null;
-    return value.filter((box) => Array.isArray(box) && box.length === 4 && box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]);
+    const listed = Array.isArray(value) ? value : [null];
+    const found = listed.filter((box) => Array.isArray(box) && box.length === 4 && box.every(Number.isFinite) && box[2] > box[0] && box[3] > box[1]);
+    left.boxes += listed.length - found.length;
+    return found;
   }
 
-  /** A film's record from a file, only what is understood. */
-  function recordOf(film) {
+  const isTable = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+  const asText = (value) => (typeof value === "string" ? value : null);
+  const asTime = (value) => (Number.isFinite(value) && value >= 0 ? value : null);
+
+  /** Answers of a file by label; those to findings that the run does not have are counted. */
+  function answersOf(table, left) {
+    if (!isTable(table)) return [];
+    return Object.entries(table).filter(([label, one]) => {
+      const known = C.run.labels.includes(label) && isTable(one);
+      if (!known) left.findings++;
+      return known;
+    });
+  }
+
+  function asAnswer(value, legal, left) {
+    if (legal.includes(value)) return value;
+    if (value !== null && value !== undefined) left.answers++;
+    return null;
+  }
+
+  /** A film's record from a file, only what is understood; what is not is counted in `left`. */
+  function recordOf(film, left) {
     const record = C.state.blank();
     for (const key of ["finished", "revealed"]) record[key] = film[key] === true;
-    for (const key of ["opened", "changed"]) record[key] = typeof film[key] === "string" ? film[key] : null;
-    record.seconds = Number(film.seconds) || 0;
-    record.blind_seconds = typeof film.blind_seconds === "number" ? film.blind_seconds : null;
-    if (film.blind && typeof film.blind === "object") {
-      record.blind = {};
-      for (const label of C.run.labels) {
-        const one = film.blind[label];
-        if (one) record.blind[label] = { value: String(one.value), boxes: asBoxes(one.boxes) || [] };
-      }
+    for (const key of ["opened", "changed"]) record[key] = asText(film[key]);
+    record.seconds = asTime(film.seconds) || 0;
+    record.blind_seconds = asTime(film.blind_seconds);
+    if (isTable(film.blind)) record.blind = {};
+    for (const [label, one] of answersOf(film.blind, left)) {
+      const value = asAnswer(one.value, VALUES, left);
+      if (value) record.blind[label] = { value: value, boxes: asBoxes(one.boxes, left) || [] };
     }
-    for (const label of C.run.labels) {
-      const one = film.findings && film.findings[label];
-      if (!one) continue;
+    for (const [label, one] of answersOf(film.findings, left)) {
       const found = C.state.blankFinding();
-      found.verdict = C.state.VERDICTS.includes(one.verdict) ? one.verdict : null;
-      found.boxes = asBoxes(one.boxes);
-      found.comment = typeof one.comment === "string" ? one.comment : "";
-      found.level = typeof one.level === "number" ? one.level : null;
-      found.changed = typeof one.changed === "string" ? one.changed : null;
-      if (found.verdict || found.boxes || found.comment) record.findings[label] = found;
+      found.verdict = asAnswer(one.verdict, C.state.VERDICTS, left);
+      found.value = asAnswer(one.value, VALUES, left);
+      found.boxes = asBoxes(one.boxes, left);
+      found.comment = asText(one.comment) || "";
+      found.level = Number.isFinite(one.level) ? one.level : null;
+      found.changed = asText(one.changed);
+      if (found.verdict || found.value || found.boxes || found.comment) record.findings[label] = found;
     }
     return record;
   }
 
-  /** Take a file's films in; of a film that both know, the later change counts. */
+  const saysNothing = (record) => !record.finished && !record.blind && !Object.keys(record.findings).length;
+
+  /** Take a file's films in; of a film that both know, the later change counts, and any answer before none. */
   function take(text) {
     let file;
     try { file = JSON.parse(text); } catch (error) { return tell("This is no JSON file."); }
-    if (!file || file.format !== FORM || !Array.isArray(file.films)) return tell("This is no file of decisions (expected format " + FORM + ").");
-    const found = new Map();
+    if (!isTable(file) || file.format !== FORM || !Array.isArray(file.films)) return tell("This is no file of decisions (expected format " + FORM + ").");
+    const found = new Map(), left = { boxes: 0, findings: 0, answers: 0 };
     let older = 0, unknown = 0;
     for (const film of file.films) {
-      if (!film || !C.films.byId.has(film.image_id)) { unknown++; continue; }
-      const mine = C.state.records.get(film.image_id), record = recordOf(film);
-      if (mine && mine.changed && record.changed && mine.changed > record.changed) { older++; continue; }
+      if (!isTable(film) || !C.films.byId.has(film.image_id)) { unknown++; continue; }
+      const mine = C.state.records.get(film.image_id), record = recordOf(film, left);
+      if (mine && !saysNothing(mine) && (saysNothing(record) || (mine.changed || "") > (record.changed || ""))) { older++; continue; }
       found.set(film.image_id, record);
     }
     if (found.size) C.state.replace(found);
     const lines = [found.size + " films taken in."];
-    if (older) lines.push(older + " left as they are: changed here later than in the file.");
+    if (older) lines.push(older + " left as they are: changed here later than in the file, or without an answer in it.");
     if (unknown) lines.push(unknown + " are not of this run and were left out.");
+    if (left.findings) lines.push(left.findings + " answers to findings that this run does not have were left out.");
+    if (left.boxes + left.answers) lines.push(left.boxes + " boxes and " + left.answers + " answers are none that are known here, and were left out.");
     if (file.reader !== C.state.reader) lines.push("The file is by another reader (" + file.reader + "); from now on these decisions count as yours. Undo takes it back.");
-    if (!file.run || file.run.digest !== C.run.digest) lines.push("The file was made with another state of the run: the AI's boxes may differ.");
+    if (!isTable(file.run) || file.run.digest !== C.run.digest) lines.push("The file was made with another state of the run: the AI's boxes may differ.");
     tell(lines.join(" "));
   }
 

@@ -35,12 +35,12 @@
       waiting.set(film.file, asked);
       const script = document.createElement("script");
       script.src = "data/" + film.file + ".js";
-      script.onload = () => script.remove();
-      script.onerror = () => {
-        waiting.delete(film.file);
+      const fail = (words) => { waiting.delete(film.file); asked.reject(new Error(words)); };
+      script.onload = () => {
         script.remove();
-        asked.reject(new Error("the data of this film are not in the folder"));
+        if (waiting.has(film.file)) fail("its data in the folder are damaged"); // it ran, and did not hand them over
       };
+      script.onerror = () => { script.remove(); fail("its data are not in the folder"); };
       document.head.append(script);
     }
     return waiting.get(film.file).promise;

@@ -31,7 +31,10 @@
     if (blind) return judgeBlind({ adjust: "1", reject: "0", uncertain: "uncertain" }[verdict] || verdict);
     if (!answers(label).some((one) => one[1] === verdict)) return C.say(name(label) + " is not reported: confirm its absence (C) or add it (A).");
     if (found.verdict === verdict && verdict !== "adjust") {
-      C.state.editFinding(C.current.id, name(label), (one) => { one.verdict = null; });
+      C.state.editFinding(C.current.id, name(label), (one, record) => {
+        one.verdict = null;
+        if (C.current.reported[label]) record.finished = false; // it waits for its verdict again
+      });
       return C.say(name(label) + ": verdict taken back.");
     }
     if (verdict === "confirm" && C.current.reported[label] && C.marks.isMoved(label)) {
@@ -75,7 +78,7 @@
     },
       make("kbd", {}, label < 9 ? String(label + 1) : "·"),
       make("span", { class: "finding-what" },
-        make("span", { class: "finding-name" }, name(label)),
+        make("span", { class: "finding-name", title: name(label) }, name(label)),
         blind ? null : make("span", { class: "bar", "aria-hidden": "true" }, make("span", { style: "width:" + Math.round(probability * 100) + "%", class: C.current.reported[label] ? "over" : "" }))),
       make("span", { class: "probability" }, blind ? "" : probability.toFixed(2)),
       make("span", { class: "chip " + (word ? word.replace(" ", "-") : "none") }, word),
@@ -149,7 +152,8 @@
     const area = make("textarea", { rows: "2", maxlength: "2000", "data-key": "comment", id: "comment", placeholder: "Comment (M)", "aria-label": "Comment on " + name(label) });
     area.value = of(label).comment;
     const write = (quiet) => C.state.editFinding(C.current.id, name(label), (one) => { one.comment = area.value; }, quiet);
-    area.addEventListener("input", () => { quietly = true; write(true); quietly = false; });
+    let begun = false; // all that is typed in one go is one step for undo
+    area.addEventListener("input", () => { quietly = true; write(begun); quietly = false; begun = true; });
     return area;
   }
   let quietly = false; // typing must not redraw the field that is typed in
@@ -163,6 +167,8 @@
 
   /** Draw the panel anew, keeping the focus where it is. */
   function render() {
+    $("undo").disabled = !C.state.canUndo;
+    $("redo").disabled = !C.state.canRedo;
     if (!C.current || !C.data || quietly) return;
     const active = document.activeElement, key = active && active.closest("#findings") ? active.dataset.key : null;
     $("findings").replaceChildren(...C.run.labels.map((_, label) =>
@@ -178,8 +184,6 @@
     $("rule").textContent = blind
       ? "Mark what you see; findings left without an answer count as absent once the AI is shown."
       : "Judge what the AI reports. Findings that it does not report, and that you leave, count as absent when you finish.";
-    $("undo").disabled = !C.state.canUndo;
-    $("redo").disabled = !C.state.canRedo;
   }
 
   /** Labels that still need a verdict. */

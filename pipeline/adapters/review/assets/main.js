@@ -7,7 +7,7 @@
   C.data = null; // its data, once they are there
   C.label = 0;
   C.levels = {};
-  let blind = false, lastInput = Date.now(), lastTick = Date.now(), asked = 0;
+  let blind = true, lastInput = Date.now(), lastTick = Date.now(), asked = 0;
 
   C.isBlind = () => blind;
   /** While this is so, nothing of the AI nor of annotations may be seen. */
@@ -43,6 +43,7 @@
     C.pointer.choose("select");
     $("film-id").textContent = C.shortId(film.id);
     $("film-id").title = film.id;
+    $("film-facts").textContent = "";
     $("findings").replaceChildren();
     C.viewer.clear("Loading …");
     C.worklist.reveal(film);
@@ -67,6 +68,7 @@
   function shownAgain() {
     if (!C.current || !C.data) return;
     const hidden = C.hidesAi(C.current);
+    if (!hidden && !C.state.of(C.current.id).revealed) inSight(C.current);
     $("annotations-label").hidden = !C.run.has_annotations || hidden;
     $("opacity").disabled = hidden;
     $("legend").replaceChildren(...[["ai", "AI"], ["mine", C.state.reader], ["annotated", "annotated"]]
@@ -90,11 +92,27 @@
 
   C.step = (by) => { if (C.current) C.open(C.worklist.beside(C.current, by)); };
 
+  /** The AI is in sight without having been asked for: what was marked blind before is kept as such. */
+  function inSight(film) {
+    const findings = C.state.of(film.id).findings;
+    if (!C.state.of(film.id).finished && Object.keys(findings).some((name) => findings[name].value)) keepBlind(film);
+    else C.state.seen(film.id);
+  }
+
   /** Blind first: keep what was marked, then show the AI. */
   C.reveal = function () {
-    if (!C.current || !C.hidesAi(C.current)) return;
+    if (!C.current || !C.data || !C.hidesAi(C.current)) return;
     const film = C.current;
     tick();
+    keepBlind(film);
+    C.label = firstLabel(film);
+    shownAgain();
+    C.worklist.refresh();
+    C.say("The AI is shown.");
+  };
+
+  /** Put the blind answers aside. Undo stops here: nobody marks blind what the AI has shown. */
+  function keepBlind(film) {
     C.state.edit(film.id, (record) => {
       record.blind = {};
       C.run.labels.forEach((name, label) => {
@@ -107,11 +125,8 @@
       });
       record.revealed = true;
     });
-    C.label = firstLabel(film);
-    shownAgain();
-    C.worklist.refresh();
-    C.say("The AI is shown.");
-  };
+    C.state.forget(film.id);
+  }
 
   /** Finish the film, unless a reported finding still waits for its verdict. */
   C.finish = function () {
@@ -151,20 +166,22 @@
   function setBlind(on) {
     blind = on;
     $("blind").checked = on;
+    C.state.last("blind", on ? "1" : "");
     C.worklist.offer();
     C.worklist.refresh();
     if (C.current) { if (C.data) C.label = Math.max(0, C.label); shownAgain(); }
   }
 
   function askReader() {
-    $("reader-name").value = C.state.lastReader();
+    $("reader-name").value = C.state.last("reader");
+    $("reader-blind").checked = C.state.last("blind") === "1";
     $("reader-dialog").showModal();
   }
 
   function begin() {
     const name = $("reader-name").value.trim();
     if (!name) return askReader();
-    C.state.lastReader(name);
+    C.state.last("reader", name);
     const kept = C.state.start(name);
     $("reader-shown").textContent = "Reader: " + name;
     if (!C.state.isSaved) C.message("Not saved", "This browser keeps nothing for pages like this one. Export before you close it.");
@@ -189,7 +206,7 @@
     $("import-file").onchange = () => {
       const file = $("import-file").files[0];
       if (!file) return;
-      file.text().then(C.exchange.take).then(() => { $("import-file").value = ""; C.worklist.refresh(); });
+      file.text().then(C.exchange.take).finally(() => { $("import-file").value = ""; C.worklist.refresh(); });
     };
     $("undo").onclick = () => C.undo(false);
     $("redo").onclick = () => C.undo(true);

@@ -34,19 +34,51 @@
       else storage.removeItem(prefix() + id);
     } catch (error) {
       storage = null;
-      C.say("This browser's storage is full or closed: export often, nothing is saved by itself.");
+      C.message("Not saved", "This browser's storage is full or closed. From here on nothing is saved by itself: export before you close the page.");
     }
   }
+
+  /** A record from the storage's text; null for none, or for what is none. */
+  function parsed(text) {
+    try {
+      const found = JSON.parse(text);
+      return found && typeof found.findings === "object" && found.findings ? Object.assign(blank(), found) : null;
+    } catch (error) { return null; }
+  }
+
+  /** A film's steps can no longer be undone: another window changed it since, or the AI was shown. */
+  function forget(id) {
+    for (const steps of [undone, redone]) {
+      for (let i = steps.length - 1; i >= 0; i--) {
+        steps[i] = steps[i].filter((one) => one.id !== id);
+        if (!steps[i].length) steps.splice(i, 1);
+      }
+    }
+  }
+
+  /** Take a film's record over from another window of the same reader, if it is later than ours; true if it was. */
+  function catchUp(id, text) {
+    const kept = parsed(text), mine = records.get(id);
+    if (!kept || (mine && (mine.changed || "") >= (kept.changed || ""))) return false;
+    records.set(id, kept);
+    forget(id);
+    return true;
+  }
+
+  /** The same before a record is changed here: an event of the other window may still be on its way. */
+  function newest(id) { return storage ? catchUp(id, storage.getItem(prefix() + id)) : false; }
 
   function tell(ids) { for (const listener of listeners) listener(ids); }
 
   /** Change a film's record; `change` gets a copy. With `quiet` it is no step of its own for undo. */
   function edit(id, change, quiet) {
+    newest(id);
     const before = records.has(id) ? JSON.stringify(records.get(id)) : null, record = copy(of(id));
     change(record);
     record.changed = now();
     records.set(id, record);
-    if (!quiet) { undone.push([{ id: id, before: before }]); redone.length = 0; }
+    if (!quiet) undone.push([{ id: id, before: before }]);
+    redone.length = 0;
     save(id);
     tell([id]);
   }
@@ -64,11 +96,15 @@
   function step(from, to) {
     const changes = from.pop();
     if (!changes) return null;
-    to.push(changes.map((one) => ({ id: one.id, before: records.has(one.id) ? JSON.stringify(records.get(one.id)) : null })));
+    to.push(changes.map((one) => ({ id: one.id, before: records.has(one.id) ? JSON.stringify(records.get(one.id)) : null, whole: one.whole })));
     for (const one of changes) {
-      const kept = records.get(one.id), seconds = kept ? kept.seconds : 0; // time cannot be undone
-      if (one.before === null) records.delete(one.id);
-      else records.set(one.id, Object.assign(JSON.parse(one.before), { seconds: seconds }));
+      const kept = records.get(one.id), record = one.before === null ? blank() : JSON.parse(one.before);
+      if (kept && !one.whole) { // time cannot be undone, nor what was seen
+        for (const key of ["opened", "seconds", "blind_seconds", "revealed"]) record[key] = kept[key];
+        record.changed = now();
+      }
+      if (one.before === null && one.whole) records.delete(one.id);
+      else records.set(one.id, record);
       save(one.id);
     }
     tell(changes.map((one) => one.id));
@@ -77,6 +113,7 @@
 
   /** Add reading time to a film. */
   function addTime(id, seconds, isBlind) {
+    if (newest(id)) tell([id]);
     const record = records.get(id) || blank();
     if (!record.opened) record.opened = now();
     record.seconds = Math.round((record.seconds + seconds) * 10) / 10;
@@ -85,9 +122,18 @@
     save(id);
   }
 
-  /** Take over many records as one step; returns nothing. */
+  /** The AI of a film is in sight: no answer to it is blind from here on. No change of the reader's, and no step for undo. */
+  function seen(id) {
+    const record = records.get(id) || blank();
+    if (!record.opened) record.opened = now();
+    record.revealed = true;
+    records.set(id, record);
+    save(id);
+  }
+
+  /** Take over many records as one step, their times too; returns nothing. */
   function replace(found) {
-    undone.push([...found.keys()].map((id) => ({ id: id, before: records.has(id) ? JSON.stringify(records.get(id)) : null })));
+    undone.push([...found.keys()].map((id) => ({ id: id, before: records.has(id) ? JSON.stringify(records.get(id)) : null, whole: true })));
     redone.length = 0;
     for (const [id, record] of found) { records.set(id, record); save(id); }
     tell([...found.keys()]);
@@ -104,7 +150,8 @@
       if (!key.startsWith(prefix())) continue;
       const id = key.slice(prefix().length);
       if (!C.films.byId.has(id)) continue;
-      try { records.set(id, JSON.parse(storage.getItem(key))); kept++; } catch (error) { storage.removeItem(key); }
+      const record = parsed(storage.getItem(key));
+      if (record) { records.set(id, record); kept++; }
     }
     tell([]);
     return kept;
@@ -118,15 +165,23 @@
     return record.opened || Object.keys(record.findings).length ? "open" : "unread";
   }
 
-  function lastReader(name) {
+  /** What was last said in the first dialog: `key` reader or blind; with a value, say it anew. */
+  function last(key, value) {
     if (!storage) return "";
-    if (name !== undefined) storage.setItem("camray-review-reader", name);
-    return storage.getItem("camray-review-reader") || "";
+    try { if (value !== undefined) storage.setItem("camray-review-" + key, value); } catch (error) { return ""; } // full: told by save
+    return storage.getItem("camray-review-" + key) || "";
   }
 
+  // another window of the same reader changed something
+  window.addEventListener("storage", (event) => {
+    if (!reader || !event.key || !event.key.startsWith(prefix())) return;
+    const id = event.key.slice(prefix().length);
+    if (C.films.byId.has(id) && catchUp(id, event.newValue)) tell([id]);
+  });
+
   C.state = {
-    VERDICTS: VERDICTS, of: of, finding: finding, edit: edit, editFinding: editFinding, addTime: addTime, replace: replace,
-    start: start, status: status, blank: blank, blankFinding: blankFinding, lastReader: lastReader, now: now,
+    VERDICTS: VERDICTS, of: of, finding: finding, edit: edit, editFinding: editFinding, addTime: addTime, seen: seen, forget: forget, replace: replace,
+    start: start, status: status, blank: blank, blankFinding: blankFinding, last: last, now: now,
     records: records, get reader() { return reader; }, get isSaved() { return storage !== null; },
     undo: () => step(undone, redone), redo: () => step(redone, undone),
     get canUndo() { return undone.length > 0; }, get canRedo() { return redone.length > 0; },
