@@ -235,9 +235,10 @@ class ScoreSettings(_Section):
         ...,
     ] = Field((), description="published protocols whose rows are added to the score table")
     wsol_thresholds: int = Field(1000, ge=10, le=1000, description="thresholds of the protocol wsol")
-    human: dict[str, dict[Literal["miou_true_positive", "miou_all", "hit_rate"], float]] = Field(
-        {}, description="by label: a human benchmark that the protocol chexlocalize is compared with"
-    )
+    human: dict[
+        str,
+        dict[Literal["miou_true_positive", "miou_annotated", "miou_all", "hit_rate"], Annotated[float, Field(gt=0)]],
+    ] = Field({}, description="by label: a human benchmark that the protocol chexlocalize is compared with")
 
 
 ExportFormat = Literal["overlays", "csv", "coco", "labelstudio", "voc", "sr", "gsps", "sc", "seg", "pdf"]

@@ -26,7 +26,7 @@ def diff(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file for the comparison, all metrics")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs on the same films: DeLong's paired test for AUROC, a paired bootstrap of patients for boxes.
+    """Compare two runs on the same films: DeLong's test for AUROC, bootstrap and sign flips by patient for boxes.
 
     Example: [bold]camray diff runs/rsna-seed1 runs/rsna-seed2[/bold]
     """

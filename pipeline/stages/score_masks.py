@@ -17,11 +17,13 @@ from pipeline.core.scoring.chexlocalize import (
     MaskCounts,
     count_film,
     mask_parts,
+    means_below_human,
     native_heat01,
     predicted_mask,
     published_mask,
     published_name,
     tuned_column,
+    tuned_cutoff,
 )
 from pipeline.core.scoring.operating import probability_of
 from pipeline.core.scoring.parts import Part
@@ -43,10 +45,12 @@ def chexlocalize_parts(scored: Scored) -> list[Part]:
         for method in scored.maps.methods:
             counts = _mask_counts(scored, scored.logits[label], masks, method, label)
             columns, beside = {ThresholdSource.FIXED.value: OTSU}, scored.validation
+            cutoff: float | None = None
             if beside is not None and beside.masks.get(label):
-                chosen = tuned_column(_mask_counts(beside, beside.logits[label], beside.masks[label], method, label))
+                tuning = _mask_counts(beside, beside.logits[label], beside.masks[label], method, label)
+                chosen, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
                 columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
-            parts += mask_parts(label, method, counts, columns, scored.cutoffs.get(label), human)
+            parts += mask_parts(label, method, counts, columns, cutoff, human)
             if method == shown:
                 column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
                 for image_id in sorted(masks):
@@ -57,7 +61,7 @@ def chexlocalize_parts(scored: Scored) -> list[Part]:
                     segmentations.setdefault(published_name(image_id), {})[label] = published_mask(drawn)
     if segmentations:
         write_json(scored.folder.stage("score") / f"segmentations-{scored.split}.json", segmentations)
-    return parts
+    return parts + means_below_human(parts)
 
 
 def _native_heat01(scored: Scored | Validation, method: str, label: str, image_id: str) -> NDArray[np.float32]:

@@ -3,7 +3,6 @@
 Reads   what `score` reads; the masks of ``ingest/annotations.parquet``
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,17 +104,6 @@ class Scored:
         if not path.is_file():
             return {}
         return masks_of(read_table(path, ANNOTATION_COLUMNS), self.chosen.films)
-
-    @cached_property
-    def cutoffs(self) -> dict[str, float]:
-        """Label to the probability chosen on validation films; none on these films themselves."""
-        path = self.folder.model_run.root / "localize" / "thresholds.json"
-        entries = json.loads(path.read_text(encoding="utf-8"))["cutoffs"]
-        return {
-            str(entry["label"]): float(entry["probability"])
-            for entry in entries
-            if entry["n"] and entry["split"] and entry["split"] != self.split
-        }
 
     def best_boxes(self, items: Items, use: ThresholdUse) -> FloatArray:
         """Return one use's best box of each film, [N, 4] native px; NaN where there is none."""

@@ -2,20 +2,24 @@
 
 - A map is first interpolated to the film's own pixels (bilinear, corner origin), then rescaled to 0-1 there.
 - Its mask is what lies *above* a threshold: Otsu's on 8 bits (``fixed``: no annotation has a part in it), or the one of
-  0.2, 0.3, ... 0.7 that gives the label the highest mean IoU on validation films, true positives only.
-- With a probability cutoff a film below it has an empty mask (rows ``..._cutoff``).
+  0.2, 0.3, ... 0.8 that gives the label the highest mean IoU on validation films, true positives only.
+- With a probability cutoff a film below it has an empty mask (rows ``..._cutoff``): Otsu's masks, and the cutoff of 0,
+  0.1, ... 0.8 that gives the label the highest ``miou_all`` on validation films.
 - ``miou_true_positive``: mean IoU over the films whose annotated and predicted masks both hold something; ``miou_all``:
-  over all films that are annotated with something, a missing mask being a 0.
+  over the films where either does, so that a mask on a film without the label is a 0, and a missing one too;
+  ``miou_annotated`` (camray's own): over the films that are annotated with something.
 - ``hit_rate``: the map's highest pixel (the first in reading order) lies in the annotated mask.
 - ``pixel_sensitivity`` and ``pixel_specificity``: over the pixels of all films together, those known not to show the
   label included.
-- ``..._percent_below_human``: how far below a human benchmark a number is, in percent of the benchmark.
+- ``..._percent_below_human``: how far below a human benchmark a number is, in percent of the benchmark; over labels,
+  how far the mean lies below the mean benchmark. The benchmark is a given number: intervals hold the method's spread
+  alone, where the original resamples the human readers too.
 
 The original resamples films; here patients are drawn, 1000 times by default. Its outline drawing is no thresholding and
 is left out: masks are pixels. A map that is flat is an empty mask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +28,14 @@ from skimage.filters import threshold_otsu
 
 from pipeline.core.scoring.intervals import mean_of_defined
 from pipeline.core.scoring.items import FloatArray, IntArray
-from pipeline.core.scoring.parts import Part, PartRow, RatioPart
+from pipeline.core.scoring.parts import BELOW_HUMAN, Part, PartRow, RatioPart
+from pipeline.core.scoring.table import MEAN_LABEL
 from pipeline.domain.geometry import GridTransform
+from pipeline.domain.records import ThresholdSource
 from pipeline.domain.run_lengths import coco_text, counts_of_mask
 
-TUNED_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+TUNED_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+TUNED_CUTOFFS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 OTSU = len(TUNED_THRESHOLDS)  # last column of the counts
 _COLUMNS = (*TUNED_THRESHOLDS, None)
 
@@ -158,6 +165,17 @@ def tuned_column(counts: MaskCounts) -> int | None:
     return int(np.nanargmax(values)) if np.isfinite(values).any() else None
 
 
+def tuned_cutoff(counts: MaskCounts) -> float | None:
+    """Choose the probability cutoff of Otsu's masks with the highest ``miou_all``; the lowest of equals, None without.
+
+    Without an annotated film there is nothing to gain, and no choice.
+    """
+    if not (counts.annotated > 0).any():
+        return None
+    values = [float(mean_of_defined(counts.cut(cutoff).iou(OTSU))) for cutoff in TUNED_CUTOFFS]
+    return TUNED_CUTOFFS[int(np.nanargmax(values))]
+
+
 def percent_below(human: float, value: float) -> float:
     """Return how far a value lies below a human benchmark, in percent of the benchmark; negative above it."""
     return 100 * (human - value) / human
@@ -174,12 +192,46 @@ class BelowHumanPart:
     def rows(self) -> list[PartRow]:
         """The same rows, their metrics renamed."""
         chosen = [self.part.rows[column] for column in self.benchmark]
-        return [row._replace(metric=f"{row.metric}_percent_below_human") for row in chosen]
+        return [row._replace(metric=f"{row.metric}{BELOW_HUMAN}") for row in chosen]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Compare every draw's value."""
         values = self.part(counts)
         return np.stack([100 * (human - values[:, k]) / human for k, human in self.benchmark.items()], axis=1)
+
+
+@dataclass(frozen=True)
+class MeanBelowHumanPart:
+    """How far, in percent, one metric's mean over labels lies below the mean of their benchmarks: one row."""
+
+    parts: Sequence[tuple[RatioPart, int, float]]  # part, column, and benchmark of each label
+
+    @property
+    def rows(self) -> list[PartRow]:
+        """The one row; it counts labels."""
+        part, column, _ = self.parts[0]
+        row = part.rows[column]
+        metric = f"{row.metric}{BELOW_HUMAN}"
+        return [row._replace(label=MEAN_LABEL, metric=metric, n=len(self.parts))]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Compare the means of the labels whose value is defined, draw by draw."""
+        values = np.stack([part(counts)[:, column] for part, column, _ in self.parts], axis=1)
+        humans = np.where(np.isfinite(values), [human for _, _, human in self.parts], np.nan)
+        human = mean_of_defined(humans)
+        return np.asarray(100 * (human - mean_of_defined(values)) / human)[:, None]
+
+
+def means_below_human(parts: Sequence[Part]) -> list[Part]:
+    """Put beside all labels' `BelowHumanPart` the rows of their means, for each method, metric and threshold source."""
+    groups: dict[tuple[str, str, str], list[tuple[RatioPart, int, float]]] = {}
+    for each in parts:
+        if isinstance(each, BelowHumanPart):
+            for column, human in each.benchmark.items():
+                row = each.part.rows[column]
+                key = (row.method, row.metric, row.threshold_source)
+                groups.setdefault(key, []).append((each.part, column, human))
+    return [MeanBelowHumanPart(members) for members in groups.values()]
 
 
 def mask_parts(
@@ -201,9 +253,9 @@ def mask_parts(
     columns : mapping
         Threshold source to the column of its threshold.
     cutoff : float, optional
-        Probability chosen on validation films; without it there are no rows ``..._cutoff``.
+        Probability chosen on validation films, see `tuned_cutoff`; without it there are no rows ``..._cutoff``.
     human : mapping
-        Metric (``miou_true_positive``, ``miou_all``, ``hit_rate``) to the label's benchmark, 0-1.
+        Metric (``miou_true_positive``, ``miou_annotated``, ``miou_all``, ``hit_rate``) to the label's benchmark, 0-1.
     """
     parts: list[Part] = []
     for source, column in columns.items():
@@ -213,8 +265,8 @@ def mask_parts(
         benchmark = {named[metric]: value for metric, value in human.items() if metric in named}
         if benchmark:
             parts.append(BelowHumanPart(found, benchmark))
-        if cutoff is not None and source != "fixed":
-            parts.append(_ratios(label, method, source, "_cutoff", counts.cut(cutoff), column))
+    if cutoff is not None:
+        parts.append(_ratios(label, method, ThresholdSource.VALIDATION.value, "_cutoff", counts.cut(cutoff), OTSU))
     return parts
 
 
@@ -225,7 +277,8 @@ def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCount
     outside = counts.pixels - counts.annotated
     columns: dict[str, tuple[FloatArray, FloatArray]] = {
         "miou_true_positive": (iou * called, called.astype(float)),
-        "miou_all": (iou * shown, shown.astype(float)),
+        "miou_annotated": (iou * shown, shown.astype(float)),
+        "miou_all": (iou, (shown | (counts.predicted[:, column] > 0)).astype(float)),
         "pixel_sensitivity": (both, counts.annotated),
         "pixel_specificity": (outside - (predicted - both), outside),
     }

@@ -24,7 +24,8 @@ class Difference:
     difference, low, high : float
         Second minus first, with its interval.
     p : float
-        Two-sided; 1 where the two are equal without any variance.
+        Two-sided. Without any variance 1 where the two are equal, and NaN, as the interval, where they are not: two
+        scores of which none can vary (perfect, or one number for all films) differ for reasons that no test can weigh.
     """
 
     first: float
@@ -95,13 +96,12 @@ def auroc_interval(
     Returns
     -------
     value, low, high : float
-        The interval of a perfect separation has no width: DeLong's variance is 0 there. Use the bootstrap beside it.
+        A perfect separation has no interval (NaN): DeLong's variance is 0 there, and tells nothing.
     """
     auroc, covariance = auroc_covariance(scores[None], present, patients)
     value, deviation = float(auroc[0]), float(np.sqrt(max(covariance[0, 0], 0.0)))
     if not np.isfinite(deviation) or not 0 < value < 1:
-        edge = value if np.isfinite(deviation) else np.nan
-        return value, edge, edge
+        return value, np.nan, np.nan
     middle, half = np.log(value / (1 - value)), norm.ppf((1 + confidence) / 2) * deviation / (value * (1 - value))
     low, high = (1 / (1 + np.exp(-(middle + side * half))) for side in (-1, 1))
     return value, float(low), float(high)
@@ -126,10 +126,12 @@ def auroc_difference(
         return Difference(float(auroc[0]), float(auroc[1]), difference, np.nan, np.nan, np.nan)
     deviation = float(np.sqrt(max(variance, 0.0)))
     half = float(norm.ppf((1 + confidence) / 2)) * deviation
-    if deviation < 1e-12:  # equal orders, or both perfect
-        p = 1.0 if abs(difference) < 1e-12 else 0.0
-    else:
+    if deviation >= 1e-12:
         p = float(2 * norm.sf(abs(difference) / deviation))
+    elif abs(difference) < 1e-12:  # equal orders, or both perfect
+        p = 1.0
+    else:
+        p, half = np.nan, np.nan
     return Difference(float(auroc[0]), float(auroc[1]), difference, difference - half, difference + half, p)
 
 

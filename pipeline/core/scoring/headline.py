@@ -145,13 +145,44 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
             aurocs = rows_of(of_label, "auroc")
             auroc = aurocs[aurocs["method"] == CLASSIFIER]
             hit_rate, iou_accuracy = (
-                Compared(estimate_of(rows, method), best_baseline(rows))
-                for rows in (rows_of(of_label, "hit_rate"), rows_of(of_label, "iou_accuracy", HEADLINE_IOU))
+                _compared(rows, label, method)
+                for rows in (rows_of(part, "hit_rate"), rows_of(part, "iou_accuracy", HEADLINE_IOU))
             )
             found = None if auroc.empty else estimate_from(auroc.iloc[0])
             probe = best_baseline(aurocs)
             rows.append(HeadlineRow(str(split), str(label), found, hit_rate, iou_accuracy, probe))
     return rows
+
+
+def _compared(rows: pd.DataFrame, label: str, method: str | None) -> Compared:
+    """Put one label's number of a method beside the best baseline; `rows` are of one split, metric and criterion."""
+    of_label = rows[rows["label"] == label]
+    ours = estimate_of(of_label, method)
+    if label == MEAN_LABEL and ours is not None:
+        of_label = _over_the_same_labels(of_label, rows[rows["label"] != MEAN_LABEL], ours)
+    return Compared(ours, best_baseline(of_label))
+
+
+def _over_the_same_labels(means: pd.DataFrame, by_label: pd.DataFrame, ours: Estimate) -> pd.DataFrame:
+    """Take the baselines' means over the labels that ours is the mean of, and leave out those that lack one.
+
+    A mean over other labels is no baseline: the class-mean box knows only labels with training boxes, and a threshold
+    from validation is there only for labels with validation boxes.
+    """
+    defined = by_label[np.isfinite(by_label["value"].astype(float))]
+    is_ours = (defined["method"] == ours.method) & (defined["threshold_source"] == ours.threshold_source)
+    wanted = set(defined.loc[is_ours, "label"])
+    if not wanted:
+        return means
+    values, is_known = means["value"].to_numpy(np.float64, copy=True), np.zeros(len(means), np.bool_)
+    for place, (method, source) in enumerate(zip(means["method"], means["threshold_source"], strict=True)):
+        found = defined[(defined["method"] == method) & (defined["threshold_source"] == source)]
+        labels = set(found["label"])
+        is_known[place] = wanted <= labels
+        if wanted < labels:
+            values[place] = float(found.loc[found["label"].isin(wanted), "value"].astype(float).mean())
+    shown: pd.DataFrame = means.assign(value=values)[is_known]
+    return shown
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +201,7 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
         shown |= {
             "finding": row.label,
             "AUROC": row.auroc.text() if row.auroc else "–",
-            "boxed films": str(hit.ours.n) if hit.ours and row.label != MEAN_LABEL else "",
+            "boxed films": counted_text(hit.ours, row.label),
             "hit rate": hit.ours.text() if hit.ours else "–",
             "best baseline": baseline_text(hit.baseline),
             "hit": hit.verdict,
@@ -180,6 +211,13 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
         }
         table.append(shown)
     return pd.DataFrame(table)
+
+
+def counted_text(found: Estimate | None, label: str) -> str:
+    """Say what a number counts: films, or in the row of the mean, findings."""
+    if found is None:
+        return ""
+    return str(found.n) if label != MEAN_LABEL else f"{found.n} finding{'s' if found.n != 1 else ''}"
 
 
 def baseline_text(found: Estimate | None) -> str:

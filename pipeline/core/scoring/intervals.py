@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipeline.core.agreement import wilson_interval
 from pipeline.core.scoring.items import FloatArray, IntArray
 
 CHUNK_RESAMPLES = 100  # bounds the memory, as CHUNK_WEIGHTS does where there are many patients
 CHUNK_WEIGHTS = 1_000_000  # resamples x patients at a time
+WIDTHLESS = 1e-12
 
 
 def resampled_counts(n_patients: int, resamples: int, seed: int) -> Iterator[FloatArray]:
@@ -63,6 +65,11 @@ class PatientSums:
         """Add up by weight: counts [R, patients of the split] to [R, C]."""
         return np.asarray(counts[:, self._numbers] @ self._sums)
 
+    @property
+    def patients(self) -> int:
+        """How many patients take part."""
+        return len(self._numbers)
+
     def means(self, counts: FloatArray) -> FloatArray:
         """Average by weight, [R, C]; see `weighted_means`."""
         return weighted_means(counts[:, self._numbers], self._sums, self._sizes)
@@ -117,6 +124,39 @@ def percentile_intervals(draws: FloatArray, confidence: float) -> tuple[FloatArr
         defined = draws[np.isfinite(draws[:, column]), column]
         if defined.size:
             low[column], high[column] = np.quantile(defined, tails)
+    return low, high
+
+
+def told_intervals(
+    value: FloatArray, low: FloatArray, high: FloatArray, patients: IntArray, confidence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Replace intervals without any width, which would pass for certainty.
+
+    Where all resamples give the same number, they say nothing of its spread: three hits of three patients are no proof
+    of a hit rate of 1, and one patient is none of anything.
+
+    Parameters
+    ----------
+    value, low, high : ndarray of shape (C,), float64
+        Numbers with their percentile intervals.
+    patients : ndarray of shape (C,), int64
+        For a mean of values from 0 to 1, how many patients have a part in it; 0 for any other number.
+    confidence : float
+        0-1.
+
+    Returns
+    -------
+    low, high : ndarray of shape (C,), float64
+        For a mean that is 0 or 1, Wilson's interval with patients as trials; for any other number whose interval has no
+        width, NaN; all others as they were.
+    """
+    low, high = low.copy(), high.copy()
+    for column in np.flatnonzero(high - low <= WIDTHLESS):
+        trials = int(patients[column])
+        ends = bool(abs(value[column]) <= WIDTHLESS or abs(value[column] - 1) <= WIDTHLESS)
+        low[column], high[column] = (
+            wilson_interval(round(value[column]) * trials, trials, confidence) if trials and ends else (np.nan, np.nan)
+        )
     return low, high
 
 

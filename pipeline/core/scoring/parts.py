@@ -12,7 +12,13 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
-from pipeline.core.scoring.intervals import PatientSums, mean_of_defined, percentile_intervals, resampled_counts
+from pipeline.core.scoring.intervals import (
+    PatientSums,
+    mean_of_defined,
+    percentile_intervals,
+    resampled_counts,
+    told_intervals,
+)
 from pipeline.core.scoring.items import FloatArray, IntArray
 from pipeline.core.scoring.table import MEAN_LABEL
 from pipeline.domain.records import SCORE_COLUMNS
@@ -30,6 +36,7 @@ class PartRow(NamedTuple):
 
 
 OwnInterval = tuple[float, float]
+BELOW_HUMAN = "_percent_below_human"  # a mean of percents is no percent of means: such rows bring their own
 ALL_LABELS = "all"  # label of a row that is about all of them at once; no mean takes it in
 
 
@@ -74,6 +81,14 @@ class RatioPart:
     @cached_property
     def _sums(self) -> tuple[PatientSums, PatientSums]:
         return PatientSums(self.above, self.patients), PatientSums(self.below, self.patients)
+
+    def patients_of_shares(self) -> list[int]:
+        """Return, row by row, how many patients have a part in a share; 0 where the ratio is none."""
+        is_share = ((self.above >= 0) & (self.above <= self.below)).all(axis=0)
+        return [
+            len(np.unique(self.patients[self.below[:, row] > 0])) if is_share[row] else 0
+            for row in range(len(self.rows))
+        ]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Divide weighted sums; NaN where the denominator is 0."""
@@ -162,7 +177,8 @@ def part_table(
     groups: dict[PartRow, list[int]] = {}
     for over in (MeanOver(MEAN_LABEL, "", ()), *further_means):
         for number, row in enumerate(rows):
-            if row.metric.startswith(over.metric_prefix) and row.label not in (*over.without, ALL_LABELS):
+            is_plain = row.label not in (*over.without, ALL_LABELS, MEAN_LABEL)
+            if row.metric.startswith(over.metric_prefix) and is_plain and not row.metric.endswith(BELOW_HUMAN):
                 groups.setdefault(row._replace(label=over.name, n=0), []).append(number)
 
     def evaluate(counts: FloatArray) -> FloatArray:
@@ -174,6 +190,9 @@ def part_table(
     value = evaluate(np.ones((1, n_patients)))[0]
     draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
     low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
+    patients = [count for part in parts for count in _patients_of(part)]
+    patients += [min(patients[member] for member in members) for members in groups.values()]
+    low, high = told_intervals(value, low, high, np.array(patients, np.int64), confidence)
     owned = _own_intervals(parts)
     for number, interval in owned.items():
         low[number], high[number] = interval
@@ -185,6 +204,11 @@ def part_table(
     table = pd.DataFrame(rows, columns=list(PartRow._fields))
     table = table.assign(split=split, value=value, low=low, high=high)
     return table[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
+
+
+def _patients_of(part: Part) -> list[int]:
+    """Return, row by row, how many patients have a part in a share; 0 for what is no share."""
+    return part.patients_of_shares() if isinstance(part, RatioPart) else [0] * len(part.rows)
 
 
 def _own_intervals(parts: Sequence[Part]) -> dict[int, OwnInterval]:

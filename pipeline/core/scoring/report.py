@@ -20,6 +20,7 @@ from pipeline.core.scoring.headline import (
     Compared,
     Estimate,
     baseline_text,
+    counted_text,
     estimate_from,
     headline_rows,
     main_method,
@@ -169,7 +170,7 @@ def _ceilings(scores: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def _films_cell(compared: Compared, label: str) -> str:
-    return f"<td class=number>{compared.ours.n if compared.ours and label != MEAN_LABEL else ''}</td>"
+    return f"<td class=number>{counted_text(compared.ours, label)}</td>"
 
 
 def _compared(compared: Compared) -> str:
@@ -195,14 +196,21 @@ def _method_table(scores: pd.DataFrame) -> str:
         shown = f"baseline: {name}" if name else "ceiling of the grid" if method == CEILING else str(method)
         kind = "baseline" if name or method == CEILING else str(source)
         lines.append(
-            f"<tr class={escape(kind)}><th scope=row>{escape(shown)}</th><td>{escape(str(source))}</td>{cells}</tr>"
+            f"<tr class={escape(kind)}><th scope=row>{escape(shown)}</th><td>{escape(str(source))}</td>{cells}"
+            f"<td>{_findings_of(part)}</td></tr>"
         )
     head = "".join(f"<th>{title}</th>" for title, _, _ in METRIC_COLUMNS)
     return (
         "<h3>All methods and baselines, mean of findings</h3>"
-        f"<table class=methods><thead><tr><th>Method</th><th>Threshold</th>{head}</tr></thead>"
+        f"<table class=methods><thead><tr><th>Method</th><th>Threshold</th>{head}<th>Findings</th></tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
+
+
+def _findings_of(rows: pd.DataFrame) -> str:
+    """Say over how many findings means are taken: one number, or the least and the most."""
+    counts = rows["n"].astype(int)
+    return str(counts.min()) if counts.min() == counts.max() else f"{counts.min()}–{counts.max()}"
 
 
 def _metric_cell(rows: pd.DataFrame) -> str:

@@ -131,7 +131,7 @@ def _line(rows: pd.DataFrame, columns: Sequence[Shown], label: str, method: str,
     kind = " class=mean" if is_mean and baseline is None else " class=baseline" if baseline else ""
     shown = f"baseline: {baseline}" if baseline else method
     source = sources[0] if len(sources) == 1 else ""
-    count = "" if is_mean or not counts else str(counts[0])
+    count = "" if not counts else f"{counts[0]} finding{'s' if counts[0] != 1 else ''}" if is_mean else str(counts[0])
     return (
         f"<tr{kind}><th scope=row>{escape(name)}</th>"
         f"<td>{escape(shown)}</td><td>{escape(source)}</td>{''.join(cells)}<td>{count}</td></tr>"

@@ -35,7 +35,9 @@ CONVENTIONS = {
 }
 INTERVALS = (
     "percentile bootstrap over patients. The mean of findings is the plain mean of the findings’ numbers, from "
-    "the same resamples."
+    "the same resamples, over as many findings as stand beside it; baselines beside it are over the same "
+    "findings. Where all resamples give the same 0 or 1, the interval is Wilson’s over the patients; where they say "
+    "nothing, there is none."
 )
 
 STYLE = """

@@ -18,6 +18,7 @@ from pipeline.core.scoring.intervals import (
     mean_of_defined,
     percentile_intervals,
     resampled_counts,
+    told_intervals,
 )
 from pipeline.core.scoring.items import FloatArray, IntArray, Measure
 from pipeline.domain.records import SCORE_COLUMNS
@@ -90,6 +91,7 @@ class _Means:
         stacked = np.concatenate(columns, axis=1) if columns else np.zeros((len(found.patients), 0))
         self._sums = PatientSums(stacked, found.patients)
         self.n = [len(found.patients)] * len(self.keys)
+        self.patients = [self._sums.patients] * len(self.keys)  # all values are 0 to 1
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         means = self._sums.means(counts)
@@ -107,6 +109,7 @@ class _Ranks:
     def __init__(self, found: LabelLogits, method: str = CLASSIFIER) -> None:
         self.keys = [RowKey(method, "auroc", None, ""), RowKey(method, "auprc", None, "")]
         self._ranked, self.n = RankedFilms(found.logits, found.present, found.patients), [len(found.logits)] * 2
+        self.patients = [0, 0]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         return self._ranked.areas(counts)
@@ -166,6 +169,9 @@ def score_table(
     value = evaluate(np.ones((1, n_patients)))[0]
     draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
     low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
+    patients = [count for _, part in parts for count in part.patients]
+    patients += [min(patients[member] for member in members) for members in groups.values()]
+    low, high = told_intervals(value, low, high, np.array(patients, np.int64), confidence)
     undefined = ~np.isfinite(value)
     low[undefined], high[undefined] = np.nan, np.nan
     rows += [(MEAN_LABEL, key, int(np.isfinite(value[members]).sum())) for key, members in groups.items()]

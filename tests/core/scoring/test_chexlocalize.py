@@ -11,12 +11,14 @@ from pipeline.core.scoring.chexlocalize import (
     MaskCounts,
     count_film,
     mask_parts,
+    means_below_human,
     native_heat01,
     percent_below,
     predicted_mask,
     published_mask,
     published_name,
     tuned_column,
+    tuned_cutoff,
 )
 from pipeline.core.scoring.parts import part_table
 from pipeline.domain.geometry import GridTransform, iou_matrix
@@ -38,20 +40,50 @@ def counts_by_hand() -> MaskCounts:
 
 
 def test_rows_by_hand() -> None:
-    parts = mask_parts("a", "cam", counts_by_hand(), {"fixed": OTSU, "validation": 2}, 0.35, {"miou_all": 0.5})
+    human = {"miou_all": 0.5}
+    parts = mask_parts("a", "cam", counts_by_hand(), {"fixed": OTSU, "validation": 2}, 0.35, human)
     table = part_table("test", 3, parts, 10, 0.95, 1)
     value = table[table.label == "a"].set_index(["metric", "threshold_source"]).value
     assert value["chexlocalize/miou_true_positive", "fixed"] == 0.5
-    assert value["chexlocalize/miou_all", "fixed"] == 0.25
+    assert value["chexlocalize/miou_annotated", "fixed"] == 0.25
+    assert value["chexlocalize/miou_all", "fixed"] == pytest.approx(0.5 / 3)  # the third film's mask is false: a 0
     assert value["chexlocalize/hit_rate", "fixed"] == 0.5
     assert value["chexlocalize/pixel_sensitivity", "fixed"] == pytest.approx(4 / 26)
     # outside pixels: 94 - 2 false, 80, 100 - 10 false
     assert value["chexlocalize/pixel_specificity", "fixed"] == pytest.approx((92 + 80 + 90) / 274)
-    assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == 50
+    assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == pytest.approx(100 * (0.5 - 0.5 / 3) / 0.5)
     # the first film falls below the cutoff: nothing is predicted on it any more
     assert value["chexlocalize/miou_all_cutoff", "validation"] == 0
     assert np.isnan(value["chexlocalize/miou_true_positive_cutoff", "validation"])
     assert value["chexlocalize/pixel_specificity_cutoff", "validation"] == pytest.approx((94 + 80 + 90) / 274)
+
+
+def test_the_published_thresholds_reach_to_0_8() -> None:
+    np.testing.assert_allclose(TUNED_THRESHOLDS, np.arange(0.2, 0.8, 0.1))  # seven: the last one by rounding
+
+
+def test_the_cutoff_gives_the_highest_mean_iou_of_all_films() -> None:
+    """IoU 0.5 at p 0.3, nothing at 0.9, a false mask at 0.4: no cutoff parts the first from the last; alone it does."""
+    counts = counts_by_hand()
+    assert tuned_cutoff(counts) == 0  # 0.5 / 3 up to 0.3; above it 0
+    counts.probability[:] = [0.6, 0.9, 0.4]
+    assert tuned_cutoff(counts) == 0.5  # the false mask goes, 0.5 / 2; the lowest of equals is above 0.4
+    counts.annotated[:] = 0
+    assert tuned_cutoff(counts) is None
+
+
+def test_the_means_percent_is_one_of_means() -> None:
+    """0.25 of 0.5 and 0.25 of 0.75: each lies 50 and 66.7 % below, the mean 0.25 lies 60 % below the mean 0.625."""
+    columns, labels = {"fixed": OTSU}, {"a": 0.5, "b": 0.75}
+    parts = [
+        part
+        for label, human in labels.items()
+        for part in mask_parts(label, "cam", counts_by_hand(), columns, None, {"miou_annotated": human})
+    ]
+    table = part_table("test", 3, parts + means_below_human(parts), 10, 0.95, 1)
+    below = table[table.metric == "chexlocalize/miou_annotated_percent_below_human"].set_index("label")
+    assert below.value.to_dict() == pytest.approx({"a": 50, "b": 100 * 0.5 / 0.75, "mean": 60})
+    assert below.n["mean"] == 2
 
 
 def test_percent_below() -> None:
@@ -70,8 +102,8 @@ def test_masks_lie_strictly_above_and_flat_maps_are_empty() -> None:
 def test_a_film_by_hand() -> None:
     heat = np.array([[0.0, 0.25, 0.55, 1.0]], np.float32)
     both, predicted, hit = count_film(heat, np.array([[False, False, True, False]]))
-    np.testing.assert_array_equal(predicted[:OTSU], [3, 2, 2, 2, 1, 1])
-    np.testing.assert_array_equal(both[:OTSU], [1, 1, 1, 1, 0, 0])
+    np.testing.assert_array_equal(predicted[:OTSU], [3, 2, 2, 2, 1, 1, 1])
+    np.testing.assert_array_equal(both[:OTSU], [1, 1, 1, 1, 0, 0, 0])
     assert not hit
     assert count_film(heat, np.array([[False, False, False, True]]))[2]
     assert count_film(heat, None)[0].sum() == 0
@@ -79,7 +111,7 @@ def test_a_film_by_hand() -> None:
 
 def test_the_threshold_is_tuned_on_true_positives() -> None:
     counts = counts_by_hand()
-    counts.both[0, :OTSU] = [1, 2, 5, 5, 2, 0]
+    counts.both[0, :OTSU] = [1, 2, 5, 5, 2, 0, 0]
     counts.predicted[1, 5] = 50  # a true positive with IoU 0 there
     assert tuned_column(counts) == 2
     nothing = MaskCounts(counts.patients, np.zeros(3), counts.pixels, counts.both * 0, counts.predicted, counts.hit,

@@ -78,12 +78,22 @@ def test_one_class_has_no_auroc(present: list[bool]) -> None:
     assert np.isnan(value).all()
 
 
-def test_one_patient_a_class_has_no_variance_and_a_perfect_score_no_width() -> None:
+def test_one_patient_a_class_has_no_variance_and_a_perfect_score_no_interval() -> None:
     present = np.array([True, True, False, False])
     scores = np.array([3.0, 4.0, 1.0, 2.0])
     assert auroc_interval(scores, present, np.array([0, 0, 1, 2]), 0.95)[0] == 1
     assert np.isnan(auroc_interval(scores, present, np.array([0, 0, 1, 2]), 0.95)[1])
-    assert auroc_interval(scores, present, ALONE[:4], 0.95) == (1, 1, 1)
+    value, low, high = auroc_interval(scores, present, ALONE[:4], 0.95)
+    assert value == 1
+    assert np.isnan([low, high]).all()
+
+
+def test_a_difference_without_variance_is_no_proof() -> None:
+    """One number for all films against a perfect order: 0.5 and 1 from four films, and nothing to weigh them by."""
+    present = np.array([True, True, False, False])
+    found = auroc_difference(np.zeros(4), np.array([3.0, 4.0, 1.0, 2.0]), present, ALONE[:4], 0.95)
+    assert (found.first, found.second, found.difference) == (0.5, 1.0, 0.5)
+    assert np.isnan([found.p, found.low, found.high]).all()
 
 
 def test_intervals_and_tests_hold_what_they_promise() -> None:

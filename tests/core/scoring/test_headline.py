@@ -67,3 +67,24 @@ def test_figures_leave_out_what_is_undefined() -> None:
 def test_nothing_scored_is_an_empty_headline() -> None:
     assert headline(SCORES.iloc[:0]).empty
     assert mean_figures(SCORES.iloc[:0]) == {}
+
+
+def test_the_means_baselines_are_over_the_same_findings() -> None:
+    """Ours knows a alone; the centre's mean over a and b, 0.5, is 0.2 on a; a box that lacks a is no baseline."""
+    rows = [
+        ("cam", "a", "hit_rate", np.nan, "validation", 0.4, 0.3, 0.5, 9),
+        ("cam", "b", "hit_rate", np.nan, "fixed", 0.9, 0.8, 1.0, 9),
+        ("baseline:centre", "a", "hit_rate", np.nan, "fixed", 0.2, 0.1, 0.3, 9),
+        ("baseline:centre", "b", "hit_rate", np.nan, "fixed", 0.8, 0.7, 0.9, 9),
+        ("baseline:class_mean_box", "b", "hit_rate", np.nan, "fixed", 0.7, 0.6, 0.8, 9),
+        ("cam", "mean", "hit_rate", np.nan, "validation", 0.4, 0.3, 0.5, 1),
+        ("baseline:centre", "mean", "hit_rate", np.nan, "fixed", 0.5, 0.4, 0.6, 2),
+        ("baseline:class_mean_box", "mean", "hit_rate", np.nan, "fixed", 0.7, 0.6, 0.8, 1),
+    ]
+    columns = ["method", "label", "metric", "criterion", "threshold_source", "value", "low", "high", "n"]
+    scores = pd.DataFrame(rows, columns=columns).assign(split="test")[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
+    found = headline_rows(scores)[-1].hit_rate
+    assert found.baseline is not None
+    assert (found.baseline.method, found.baseline.value) == ("baseline:centre", pytest.approx(0.2))
+    assert found.verdict == "clearly above"
+    assert headline(scores)["boxed films"].tolist() == ["9", "9", "1 finding"]

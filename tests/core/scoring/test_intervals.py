@@ -7,6 +7,7 @@ from pipeline.core.scoring.intervals import (
     percentile_intervals,
     resampled_counts,
     sums_by_patient,
+    told_intervals,
     weighted_means,
 )
 
@@ -60,6 +61,17 @@ def test_percentiles_by_hand() -> None:
 def test_no_resample_gives_no_interval() -> None:
     low, high = percentile_intervals(np.zeros((0, 2)), 0.95)
     assert np.isnan([low, high]).all()
+
+
+def test_an_interval_without_width_is_wilsons_or_none() -> None:
+    """3 of 3: z = 1.96, Wilson's lower bound 1 / (1 + z^2 / 3) = 0.4385; 0 of 5: upper z^2 / (5 + z^2) = 0.4345."""
+    value = np.array([1.0, 0.0, 0.37, 1.0, 0.5])
+    low, high = value.copy(), value.copy()
+    low[4], high[4] = 0.2, 0.8
+    found = told_intervals(value, low, high, np.array([3, 5, 1, 0, 9]), 0.95)
+    np.testing.assert_allclose(found[0], [0.4385, 0.0, np.nan, np.nan, 0.2], atol=1e-4)
+    np.testing.assert_allclose(found[1], [1.0, 0.4345, np.nan, np.nan, 0.8], atol=1e-4)
+    assert low[0] == 1  # the arguments stay
 
 
 def test_mean_of_defined_ignores_the_undefined() -> None:

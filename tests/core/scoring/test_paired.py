@@ -55,6 +55,23 @@ def test_p_is_as_rare_as_it_says_where_nothing_differs() -> None:
     assert 0.04 < small / rounds < 0.17
 
 
+@pytest.mark.parametrize(("patients", "expected"), [(1, 1.0), (2, 0.5), (5, 2 / 32), (8, 2 / 256)])
+def test_few_patients_who_all_agree_prove_little(patients: int, expected: float) -> None:
+    """All signs alike: two of the 2 ** n ways to flip them go as far as what was seen."""
+    found = paired_localization({"A": _values([0.0] * patients, [1.0] * patients)}, 20, 20_000, 0.95, 1)
+    assert found["p"].tolist() == pytest.approx([expected] * 2, abs=0.012)
+    assert found["difference"].tolist() == [1, 1]
+    assert found[["low", "high"]].isna().to_numpy().all()  # every resample says 1: nothing is known of the spread
+
+
+def test_p_keeps_its_level_with_few_patients() -> None:
+    rng = np.random.default_rng(3)
+    tables = [
+        paired_localization({"A": _values(*rng.normal(size=(2, 6)).tolist())}, 6, 200, 0.95, n) for n in range(150)
+    ]
+    assert np.mean([table["p"].iloc[0] <= 0.1 for table in tables]) < 0.15
+
+
 def test_auroc_goes_by_delong() -> None:
     present = np.array([True, True, False, False])
     one = LabelLogits(np.arange(4), np.array([3.0, 1.0, 2.0, 0.0]), present)

@@ -109,3 +109,17 @@ def test_a_thousand_resamples_of_a_whole_table_take_seconds() -> None:
     started = time.process_time()
     score_table("test", 250, logits, localization, 1000, 0.95, 0)
     assert time.process_time() - started < 10
+
+
+def test_all_hits_of_few_patients_are_no_certainty() -> None:
+    """Three films of three patients all hit, a fourth label has one patient: Wilson's 0.4385 to 1, 0.2065 to 1."""
+    hits = {}
+    for label, patients in {"three": [0, 1, 2], "one": [3, 3]}.items():
+        hits[label] = LabelValues(np.array(patients))
+        values = {("hit_rate", None): np.ones(len(patients)), ("mean_iou", None): np.full(len(patients), 0.4)}
+        hits[label].add("cam", "fixed", values)
+    table = score_table("test", 10, {}, hits, 200, 0.95, 1).set_index(["label", "metric"])
+    assert table.loc[("three", "hit_rate"), ["low", "high"]].tolist() == pytest.approx([0.4385, 1], abs=1e-4)
+    assert table.loc[("one", "hit_rate"), ["low", "high"]].tolist() == pytest.approx([0.2065, 1], abs=1e-4)
+    assert table.loc[("mean", "hit_rate"), "low"] == pytest.approx(0.2065, abs=1e-4)  # the fewest patients count
+    assert table.loc[("one", "mean_iou"), ["low", "high"]].isna().all()  # a single patient's 0.4 has no spread
