@@ -72,5 +72,5 @@ def test_the_command(runs: tuple[Path, Path], tmp_path: Path) -> None:
     )
     told = json.loads(spoken.stdout)
     assert json.loads((tmp_path / "d.json").read_text()) == told
-    assert {row["test"] for row in told["rows"]} == {"DeLong", "bootstrap"}
+    assert {row["test"] for row in told["rows"]} == {"DeLong", "sign flips"}
     assert "hit_rate" in CliRunner().invoke(app, ["diff", *names, "--resamples", "100"]).stdout

@@ -196,10 +196,10 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
                 "At the points where validation films reached a specificity, or a sensitivity, of 0.9",
                 "films",
                 (
-                    Shown("Specificity 0.9 there, here: sensitivity", "classification/sensitivity_specificity_90"),
-                    Shown("and specificity", "classification/specificity_specificity_90"),
-                    Shown("Sensitivity 0.9 there, here: sensitivity", "classification/sensitivity_sensitivity_90"),
-                    Shown("and specificity", "classification/specificity_sensitivity_90"),
+                    Shown("Sensitivity, specificity’s point", "classification/sensitivity_specificity_90"),
+                    Shown("Specificity, specificity’s point", "classification/specificity_specificity_90"),
+                    Shown("Sensitivity, sensitivity’s point", "classification/sensitivity_sensitivity_90"),
+                    Shown("Specificity, sensitivity’s point", "classification/specificity_sensitivity_90"),
                 ),
             ),
             ProtocolTable(
