@@ -25,6 +25,7 @@ from pipeline.core.pictures import (
 from pipeline.domain.film_results import UNVERIFIED
 from pipeline.domain.geometry import Box, GridTransform
 
+Frame = tuple[int, int, int, int]  # left, top, right, bottom
 BAR_PX, RULER_MM = 14, 50.0
 LEAST_WIDTH_PX = 480
 
@@ -139,25 +140,47 @@ def draw_capture(
     for one in boxes:
         x0, y0, x1, y1 = one.box.as_tuple()
         draw_frame(pen, (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y), PREDICTED_RGB, False)
-    for one in boxes:
-        _label(pen, one.words, (one.box.x0 * scale_x, one.box.y0 * scale_y), size, cols)
+    taken: list[Frame] = []
     if col_spacing_mm is not None and col_spacing_mm > 0:
-        _ruler(pen, RULER_MM / col_spacing_mm * scale_x, rows, cols, size)
+        taken += _ruler(pen, RULER_MM / col_spacing_mm * scale_x, rows, cols, size)
+    for one in boxes:
+        x0, y0, _, y1 = one.box.as_tuple()
+        taken.append(_label(pen, one.words, (x0 * scale_x, y0 * scale_y, y1 * scale_y), size, (rows, cols), taken))
     return _with_legend(picture, lines, heat01 is not None, size)
 
 
-def _label(pen: ImageDraw.ImageDraw, said: str, corner: tuple[float, float], size: int, cols: int) -> None:
-    (x, y), (words, fits) = corner, fitted_text(pen, said, (size, max(8, size - 4)), cols - 2 * GAP_PX)
-    width = round(pen.textlength(words, font(fits)))
-    left = max(0, min(round(x), cols - width - 4))
-    top = round(y) - fits - 6 if y > fits + 6 else round(y) + 3
-    pen.rectangle((left, top, left + width + 4, top + fits + 4), fill=OUTLINE_RGB)
-    pen.text((left + 2, top + 1), words, PREDICTED_RGB, font(fits))
+def _label(
+    pen: ImageDraw.ImageDraw,
+    said: str,
+    place: tuple[float, float, float],
+    size: int,
+    shape: tuple[int, int],
+    taken: Sequence[Frame],
+) -> Frame:
+    """Write a box's words over it (place: left, top and bottom of the box), where no other box's words stand."""
+    (x, y0, y1), (rows, cols) = place, shape
+    words, fits = fitted_text(pen, said, (size, max(8, size - 4)), cols - 2 * GAP_PX)
+    width, height = round(pen.textlength(words, font(fits))) + 4, fits + 4
+    left = max(0, min(round(x), cols - width))
+    above, inside, below = round(y0) - height - 2, round(y0) + 3, round(y1) + 2
+    wanted = [above, inside, below] if above > 0 else [inside, below]
+    wanted += [*range(inside, rows - height, height), *range(inside, 0, -height)]
+    frames = [(left, top, left + width, top + height) for top in wanted]
+    free = [one for one in frames if 0 <= one[1] <= rows - height and not any(_meet(one, other) for other in taken)]
+    frame = free[0] if free else frames[0]
+    pen.rectangle(frame, fill=OUTLINE_RGB)
+    pen.text((frame[0] + 2, frame[1] + 1), words, PREDICTED_RGB, font(fits))
+    return frame
 
 
-def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, size: int) -> None:
+def _meet(first: Frame, second: Frame) -> bool:
+    return first[0] <= second[2] and second[0] <= first[2] and first[1] <= second[3] and second[1] <= first[3]
+
+
+def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, size: int) -> list[Frame]:
+    """Draw a ruler, unless it is too short or long for the film; return what it takes."""
     if not 8 <= length_px <= cols - 4 * GAP_PX:
-        return
+        return []
     right, bottom = cols - 2 * GAP_PX, rows - 2 * GAP_PX
     left = right - round(length_px)
     for grow, rgb in ((1, OUTLINE_RGB), (0, INK_RGB)):
@@ -167,6 +190,7 @@ def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, siz
     words = f"{RULER_MM:.0f} mm at detector"
     at = (max(0, right - round(pen.textlength(words, font(size)))), bottom - size - 14)
     pen.text(at, words, INK_RGB, font(size), stroke_width=1, stroke_fill=OUTLINE_RGB)
+    return [(min(at[0], left), at[1], right, bottom)]
 
 
 def _with_legend(film: Image.Image, lines: Sequence[str], has_heat: bool, size: int) -> RgbImage:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,27 @@ def test_a_report_pages_text_can_be_searched(tmp_path: Path) -> None:
     assert "AI, not verified" in text
     assert "Pneumonia (233604007)" in text
     assert "canary" not in text.lower()
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path) -> None:
+    result = result_of(read_source(bare_film(tmp_path / "film.dcm")))
+    first = result.findings[0]
+    names = [
+        "Costs $a_{$b",
+        "A name that is much longer than its column on the page",
+        *(f"Sign {n}" for n in range(18)),
+    ]
+    many = tuple(replace(first, finding=replace(first.finding, name=name)) for name in names)
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(replace(result, findings=many), PICTURE))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "Costs $a_{$b (233604007)" in text  # no mathematics
+    assert "A name that is much long... (233604007)" in text
+    assert "and 5 findings more, 5 of them reported" in text
+    assert "Sign 12" in text
+    assert "Sign 13" not in text
+    assert text.count(", first of 2") == 15
 
 
 @pytest.mark.parametrize("kind", KINDS)

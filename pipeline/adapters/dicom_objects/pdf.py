@@ -1,6 +1,8 @@
 """Encapsulated PDF: the film's report page, as a file that any workstation opens."""
 
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import highdicom as hd
 import matplotlib as mpl
@@ -23,18 +25,19 @@ from pipeline.adapters.dicom_objects.finish import (
 from pipeline.adapters.dicom_objects.quiet import quiet
 from pipeline.adapters.dicom_objects.uids import ObjectIdentity
 from pipeline.domain.film_results import UNVERIFIED, FilmResult
+from pipeline.domain.geometry import Box
 
 FORMAT = "1"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.104.1"
 PAGE_INCHES = (8.27, 11.69)  # A4
 _PICTURE_AREA = (0.08, 0.42, 0.84, 0.46)  # left, bottom, width, height as shares of the page
-_ROWS = 16  # findings that fit below the picture
+_ROWS, _STEP = 16, 0.0165  # lines that fit below the picture, and their distance
 _COLUMNS = (
     (0.08, "Finding"),
-    (0.40, "Probability"),
-    (0.53, "Cutoff"),
-    (0.63, "Reported"),
-    (0.72, "Boxes (x0, y0, x1, y1) px"),
+    (0.38, "Probability"),
+    (0.48, "Cutoff"),
+    (0.55, "Reported"),
+    (0.64, "Boxes (x0, y0, x1, y1) px"),
 )
 
 
@@ -56,8 +59,8 @@ def report_page(result: FilmResult, picture: NDArray[np.uint8]) -> bytes:
     with mpl.rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "font.size": 9}):
         page = Figure(figsize=PAGE_INCHES)
         FigureCanvasPdf(page)
-        page.text(0.08, 0.945, f"camray findings: {UNVERIFIED}", fontsize=16, weight="bold")
-        page.text(0.08, 0.915, f"Film {result.image_id}", fontsize=7)
+        _write(page, 0.08, 0.945, f"camray findings: {UNVERIFIED}", fontsize=16, weight="bold")
+        _write(page, 0.08, 0.915, f"Film {result.image_id}", fontsize=7)
         axes = page.add_axes(_PICTURE_AREA)
         axes.imshow(picture, interpolation="none")
         axes.set_axis_off()
@@ -113,21 +116,43 @@ def build_pdf(result: FilmResult, source: Dataset, identity: ObjectIdentity, pag
 def _write_findings(page: Figure, result: FilmResult) -> None:
     top = 0.385
     for left, name in _COLUMNS:
-        page.text(left, top, name, weight="bold")
-    shown = [*result.reported, *(found for found in result.findings if not found.is_reported)][:_ROWS]
+        _write(page, left, top, name, weight="bold")
+    listed = [*result.reported, *(found for found in result.findings if not found.is_reported)]
+    shown = listed if len(listed) <= _ROWS else listed[: _ROWS - 1]
     for row, found in enumerate(shown, start=1):
-        boxes = "; ".join("(" + ", ".join(f"{side:.1f}" for side in one.box.as_tuple()) + ")" for one in found.boxes)
         words = (
-            f"{found.finding.name} ({code_of(found.finding).value})"[:40],
+            _cut(found.finding.name, 36 - len(code_of(found.finding).value)) + f" ({code_of(found.finding).value})",
             f"{found.probability:.3f}",
             f"{found.cutoff:.3f}",
             "yes" if found.is_reported else "no",
-            boxes if len(boxes) <= 60 else f"{len(found.boxes)} boxes",
+            _boxes_in_words([one.box for one in found.boxes]),
         )
         for (left, _), word in zip(_COLUMNS, words, strict=True):
-            page.text(left, top - 0.0165 * row, word, fontsize=7)
+            _write(page, left, top - _STEP * row, word, fontsize=7)
+    rows = len(shown)
+    if len(listed) > len(shown):
+        left_out = [found.is_reported for found in listed[len(shown) :]]
+        said = f"and {len(left_out)} findings more, {sum(left_out)} of them reported: see the structured report"
+        rows += 1
+        _write(page, _COLUMNS[0][0], top - _STEP * rows, said, fontsize=7, weight="bold")
     if not result.reported:
-        page.text(0.08, top - 0.0165 * (len(shown) + 2), f"No finding reported ({UNVERIFIED}).", weight="bold")
+        _write(page, 0.08, top - _STEP * (rows + 2), f"No finding reported ({UNVERIFIED}).", weight="bold")
+
+
+def _write(page: Figure, left: float, bottom: float, words: str, **looks: Any) -> None:
+    page.text(left, bottom, words, parse_math=False, **looks)  # a dollar sign in a name is a dollar sign
+
+
+def _cut(words: str, length: int) -> str:
+    return words if len(words) <= length else words[: max(length - 3, 1)] + "..."
+
+
+def _boxes_in_words(boxes: Sequence[Box]) -> str:
+    """Say where the best box lies, and how many there are: two would reach over the paper's edge."""
+    if not boxes:
+        return ""
+    corners = "(" + ", ".join(f"{side:.1f}" for side in boxes[0].as_tuple()) + ")"
+    return corners if len(boxes) == 1 else f"{corners}, first of {len(boxes)}"
 
 
 def _write_footer(page: Figure, result: FilmResult) -> None:
@@ -139,4 +164,4 @@ def _write_footer(page: Figure, result: FilmResult) -> None:
         f"thresholds sha256 {algorithm.threshold_digest}",
     )
     for row, line in enumerate(lines):
-        page.text(0.08, 0.075 - 0.0145 * row, line, fontsize=7)
+        _write(page, 0.08, 0.075 - 0.0145 * row, line, fontsize=7)
