@@ -84,7 +84,7 @@ class RatioPart:
 
     def patients_of_shares(self) -> list[int]:
         """Return, row by row, how many patients have a part in a share; 0 where the ratio is none."""
-        is_share = ((self.above >= 0) & (self.above <= self.below)).all(axis=0)
+        is_share = np.asarray(((self.above >= 0) & (self.above <= self.below)).all(axis=0))
         return [
             len(np.unique(self.patients[self.below[:, row] > 0])) if is_share[row] else 0
             for row in range(len(self.rows))
