@@ -22,7 +22,7 @@ import pyarrow
 import pyarrow.parquet
 from filelock import FileLock, Timeout
 
-from pipeline.domain.errors import PipelineError, SettingsError
+from pipeline.domain.errors import IncompleteError, PipelineError, SettingsError
 from pipeline.domain.records import StageResult
 
 STAGE_FILE, BEGIN_FILE, LOCK_FILE = "stage.json", "begin.json", ".lock"
@@ -82,22 +82,22 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run's lock, or refuse when another process holds it.
+        """Hold the run's lock, or refuse when another process holds it; this process may hold it more than once.
 
         Raises
         ------
         SettingsError
             If nothing can be written there.
-        PipelineError
+        IncompleteError
             If another process works on this run.
         """
-        lock = FileLock(self.root / LOCK_FILE)
+        lock = FileLock(self.root / LOCK_FILE, is_singleton=True)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise PipelineError(
-                f"{self.root}: another process is working on this run; wait for it, or choose another name"
+            raise IncompleteError(
+                f"{self.root}: another process is working on this run; wait for its end, then give this command again"
             ) from error
         except OSError as error:
             raise SettingsError(

@@ -69,14 +69,16 @@ def build(
     from pipeline.stages.review_page import build as build_page
     from pipeline.stages.run import settings_of
 
-    built = build_page(
-        settings_of(run),
-        RunFolder(run, trained=trained),
-        splits=tuple(split or ()),
-        annotations=annotations,
-        display_px=side,
-        picture=picture,
-    )
+    settings, folder = settings_of(run), RunFolder(run, trained=trained)
+    with folder.locked():
+        built = build_page(
+            settings,
+            folder,
+            splits=tuple(split or ()),
+            annotations=annotations,
+            display_px=side,
+            picture=picture,
+        )
     if as_json:
         print_json({"page": str(built.index), "films": built.films, "coarse": built.coarse, "bytes": built.size_bytes})
         return

@@ -19,11 +19,13 @@ def track_sync(
 
     Example: [bold]camray track sync runs/phantom[/bold]
     """
-    from pipeline.adapters.mlflow_store.sync import sync
-    from pipeline.adapters.runs import check_is_run
+    from pipeline.adapters.mlflow_store.sync import has_journal, sync
+    from pipeline.adapters.runs import RunFolder, check_is_run
 
-    check_is_run(folder)
-    counts = sync(folder)
+    if not has_journal(folder):  # as the summary over seeds has, which is no run of its own
+        check_is_run(folder)
+    with RunFolder(folder).locked():
+        counts = sync(folder)
     if as_json:
         print_json(counts)
     else:

@@ -12,7 +12,7 @@
     ├── CheckpointError           weights or a model contract do not fit
     ├── ExportError               a result cannot be written in the asked form
     ├── InputRefusedError         nothing usable was left of the input               (exit code 3)
-    └── IncompleteError           a stage could not finish; running again resumes    (exit code 4)
+    └── IncompleteError           a stage could not finish, or another process holds the run: run again (exit code 4)
 """
 
 from pipeline.domain.records import RefusalReason
@@ -88,6 +88,6 @@ class InputRefusedError(PipelineError):
 
 
 class IncompleteError(PipelineError):
-    """A stage could not finish; running the same command again resumes it."""
+    """A stage could not finish, or another process is at work on the run; the same command, given again, goes on."""
 
     exit_code = 4

@@ -23,7 +23,7 @@ from pipeline.adapters.datasets.mask_table import UNKNOWN_SIDE
 from pipeline.adapters.datasets.reading import Dataset, TablePaths, own_table_files, survey_tables, table_paths
 from pipeline.adapters.datasets.split_lists import read_split_lists, split_list
 from pipeline.adapters.datasets.tables import read_cells
-from pipeline.core.film_features import doubt_of, film_area, glance, quantise
+from pipeline.core.film_features import doubt_of, film_area, quantise
 from pipeline.core.sampling import to_model_grid
 from pipeline.core.splits import patients_in_two
 from pipeline.domain.errors import ImageError, ManifestError
@@ -325,7 +325,7 @@ def _doubt(film: Film) -> tuple[str, str]:
     grey, grid = to_model_grid(film.pixels, DOUBT_SIDE, DOUBT_SIDE, "letterbox")
     stored = quantise(grey, 8)
     inside = stored[film_area(stored.shape, film.pixels.shape, grid)]
-    return film.header.image_id, doubt_of(inside, glance(inside))
+    return film.header.image_id, doubt_of(inside)
 
 
 def _against_published(found: DataCheck, manifest: Manifest, what: str, count: int) -> None:

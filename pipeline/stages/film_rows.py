@@ -117,7 +117,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         "site": "",
         "age_years": header.age_years,
         "maker": pseudonym(plan.key, "maker", header.manufacturer)[:8],
-        "doubt": doubt_of(inside, seen),
+        "doubt": doubt_of(inside),
         "grey_mean": seen.mean,
         "grey_deviation": seen.deviation,
         "grey_low": seen.low,

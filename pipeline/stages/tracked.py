@@ -18,7 +18,9 @@ LOADER = "pipeline.stages.serve:load_predictor"
 
 @contextmanager
 def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
-    """Open the tracker of a run; the tracked run ends with the block, as finished, failed or killed.
+    """Hold a run and open its tracker; the tracked run ends with the block, as finished, failed or killed.
+
+    A second process is refused here, before it tells MLflow anything.
 
     Parameters
     ----------
@@ -32,6 +34,11 @@ def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
     ------
     Tracker
         In all but the first of torchrun's processes the null one.
+
+    Raises
+    ------
+    IncompleteError
+        If another process works on the run.
     """
     if not settings.track.enabled or int(os.environ.get("RANK", "0")) > 0:
         yield NullTracker()
@@ -39,5 +46,5 @@ def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
     experiment = settings.track.experiment or settings.name
     store_folder = folder.model_run.root.parent
     uri = settings.track.uri or os.environ.get("MLFLOW_TRACKING_URI") or None
-    with MlflowTracker(folder.root, store_folder, uri, experiment, LOADER) as tracker:
+    with folder.locked(), MlflowTracker(folder.root, store_folder, uri, experiment, LOADER) as tracker:
         yield tracker

@@ -36,6 +36,11 @@ def drain(journal: Journal, sender: Sender, in_doubt: bool) -> Exception | None:
     return None
 
 
+def has_journal(run_root: Path) -> bool:
+    """Tell whether anything was ever tracked here."""
+    return (run_root / FOLDER / JOURNAL).is_file()
+
+
 def sync(run_root: Path) -> dict[str, int]:
     """Send what a run's journal still holds.
 
@@ -54,7 +59,7 @@ def sync(run_root: Path) -> dict[str, int]:
     PipelineError
         If the run has no journal, another process is writing it, or the store cannot be reached.
     """
-    if not (run_root / FOLDER / JOURNAL).is_file():
+    if not has_journal(run_root):
         raise PipelineError(f"{run_root}: no tracking journal here; name a run folder, for instance runs/phantom")
     lock = FileLock(run_root / FOLDER / ".lock")
     try:
