@@ -289,9 +289,10 @@ def test_what_was_saved_comes_back_and_moves_to_another_browser(
     ]
 
 
-def _take(reader: Reader, films: list[Any], **more: Any) -> str:
-    """Import a file with these films; return what the page says of it."""
-    content = {"format": PAGE_FORMAT, "run": {"digest": reader.js("return CAMRAY.run.digest")}, **more, "films": films}
+def _take(reader: Reader, films: list[Any], by: str | None) -> str:
+    """Import a file of one reader with these films; return what the page says of it."""
+    run = {"digest": reader.js("return CAMRAY.run.digest")}
+    content = {"format": PAGE_FORMAT, "run": run, "reader": by, "films": films}
     return _take_text(reader, json.dumps(content))
 
 
@@ -314,7 +315,7 @@ def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, pa
             "Nodule": {"verdict": "perhaps"}, "No such finding": {"verdict": "confirm"},
         },
     }  # fmt: skip
-    said = _take(reader, [looked_at, odd, {"image_id": "elsewhere", "findings": {}}, None], reader="Dr K")
+    said = _take(reader, [looked_at, odd, {"image_id": "elsewhere", "findings": {}}, None], by="Dr K")
     assert "1 films taken in. 1 left as they are" in said
     assert "2 are not of this run" in said
     assert "1 answers to findings that this run does not have" in said
@@ -327,7 +328,7 @@ def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, pa
         {"image_id": films[2], "findings": [1], "blind": 7},
         {"image_id": films[2], "findings": {"Mass": {"boxes": "no"}}},
     ]
-    assert "taken in" in _take(reader, damaged, reader=None)
+    assert "taken in" in _take(reader, damaged, by=None)
 
 
 def test_two_windows_of_one_reader_keep_both_answers(browser: Any, page: tuple[Path, Any]) -> None:
