@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python; do $$p -c '$(FI
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-gpu ui gallery lock clean
+.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-formats test-gpu ui gallery lock clean
 
 install: .venv/.installed
 
@@ -47,6 +47,14 @@ test-browser: install  ## needs chromium and chromedriver
 test-server: install
 	$(PYTEST) -m server
 
+test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's own readers, in an environment of theirs
+	$(PYTEST) -m formats
+
+.venv-formats/.installed:
+	$(BIN)/python -m venv .venv-formats
+	.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check datumaro==1.13.12 label-studio-sdk==2.1.2
+	@touch $@
+
 test-gpu: install
 	$(PYTEST) -m gpu
 
@@ -60,4 +68,4 @@ lock: install  ## write down the versions in use
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-formats build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -139,25 +139,6 @@ def test_voc_reads_back_as_the_same_boxes(tmp_path: Path) -> None:
     assert (tmp_path / "voc" / "ImageSets" / "Main" / "default.txt").read_text(encoding="utf-8") == "1.2\nb\n"
 
 
-def test_datumaro_reads_voc_coco_and_label_studio_alike(tmp_path: Path) -> None:
-    datumaro = pytest.importorskip("datumaro", reason="datumaro is not installed")
-    from PIL import Image
-
-    names = {"1.2": "1.2", "1.3": "1.3"}
-    write_voc(tmp_path / "voc", IMAGES, _boxes(), LABELS, names)
-    pictures = tmp_path / "voc" / "JPEGImages"
-    pictures.mkdir()
-    for image in IMAGES.itertuples():
-        Image.new("L", (image.cols, image.rows)).save(pictures / f"{image.image_id}.png")
-    dataset = datumaro.Dataset.import_from(str(tmp_path / "voc"), "voc_detection")
-    found = {item.id: item.annotations for item in dataset}
-    assert set(found) == {"1.2", "1.3"}
-    assert found["1.2"] == []
-    (box,) = found["1.3"]
-    assert box.get_bbox() == [10.5, 20.0, 20.0, 40.0]
-    assert dataset.categories()[datumaro.AnnotationType.label][box.label].name == "Effusion, left"
-
-
 @pytest.mark.parametrize("changes", [{"image_id": "9.9"}, {"label": "Unheard of"}])
 def test_the_other_forms_lose_no_box_either(changes: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="not listed"):
