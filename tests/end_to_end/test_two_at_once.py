@@ -68,6 +68,7 @@ def _files(root: Path) -> set[str]:
         ("review RUNS/phantom", "phantom"),
         ("review import RUNS/films RUNS/phantom", "phantom"),
         ("compare configs/phantom.yaml --runs RUNS", "phantom-compare"),
+        ("predict RUNS/phantom RUNS/films --out RUNS/findings", "findings"),
         ("track sync RUNS/phantom", "phantom"),
     ],
 )
