@@ -316,10 +316,10 @@ def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, pa
         },
     }  # fmt: skip
     said = _take(reader, [looked_at, odd, {"image_id": "elsewhere", "findings": {}}, None], by="Dr K")
-    assert "1 films taken in. 1 left as they are" in said
-    assert "2 are not of this run" in said
-    assert "1 answers to findings that this run does not have" in said
-    assert "1 boxes and 1 answers" in said
+    assert "1 film taken in. 1 left as before" in said
+    assert "2 are not of this run and were left out" in said
+    assert "1 answer to findings that this run does not have left out." in said
+    assert "1 box and 1 answer." in said
     assert reader.finding(films[0], "Mass")["verdict"] == "uncertain"
     assert reader.finding(films[1], "Mass")["boxes"] == [[1, 1, 9, 9]]
     for text in ("", '{"format": "camray-re', "[]", '{"format": "camray-review/1", "films": {}}'):
@@ -436,6 +436,48 @@ def test_filters_and_sorting(browser: Any, page: tuple[Path, Any]) -> None:
     assert len(differing) == total
 
 
+ODD = ("constructor", "__proto__", "<script>\"'</script>", "폐 결절", "toString", "Mass")
+
+
+def test_findings_may_have_any_name(browser: Any, tmp_path: Path) -> None:
+    index = _large_page(tmp_path / "odd", 2, ODD)
+    reader = Reader(browser, index).sit_down("Dr Q", blind=True)
+    film = reader.film
+    for number in range(len(ODD)):
+        reader.press(str(number + 1), "n")
+    reader.press("v")
+    for number in range(len(ODD)):
+        reader.press(str(number + 1), "m", "rib", "\ue00c", "u")
+    reader.sit_down("Dr Q")  # loaded anew
+    reader.press("7")  # no such finding
+    assert browser.find_element("id", "list-count").text == "2 of 2 films"
+    assert browser.find_element("id", "say").text == "Welcome back: 1 film as you left it."
+    for name in ODD:
+        assert (reader.finding(film, name)["verdict"], reader.finding(film, name)["comment"]) == ("uncertain", "rib")
+    browser.find_element("id", "undo").click()
+    found = read_decisions(reader.export(tmp_path / "down"), ODD)
+    assert found.problems == ()
+    answers = {(one.label, one.phase): one.value for one in found.decisions}
+    assert answers == {(name, phase): {Phase.BLIND: "1"}.get(phase, "uncertain") for name in ODD for phase in Phase}
+    exported = next((tmp_path / "down").glob("decisions-*.json")).read_text(encoding="utf-8")
+    reader.sit_down("Dr R")
+    assert _take_text(reader, exported).startswith("1 film taken in. The file is by another reader (Dr Q)")
+    assert [reader.finding(film, name)["comment"] for name in ODD] == ["rib"] * len(ODD)
+
+
+def test_words_of_boxes_are_apart_and_in_sight(browser: Any, tmp_path: Path) -> None:
+    reader = Reader(browser, _large_page(tmp_path / "words", 1)).sit_down("Dr S")  # 14 findings, all at one place
+    crossing = reader.js(
+        "const port = document.getElementById('viewport').getBoundingClientRect();"
+        "const at = [...document.querySelectorAll('#marks text')].map((t) => t.getBoundingClientRect());"
+        "const apart = (a, b) => a.right <= b.left || b.right <= a.left || Math.abs(a.top - b.top) > 13;"
+        "return [at.length, at.flatMap((a, i) => at.slice(i + 1).filter((b) => !apart(a, b))).length,"
+        "  at.filter((a) => a.left < port.left || a.right > port.right).length]"
+    )
+    assert crossing[0] > 3
+    assert crossing[1:] == [0, 0]
+
+
 def test_every_control_has_a_name(browser: Any, page: tuple[Path, Any]) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr G")
     nameless = reader.js(
@@ -480,20 +522,23 @@ def test_damaged_and_missing_data_are_told(browser: Any, tmp_path: Path) -> None
     reader.wait(lambda: "its data in the folder are damaged" in note.text, "it loads for ever")
 
 
-def _large_page(folder: Path, films: int) -> Path:
-    rng, labels = np.random.default_rng(1), tuple(f"Finding {number}" for number in range(14))
+FOURTEEN = tuple(f"Finding {number}" for number in range(14))
+
+
+def _large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) -> Path:
+    rng, n = np.random.default_rng(1), len(labels)
     recipe = PageRecipe("max", 0.2, 0.0, 1.0, "hottest", (1.0,), "fraction of the map's maximum")
     grid = {"rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8}
-    run = PageRun("large", "0", "cam", labels, (0.5,) * 14, (recipe,) * 14, grid, 0, 0.0, True, None, (0,) * 256, True)
+    run = PageRun("large", "0", "cam", labels, (0.5,) * n, (recipe,) * n, grid, 0, 0.0, True, None, (0,) * 256, True)
     ids = [f"1.2.3.{number}" for number in range(films)]
     grey = rng.integers(0, 255, (64, 64)).astype(np.uint8)
 
     def film(image_id: str) -> PageFilm:
-        probabilities = rng.random(14)
+        probabilities = rng.random(n)
         return PageFilm(
-            image_id, grey, rng.normal(size=(14, 8, 8)).astype(np.float16), (512, 512), 1.0,
+            image_id, grey, rng.normal(size=(n, 8, 8)).astype(np.float16), (512, 512), 1.0,
             GridTransform(0.125, 0.125), (0, 64, 0, 64), probabilities, [bool(p > 0.5) for p in probabilities],
-            [[Box(10, 10, 50, 60)]] * 14, [], [False] * 14, [None] * 14,
+            [[Box(10, 10, 50, 60)]] * n, [], [False] * n, [None] * n,
         )  # fmt: skip
 
     write_page(folder, run, ids, (film(image_id) for image_id in ids))

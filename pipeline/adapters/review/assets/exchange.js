@@ -9,7 +9,7 @@
     for (const film of C.films.all) {
       const record = C.state.records.get(film.id);
       if (!record) continue;
-      const findings = {};
+      const findings = C.state.table();
       C.run.labels.forEach((label, number) => {
         const kept = record.findings[label];
         if (!kept && !record.finished) return;
@@ -80,7 +80,7 @@
     for (const key of ["opened", "changed"]) record[key] = asText(film[key]);
     record.seconds = asTime(film.seconds) || 0;
     record.blind_seconds = asTime(film.blind_seconds);
-    if (isTable(film.blind)) record.blind = {};
+    if (isTable(film.blind)) record.blind = C.state.table();
     for (const [label, one] of answersOf(film.blind, left)) {
       const value = asAnswer(one.value, VALUES, left);
       if (value) record.blind[label] = { value: value, boxes: asBoxes(one.boxes, left) || [] };
@@ -114,11 +114,11 @@
       found.set(film.image_id, record);
     }
     if (found.size) C.state.replace(found);
-    const lines = [found.size + " films taken in."];
-    if (older) lines.push(older + " left as they are: changed here later than in the file, or without an answer in it.");
-    if (unknown) lines.push(unknown + " are not of this run and were left out.");
-    if (left.findings) lines.push(left.findings + " answers to findings that this run does not have were left out.");
-    if (left.boxes + left.answers) lines.push(left.boxes + " boxes and " + left.answers + " answers are none that are known here, and were left out.");
+    const lines = [C.count(found.size, "film") + " taken in."];
+    if (older) lines.push(older + " left as before: changed here later than in the file, or without an answer in it.");
+    if (unknown) lines.push(unknown + (unknown === 1 ? " is not of this run and was left out." : " are not of this run and were left out."));
+    if (left.findings) lines.push(C.count(left.findings, "answer") + " to findings that this run does not have left out.");
+    if (left.boxes + left.answers) lines.push("Not understood and left out: " + left.boxes + (left.boxes === 1 ? " box and " : " boxes and ") + C.count(left.answers, "answer") + ".");
     if (file.reader !== C.state.reader) lines.push("The file is by another reader (" + file.reader + "); from now on these decisions count as yours. Undo takes it back.");
     if (!isTable(file.run) || file.run.digest !== C.run.digest) lines.push("The file was made with another state of the run: the AI's boxes may differ.");
     tell(lines.join(" "));

@@ -11,6 +11,12 @@
     if (!C.marks.nudge(dx, dy, event.shiftKey)) C.viewer.pan(-dx * 40, -dy * 40);
   };
 
+  /** Show the keys from the first one: the focus is on the button below them. */
+  function help() {
+    $("help-dialog").showModal();
+    $("help-dialog").scrollTop = 0;
+  }
+
   /** Keys as event.key says (letters in lower case), words for the help page, what to do. */
   const TABLE = [
     [["j", "PageDown"], "Next film", () => C.step(1)],
@@ -46,7 +52,7 @@
     [["i"], "Invert", () => C.viewer.invert()],
     [["x"], "Window and level as they were", () => C.viewer.resetGrey()],
     [["/"], "Search the list", () => { C.openList(); $("search").focus(); }],
-    [["?"], "This page", () => $("help-dialog").showModal()],
+    [["?"], "This page", help],
   ];
   const SHOWN = { ArrowLeft: "Arrows", PageDown: "Page down", PageUp: "Page up", " ": "Space" };
   const actions = new Map();
@@ -96,5 +102,5 @@
     }
   }
 
-  C.keys = { start: start };
+  C.keys = { start: start, help: help };
 })(window.CAMRAY = window.CAMRAY || {});

@@ -18,6 +18,8 @@
     $("message-text").textContent = text;
     $("message-dialog").showModal();
   };
+  /** "1 film", "2 films". */
+  C.count = (number, word) => number + " " + word + (number === 1 ? "" : "s");
   C.shortId = (id) => (id.length > 24 ? "…" + id.slice(-18) : id);
   C.openList = () => { document.body.classList.add("list-open"); $("list-toggle").setAttribute("aria-expanded", "true"); };
   C.closeList = () => { document.body.classList.remove("list-open"); $("list-toggle").setAttribute("aria-expanded", "false"); };
@@ -106,6 +108,7 @@
     tick();
     keepBlind(film);
     C.label = firstLabel(film);
+    C.pointer.choose("select");
     shownAgain();
     C.worklist.refresh();
     C.say("The AI is shown.");
@@ -114,7 +117,7 @@
   /** Put the blind answers aside. Undo stops here: nobody marks blind what the AI has shown. */
   function keepBlind(film) {
     C.state.edit(film.id, (record) => {
-      record.blind = {};
+      record.blind = C.state.table();
       C.run.labels.forEach((name, label) => {
         const found = record.findings[name], boxes = (found && found.boxes) || [];
         const value = (found && found.value) || (boxes.length ? "1" : "0");
@@ -189,7 +192,7 @@
     const first = C.worklist.shown.find((film) => C.state.status(film.id) !== "read") || C.worklist.shown[0];
     C.open(first);
     $("viewport").focus({ preventScroll: true });
-    C.say(kept ? "Welcome back: " + kept + " films as you left them." : "Keys: press ?");
+    C.say(kept ? "Welcome back: " + C.count(kept, "film") + " as you left " + (kept === 1 ? "it." : "them.") : "Keys: press ?");
   }
 
   function start() {
@@ -200,7 +203,7 @@
     C.keys.start();
     C.worklist.start();
     C.state.listen((ids) => { if (C.current && (!ids.length || ids.includes(C.current.id))) shownAgain(); });
-    $("help").onclick = () => $("help-dialog").showModal();
+    $("help").onclick = C.keys.help;
     $("export").onclick = C.exchange.save;
     $("import").onclick = () => $("import-file").click();
     $("import-file").onchange = () => {

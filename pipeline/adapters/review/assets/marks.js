@@ -78,6 +78,7 @@
     const boxes = standing(C.label).concat([clamp(box)]);
     C.selected = boxes.length - 1;
     keep(C.label, boxes, C.run.labels[C.label] + ": box " + boxes.length + " added.");
+    C.pointer.choose("select"); // as after a box that was drawn
   }
 
   /** Take the AI's boxes, as the slider shows them, for the reader's own. */
@@ -145,6 +146,21 @@
       }
     }
     drawFinding(C.run.labels[C.label], C.label, hidden, true);
+    spread([...svg.querySelectorAll("text")].reverse());
+  }
+
+  /** Keep words in sight and apart: the first (the chosen finding's) stay, those that would cover them move up or down by lines. */
+  function spread(texts) {
+    const port = $("viewport"), line = 16, placed = [];
+    for (const text of texts) {
+      const at = text.getBBox(), left = Math.max(Math.min(at.x, port.clientWidth - at.width - 2), 2);
+      const free = (by) => at.y + by >= 0 && at.y + by + at.height <= port.clientHeight &&
+        placed.every((one) => left >= one.x + one.width || left + at.width <= one.x || Math.abs(one.y - at.y - by) >= Math.min(one.height, line));
+      const by = [0, -1, 1, -2, 2, -3, 3, -4, 4].map((lines) => lines * line).find(free) || 0;
+      text.setAttribute("x", left);
+      text.setAttribute("y", Number(text.getAttribute("y")) + by);
+      placed.push({ x: left, y: at.y + by, width: at.width, height: at.height });
+    }
   }
 
   function drawFinding(name, label, hidden, chosen) {

@@ -16,10 +16,18 @@
 
   const now = () => new Date().toISOString();
   const prefix = () => "camray-review/" + C.run.digest + "/" + reader + "/";
-  const copy = (value) => JSON.parse(JSON.stringify(value));
+  /** A table of findings by name that knows no other names: a finding may be called `constructor` or `__proto__`. */
+  const table = (from) => Object.assign(Object.create(null), from);
+  /** A record from its own text. */
+  function read(text) {
+    const record = Object.assign(blank(), JSON.parse(text));
+    record.findings = table(record.findings);
+    if (record.blind) record.blind = table(record.blind);
+    return record;
+  }
 
   function blank() {
-    return { finished: false, opened: null, changed: null, seconds: 0, blind_seconds: null, revealed: false, blind: null, findings: {} };
+    return { finished: false, opened: null, changed: null, seconds: 0, blind_seconds: null, revealed: false, blind: null, findings: table() };
   }
   function blankFinding() { return { verdict: null, value: null, boxes: null, comment: "", level: null, changed: null }; }
 
@@ -42,7 +50,7 @@
   function parsed(text) {
     try {
       const found = JSON.parse(text);
-      return found && typeof found.findings === "object" && found.findings ? Object.assign(blank(), found) : null;
+      return found && typeof found.findings === "object" && found.findings ? read(text) : null;
     } catch (error) { return null; }
   }
 
@@ -73,7 +81,7 @@
   /** Change a film's record; `change` gets a copy. With `quiet` it is no step of its own for undo. */
   function edit(id, change, quiet) {
     newest(id);
-    const before = records.has(id) ? JSON.stringify(records.get(id)) : null, record = copy(of(id));
+    const before = records.has(id) ? JSON.stringify(records.get(id)) : null, record = read(JSON.stringify(of(id)));
     change(record);
     record.changed = now();
     records.set(id, record);
@@ -98,7 +106,7 @@
     if (!changes) return null;
     to.push(changes.map((one) => ({ id: one.id, before: records.has(one.id) ? JSON.stringify(records.get(one.id)) : null, whole: one.whole })));
     for (const one of changes) {
-      const kept = records.get(one.id), record = one.before === null ? blank() : JSON.parse(one.before);
+      const kept = records.get(one.id), record = one.before === null ? blank() : read(one.before);
       if (kept && !one.whole) { // time cannot be undone, nor what was seen
         for (const key of ["opened", "seconds", "blind_seconds", "revealed"]) record[key] = kept[key];
         record.changed = now();
@@ -181,7 +189,7 @@
 
   C.state = {
     VERDICTS: VERDICTS, of: of, finding: finding, edit: edit, editFinding: editFinding, addTime: addTime, seen: seen, forget: forget, replace: replace,
-    start: start, status: status, blank: blank, blankFinding: blankFinding, last: last, now: now,
+    start: start, status: status, blank: blank, blankFinding: blankFinding, table: table, last: last, now: now,
     records: records, get reader() { return reader; }, get isSaved() { return storage !== null; },
     undo: () => step(undone, redone), redo: () => step(redone, undone),
     get canUndo() { return undone.length > 0; }, get canRedo() { return redone.length > 0; },

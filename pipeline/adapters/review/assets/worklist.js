@@ -57,7 +57,7 @@
     const keys = new Map(shown.map((film) => [film.id, key(film, chosen)]));
     shown.sort((a, b) => keys.get(a.id) - keys.get(b.id) || a.number - b.number);
     rowOf = new Map(shown.map((film, row) => [film.id, row]));
-    $("list-count").textContent = shown.length + " of " + C.films.all.length + " films";
+    $("list-count").textContent = shown.length + " of " + C.count(C.films.all.length, "film");
     $("rows-space").style.height = shown.length * ROW_PX + "px";
     draw();
   }
