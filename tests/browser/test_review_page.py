@@ -520,6 +520,16 @@ def test_damaged_and_missing_data_are_told(browser: Any, tmp_path: Path) -> None
     reader.js("CAMRAY.open(CAMRAY.films.all[1])")
     note = browser.find_element("id", "film-note")
     reader.wait(lambda: "its data in the folder are damaged" in note.text, "it loads for ever")
+    picture = next((index.parent / "films").glob("1.2.3.2.*"))
+    kept = picture.read_bytes()
+    picture.write_bytes(b"no picture")
+    reader.open("1.2.3.2")
+    reader.wait(lambda: "picture of this film is not" in note.text, "nobody tells that the picture is missing")
+    seen = "return getComputedStyle(document.getElementById('film')).visibility"
+    assert reader.js(seen) == "hidden"
+    picture.write_bytes(kept)
+    reader.open("1.2.3.0")
+    reader.wait(lambda: reader.js(seen) == "visible", "the next film stays hidden")
 
 
 FOURTEEN = tuple(f"Finding {number}" for number in range(14))

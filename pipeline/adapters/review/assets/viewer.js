@@ -132,7 +132,12 @@
     $("level").oninput = () => setGrey(Number($("level").value), grey.width);
     $("width").oninput = () => setGrey(grey.level, Number($("width").value));
     $("opacity").oninput = drawHeat;
-    film().onerror = () => { if (film().getAttribute("src")) $("film-note").textContent = "The picture of this film is not in the folder."; };
+    film().onerror = () => {
+      if (!film().getAttribute("src")) return;
+      film().style.visibility = "hidden"; // the browser's sign of a broken picture would cover the words
+      $("film-note").textContent = "The picture of this film is not in the folder.";
+    };
+    film().onload = () => { film().style.visibility = "visible"; };
     new ResizeObserver(() => (view.fitted ? fit() : layout())).observe(port());
     applyGrey();
   }
