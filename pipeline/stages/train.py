@@ -60,8 +60,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         return StageResult(counts, _figures(done, settings.train.choose))
     if not len(films[Split.TRAIN]):
         raise InputRefusedError(
-            "no film of the train split has a known label; a label table is a CSV with image_id and a column a finding, "
-            "0 and 1 in its cells: labels.csv in data.root, or named by data.labels. `camray data check "
+            "no film of the train split has a known label; a label table is a CSV with image_id and a column a "
+            "finding, 0 and 1 in its cells: labels.csv in data.root, or named by data.labels. `camray data check "
             f"{ingested.get('manifest', 'folder')} --root FOLDER` says whether it is found and what is wrong with it"
         )
     with training_processes(settings.device) as (rank, world, local_rank):
