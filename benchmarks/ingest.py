@@ -22,11 +22,11 @@ import pydicom
 from PIL import Image
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-from pipeline.adapters.cluster import map_processes
-from pipeline.domain.errors import ImageError
-from pipeline.domain.films import FilmPolicy
-from pipeline.stages.film_rows import FilmPlan, FilmRow, read_row, refused_row
-from pipeline.stages.ingest_parts import Parts, chunked
+from camray.adapters.process_pool import map_processes
+from camray.domain.errors import ImageError
+from camray.domain.films import FilmPolicy
+from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row, refused_row
+from camray.stages.ingest.resumable_chunks import Parts, chunked
 
 ROWS, COLS = 256, 256
 

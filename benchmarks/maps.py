@@ -30,11 +30,11 @@ import torch
 from torch import Tensor
 
 from benchmarks import maps_peers as peers
-from pipeline.core.maps.averaging import explain, feature_grid
-from pipeline.core.maps.methods import methods_named
-from pipeline.core.maps.perturbing import occlusion, scorecam
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
-from pipeline.domain.contract import POOLS, NetworkSpec
+from camray.core.explain.methods import methods_named
+from camray.core.explain.perturbation import occlusion, scorecam
+from camray.core.explain.test_time_averaging import explain, feature_grid
+from camray.core.networks.classifier import PooledClassifier, build_classifier
+from camray.domain.contract import POOLS, NetworkSpec
 
 LIMIT, WANTED = 1.10, 10.0
 Tasks = Mapping[str, Callable[[], object]]

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.adapters.runs import RunFolder, write_json, write_table
-from pipeline.adapters.settings import Settings
-from pipeline.adapters.tracking import NullTracker
-from pipeline.domain.records import (
+from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.settings import Settings
+from camray.adapters.tracking.interface import NullTracker
+from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EXPLAINED_COLUMNS,
     IMAGE_COLUMNS,
@@ -141,7 +141,7 @@ def score_in_a_process(root: Path, bootstrap: int) -> tuple[float, float, float,
 
 
 def _score(root: str, bootstrap: int) -> str:
-    from pipeline.stages import score
+    from camray.stages.score import stage as score
 
     settings = Settings.model_validate({"name": "scoring", "score": {"bootstrap": bootstrap, "pictures": False}})
     began, spent = time.perf_counter(), time.process_time()

@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from pipeline.core.scoring.component_tree import levels_of, region_tree
+from camray.core.metrics.localization.component_tree import levels_of, region_tree
 
 MUST_REACH = {100: 1.0, 1000: 5.0}
 

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pipeline.adapters.pixel_store import PixelStore, shard_path, write_shard
-from pipeline.core.augment import Augmentation
-from pipeline.core.batches import Batch, batches, epoch_order, read_ahead
-from pipeline.core.device import autocast_dtype, choose_device
-from pipeline.core.networks.classifier import build_classifier
-from pipeline.core.training import FitPlan, Processes, Trainer
-from pipeline.domain.contract import NetworkSpec
+from camray.adapters.pixel_store import PixelStore, shard_path, write_shard
+from camray.core.networks.classifier import build_classifier
+from camray.core.training.augmentation import Augmentation
+from camray.core.training.batches import Batch, batches, epoch_order, read_ahead
+from camray.core.training.device import autocast_dtype, choose_device
+from camray.core.training.trainer import FitPlan, Processes, Trainer
+from camray.domain.contract import NetworkSpec
 
 LABELS, SHARD_FILMS, GOAL = 5, 256, 0.95
 FULL = Augmentation(

@@ -7,7 +7,7 @@ import numpy as np
 from pydicom import Dataset, FileMetaDataset, uid
 from pydicom.sequence import Sequence
 
-from pipeline.domain.geometry import Box
+from camray.domain.geometry import Box
 
 BOX = Box(20, 30, 44, 62)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.adapters.checkpoints import (
+from camray.adapters.checkpoints import (
     read_checkpoint,
     read_contract,
     read_state,
@@ -14,8 +14,8 @@ from pipeline.adapters.checkpoints import (
     state_bytes,
     weights_bytes,
 )
-from pipeline.domain.contract import ModelContract, NetworkSpec
-from pipeline.domain.errors import CheckpointError
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.errors import CheckpointError
 
 WEIGHTS = {"b": torch.arange(6.0).reshape(1, 2, 3), "a": torch.tensor(3)}
 CONTRACT = ModelContract(

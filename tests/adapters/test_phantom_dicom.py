@@ -8,15 +8,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from pipeline.adapters.phantom_dicom import (
-    SYNTAXES,
-    Encoding,
-    PhantomHeader,
-    Voi,
-    draw_encoding,
-    encode_film,
-    film_uid,
-)
+from camray.adapters.phantom_dicom import SYNTAXES, Encoding, PhantomHeader, Voi, draw_encoding, encode_film, film_uid
 
 HEADER = PhantomHeader(5, 11, 8, "F", 47, "PA", 0.8398, 0.6719)
 DRAWN = [draw_encoding(np.random.default_rng([1, index])) for index in range(400)]

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.adapters.pixel_store import OPEN_SHARDS, PixelStore, ShardWriter, open_shard, shard_path, write_shard
-from pipeline.domain.errors import PipelineError
+from camray.adapters.pixel_store import OPEN_SHARDS, PixelStore, ShardWriter, open_shard, shard_path, write_shard
+from camray.domain.errors import PipelineError
 
 
 def test_a_shard_is_what_numpy_would_write(tmp_path: Path) -> None:

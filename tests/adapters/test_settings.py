@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.settings import Settings, load_settings
-from pipeline.domain.errors import SettingsError
-from pipeline.domain.shipped import shipped
+from camray.adapters.settings import Settings, load_settings
+from camray.domain.errors import SettingsError
+from camray.domain.package_data import shipped
 
 
 def written(folder: Path, text: str) -> Path:

@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.adapters.mlflow_store.store import store_uri
-from pipeline.adapters.mlflow_store.tracker import MlflowTracker
-from pipeline.adapters.mlflow_store.ui import ui_command, ui_environment
-from pipeline.core.pictures import draw_overlay, heat01_of
-from pipeline.domain.geometry import Box
+from camray.adapters.tracking.mlflow import MlflowTracker
+from camray.adapters.tracking.store import store_uri
+from camray.adapters.tracking.ui import ui_command, ui_environment
+from camray.domain.geometry import Box
+from camray.reporting.overlays import draw_overlay, heat01_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))

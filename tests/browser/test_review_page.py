@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.adapters.review.decisions import PAGE_FORMAT, read_decisions
-from pipeline.adapters.review.page import PageFilm, PageRecipe, PageRun, write_page
-from pipeline.domain.decisions import Phase, Verdict
-from pipeline.domain.geometry import Box, GridTransform
-from pipeline.stages.review_page import build, run_digest
-from tests.stages.reviewed_run import LABELS, make_reviewed_run
+from camray.adapters.review.decisions import PAGE_FORMAT, read_decisions
+from camray.adapters.review.page import PageFilm, PageRecipe, PageRun, write_page
+from camray.domain.geometry import Box, GridTransform
+from camray.domain.reader_decisions import Phase, Verdict
+from camray.workflows.review.export_page import build, run_digest
+from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))

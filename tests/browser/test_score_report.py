@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.tracking import NullTracker
-from pipeline.stages import localize, score
-from tests.stages.scored_run import make_run, settings_of
+from camray.adapters.tracking.interface import NullTracker
+from camray.stages.localize import stage as localize
+from camray.stages.score import stage as score
+from tests.scored_run import make_run, settings_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.domain.contract import ModelContract, NetworkSpec, contract_from_json
+from camray.domain.contract import ModelContract, NetworkSpec, contract_from_json
 
 CONTRACT = ModelContract(
     labels=("Nodule", "Effusion"), rows=256, cols=128, fit="letterbox", bits=8, network=NetworkSpec(stride=16),

@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline.domain.errors import DicomError
-from pipeline.domain.films import FilmHeader, FilmPolicy, GreyScale, Window
-from pipeline.domain.records import RefusalReason
+from camray.domain.errors import DicomError
+from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, Window
+from camray.domain.records import RefusalReason
 
 POLICY = FilmPolicy(modalities=("CR", "DX"), body_parts=("CHEST", ""), views=("PA", "AP", ""))
 

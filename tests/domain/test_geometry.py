@@ -3,15 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.geometry import (
-    Box,
-    GridTransform,
-    box_from_mask,
-    boxes_to_array,
-    iobb_matrix,
-    iou,
-    iou_matrix,
-)
+from camray.domain.geometry import Box, GridTransform, box_from_mask, boxes_to_array, iobb_matrix, iou, iou_matrix
 
 corner = st.integers(0, 12)
 

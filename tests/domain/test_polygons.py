@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.draw import polygon as library_polygon
 
-from pipeline.domain.polygons import mask_of_polygons
+from camray.domain.polygons import mask_of_polygons
 
 SQUARE = np.array([[1.0, 2.0], [4.0, 2.0], [4.0, 5.0], [1.0, 5.0]])
 

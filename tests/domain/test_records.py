@@ -2,8 +2,8 @@ import pickle
 
 import pytest
 
-from pipeline.domain.errors import DicomError, PixelError
-from pipeline.domain.records import Counts, RefusalReason
+from camray.domain.errors import DicomError, PixelError
+from camray.domain.records import Counts, RefusalReason
 
 
 def test_counts_conserve_inputs() -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.geometry import box_from_mask
-from pipeline.domain.run_lengths import (
+from camray.domain.geometry import box_from_mask
+from camray.domain.run_lengths import (
     absolute_counts,
     box_of_counts,
     coco_counts,

@@ -21,7 +21,7 @@ SMALL = [
 
 def camray(*words: str | Path, timeout_s: float = 280) -> subprocess.CompletedProcess[str]:
     """Run the command as a user would, in a process of its own."""
-    command = [sys.executable, "-m", "pipeline.cli", *map(str, words)]
+    command = [sys.executable, "-m", "camray", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 

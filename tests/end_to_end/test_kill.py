@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.runs import RunFolder
-from pipeline.stages.run import STAGE_NAMES
+from camray.adapters.run_folder import RunFolder
+from camray.workflows.run import STAGE_NAMES
 from tests.end_to_end.conftest import SMALL, camray
 
 
 def _kill_during(stage: str, runs: Path) -> bool:
     """Start the small run and kill it while `stage` is open; tell whether it was caught open."""
-    command = [sys.executable, "-m", "pipeline.cli", "demo", *SMALL, "--runs", str(runs)]
+    command = [sys.executable, "-m", "camray", "demo", *SMALL, "--runs", str(runs)]
     started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     begun, done = runs / "small" / stage / "begin.json", runs / "small" / stage / "stage.json"
     while started.poll() is None and not begun.is_file():

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.adapters.review.decisions import PAGE_FORMAT
-from pipeline.adapters.runs import RunFolder
+from camray.adapters.review.decisions import PAGE_FORMAT
+from camray.adapters.run_folder import RunFolder
 from tests.end_to_end.conftest import SMALL, camray
 
 LABEL = "Pneumothorax"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.adapters.runs import RunFolder
-from pipeline.cli import main
-from pipeline.domain.records import SCORE_COLUMNS
-from pipeline.stages.run import STAGE_NAMES
+from camray.adapters.run_folder import RunFolder
+from camray.cli import main
+from camray.domain.records import SCORE_COLUMNS
+from camray.workflows.run import STAGE_NAMES
 from tests.end_to_end.conftest import SMALL, camray
 
 

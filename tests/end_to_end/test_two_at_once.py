@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli
-from pipeline.adapters.runs import RunFolder, write_json
-from pipeline.adapters.settings import Settings
-from pipeline.stages.tracked import open_tracker
+from camray import cli
+from camray.adapters.run_folder import RunFolder, write_json
+from camray.adapters.settings import Settings
+from camray.io.tracking import open_tracker
 
 HOLD = """
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from pipeline.adapters.runs import RunFolder
+from camray.adapters.run_folder import RunFolder
 with ExitStack() as held:
     for root in sys.argv[1:]:
         held.enter_context(RunFolder(Path(root)).locked())

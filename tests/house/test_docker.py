@@ -54,7 +54,7 @@ def test_the_user_who_is_not_root_owns_the_folder_of_the_runs() -> None:
 def test_the_entry_point_and_the_torch_that_is_pinned_are_there() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (entry,) = re.findall(r'^ENTRYPOINT \["(\w+)"\]$', DOCKERFILE, re.MULTILINE)
-    assert f'{entry} = "pipeline.cli:main"' in project
+    assert f'{entry} = "camray.cli:main"' in project
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     (pinned,) = re.findall(r"^torch==(\S+)$", constraints, re.MULTILINE)
     assert "+" not in pinned, "a local build would be found on one index alone"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cli
-from pipeline.adapters.runs import RunFolder
-from pipeline.commands.words import print_json
-from pipeline.domain.errors import SettingsError
+from camray import cli
+from camray.adapters.run_folder import RunFolder
+from camray.commands.arguments import print_json
+from camray.domain.errors import SettingsError
 
 
 def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -60,7 +60,7 @@ def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("seconds", [0.1, 1.0])
 def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) -> None:
     words = ["camray", "demo", "--runs", str(tmp_path)]
-    code = f"import sys; from pipeline import cli; sys.argv = {words}; print('ready', flush=True); cli.main()"
+    code = f"import sys; from camray import cli; sys.argv = {words}; print('ready', flush=True); cli.main()"
     started = subprocess.Popen(  # in a session of its own, with Ctrl-C as a terminal gives it
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from camray.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 

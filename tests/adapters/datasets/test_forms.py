@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.adapters.datasets.films_index import FilmIndex
-from pipeline.adapters.datasets.manifest import load_manifest
-from pipeline.adapters.datasets.reading import Dataset, read_tables, table_paths
-from pipeline.adapters.datasets.split_lists import read_split_lists
-from pipeline.domain.errors import AnnotationError, ManifestError
-from pipeline.domain.run_lengths import coco_counts, coco_text, counts_of_mask, mask_of_counts
+from camray.adapters.datasets.films_index import FilmIndex
+from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.reading import Dataset, read_tables, table_paths
+from camray.adapters.datasets.split_lists import read_split_lists
+from camray.domain.errors import AnnotationError, ManifestError
+from camray.domain.run_lengths import coco_counts, coco_text, counts_of_mask, mask_of_counts
 
 CORNERS = ["x0", "y0", "x1", "y1"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.datasets.manifest import load_manifest, manifest_path
-from pipeline.domain.errors import ManifestError
-from pipeline.domain.shipped import shipped
+from camray.adapters.datasets.manifest import load_manifest, manifest_path
+from camray.domain.errors import ManifestError
+from camray.domain.package_data import shipped
 
 SHIPPED = sorted(path.parent.name for path in shipped("data_manifests").glob("*/manifest.yaml"))
 MINIMAL = "name: x\ntitle: t\nlicence: l\ncitation: c\nhow_to_obtain: h\n"

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.adapters.datasets.films_index import FilmIndex
-from pipeline.adapters.datasets.label_table import ABSENT, PRESENT
-from pipeline.adapters.datasets.manifest import Manifest, load_manifest
-from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_tables
-from pipeline.adapters.datasets.tables import read_cells
-from pipeline.core.readers import combined
+from camray.adapters.datasets.films_index import FilmIndex
+from camray.adapters.datasets.label_table import ABSENT, PRESENT
+from camray.adapters.datasets.manifest import Manifest, load_manifest
+from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables
+from camray.adapters.datasets.tables import read_cells
+from camray.core.cohort.reader_fusion import combined
 
 pytestmark = pytest.mark.realdata
 MOST_SECONDS = 30

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.adapters.datasets.films_index import FilmIndex
-from pipeline.adapters.datasets.manifest import Manifest
-from pipeline.adapters.datasets.reading import Dataset, TablePaths, read_tables, table_paths
-from pipeline.adapters.datasets.split_lists import read_split_lists
-from pipeline.domain.errors import AnnotationError, ManifestError
-from pipeline.domain.labels import Finding
+from camray.adapters.datasets.films_index import FilmIndex
+from camray.adapters.datasets.manifest import Manifest
+from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables, table_paths
+from camray.adapters.datasets.split_lists import read_split_lists
+from camray.domain.errors import AnnotationError, ManifestError
+from camray.domain.labels import Finding
 
 ABOUT = {"name": "x", "title": "t", "licence": "l", "citation": "c", "how_to_obtain": "h"}
 CORNERS = {"file": "b.csv", "key": "id", "label": "label", "corners": ["x0", "y0", "x1", "y1"]}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.review.decisions import PAGE_FORMAT, read_decisions
-from pipeline.domain.decisions import Decision, Phase, Verdict
-from pipeline.domain.errors import AnnotationError
-from pipeline.domain.geometry import Box
+from camray.adapters.review.decisions import PAGE_FORMAT, read_decisions
+from camray.domain.errors import AnnotationError
+from camray.domain.geometry import Box
+from camray.domain.reader_decisions import Decision, Phase, Verdict
 
 LABELS = ("Mass", "Effusion")
 AI = {"reported": True, "probability": 0.9, "boxes": [[1, 2, 30, 40]]}

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.lungs.crop import cells_to_film, crop_box, crop_films, crop_transform
-from pipeline.domain.geometry import Box
+from camray.core.lungs.crop import cells_to_film, crop_box, crop_films, crop_transform
+from camray.domain.geometry import Box
 
 
 def test_the_box_is_widened_to_whole_pixels_inside_the_grid() -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.core.lungs.regions import FilmWindow, find_lungs, is_plausible, lung_parts, sided
-from pipeline.core.lungs.training import dice, lung_samples
-from pipeline.domain.geometry import Box
-from pipeline.domain.zones import LungSource, Side
+from camray.core.lungs.regions import FilmWindow, find_lungs, is_plausible, lung_parts, sided
+from camray.core.training.lung_segmenter import dice, lung_samples
+from camray.domain.geometry import Box
+from camray.domain.zones import LungSource, Side
 
 WINDOW = FilmWindow(0, 0, 128, 128)
 Bools = NDArray[np.bool_]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.core.lungs.regions import Lungs
-from pipeline.core.lungs.zones import zones_of_boxes
-from pipeline.domain.zones import ZONES, LungSource, Side, side_of_laterality
+from camray.core.lungs.regions import Lungs
+from camray.core.lungs.zones import zones_of_boxes
+from camray.domain.zones import ZONES, LungSource, Side, side_of_laterality
 
 
 def _lungs(*sides: Side) -> Lungs:

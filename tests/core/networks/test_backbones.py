@@ -5,8 +5,8 @@ import torch
 from monai.networks.nets import DenseNet, EfficientNetBN, ResNet
 from torch import nn
 
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
-from pipeline.domain.contract import NetworkSpec
+from camray.core.networks.classifier import PooledClassifier, build_classifier
+from camray.domain.contract import NetworkSpec
 
 BACKBONES = ("resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0")  # MONAI's
 FIRST_SAMPLE = {"efficientnet_b0": 1}  # TensorFlow's padding samples odd positions, the others even ones

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pipeline.core.networks.classifier import build_classifier
-from pipeline.core.networks.normalise import Normalise
-from pipeline.domain.contract import BACKBONES, FULLY_CONNECTED, NORMALISATIONS, POOLS, NetworkSpec
+from camray.core.networks.classifier import build_classifier
+from camray.core.networks.normalise import Normalise
+from camray.domain.contract import BACKBONES, FULLY_CONNECTED, NORMALISATIONS, POOLS, NetworkSpec
 
 POOLED = [name for name in BACKBONES if name not in FULLY_CONNECTED]
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.core.networks.normalise import ImageNetNormalise
-from pipeline.core.networks.published import PUBLISHED, published_classifier, published_spec
-from pipeline.domain.errors import CheckpointError, SettingsError
+from camray.core.networks.normalise import ImageNetNormalise
+from camray.core.networks.published import PUBLISHED, published_classifier, published_spec
+from camray.domain.errors import CheckpointError, SettingsError
 from tests.core.networks.test_weights_published import googlenet_shapes, resnet_shapes
 
 State = dict[str, Tensor]

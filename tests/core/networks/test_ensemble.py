@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from pipeline.core.maps import pooled
-from pipeline.core.networks.classifier import PooledClassifier
-from pipeline.core.networks.ensemble import EnsembleClassifier, build_network
-from pipeline.domain.contract import NetworkSpec
+from camray.core.explain import cam as pooled
+from camray.core.networks.classifier import PooledClassifier
+from camray.core.networks.ensemble import EnsembleClassifier, build_network
+from camray.domain.contract import NetworkSpec
 
 
 def _pair(pool: str) -> EnsembleClassifier:

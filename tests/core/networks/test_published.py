@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pipeline.core.maps import pooled
-from pipeline.core.maps.averaging import explain
-from pipeline.core.maps.gradcam import gradcam
-from pipeline.core.maps.methods import methods_named
-from pipeline.core.networks.classifier import FullyConnectedClassifier, PooledClassifier, build_classifier
-from pipeline.core.networks.vgg import vgg16_layers
-from pipeline.domain.contract import ModelContract, NetworkSpec
-from pipeline.domain.errors import SettingsError
+from camray.core.explain import cam as pooled
+from camray.core.explain.layer_gradcam import gradcam
+from camray.core.explain.methods import methods_named
+from camray.core.explain.test_time_averaging import explain
+from camray.core.networks.classifier import FullyConnectedClassifier, PooledClassifier, build_classifier
+from camray.core.networks.vgg import vgg16_layers
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.errors import SettingsError
 
 GAP_FORMS = ("alexnet_gap", "vgg16_gap", "vgg16_bn_gap", "googlenet_gap", "nin", "googlenet")
 Weights = dict[str, Tensor]

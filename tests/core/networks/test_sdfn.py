@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.core.lungs.crop import cells_to_film
-from pipeline.core.lungs.regions import FilmWindow, Lungs
-from pipeline.core.lungs.unet import SIDE_PX
-from pipeline.core.maps import pooled
-from pipeline.core.maps.averaging import explain
-from pipeline.core.maps.methods import methods_named
-from pipeline.core.networks import sdfn
-from pipeline.core.networks.classifier import PooledClassifier
-from pipeline.core.networks.ensemble import EnsembleClassifier, build_network
-from pipeline.core.networks.sdfn import SdfnClassifier, build_member, lit_box, load_member_weights
-from pipeline.core.phantom.film import render_film
-from pipeline.core.sampling import to_model_grid
-from pipeline.domain.contract import ModelContract, NetworkSpec
-from pipeline.domain.geometry import Box
+from camray.core.explain import cam as pooled
+from camray.core.explain.methods import methods_named
+from camray.core.explain.test_time_averaging import explain
+from camray.core.imaging.resampling import to_model_grid
+from camray.core.lungs.crop import cells_to_film
+from camray.core.lungs.regions import FilmWindow, Lungs
+from camray.core.networks import sdfn
+from camray.core.networks.classifier import PooledClassifier
+from camray.core.networks.ensemble import EnsembleClassifier, build_network
+from camray.core.networks.lung_unet import SIDE_PX
+from camray.core.networks.sdfn import SdfnClassifier, build_member, lit_box, load_member_weights
+from camray.core.phantom.film import render_film
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.geometry import Box
 
 POOLS = ("gap", "gmp", "lse", "lse_map", "pcam")
 

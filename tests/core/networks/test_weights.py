@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
-from pipeline.core.networks.weights import load_starting_weights
-from pipeline.domain.contract import NetworkSpec
+from camray.core.networks.classifier import PooledClassifier, build_classifier
+from camray.core.networks.weights import load_starting_weights
+from camray.domain.contract import NetworkSpec
 
 
 def _model(backbone: str, labels: int = 3, stride: int = 32) -> PooledClassifier:

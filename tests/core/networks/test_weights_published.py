@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.core.networks.classifier import PooledClassifier, build_classifier
-from pipeline.core.networks.weights import load_starting_weights
-from pipeline.domain.contract import NetworkSpec
+from camray.core.networks.classifier import PooledClassifier, build_classifier
+from camray.core.networks.weights import load_starting_weights
+from camray.domain.contract import NetworkSpec
 
 Shapes = dict[str, tuple[int, ...]]
 _HEADS = ("classifier.weight", "classifier.bias")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.core.phantom.fields import AXIS_CM, Grid, dome, ramp, segment_distance, stretched, table_of, tube
+from camray.core.phantom.fields import AXIS_CM, Grid, dome, ramp, segment_distance, stretched, table_of, tube
 
 
 def grid_of(rows: int, cols: int, angle: float = 0.0) -> Grid:

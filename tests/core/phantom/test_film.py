@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.core.phantom.film import PhantomFilm, render_film
-from pipeline.core.phantom.findings import CARDIOMEGALY, FINDINGS
-from pipeline.domain.geometry import Box, box_from_mask, iou
+from camray.core.phantom.film import PhantomFilm, render_film
+from camray.core.phantom.findings import CARDIOMEGALY, FINDINGS
+from camray.domain.geometry import Box, box_from_mask, iou
 
 ROWS = 64
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from pipeline.core.phantom.body import Body, draw_body
-from pipeline.core.phantom.chest import LUNG_DENSITY, Chest, build_chest
-from pipeline.core.phantom.fields import Grid, stream
-from pipeline.core.phantom.findings import (
+from camray.core.phantom.body import Body, draw_body
+from camray.core.phantom.chest import LUNG_DENSITY, Chest, build_chest
+from camray.core.phantom.fields import Grid, stream
+from camray.core.phantom.findings import (
     CARDIOMEGALY,
     CONSOLIDATION,
     EFFUSION,

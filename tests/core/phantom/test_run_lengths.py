@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from pipeline.core.phantom.run_lengths import rle_from_mask
+from camray.core.phantom.run_lengths import rle_from_mask
 
 # pycocotools is behind NumPy's copy keyword
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -1,0 +1,124 @@
+"""Weights and their contract on disk: safetensors, or a state dict that cannot run code."""
+
+import io
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from camray.domain.contract import ModelContract, contract_from_json
+from camray.domain.errors import CheckpointError
+
+WEIGHTS_FILE, CONTRACT_FILE = "model.safetensors", "contract.json"
+# what the two libraries stumble over in a damaged or a hostile file
+_DAMAGED = (
+    SafetensorError, UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
+    AttributeError, AssertionError,
+)  # fmt: skip
+
+
+def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
+    """Pack weights as safetensors; equal weights give equal bytes."""
+    return safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file of weights, from here or elsewhere.
+
+    Parameters
+    ----------
+    path : Path
+        ``*.safetensors``, or what `torch.save` wrote of tensors: a state dict, or a mapping that holds one under
+        ``state_dict`` or ``model``. Nothing in the file is run.
+
+    Returns
+    -------
+    dict of str to Tensor
+        On the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or holds no state dict.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weights file")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGED as error:
+        raise CheckpointError(
+            f"{path}: not readable as weights ({type(error).__name__}); expected safetensors, or a state dict of "
+            "tensors saved by torch.save; a file of whole Python objects is refused, save its state_dict() instead"
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    tensors = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+    if not tensors:
+        raise CheckpointError(f"{path}: holds no state dict, but a {type(found).__name__} without tensors")
+    return tensors
+
+
+def read_contract(path: Path) -> ModelContract:
+    """Read a model contract.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or is no contract.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no model contract; train first, or name a trained run")
+    try:
+        return contract_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(f"{path}: not a model contract of this version: {error}") from error
+
+
+def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], ModelContract]:
+    """Read a trained network's weights and contract from its folder.
+
+    Raises
+    ------
+    CheckpointError
+        If either is missing or damaged.
+    """
+    contract = read_contract(folder / CONTRACT_FILE)
+    return read_weights(folder / WEIGHTS_FILE), contract
+
+
+def state_bytes(state: Mapping[str, Any]) -> bytes:
+    """Pack the state of an unfinished fit: tensors, numbers, lists and mappings."""
+    stream = io.BytesIO()
+    torch.save(dict(state), stream)
+    return stream.getvalue()
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """Read the state of an unfinished fit, or None where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is there and damaged; it is written whole or not at all, so that this is no interrupted write.
+    """
+    if not path.is_file():
+        return None
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGED as error:
+        raise CheckpointError(
+            f"{path}: damaged ({type(error).__name__}); delete the folder to train from the start"
+        ) from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{path}: holds a {type(found).__name__}, expected the state of a fit; delete the folder")
+    return found

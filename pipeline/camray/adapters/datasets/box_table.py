@@ -1,0 +1,209 @@
+"""Box and mask tables to boxes on each film's native grid."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camray.adapters.datasets.faults import FaultReport
+from camray.adapters.datasets.label_table import spellings
+from camray.adapters.datasets.manifest import BoxTableRules, LabelRules
+from camray.adapters.datasets.mask_table import read_masks
+from camray.adapters.datasets.tables import TextTable, report_unknown_columns
+
+TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
+IGNORE = "ignore"
+BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
+
+
+def labels_in_boxes(table: TextTable, rules: BoxTableRules) -> tuple[LabelRules, ...]:
+    """Read the labels off a box table (`labels: auto`), in alphabetical order."""
+    if rules.constant is not None:
+        return (LabelRules(name=rules.constant),)
+    if rules.label not in table.cells.columns:
+        return ()
+    return tuple(LabelRules(name=str(name)) for name in sorted(table.cells[rules.label].dropna().unique()))
+
+
+def read_boxes(
+    table: TextTable,
+    rules: BoxTableRules,
+    labels: Sequence[LabelRules],
+    sizes_rc: NDArray[np.int64],
+    report: FaultReport,
+    *,
+    strict: bool,
+) -> pd.DataFrame:
+    """Turn a box table into boxes on native grids.
+
+    Parameters
+    ----------
+    table : TextTable
+        The table.
+    rules : BoxTableRules
+        Its columns, and the frame that its numbers live on.
+    labels : sequence of LabelRules
+        The findings.
+    sizes_rc : ndarray of shape (films, 2), int64
+        Native (rows, cols) of each film.
+    report : FaultReport
+        Gets corners that are no numbers, masks that do not fit, boxes inside out, boxes outside their film, unknown
+        names and columns.
+    strict : bool
+        Names that are unknown make the result wrong. False where the labels are another run's.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `BOX_COLUMNS`: position of the film, position of the label, reader, the half-open box in native px,
+        corner origin, clipped to the film, and its mask on the native grid as COCO's run lengths (empty for a box).
+        Boxes of films that are not at hand are left out.
+    """
+    frames = _frames(table, rules, sizes_rc, report)
+    native, rle, empty = _marks(table, rules, frames, sizes_rc, report)
+    label = _labels(table, rules, labels, report, strict)
+    reader = table.column([rules.reader] if rules.reader else [])
+    report_unknown_columns(table, _known(rules), report)
+    at_hand = (table.films >= 0) & (label >= 0)
+    broken = ~np.isfinite(native).all(axis=1) & ~empty
+    report.add(table.name, _broken_words(rules), table.lines[broken], stops=True)
+    inverted = ~empty & ~broken & ~((native[:, 2:] > native[:, :2]).all(axis=1))
+    report.add(table.name, "boxes without area or inside out (x1 <= x0 or y1 <= y0)", table.lines[inverted], stops=True)
+    used = ~empty & ~broken & ~inverted & at_hand
+    clipped, inside = _clip(table, native[used], sizes_rc[table.films[used]], table.lines[used], report)
+    readers = table.cells[reader][used].fillna("").astype(str).to_numpy() if reader else np.full(int(used.sum()), "")
+    boxes = pd.DataFrame({"film": table.films[used], "label": label[used], "reader": readers})
+    boxes[["x0", "y0", "x1", "y1"]] = clipped
+    boxes["rle"] = rle[used]
+    boxes = boxes[inside].reset_index(drop=True)
+    twice = boxes.duplicated().to_numpy()
+    report.add(
+        table.name, "boxes that stand in the table twice; used once", table.lines[used][inside][twice], stops=False
+    )
+    return boxes[~twice].reset_index(drop=True)
+
+
+def without_ignored(table: TextTable, rules: BoxTableRules) -> tuple[TextTable, TextTable]:
+    """Part a table's annotations from its regions to ignore: rows whose column `kind` says ``ignore``, in any case.
+
+    The second table holds known columns alone: what is unknown is reported once.
+    """
+    if rules.kind is None or rules.kind not in table.cells.columns:
+        return table, table.rows(np.zeros(len(table.cells), dtype=bool))
+    ignored = table.cells[rules.kind].str.casefold().eq(IGNORE).fillna(False).to_numpy(dtype=bool)
+    left_out = table.rows(ignored)
+    known = [column for column in left_out.cells.columns if column in _known(rules)]
+    return table.rows(~ignored), replace(left_out, cells=left_out.cells[known])
+
+
+def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFrame:
+    """Give derived findings the boxes of their parts, behind the boxes themselves; arguments as for `read_boxes`."""
+    names = [label.name for label in labels]
+    for column, label in enumerate(labels):
+        if label.any_of:
+            parts = boxes[boxes["label"].isin([names.index(part) for part in label.any_of])]
+            boxes = pd.concat([boxes, parts.assign(label=column)], ignore_index=True)
+    return boxes
+
+
+def _known(rules: BoxTableRules) -> set[str]:
+    frame = rules.frame if rules.frame != "native" else ()
+    named = (*rules.key, *rules.ignore, *(rules.corners or rules.size or ()), *(str(part) for part in frame))
+    return {*named, rules.label or "", rules.reader or "", rules.kind or "", rules.mask.column if rules.mask else ""}
+
+
+def _broken_words(rules: BoxTableRules) -> str:
+    if rules.mask is None:
+        return "corners that are missing or no finite numbers"
+    return "masks whose run lengths do not fill the frame; is the encoding right?"
+
+
+def _frames(
+    table: TextTable, rules: BoxTableRules, sizes_rc: NDArray[np.int64], report: FaultReport
+) -> NDArray[np.float64]:
+    """Return rows and columns of the grid that each row's numbers live on, [rows, 2]; NaN where unknown."""
+    if rules.frame == "native":
+        found = np.full((len(table.cells), 2), np.nan)
+        found[table.films >= 0] = sizes_rc[table.films[table.films >= 0]]
+        return found
+    if isinstance(rules.frame[0], int):
+        return np.tile(np.array(rules.frame, dtype=np.float64), (len(table.cells), 1))
+    found = _numbers(table, [str(part) for part in rules.frame], report)
+    wrong: NDArray[np.bool_] = np.asarray(~(found > 0).all(axis=1))
+    report.add(table.name, "rows without the size of the picture they were drawn on", table.lines[wrong], stops=True)
+    return np.where(wrong[:, None], np.nan, found)
+
+
+def _marks(
+    table: TextTable,
+    rules: BoxTableRules,
+    frames_rc: NDArray[np.float64],
+    sizes_rc: NDArray[np.int64],
+    report: FaultReport,
+) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.bool_]]:
+    """Return native corners (NaN where broken), run lengths, and the rows that mark nothing."""
+    if rules.mask is not None:
+        masks = read_masks(table, rules.mask, frames_rc, sizes_rc, report)
+        return masks.corners, masks.texts, np.asarray((masks.texts == "") & ~masks.broken, dtype=bool)
+    corners = _corners(table, rules, report)
+    empty = np.asarray(np.isnan(corners).all(axis=1) & (rules.empty == "skip"), dtype=bool)
+    if rules.frame != "native":
+        at_hand = np.flatnonzero(table.films >= 0)
+        scale = sizes_rc[table.films[at_hand]] / frames_rc[at_hand]
+        corners[at_hand] *= scale[:, [1, 0, 1, 0]]
+    return corners, np.full(len(corners), "", dtype=object), empty
+
+
+def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDArray[np.float64]:
+    corners = _numbers(table, list(rules.corners or rules.size or ()), report)
+    if rules.corners is None:
+        corners[:, 2:] += corners[:, :2]
+    elif rules.inclusive:
+        corners[:, 2:] += 1.0
+    return corners
+
+
+def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> NDArray[np.float64]:
+    missing = [column for column in columns if column not in table.cells.columns]
+    if missing:
+        report.add(table.name, f"no columns {', '.join(map(repr, missing))}", stops=True, count=len(missing))
+        return np.tile(np.array([0.0, 0.0, 1.0, 1.0][-len(columns) :]), (len(table.cells), 1))
+    numbers = [
+        pd.to_numeric(table.cells[column], errors="coerce").to_numpy(np.float64, na_value=np.nan) for column in columns
+    ]
+    return np.stack(numbers, axis=1)
+
+
+def _labels(
+    table: TextTable, rules: BoxTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+) -> NDArray[np.int64]:
+    places = spellings(labels)
+    if rules.constant is not None:
+        return np.full(len(table.cells), places.get(rules.constant.casefold(), -1), np.int64)
+    if rules.label not in table.cells.columns:
+        report.add(table.name, f"no column '{rules.label}' with the names of the findings", stops=True, count=1)
+        return np.full(len(table.cells), -1, np.int64)
+    found = table.cells[rules.label].str.casefold().map(places).fillna(-1).to_numpy(np.int64)
+    what = f"'{rules.label}' is empty or names a finding that the manifest does not know"
+    meant = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
+    report.add(table.name, what, table.lines[(found < 0) & ~meant], stops=strict)
+    return np.asarray(found)
+
+
+def _clip(
+    table: TextTable,
+    corners: NDArray[np.float64],
+    sizes_rc: NDArray[np.int64],
+    lines: NDArray[np.int64],
+    report: FaultReport,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    limit = np.stack([sizes_rc[:, 1], sizes_rc[:, 0]], axis=1).astype(np.float64)
+    over = np.maximum(-corners[:, :2], corners[:, 2:] - limit).max(axis=1, initial=-np.inf)
+    clipped = np.concatenate([np.clip(corners[:, :2], 0, limit), np.clip(corners[:, 2:], 0, limit)], axis=1)
+    inside = np.asarray((clipped[:, 2:] > clipped[:, :2]).all(axis=1), dtype=bool)
+    report.add(table.name, "boxes wholly outside their film; is the frame right?", lines[~inside], stops=True)
+    what = f"boxes that reach more than {TOLERANCE_PX:g} px over the film's edge; clipped"
+    report.add(table.name, what, lines[inside & (over > TOLERANCE_PX)], stops=False)
+    return clipped, inside

@@ -1,0 +1,268 @@
+"""``data_manifests/<name>/manifest.yaml``: what a published data set's tables mean (see data_manifests/README.md)."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from camray.domain.errors import ManifestError
+from camray.domain.labels import Code, Finding
+from camray.domain.package_data import shipped
+from camray.domain.records import Split
+
+Key = Literal["image_id", "stem", "file_name", "path", "joined_path", "any"]
+ReaderPolicy = Literal["union", "majority", "fusion"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableRules(_Section):
+    """What every table says: where it lies and which column names the film."""
+
+    file: str
+    more: tuple[str, ...] = ()
+    instead: dict[str, str] = Field(default_factory=dict)
+    key: tuple[str, ...]
+    key_is: Key = "image_id"
+    key_pattern: str | None = None
+    ignore: tuple[str, ...] = ()
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("key_pattern")
+    @classmethod
+    def _one_group(cls, value: str | None) -> str | None:
+        return value if value is None else _checked_pattern(value)
+
+
+class FilmRules(_Section):
+    """Which files are films, and what names them and their patients."""
+
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ()
+    image_id: Literal["sop_instance_uid", "stem", "path"] = "sop_instance_uid"
+    patient: Literal["header", "table", "stem", "stem_prefix", "path"] = "header"
+    patient_pattern: str | None = None
+
+    @model_validator(mode="after")
+    def _path_needs_pattern(self) -> "FilmRules":
+        if (self.patient == "path") != (self.patient_pattern is not None):
+            raise ValueError("`patient: path` and `patient_pattern` go together")
+        if self.patient_pattern is not None:
+            _checked_pattern(self.patient_pattern)
+        return self
+
+
+class LabelTableRules(TableRules):
+    """How a table says which findings are present."""
+
+    form: Literal["wide", "joined", "one_class", "marked"] = "wide"
+    column: str | None = None
+    separator: str = "|"
+    nothing: tuple[str, ...] = ()
+    repeats: bool = False
+    present: tuple[str, ...] = ("1", "yes", "true")
+    absent: tuple[str, ...] = ("0", "no", "false")
+    uncertain: tuple[str, ...] = ("-1", "uncertain")
+    empty: Literal["unknown", "absent"] = "unknown"
+    reader: str | None = None
+    patient_id: tuple[str, ...] = ()
+    view: tuple[str, ...] = ()
+    sex: tuple[str, ...] = ()
+    age: tuple[str, ...] = ()
+    site: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> tuple[tuple[str, ...], ...]:
+        """Columns of facts about films, in the order of `label_table.FACTS`."""
+        return self.patient_id, self.view, self.sex, self.age, self.site
+
+    @field_validator("patient_id", "view", "sex", "age", "site", mode="before")
+    @classmethod
+    def _none_one_or_many(cls, value: Any) -> Any:
+        return () if value is None else (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _needs_column(self) -> "LabelTableRules":
+        if self.form != "wide" and self.column is None:
+            raise ValueError(f"form '{self.form}' needs `column`: the column that holds the names")
+        return self
+
+
+class MaskRules(_Section):
+    """How a column holds masks."""
+
+    column: str
+    form: Literal["relative", "absolute", "coco"]
+    none: tuple[str, ...] = ()
+
+
+class BoxTableRules(TableRules):
+    """How a table says where findings are."""
+
+    label: str | None = None
+    constant: str | None = None
+    corners: tuple[str, str, str, str] | None = None
+    size: tuple[str, str, str, str] | None = None
+    mask: MaskRules | None = None
+    inclusive: bool = False
+    frame: Literal["native"] | tuple[int, int] | tuple[str, str] = "native"
+    reader: str | None = None
+    kind: str | None = None
+    empty: Literal["fault", "skip"] = "fault"
+    nothing: tuple[str, ...] = ()
+    implies_label: bool = True
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "BoxTableRules":
+        if (self.label is None) == (self.constant is None):
+            raise ValueError("give either `label` (a column) or `constant` (a name)")
+        if sum(form is not None for form in (self.corners, self.size, self.mask)) != 1:
+            raise ValueError("give one of `corners` [x0, y0, x1, y1], `size` [x, y, width, height] and `mask`")
+        return self
+
+
+class _CodeRules(_Section):
+    value: str
+    scheme: str
+    meaning: str
+
+
+class LabelRules(_Section):
+    """One label."""
+
+    name: str
+    column: str | None = None
+    aliases: tuple[str, ...] = ()
+    code: _CodeRules | None = None
+    any_of: tuple[str, ...] = ()
+    localizable: bool = True
+
+    def finding(self) -> Finding:
+        """Return the label as the rest of the pipeline knows it."""
+        code = None if self.code is None else Code(self.code.value, self.code.scheme, self.code.meaning)
+        return Finding(self.name, code, self.any_of, self.localizable, self.aliases)
+
+
+class Manifest(_Section):
+    """A data set's definition."""
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    how_to_obtain: str
+    complete: bool = False
+    films: FilmRules = FilmRules()
+    label_table: LabelTableRules | None = None
+    box_table: BoxTableRules | None = None
+    readers: ReaderPolicy = "union"
+    unmarked_absent: tuple[str, ...] = ()
+    splits: dict[Split, str] = Field(default_factory=dict)
+    split_key_is: Key | None = None
+    expected: dict[Literal["films", "patients", "rows", "boxes", "boxed_films"], int] = Field(default_factory=dict)
+    labels: tuple[LabelRules, ...] | Literal["auto"]
+
+    @model_validator(mode="after")
+    def _labels_hold_together(self) -> "Manifest":
+        if self.labels == "auto":
+            return self
+        names = [label.name for label in self.labels]
+        spellings = [spelling for label in self.labels for spelling in (label.name, *label.aliases)]
+        twice = sorted({spelling for spelling in spellings if spellings.count(spelling) > 1})
+        if twice:
+            raise ValueError(f"names or aliases used twice: {', '.join(twice)}")
+        for place, label in enumerate(self.labels):
+            strangers = sorted(set(label.any_of) - set(names[:place]))
+            if strangers:
+                raise ValueError(f"'{label.name}' is derived from labels that do not stand above it: {strangers}")
+        return self
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the labels in order; empty where they are read off the tables (``auto``)."""
+        return () if self.labels == "auto" else tuple(label.finding() for label in self.labels)
+
+
+def load_manifest(name: str) -> Manifest:
+    """Read a data manifest.
+
+    Parameters
+    ----------
+    name : str
+        Folder under ``data_manifests/``, or a path to a manifest file or to its folder.
+
+    Returns
+    -------
+    Manifest
+        Validated and frozen.
+
+    Raises
+    ------
+    ManifestError
+        If there is no such manifest, or it is not a legal one; all faults are listed at once.
+    """
+    path = manifest_path(name)
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ManifestError(f"{path}: cannot be read as a data manifest: {error}") from error
+    if not isinstance(plain, dict):
+        raise ManifestError(f"{path}: expected a mapping, found a {type(plain).__name__}; see data_manifests/README.md")
+    try:
+        return Manifest.model_validate(plain)
+    except ValidationError as error:
+        faults = [_describe(fault) for fault in error.errors()]
+        raise ManifestError(f"{path}: {len(faults)} fault(s) in the data manifest:\n" + "\n".join(faults)) from error
+
+
+def manifest_path(name: str) -> Path:
+    """Return the file of a data manifest; see `load_manifest`."""
+    folder, given = shipped("data_manifests"), Path(name)
+    for place in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
+        if place.is_file():
+            return place
+    known = known_manifests()
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
+    raise ManifestError(f"data manifest '{name}': no such folder under data_manifests/ and no such file; {hint}")
+
+
+def known_manifests() -> tuple[str, ...]:
+    """Return the names of the manifests that camray ships, sorted."""
+    return tuple(sorted(path.parent.name for path in shipped("data_manifests").glob("*/manifest.yaml")))
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "films": FilmRules,
+    "label_table": LabelTableRules,
+    "box_table": BoxTableRules,
+    "labels": LabelRules,
+}
+
+
+def _checked_pattern(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"'{pattern}' needs exactly one group: what it names")
+    return pattern
+
+
+def _describe(fault: Any) -> str:
+    place = [str(part) for part in fault["loc"]]
+    if fault["type"] != "extra_forbidden":
+        return f"  {'.'.join(place) or 'manifest'}: {fault['msg']}"
+    section = _SECTIONS.get(place[0], Manifest) if len(place) > 1 else Manifest
+    near = difflib.get_close_matches(place[-1], section.model_fields, n=1, cutoff=0.3)
+    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(sorted(section.model_fields))}"
+    return f"  {'.'.join(place)}: unknown key; {hint}"

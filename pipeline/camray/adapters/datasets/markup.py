@@ -1,0 +1,130 @@
+"""Annotations that are no tables: folders of VOC XML files, and JSON of masks or polygons, as rows of text."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+
+from camray.domain.errors import ManifestError
+from camray.domain.polygons import mask_of_polygons
+from camray.domain.run_lengths import coco_text, counts_of_mask
+
+MAX_XML_BYTES = 2**20
+VOC_COLUMNS = ("stem", "width", "height", "name", "xmin", "ymin", "xmax", "ymax")
+SIZE_KEY, MOST_PIXELS = "img_size", 2**27
+MASK_COLUMNS = ("film", "label", "height", "width", "counts")
+_DOCUMENT_TYPE = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+
+
+def voc_cells(folder: Path) -> pd.DataFrame:
+    """Read a folder of Pascal VOC files, one a film.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``<stem of the film>.xml``; sub-folders count.
+
+    Returns
+    -------
+    DataFrame
+        Text columns of `VOC_COLUMNS`, a row an object, files in order of their names. ``width`` and ``height`` are
+        those of the picture the box was drawn on, which need not be the film's at hand.
+
+    Raises
+    ------
+    ManifestError
+        If a file is no such file; the message counts them all.
+    """
+    rows: list[tuple[str | None, ...]] = []
+    broken = []
+    for path in sorted(folder.rglob("*.xml")):
+        try:
+            rows += _voc_rows(path)
+        except (ElementTree.ParseError, ValueError, OSError):
+            broken.append(path.relative_to(folder).as_posix())
+    if broken:
+        raise ManifestError(
+            f"{folder.name}: {len(broken)} XML file(s) are no VOC annotations with a size and boxes, or hold a "
+            f"document type: {', '.join(broken[:8])}{', ...' if len(broken) > 8 else ''}; correct or remove them"
+        )
+    return pd.DataFrame(rows, columns=list(VOC_COLUMNS), dtype="string")
+
+
+def _voc_rows(path: Path) -> list[tuple[str | None, ...]]:
+    if path.stat().st_size > MAX_XML_BYTES:
+        raise ValueError("too large")
+    content = path.read_bytes()
+    if _DOCUMENT_TYPE.search(content):
+        raise ValueError("document types may expand without end")
+    root = ElementTree.fromstring(content)
+    size = [root.findtext(f"size/{name}") for name in ("width", "height")]
+    if any(not text or not text.strip().isdigit() or int(text) == 0 for text in size):
+        raise ValueError("no size")
+    inside = ("name", *(f"bndbox/{corner}" for corner in ("xmin", "ymin", "xmax", "ymax")))
+    return [
+        (path.stem, *size, *(_stripped(found.findtext(name)) for name in inside)) for found in root.iterfind("object")
+    ]
+
+
+def mask_cells(path: Path) -> pd.DataFrame:
+    """Read JSON of masks or polygons as CheXlocalize publishes both.
+
+    Parameters
+    ----------
+    path : Path
+        ``gt_segmentations_*.json``: film, then label, then ``{"size": [h, w], "counts": text}``, COCO's compressed run
+        lengths as pycocotools writes them. Or ``gt_annotations_*.json``: film, then ``"img_size": [h, w]`` beside
+        labels, each with a list of polygons, lists of [x, y] in px of that size.
+
+    Returns
+    -------
+    DataFrame
+        Text columns of `MASK_COLUMNS`, in the order of the file; polygons of a label are filled together, see
+        `camray.domain.polygons.mask_of_polygons`.
+
+    Raises
+    ------
+    ManifestError
+        If the file is none.
+
+    Notes
+    -----
+    Source: the data that come with Saporta et al., Nature Machine Intelligence 2022. Their own masks are drawn from the
+    polygons with the outlines painted: where both files are at hand, the masks are what is published.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows = [row for film, marks in found.items() for row in _film_rows(film, marks)]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ManifestError(
+            f"{path.name}: cannot be read as masks ({type(error).__name__}); expected JSON of film, label and "
+            '{"size": [height, width], "counts": run lengths}, or of film, "img_size" and label with polygons of [x, y]'
+        ) from error
+    return pd.DataFrame(rows, columns=list(MASK_COLUMNS), dtype="string")
+
+
+def _film_rows(film: str, marks: Any) -> list[tuple[str, ...]]:
+    if SIZE_KEY not in marks:
+        return [_mask_row(film, label, mask) for label, mask in marks.items()]
+    height, width = (int(side) for side in marks[SIZE_KEY])
+    if min(height, width) < 1 or height * width > MOST_PIXELS:
+        raise ValueError("no film is that large")
+    rows: list[tuple[str, ...]] = []
+    for label, polygons in marks.items():
+        if label != SIZE_KEY:
+            mask = mask_of_polygons([np.asarray(corners, np.float64) for corners in polygons], height, width)
+            rows.append((film, label, str(height), str(width), coco_text(counts_of_mask(mask))))
+    return rows
+
+
+def _mask_row(film: str, label: str, mask: Any) -> tuple[str, ...]:
+    height, width = mask["size"]
+    return film, label, str(int(height)), str(int(width)), str(mask["counts"])
+
+
+def _stripped(text: str | None) -> str | None:
+    return text.strip() or None if text else None

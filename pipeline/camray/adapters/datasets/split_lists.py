@@ -1,0 +1,64 @@
+"""Official split lists: which film belongs to which part of a data set."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camray.adapters.datasets.films_index import FilmIndex
+from camray.adapters.datasets.manifest import Key, Manifest
+from camray.adapters.datasets.tables import own_file, read_cells
+from camray.domain.errors import ManifestError
+from camray.domain.records import Split
+
+
+def read_split_lists(manifest: Manifest, root: Path, films: FilmIndex) -> NDArray[np.object_]:
+    """Read the official split of each film; empty text for films that no list names.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest has no lists, one is not there, or a film stands in two.
+    """
+    if not manifest.splits:
+        raise ManifestError(f"data manifest '{manifest.name}' has no official split; set ingest.split=seeded")
+    found = np.full(len(films.usable), "", dtype=object)
+    for split in Split:
+        if split not in manifest.splits:
+            continue
+        path = split_list(manifest, root, split)
+        if path is None:
+            raise ManifestError(
+                f"{root / manifest.splits[split]}: no such split list; get it (see how_to_obtain), "
+                "or set ingest.split=seeded"
+            )
+        places = films.match(*_split_names(manifest, path))
+        places = places[places >= 0]
+        if (found[places] != "").any():
+            raise ManifestError(f"{path.name}: names films that another official list names too; correct the lists")
+        found[places] = str(split)
+    return found
+
+
+def split_list(manifest: Manifest, root: Path, split: Split) -> Path | None:
+    """Return the file of an official split list, or None where it is not there."""
+    return own_file(root, manifest.splits[split])
+
+
+def _split_names(manifest: Manifest, path: Path) -> tuple["pd.Series[str]", Key]:
+    """Read the films that a list names: the key column of a table, or one film a line."""
+    rules = manifest.label_table
+    key_is = manifest.split_key_is or (rules.key_is if rules is not None else "image_id")
+    if rules is not None and ".csv" in path.suffixes:
+        cells = read_cells(path)
+        column = next((name for name in rules.key if name in cells.columns), None)
+        if column is None:
+            raise ManifestError(f"{path.name}: no column that names the film; expected one of {', '.join(rules.key)}")
+        names = cells[column].dropna().astype(str)
+    else:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        names = pd.Series([line.strip() for line in lines if line.strip()], dtype=str)
+    if rules is not None and rules.key_pattern is not None:
+        names = names.str.extract(rules.key_pattern, expand=False).fillna(names)
+    return names.reset_index(drop=True), key_is

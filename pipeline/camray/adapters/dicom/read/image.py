@@ -1,0 +1,207 @@
+"""A DICOM file to a `StoredFilm`, or to the reason why it is none."""
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom import Dataset, dcmread, uid
+from pydicom.dataelem import RawDataElement
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+
+from camray.adapters.dicom.read.elements import FAULTS, integer_of, quiet, text_of, values_of
+from camray.adapters.dicom.read.header import film_header, grey_scale
+from camray.adapters.dicom.read.pixels import (
+    NATIVE,
+    PixelLayout,
+    Stored,
+    check_bits,
+    decode_encapsulated,
+    decode_native,
+)
+from camray.domain.errors import DicomError, PixelError
+from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, FilmPolicy, StoredFilm
+from camray.domain.records import RefusalReason
+
+_PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
+    """Read a film and what its header says of it.
+
+    Parameters
+    ----------
+    path : Path
+        Any file; with or without preamble, any extension.
+    policy : FilmPolicy or None
+        Asked before any pixel is decoded.
+
+    Returns
+    -------
+    StoredFilm
+        Stored values, masked and sign-extended, native grid.
+
+    Raises
+    ------
+    ImageError
+        Whatever the file holds. The header is judged first: what it is, then whether it is wanted, then its form.
+    """
+    with quiet(), path.open("rb") as stream:
+        try:
+            ds, has_pixel_data = _read_header(stream, path.stat().st_size)
+            header_end = stream.tell()
+            header = film_header(ds, path, _transfer_syntax(ds))
+            _check_kind(ds, header)
+            if policy is not None:
+                policy.check(header)
+            layout = _check_form(ds, header)
+            grey = grey_scale(ds, header)
+            if not has_pixel_data:
+                raise PixelError(RefusalReason.NO_PIXELS, "the header announces a picture and the file holds none")
+            return StoredFilm(_read_pixels(stream, header_end, ds, layout), grey, header)
+        except FAULTS as error:  # the chain is cut: their texts may quote the header
+            raise _unparsable(stream, path.stat().st_size, error) from None
+
+
+def read_dicom_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
+    """Judge a film by its header alone, as `read_dicom` does before it decodes pixels.
+
+    Raises
+    ------
+    ImageError
+        If the header says that the file is no usable film.
+    """
+    with quiet(), path.open("rb") as stream:
+        try:
+            ds, has_pixel_data = _read_header(stream, path.stat().st_size)
+            header = film_header(ds, path, _transfer_syntax(ds))
+            _check_kind(ds, header)
+            if policy is not None:
+                policy.check(header)
+            _check_form(ds, header)
+        except FAULTS as error:  # the chain is cut: their texts may quote the header
+            raise _unparsable(stream, path.stat().st_size, error) from None
+    if not has_pixel_data:
+        raise PixelError(RefusalReason.NO_PIXELS, "the header announces a picture and the file holds none")
+    return header
+
+
+def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
+    """Return all elements before the pixels, and whether pixels follow."""
+    has_preamble = stream.read(132)[128:] == b"DICM"
+    stream.seek(0)
+    try:
+        ds = dcmread(stream, stop_before_pixels=True, force=True)
+        is_plausible = has_preamble or text_of(ds, "SOPClassUID").startswith("1.") or integer_of(ds, "Rows") > 0
+    except FAULTS:
+        if has_preamble:
+            raise
+        is_plausible = False
+    if not is_plausible:
+        raise DicomError(RefusalReason.NOT_DICOM, "neither a DICOM file nor a PNG or JPEG picture")
+    if stream.tell() < size or _transfer_syntax(ds) == uid.DeflatedExplicitVRLittleEndian:
+        return ds, True
+    if _is_cut(ds, size):
+        raise DicomError(RefusalReason.TRUNCATED, "the file ends inside its header")
+    return ds, False
+
+
+def _is_cut(ds: Dataset, size: int) -> bool:
+    """Tell whether a file that ends before any pixels ends inside an element rather than after one."""
+    tags = list(ds.keys())
+    last = ds.get_item(max(tags)) if tags else None
+    if isinstance(last, RawDataElement):
+        return last.value_tell + last.length != size
+    return last is None
+
+
+def _unparsable(stream: BinaryIO, size: int, error: Exception) -> DicomError:
+    if isinstance(error, zlib.error) or stream.tell() >= size:
+        return DicomError(RefusalReason.TRUNCATED, f"the file ends too early ({type(error).__name__})")
+    return DicomError(RefusalReason.UNREADABLE_HEADER, f"the file cannot be parsed ({type(error).__name__})")
+
+
+def _transfer_syntax(ds: Dataset) -> str:
+    stated = text_of(ds.file_meta, "TransferSyntaxUID") if hasattr(ds, "file_meta") else ""
+    if stated:
+        return stated
+    is_implicit, is_little = ds.original_encoding
+    if is_implicit:
+        return str(uid.ImplicitVRLittleEndian)
+    return str(uid.ExplicitVRLittleEndian if is_little else uid.ExplicitVRBigEndian)
+
+
+def _check_kind(ds: Dataset, header: FilmHeader) -> None:
+    """Refuse what is no picture at all."""
+    if text_of(ds, "SOPClassUID") == uid.MediaStorageDirectoryStorage or "DirectoryRecordSequence" in ds:
+        raise DicomError(RefusalReason.NOT_ORIGINAL, "a DICOMDIR lists films and is none itself")
+    if header.rows > 0 and header.cols > 0:
+        if "LOCALIZER" in [str(value).strip().upper() for value in values_of(ds, "ImageType")]:
+            raise DicomError(RefusalReason.NOT_ORIGINAL, "Image Type is LOCALIZER; expected a film")
+        return
+    raise DicomError(RefusalReason.NO_PIXELS, "the object has no Rows and Columns: it holds no picture")
+
+
+def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
+    """Refuse what no film looks like; return how the pixels lie."""
+    frames, samples = integer_of(ds, "NumberOfFrames", 1), integer_of(ds, "SamplesPerPixel", 1)
+    if frames > 1:
+        raise DicomError(RefusalReason.MULTI_FRAME, f"Number of Frames is {frames}; expected 1")
+    if samples != 1 or header.photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
+        raise DicomError(
+            RefusalReason.COLOUR,
+            f"{samples} samples a pixel, in colour; expected 1 sample and "
+            "(0028,0004) Photometric Interpretation MONOCHROME1 or MONOCHROME2",
+        )
+    if header.photometric == "":
+        raise DicomError(RefusalReason.UNREADABLE_HEADER, "(0028,0004) Photometric Interpretation is missing")
+    if min(header.rows, header.cols) < MIN_SIDE_PX:
+        raise DicomError(
+            RefusalReason.TOO_SMALL, f"{header.rows} x {header.cols} px; expected at least {MIN_SIDE_PX} a side"
+        )
+    if header.rows * header.cols > MAX_AREA_PX:
+        raise DicomError(
+            RefusalReason.UNREADABLE_PIXELS, f"{header.rows} x {header.cols} px are too many; expected a film"
+        )
+    allocated = integer_of(ds, "BitsAllocated")
+    layout = PixelLayout(
+        header.transfer_syntax,
+        header.rows,
+        header.cols,
+        allocated,
+        header.bits_stored,
+        integer_of(ds, "HighBit", header.bits_stored - 1),
+        integer_of(ds, "PixelRepresentation") == 1,
+    )
+    check_bits(layout)
+    return layout
+
+
+def _pixel_elements(stream: BinaryIO, header_end: int, header: Dataset) -> Dataset:
+    """Read the pixel elements alone: on from where the header ended; where all is deflated, from the start."""
+    if _transfer_syntax(header) == uid.DeflatedExplicitVRLittleEndian:
+        stream.seek(0)
+        return dcmread(stream, force=True, specific_tags=list(_PIXEL_KEYWORDS))
+    stream.seek(header_end)
+    is_implicit, is_little = (bool(value) for value in header.original_encoding)
+    return read_dataset(stream, is_implicit, is_little, specific_tags=[Tag(word) for word in _PIXEL_KEYWORDS])
+
+
+def _read_pixels(stream: BinaryIO, header_end: int, header: Dataset, layout: PixelLayout) -> Stored:
+    ds = _pixel_elements(stream, header_end, header)
+    if "PixelData" not in ds:
+        if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
+            raise PixelError(RefusalReason.UNSUPPORTED_BITS, "pixels are floating point; expected integers")
+        raise PixelError(RefusalReason.TRUNCATED, "the file ends inside its Pixel Data")
+    element = ds["PixelData"]
+    data = bytes(element.value or b"")
+    if not data:
+        raise PixelError(RefusalReason.NO_PIXELS, "Pixel Data is empty")
+    if layout.transfer_syntax not in NATIVE:
+        return decode_encapsulated(data, layout)
+    if element.is_undefined_length:
+        raise PixelError(
+            RefusalReason.UNREADABLE_PIXELS, "pixels are compressed, the transfer syntax says they are not"
+        )
+    return decode_native(data, replace(layout, is_word=element.VR == "OW"))

@@ -1,0 +1,245 @@
+"""Structured reports that somebody edited, as marks on films.
+
+Viewers do not write what they read. OHIF's report is an Enhanced SR in the series of camray's own, its regions stand
+inside numbers, tracking UIDs are new, and a label may be a finding, a site, a text or a comment, coded or free. So
+every measurement group is walked for a region, and all its words are kept. Nothing is taken from the patient's module.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
+
+from camray.adapters.dicom.write.warnings import quiet
+from camray.domain.errors import AnnotationError
+from camray.domain.geometry import Box
+from camray.domain.reader_decisions import MarkedReport, Problem, ReportMark
+
+_SR = "1.2.840.10008.5.1.4.1.1.88."
+_OTHER_SR = {_SR + "59", _SR + "50", _SR + "65"}  # key objects, mammography CAD, chest CAD
+_IMAGING_MEASUREMENTS, _MEASUREMENT_GROUP = ("126010", "DCM"), ("125007", "DCM")
+_FINDING, _SITES = ("121071", "DCM"), {("363698007", "SCT"), ("G-C0E3", "SRT")}
+_TRACKING, _ALGORITHM, _PERSON = ("112039", "DCM"), ("111001", "DCM"), ("121008", "DCM")
+_NO_WORDS = {
+    _TRACKING,
+    _ALGORITHM,
+    ("111002", "DCM"),
+    ("111003", "DCM"),
+    ("122405", "DCM"),
+}  # version, parameters, maker
+_PRESENCE = ("705057003", "SCT")
+_PRESENT = {("260373001", "SCT"): True, ("260415000", "SCT"): False}
+_FREE_TEXT = {"CORNERSTONEFREETEXT", "CS3DTEXT"}  # older and newer codes of OHIF for words that somebody typed
+_NOBODY = {"", "unknown", "unknown unknown", "anonymous"}
+
+
+@quiet()
+def read_reports(path: Path) -> tuple[list[MarkedReport], list[Problem]]:
+    """Read one report, or all of a folder and the folders in it.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+
+    Returns
+    -------
+    reports : list of MarkedReport
+        Sorted by file.
+    problems : list of Problem
+        Files of a folder that are no such reports, counted by what they are.
+
+    Raises
+    ------
+    AnnotationError
+        If there is no report.
+    """
+    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+    reports: list[MarkedReport] = []
+    others: dict[str, list[str]] = {}
+    for file in files:
+        found = _read(file)
+        if isinstance(found, str):
+            others.setdefault(found, []).append(file.name)
+        else:
+            reports.append(found)
+    if not reports:
+        told = "; ".join(f"{len(names)} x {what}" for what, names in others.items()) or "the folder is empty"
+        raise AnnotationError(f"{path.name}: no structured report with measurements: {told}")
+    return reports, [
+        Problem(path.name, f"{len(names)} of its files left out: {what} (the first: {names[0]})")
+        for what, names in others.items()
+    ]
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file says that it is DICOM."""
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def _read(file: Path) -> MarkedReport | str:
+    """Return a report, or why it is none."""
+    try:
+        ds = dcmread(file)
+        ds.decode()
+        sop_class = str(ds.get("SOPClassUID", ""))
+        if not sop_class.startswith(_SR) or sop_class in _OTHER_SR:
+            return "no structured report"
+        containers = [item for item in _walk(ds) if _name(item) == _IMAGING_MEASUREMENTS]
+        if not containers:
+            return "a report without imaging measurements (TID 1500)"
+        return _report(ds, file.name, containers)
+    except InvalidDicomError:
+        return "no DICOM"
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+        return "cannot be read"
+
+
+def _report(ds: Dataset, source: str, containers: Sequence[Dataset]) -> MarkedReport:
+    groups = [item for container in containers for item in _walk(container) if _name(item) == _MEASUREMENT_GROUP]
+    films = list(dict.fromkeys(_films(ds)))
+    marks = [mark for group in groups for mark in _marks(group, films)]
+    named = [mark.image_id for mark in marks if mark.image_id]
+    observer = _observer(ds)
+    predecessors = ds.get("PredecessorDocumentsSequence") or []
+    return MarkedReport(
+        source=source,
+        uid=str(ds.get("SOPInstanceUID", "")),
+        observer=observer,
+        changed=_changed(ds),
+        is_own=str(ds.get("Manufacturer", "")) == "camray" and not observer,
+        has_predecessor=len(predecessors) > 0,
+        films=tuple(dict.fromkeys([*films, *named])),
+        marks=tuple(marks),
+    )
+
+
+def _films(ds: Dataset) -> Iterator[str]:
+    """Yield the images that are evidence, and those that content refers to."""
+    for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:
+        for series in study.get("ReferencedSeriesSequence") or []:
+            for one in series.get("ReferencedSOPSequence") or []:
+                if not str(one.ReferencedSOPClassUID).startswith(_SR):
+                    yield str(one.ReferencedSOPInstanceUID)
+    yield from (uid for item in _walk(ds) for uid in _image(item))
+
+
+def _image(item: Dataset) -> list[str]:
+    if item.get("ValueType") != "IMAGE":
+        return []
+    return [str(one.ReferencedSOPInstanceUID) for one in item.get("ReferencedSOPSequence") or []]
+
+
+def _marks(group: Dataset, films: Sequence[str]) -> Iterator[ReportMark]:
+    items = list(_walk(group))
+    findings = [item for item in items if _name(item) == _FINDING and item.get("ConceptCodeSequence")]
+    presence = [_PRESENT.get(_code(item)) for item in items if _name(item) == _PRESENCE]
+    words = [*_words(items)]
+    told: dict[str, Any] = {
+        "codes": tuple(_code(item) for item in findings if _code(item)[0] not in _FREE_TEXT),
+        "words": tuple(dict.fromkeys(words)),
+        "identifier": next((_text(item) for item in items if _name(item) == _TRACKING), ""),
+        "is_present": next((value for value in presence if value is not None), None),
+        "by_algorithm": any(_name(item) == _ALGORITHM for item in items),
+    }
+    here = next((uid for item in items for uid in _image(item)), films[0] if len(films) == 1 else "")
+    regions = [item for item in items if item.get("ValueType") in ("SCOORD", "SCOORD3D")]
+    for region in regions:
+        shape, box = _shape(region)
+        own = next((uid for item in _walk(region) for uid in _image(item)), here)
+        yield ReportMark(own, shape, box, **told)
+    if not regions:
+        yield ReportMark(here, "", None, **told)
+
+
+def _words(items: Sequence[Dataset]) -> Iterator[str]:
+    """Yield what names a finding: free words first, meanings of codes last."""
+    coded = []
+    for item in items:
+        name = _name(item)
+        if item.get("ValueType") == "TEXT" and name not in _NO_WORDS:
+            yield _text(item)
+        elif (name == _FINDING or name in _SITES) and item.get("ConceptCodeSequence"):
+            meaning = str(item.ConceptCodeSequence[0].get("CodeMeaning", "")).strip()
+            if _code(item)[0] in _FREE_TEXT:
+                yield meaning
+            elif name == _FINDING:
+                coded.append(meaning)
+    yield from coded
+
+
+def _shape(region: Dataset) -> tuple[str, Box | None]:
+    kind, values = str(region.get("GraphicType", "")), [float(each) for each in region.get("GraphicData") or []]
+    if region.ValueType == "SCOORD3D" or len(values) % 2 or not all(map(math.isfinite, values)):
+        return "line", None
+    xs, ys = values[0::2], values[1::2]
+    if kind == "POINT" or len(xs) == 1:
+        return "point", None
+    if kind in ("CIRCLE", "ELLIPSE"):
+        return _box(*_round(kind, xs, ys))
+    if kind == "POLYLINE" and (len(xs) < 4 or (xs[0], ys[0]) != (xs[-1], ys[-1])) and len(xs) != 4:
+        return "line", None  # four corners that nobody closed are a rectangle all the same
+    return _box(min(xs), min(ys), max(xs), max(ys)) if kind == "POLYLINE" else ("line", None)
+
+
+def _round(kind: str, xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float, float, float]:
+    """Return the corners around a circle (centre, a point on it) or ellipse (ends of both axes), PS3.3 C.18.6.1.2."""
+    if kind == "CIRCLE":
+        radius = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
+        return xs[0] - radius, ys[0] - radius, xs[0] + radius, ys[0] + radius
+    x, y = (xs[0] + xs[1]) / 2, (ys[0] + ys[1]) / 2
+    half_x = math.hypot((xs[1] - xs[0]) / 2, (xs[3] - xs[2]) / 2)
+    half_y = math.hypot((ys[1] - ys[0]) / 2, (ys[3] - ys[2]) / 2)
+    return x - half_x, y - half_y, x + half_x, y + half_y
+
+
+def _box(x0: float, y0: float, x1: float, y1: float) -> tuple[str, Box | None]:
+    return ("area", Box(x0, y0, x1, y1)) if x1 > x0 and y1 > y0 else ("line", None)
+
+
+def _observer(ds: Dataset) -> str:
+    """Return the person who verified, wrote or observed, in this order; empty where none is named."""
+    names = [item.get("VerifyingObserverName") for item in ds.get("VerifyingObserverSequence") or []]
+    names += [item.get("PersonName") for item in ds.get("AuthorObserverSequence") or []]
+    names += [item.get("PersonName") for item in _walk(ds) if _name(item) == _PERSON]
+    for name in names:
+        plain = " ".join(str(name or "").split("=")[0].replace("^", " ").split())
+        if plain.lower() not in _NOBODY:
+            return plain
+    return ""
+
+
+def _changed(ds: Dataset) -> str:
+    date, time = str(ds.get("ContentDate") or ""), str(ds.get("ContentTime") or "").split(".")[0]
+    if len(date) != 8:
+        return ""
+    clock = ":".join(time[place : place + 2] for place in (0, 2, 4)) if len(time) == 6 else "00:00:00"
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock}"
+
+
+def _name(item: Dataset) -> tuple[str, str]:
+    return _pair(item.get("ConceptNameCodeSequence"))
+
+
+def _code(item: Dataset) -> tuple[str, str]:
+    return _pair(item.get("ConceptCodeSequence"))
+
+
+def _pair(sequence: Any) -> tuple[str, str]:
+    if not sequence:
+        return "", ""
+    return str(sequence[0].get("CodeValue", "")), str(sequence[0].get("CodingSchemeDesignator", ""))
+
+
+def _text(item: Dataset) -> str:
+    return " ".join(str(item.get("TextValue", "")).split())
+
+
+def _walk(item: Dataset) -> Iterator[Dataset]:
+    yield item
+    for child in item.get("ContentSequence") or []:
+        yield from _walk(child)

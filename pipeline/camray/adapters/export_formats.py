@@ -1,0 +1,237 @@
+"""Boxes in forms that other tools read: CSV, COCO, Label Studio, Pascal VOC. Native px, corner origin, half-open."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pandas as pd
+
+from camray.domain.errors import ExportError
+
+BOX_COLUMNS = (
+    "image_id", "label", "probability", "x0", "y0", "x1", "y1", "score", "method", "threshold_id", "threshold_source",
+    "rank", "zone",
+)  # fmt: skip
+_NOTE = "camray: boxes found by software and not verified; [x, y, width, height], native px, corner origin"
+
+
+def write_boxes_csv(path: Path, boxes: pd.DataFrame) -> None:
+    """Write one row a box.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    boxes : DataFrame
+        Columns `BOX_COLUMNS`, native grid; x1, y1 lie one past the last pixel.
+
+    Raises
+    ------
+    ExportError
+        If a column is missing or a box is none.
+    """
+    _check(path, boxes)
+    boxes.loc[:, list(BOX_COLUMNS)].to_csv(path, index=False, lineterminator="\n")
+
+
+def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]) -> None:
+    """Write COCO JSON.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    images : DataFrame
+        Columns ``image_id``, ``rows``, ``cols``: every film looked at. One without a box is a film without a finding.
+    boxes : DataFrame
+        As for `write_boxes_csv`.
+    labels : sequence of str
+        Categories, in this order, numbered from 1.
+
+    Raises
+    ------
+    ExportError
+        If a column is missing, a box is none, or a box belongs to no film or label named here.
+
+    Notes
+    -----
+    ``file_name`` is the image_id: paths of source files may tell whose films they are.
+    """
+    _check(path, boxes)
+    films = [
+        {"id": number, "file_name": str(image["image_id"]), "width": int(image["cols"]), "height": int(image["rows"])}
+        for number, image in enumerate(images.to_dict("records"), start=1)
+    ]
+    film_numbers = {film["file_name"]: film["id"] for film in films}
+    categories = {label: number for number, label in enumerate(labels, start=1)}
+    lost = set(boxes["image_id"]) - set(film_numbers), set(boxes["label"]) - set(categories)
+    if any(lost):
+        raise ExportError(f"{path.name}: {len(lost[0])} films and {len(lost[1])} labels of the boxes are not listed")
+    content: dict[str, Any] = {
+        "info": {"description": _NOTE},
+        "images": films,
+        "categories": [{"id": number, "name": label} for label, number in categories.items()],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": film_numbers[box["image_id"]],
+                "category_id": categories[box["label"]],
+                "bbox": [float(side) for side in (box["x0"], box["y0"], box["x1"] - box["x0"], box["y1"] - box["y0"])],
+                "area": float((box["x1"] - box["x0"]) * (box["y1"] - box["y0"])),
+                "iscrowd": 0,
+                "score": float(box["score"]),
+                "probability": float(box["probability"]),
+                "attributes": {"zone": str(box["zone"])},
+            }
+            for number, box in enumerate(boxes.to_dict("records"), start=1)
+        ],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]) -> None:
+    """Write tasks with predictions for Label Studio, and its labelling interface beside them (``.xml``).
+
+    Parameters
+    ----------
+    path : Path
+        JSON file to write.
+    images, boxes, labels
+        As for `write_coco`.
+
+    Raises
+    ------
+    ExportError
+        As `write_coco`.
+
+    Notes
+    -----
+    Sides are percent of the film's. ``data.image`` is ``<image_id>.png``: serve the pictures under that name.
+    """
+    _check(path, boxes)
+    by_film = _by_film(path, images, boxes, labels)
+    tasks = [
+        {
+            "data": {"image": f"{film['image_id']}.png", "image_id": str(film["image_id"])},
+            "predictions": [
+                {
+                    "model_version": "camray: AI, not verified",
+                    "score": max((float(box["probability"]) for box in found), default=0.0),
+                    "result": [_rectangle(film, box, number) for number, box in enumerate(found)],
+                }
+            ],
+        }
+        for film, found in by_film
+    ]
+    path.write_text(json.dumps(tasks, indent=1) + "\n", encoding="utf-8")
+    view = ElementTree.Element("View")
+    ElementTree.SubElement(view, "Image", name="image", value="$image", zoom="true")
+    choices = ElementTree.SubElement(view, "RectangleLabels", name="label", toName="image")
+    for label in labels:
+        ElementTree.SubElement(choices, "Label", value=label)
+    _write_xml(path.with_suffix(".xml"), view)
+
+
+def _rectangle(film: dict[str, Any], box: dict[str, Any], number: int) -> dict[str, Any]:
+    rows, cols = int(film["rows"]), int(film["cols"])
+    value = {
+        "x": 100 * float(box["x0"]) / cols, "y": 100 * float(box["y0"]) / rows,
+        "width": 100 * float(box["x1"] - box["x0"]) / cols, "height": 100 * float(box["y1"] - box["y0"]) / rows,
+        "rotation": 0, "rectanglelabels": [str(box["label"])],
+    }  # fmt: skip
+    return {
+        "id": f"box{number}", "type": "rectanglelabels", "from_name": "label", "to_name": "image", "image_rotation": 0,
+        "original_width": cols, "original_height": rows, "score": float(box["probability"]), "value": value,
+    }  # fmt: skip
+
+
+def write_voc(
+    folder: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str], names: Mapping[str, str]
+) -> None:
+    """Write Pascal VOC: ``Annotations/<name>.xml`` for each film, ``ImageSets/Main/default.txt``, ``labelmap.txt``.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+    images, boxes, labels
+        As for `write_coco`.
+    names : mapping
+        image_id to a file name without ending.
+
+    Raises
+    ------
+    ExportError
+        As `write_coco`.
+
+    Notes
+    -----
+    ``xmin ymin xmax ymax`` are the box's corners as everywhere here: fractions of a pixel, half-open, the origin at the
+    outer corner of the first pixel. That is how Datumaro, CVAT and camray read them; VOC's own files of 2007-2012 count
+    whole pixels from 1, the last included.
+    """
+    _check(folder, boxes)
+    (folder / "Annotations").mkdir(parents=True, exist_ok=True)
+    (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+    by_film = _by_film(folder, images, boxes, labels)
+    for film, found in by_film:
+        name = names[str(film["image_id"])]
+        root = _element(None, "annotation")
+        _element(root, "folder", "JPEGImages")
+        _element(root, "filename", f"{name}.png")
+        _element(_element(root, "source"), "annotation", "camray: AI, not verified")
+        size = _element(root, "size")
+        for key, value in (("width", film["cols"]), ("height", film["rows"]), ("depth", 1)):
+            _element(size, key, str(int(value)))
+        _element(root, "segmented", "0")
+        for box in found:
+            each = _element(root, "object")
+            for key, text in (
+                ("name", box["label"]), ("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"),
+                ("confidence", repr(float(box["probability"]))),
+            ):  # fmt: skip
+                _element(each, key, str(text))
+            corners = _element(each, "bndbox")
+            for key, side in (("xmin", "x0"), ("ymin", "y0"), ("xmax", "x1"), ("ymax", "y1")):
+                _element(corners, key, repr(float(box[side])))
+        _write_xml(folder / "Annotations" / f"{name}.xml", root)
+    listed = "".join(names[str(film["image_id"])] + "\n" for film, _ in by_film)
+    (folder / "ImageSets" / "Main" / "default.txt").write_text(listed, encoding="utf-8")
+    lines = ["# label:color_rgb:parts:actions", *(f"{label}:::" for label in labels)]
+    (folder / "labelmap.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _element(parent: ElementTree.Element | None, name: str, text: str | None = None) -> ElementTree.Element:
+    made = ElementTree.Element(name) if parent is None else ElementTree.SubElement(parent, name)
+    made.text = text
+    return made
+
+
+def _write_xml(path: Path, root: ElementTree.Element) -> None:
+    ElementTree.indent(root)
+    path.write_text(ElementTree.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+
+
+def _by_film(
+    path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Return each film's row with its boxes, in the order of the films."""
+    found: dict[str, list[dict[str, Any]]] = {str(image_id): [] for image_id in images["image_id"]}
+    lost = set(boxes["image_id"]) - set(found), set(boxes["label"]) - set(labels)
+    if any(lost):
+        raise ExportError(f"{path.name}: {len(lost[0])} films and {len(lost[1])} labels of the boxes are not listed")
+    for box in boxes.to_dict("records"):
+        found[str(box["image_id"])].append({str(key): value for key, value in box.items()})
+    films = [{str(key): value for key, value in film.items()} for film in images.to_dict("records")]
+    return [(film, found[str(film["image_id"])]) for film in films]
+
+
+def _check(path: Path, boxes: pd.DataFrame) -> None:
+    missing = [column for column in BOX_COLUMNS if column not in boxes.columns]
+    if missing:
+        raise ExportError(f"{path.name}: the boxes lack {', '.join(missing)}")
+    sides = (boxes["x1"] > boxes["x0"]) & (boxes["y1"] > boxes["y0"])  # false for missing corners too
+    if not sides.all():
+        raise ExportError(f"{path.name}: {int((~sides).sum())} boxes have no positive width and height; localize again")

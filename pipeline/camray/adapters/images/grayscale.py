@@ -1,0 +1,116 @@
+"""PNG and JPEG pictures of films to `StoredFilm`."""
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from camray.domain.errors import PixelError
+from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, GreyScale, StoredFilm, Window
+from camray.domain.records import RefusalReason
+
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+JPEG_MAGIC = b"\xff\xd8\xff"
+_FAULTS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, MemoryError, struct.error, zlib.error)
+_FAULTS_AND_BOMB = (*_FAULTS, Image.DecompressionBombError)
+
+
+def is_picture(start: bytes) -> bool:
+    """Tell from a file's first bytes whether it is a PNG or JPEG."""
+    return start.startswith((PNG_MAGIC, JPEG_MAGIC))
+
+
+def read_picture(path: Path) -> StoredFilm:
+    """Read a PNG or JPEG as a film.
+
+    Parameters
+    ----------
+    path : Path
+        8 or 16 bit grey, or colour with three equal channels of 8 bits; an alpha channel is left out.
+
+    Returns
+    -------
+    StoredFilm
+        ``image_id`` is the file's stem. 8-bit values are shown as they are (0 dark, 255 bright); 16-bit values, whose
+        range is anybody's choice, have no window.
+
+    Raises
+    ------
+    PixelError
+        If the picture is damaged, in colour, too small or of another depth.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                _check_size(picture.height, picture.width)
+                syntax = str(picture.format).lower()
+                values, bits = _grey_values(picture, _png_depth(path))
+    except _FAULTS_AND_BOMB as error:
+        is_cut = "truncated" in str(error) or isinstance(error, EOFError)
+        reason = RefusalReason.TRUNCATED if is_cut else RefusalReason.UNREADABLE_PIXELS
+        raise PixelError(reason, f"the picture cannot be decoded ({type(error).__name__})") from None
+    windows = (Window(127.5, 255.0, "LINEAR_EXACT"),) if bits == 8 else ()
+    header = FilmHeader(
+        image_id=path.stem,
+        rows=values.shape[0],
+        cols=values.shape[1],
+        bits_stored=bits,
+        transfer_syntax=syntax,
+        lossy=syntax == "jpeg",
+    )
+    return StoredFilm(values, GreyScale(bits_stored=bits, windows=windows), header)
+
+
+def read_picture_header(path: Path) -> FilmHeader:
+    """Read a picture's size without decoding it.
+
+    Raises
+    ------
+    PixelError
+        If it is no picture, or too small or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                _check_size(picture.height, picture.width)
+                return FilmHeader(path.stem, rows=picture.height, cols=picture.width)
+    except _FAULTS_AND_BOMB as error:
+        raise PixelError(
+            RefusalReason.UNREADABLE_PIXELS, f"the picture cannot be read ({type(error).__name__})"
+        ) from None
+
+
+def _check_size(rows: int, cols: int) -> None:
+    if min(rows, cols) < MIN_SIDE_PX:
+        raise PixelError(RefusalReason.TOO_SMALL, f"{rows} x {cols} px; expected at least {MIN_SIDE_PX} a side")
+    if rows * cols > MAX_AREA_PX:
+        raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{rows} x {cols} px are too many; expected a film")
+
+
+def _png_depth(path: Path) -> int:
+    """Return the bits of a PNG's sample as its first chunk states them; 8 for a JPEG."""
+    with path.open("rb") as stream:
+        start = stream.read(26)
+    return start[24] if start.startswith(PNG_MAGIC) and len(start) == 26 else 8
+
+
+def _grey_values(picture: Image.Image, depth: int) -> tuple[NDArray[np.integer[Any]], int]:
+    if picture.mode in ("I;16", "I;16B", "I") and depth == 16:
+        return np.asarray(picture).astype(np.uint16), 16
+    if depth not in (8, 1, 2, 4) or (depth != 8 and picture.mode != "P"):
+        raise PixelError(RefusalReason.UNSUPPORTED_BITS, f"{depth} bits in mode {picture.mode}; expected 8 or 16 grey")
+    if picture.mode in ("L", "LA"):
+        return np.asarray(picture.getchannel("L")), 8
+    if picture.mode not in ("RGB", "RGBA", "P", "PA"):
+        raise PixelError(RefusalReason.COLOUR, f"the picture's mode is {picture.mode}; expected grey")
+    red, green, blue = (np.asarray(band) for band in picture.convert("RGB").split())
+    if not (np.array_equal(red, green) and np.array_equal(red, blue)):
+        raise PixelError(RefusalReason.COLOUR, "the picture's channels differ; expected grey")
+    return red, 8

@@ -1,0 +1,279 @@
+"""Many items over spawned processes behind one map: in order, bounded, and proof against a codec that crashes.
+
+Each worker has a pipe of its own and answers item by item, so that the item a worker dies on is known and nothing else
+is lost. (With the standard pool one crash fails all that was submitted.)
+"""
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, TypeVar
+
+from camray.domain.errors import ImageError, PipelineError, PixelError
+from camray.domain.records import RefusalReason
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+_AHEAD = 4  # chunks a worker may be ahead of the slowest item: bounds what waits to be handed on in order
+_READY, _RAISED = "ready", "raised"
+_ONE_THREAD = {
+    name: "1"
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    )
+}
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Value]):
+    """What became of one item: a value, or the error that refuses it."""
+
+    item: Item
+    value: Value | None
+    error: ImageError | None
+
+
+def count_workers(wanted: int) -> int:
+    """Return `wanted`, or the number of cores this process may use where it is 0."""
+    return wanted or len(os.sched_getaffinity(0))
+
+
+def map_processes(
+    function: Callable[[Item], Value],
+    items: Iterable[Item],
+    workers: int,
+    chunk: int = 8,
+    timeout_s: float = 300.0,
+) -> Iterator[Outcome[Item, Value]]:
+    """Apply a function to every item, in spawned processes of one thread each.
+
+    Parameters
+    ----------
+    function : callable
+        Importable by name (or a `functools.partial` of such). An `ImageError` it raises refuses its item.
+    items : iterable
+        Read only as far as needed.
+    workers : int
+        Processes; 1 works in this process, where a crash is a crash.
+    chunk : int
+        Items handed over at once.
+    timeout_s : float
+        Longest time for one item.
+
+    Yields
+    ------
+    Outcome
+        In the order of the items. An item on which a worker died or hung twice, alone the second time, has an
+        ``UNREADABLE_PIXELS`` error.
+
+    Raises
+    ------
+    PipelineError
+        If the function raises anything but `ImageError`, or the workers cannot start.
+    """
+    if workers < 1 or chunk < 1:
+        raise ValueError(f"workers and chunk must be positive, got {workers} and {chunk}")
+    if workers == 1:
+        return (_attempt(function, item) for item in items)
+    return _Pool(function, iter(items), workers, chunk, timeout_s).run()
+
+
+def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
+    try:
+        return Outcome(item, function(item), None)
+    except ImageError as error:
+        return Outcome(item, None, error.with_traceback(None))
+
+
+def _work(function: Callable[[Any], Any], connection: Connection) -> None:
+    """Answer chunks until the pipe closes; runs in the worker."""
+    connection.send(_READY)
+    while True:
+        try:
+            chunk = connection.recv()
+        except EOFError:
+            return
+        for item in chunk:
+            is_answered = False
+            try:
+                outcome = _attempt(function, item)
+                connection.send((outcome.value, outcome.error))
+                is_answered = True
+            finally:
+                if not is_answered:  # an exception is passing; a crash never gets here
+                    connection.send(_RAISED)
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold an interrupt back until a worker is started and known; the worker inherits this for good.
+
+    The first start of all brings up Python's resource tracker, which lets interrupts in again, so it comes before.
+    """
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    saved = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(_ONE_THREAD)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    todo: deque[tuple[int, Any]] = field(default_factory=deque)
+    is_ready: bool = False
+    since: float = 0.0  # when the first of `todo` began
+
+
+class _Pool(Generic[Item, Value]):
+    def __init__(
+        self, function: Callable[[Item], Value], items: Iterator[Item], workers: int, chunk: int, timeout_s: float
+    ) -> None:
+        self._function, self._size, self._chunk, self._timeout_s = function, workers, chunk, timeout_s
+        self._source = enumerate(items)
+        self._again: deque[tuple[int, Item]] = deque()  # left over by dead workers
+        self._suspects: set[int] = set()  # a worker died on them once
+        self._workers: list[_Worker] = []
+        self._done: dict[int, Outcome[Item, Value]] = {}
+        self._issued = self._next = 0
+        self._is_exhausted = False
+
+    def run(self) -> Iterator[Outcome[Item, Value]]:
+        is_clean = False
+        try:
+            while True:
+                self._hand_out()
+                while self._next in self._done:
+                    self._next += 1
+                    yield self._done.pop(self._next - 1)
+                    self._hand_out()
+                if not any(worker.todo for worker in self._workers):
+                    break
+                self._collect()
+            is_clean = True
+        finally:
+            self._stop(is_clean)
+
+    def _hand_out(self) -> None:
+        while True:
+            worker = next((worker for worker in self._workers if not worker.todo), None)
+            if worker is None and len(self._workers) >= self._size:
+                return
+            chunk = self._take()
+            if not chunk:
+                return
+            worker = worker or self._start()
+            worker.todo.extend(chunk)
+            worker.since = time.monotonic()
+            try:
+                worker.connection.send([item for _, item in chunk])
+            except (BrokenPipeError, ConnectionResetError):  # died while idle
+                self._bury(worker)
+
+    def _take(self) -> list[tuple[int, Item]]:
+        if self._again:
+            if self._again[0][0] in self._suspects:
+                return [self._again.popleft()]
+            limit = min(len(self._again), self._chunk)
+            stop = next((at for at in range(limit) if self._again[at][0] in self._suspects), limit)
+            return [self._again.popleft() for _ in range(stop)]
+        if self._is_exhausted or self._issued - self._next >= self._size * self._chunk * _AHEAD:
+            return []
+        chunk = [pair for _, pair in zip(range(self._chunk), self._source, strict=False)]
+        self._is_exhausted = len(chunk) < self._chunk
+        self._issued += len(chunk)
+        return chunk
+
+    def _start(self) -> _Worker:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(self._function, theirs), daemon=True)
+        with _no_interrupt(), _one_thread_each():  # an interrupt is the parent's to handle, not the worker's
+            process.start()
+            theirs.close()
+            self._workers.append(_Worker(process, ours))
+        return self._workers[-1]
+
+    def _collect(self) -> None:
+        busy = {worker.connection: worker for worker in self._workers if worker.todo}
+        ready = wait(list(busy), timeout=min(1.0, self._timeout_s))
+        for connection, worker in busy.items():
+            if connection in ready:
+                self._receive(worker)
+            elif time.monotonic() - worker.since > self._timeout_s:
+                worker.process.kill()
+                self._bury(worker)
+
+    def _receive(self, worker: _Worker) -> None:
+        try:
+            answer = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._bury(worker)
+            return
+        worker.since = time.monotonic()
+        if answer == _READY:
+            worker.is_ready = True
+            return
+        index, item = worker.todo.popleft()
+        if answer == _RAISED:
+            worker.process.join(5)
+            raise PipelineError(f"item {index} raised an unexpected error in a worker; its traceback is on stderr")
+        value, error = answer
+        self._suspects.discard(index)
+        self._done[index] = Outcome(item, value, error)
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.process.join(5)
+        code = worker.process.exitcode
+        self._workers.remove(worker)
+        worker.connection.close()
+        if not worker.is_ready:
+            raise PipelineError(f"workers cannot start (exit code {code}); see stderr, or set ingest.workers=1")
+        index, item = worker.todo[0]
+        if index in self._suspects:
+            worker.todo.popleft()
+            self._suspects.discard(index)
+            message = f"the worker that decoded it died or hung, twice (exit code {code})"
+            self._done[index] = Outcome(item, None, PixelError(RefusalReason.UNREADABLE_PIXELS, message))
+        else:  # whoever killed it, once more and alone
+            self._suspects.add(index)
+        self._again.extendleft(reversed(worker.todo))
+
+    def _stop(self, is_clean: bool) -> None:
+        for worker in self._workers:
+            worker.connection.close()
+            if not is_clean:
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()

@@ -1,0 +1,270 @@
+"""MLflow behind the tracker's methods: written down first, then sent; what cannot be sent is kept for `sync`."""
+
+import json
+import logging
+import math
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from camray.adapters.tracking.journal import FOLDER, Journal
+from camray.adapters.tracking.sender import Sender
+from camray.adapters.tracking.store import import_mlflow, quiet_calls, store_uri
+from camray.adapters.tracking.sync import brief, drain, left_open
+
+logger = logging.getLogger(__name__)
+ROOT = "run"
+MODEL_FILES = (
+    "train/model.safetensors",
+    "train/contract.json",
+    "localize/thresholds.json",
+    "settings.json",
+    "explain/prior-cam.npy",
+)
+VALUE_CHARACTERS, DIGEST_CHARACTERS = 500, 36
+RETRY_SECONDS = 60.0
+
+
+class MlflowTracker:
+    """Tells MLflow about one run; never stops it and never changes its result.
+
+    Every call is first appended to the run's journal. While the store is away the journal grows, with one warning; the
+    store is tried again now and then, and the rest is sent by `sync`.
+
+    Parameters
+    ----------
+    run_root : Path
+        ``runs/<name>``.
+    store_folder : Path
+        Folder of the default store, usually the one that holds the runs.
+    uri : str or None
+        Store; None means SQLite in `store_folder`.
+    experiment : str
+        Name of the MLflow experiment.
+    loader : str
+        ``module:function`` that turns the model's files into a predictor; see `film_model`.
+    retry_seconds : float
+        Shortest pause before an unreachable store is tried again.
+    """
+
+    def __init__(
+        self,
+        run_root: Path,
+        store_folder: Path,
+        uri: str | None,
+        experiment: str,
+        loader: str,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self._run_root, self._store_folder, self._uri = run_root, store_folder, uri
+        self._experiment, self._loader, self._retry_seconds = experiment, loader, retry_seconds
+        self._journal: Journal | None = None
+        self._lock: FileLock | None = None
+        self._run, self._opened, self._warned = ROOT, False, False
+        self._next_try = 0.0
+        self._known: dict[tuple[str, str], dict[str, str]] = {}
+
+    def __enter__(self) -> "MlflowTracker":
+        folder = self._run_root / FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(folder / ".lock")
+            self._lock.acquire(timeout=0)
+            self._journal = Journal(self._run_root)
+            _point_at_store(self._journal, self._uri, self._store_folder)
+        except (OSError, Timeout) as error:
+            logger.warning("%s: the run is not tracked (%s)", self._run_root, type(error).__name__)
+            self._journal = None
+            return self
+        self._sender = Sender(store_uri(self._uri, self._store_folder), self._store_folder, self._journal)
+        self._in_doubt = bool(self._journal.pending)
+        for entry in self._journal.entries:
+            if entry["call"] in {"params", "tags"}:
+                self._known.setdefault((entry["run"], entry["call"]), {}).update(entry["values"])
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if self._journal is not None:
+            if self._opened:
+                self._next_try = 0.0
+                self._tell("end", ROOT, status=_status_of(error))
+            if self._journal.pending and self._warned:
+                logger.warning(
+                    "%d calls to MLflow are kept; send them with `camray track sync %s`",
+                    len(self._journal.pending),
+                    self._run_root,
+                )
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Put all calls of the block into a nested run of this name."""
+        if self._journal is None:
+            yield
+            return
+        self._open()
+        earlier = sum(e["call"] == "start" and e["name"] == name and e["run"] != ROOT for e in self._journal.entries)
+        outer, self._run = self._run, f"{name}#{earlier + 1}"
+        self._tell("start", self._run, name=name, parent=outer, experiment=self._experiment)
+        try:
+            yield
+        except BaseException as error:
+            self._tell("end", self._run, status=_status_of(error))
+            raise
+        else:
+            self._tell("end", self._run, status="FINISHED")
+        finally:
+            self._run = outer
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record settings, flattened with dots; one that differs from before becomes a tag ``changed.<key>``."""
+        known = self._known.setdefault((self._run, "params"), {})
+        given = {_key(key): str(value)[:VALUE_CHARACTERS] for key, value in _flat(values).items()}
+        new = {key: value for key, value in given.items() if key not in known}
+        changed = {f"changed.{key}": value for key, value in given.items() if known.get(key, value) != value}
+        if new:
+            known.update(new)
+            self._record("params", values=new)
+        self.tags(changed)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Record facts about the run."""
+        known = self._known.setdefault((self._run, "tags"), {})
+        new = {_key(key): str(value)[:VALUE_CHARACTERS] for key, value in values.items()}
+        new = {key: value for key, value in new.items() if known.get(key) != value}
+        if new:
+            known.update(new)
+            self._record("tags", values=new)
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record figures of one step in one batch; values that are not finite are left out."""
+        finite = {_key(key): float(value) for key, value in values.items() if math.isfinite(value)}
+        if finite:
+            self._record("metrics", values=finite, step=int(step))
+
+    def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:
+        """Record which films were used, here and for the whole run: name, digest, columns, count; never a row."""
+        if self._journal is None:
+            return
+        mlflow = import_mlflow()
+        with quiet_calls():
+            from mlflow.data.code_dataset_source import CodeDatasetSource
+
+            origin = CodeDatasetSource(tags={"source": source})
+            described = mlflow.data.from_pandas(table, source=origin, name=name, digest=digest[:DIGEST_CHARACTERS])
+            plain = described._to_mlflow_entity()
+        parts = {
+            part: getattr(plain, part) for part in ("name", "digest", "source_type", "source", "schema", "profile")
+        }
+        self._record("dataset", dataset=parts, context=context)
+        if self._run != ROOT:  # the whole run's data too
+            self._tell("dataset", ROOT, dataset=parts, context=context)
+        self._tell("tags", ROOT, values={"data_digest": digest})
+
+    def picture(self, path: Path, key: str, step: int = 0) -> None:
+        """Show a PNG as a card with a step slider in the UI."""
+        self._record("picture", key=re.sub(r"[^A-Za-z0-9_\-./ ]", "_", key), step=int(step), file=path)
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Upload a file, or a whole folder, below `folder`."""
+        self._record("artifact", file=path, folder=folder)
+
+    def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
+        """Show a table; `picture_column` holds paths of PNGs that become thumbnails."""
+        pictures = None
+        if picture_column is not None:
+            pictures = [Path(path) for path in rows[picture_column]]
+            rows = rows.assign(**{picture_column: ""})
+        plain = json.loads(rows.reset_index(drop=True).to_json(orient="split", index=False))
+        self._record("table", name=_key(name), rows=plain, pictures=pictures, picture_column=picture_column)
+
+    def model(self, run_root: Path, name: str) -> None:
+        """Log the trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
+        files = [run_root / file for file in MODEL_FILES if (run_root / file).is_file()]
+        self._record("model", name=name, loader=self._loader, files=files)
+
+    def _record(self, call: str, **payload: Any) -> None:
+        if self._journal is None:
+            return
+        self._open()
+        self._tell(call, self._run, **payload)
+
+    def _open(self) -> None:
+        """Start the tracked run, or go on with it; runs that a killed process left open are closed."""
+        if self._opened or self._journal is None:
+            return
+        self._opened = True
+        if not any(entry["call"] == "start" for entry in self._journal.entries):
+            self._tell("start", ROOT, name=self._run_root.name, parent=None, experiment=self._experiment)
+            return
+        for run in left_open(self._journal.entries):
+            if run != ROOT:
+                self._tell("end", run, status="KILLED")
+        self._tell("resume", ROOT)
+
+    def _tell(self, call: str, run: str, **payload: Any) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.append(call, run, **{key: self._referenced(value) for key, value in payload.items()})
+        except OSError as error:
+            logger.warning("%s: tracking stops, its journal cannot be written (%s)", self._run_root, error.strerror)
+            self._journal = None
+            return
+        if time.monotonic() >= self._next_try:
+            self._drain()
+
+    def _referenced(self, value: Any) -> Any:
+        if self._journal is not None and isinstance(value, Path):
+            return self._journal.reference(value)
+        if isinstance(value, list):
+            return [self._referenced(item) for item in value]
+        return value
+
+    def _drain(self) -> None:
+        if self._journal is None:
+            return
+        began = time.monotonic()
+        error = drain(self._journal, self._sender, self._in_doubt)
+        self._in_doubt = error is not None
+        if error is None:
+            return
+        now = time.monotonic()
+        self._next_try = now + max(self._retry_seconds, 10 * (now - began))
+        if not self._warned:
+            self._warned = True
+            logger.warning("MLflow cannot be reached (%s); the run goes on and what it tells is kept", brief(error))
+
+
+def _point_at_store(journal: Journal, uri: str | None, store_folder: Path) -> None:
+    """Note where the store is; a store other than before gets the whole journal from its beginning."""
+    relative = os.path.relpath(store_folder.resolve(), journal.run_root.resolve())
+    if "store_folder" in journal.state and (journal.state.get("uri"), journal.state["store_folder"]) != (uri, relative):
+        journal.start_over()
+    journal.remember(uri=uri, store_folder=relative)
+
+
+def _status_of(error: BaseException | None) -> str:
+    if error is None or isinstance(error, GeneratorExit):
+        return "FINISHED"
+    return "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _key(name: str) -> str:
+    """Spell a name with the characters that MLflow allows in keys."""
+    return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", name)[:250]

@@ -1,0 +1,67 @@
+"""How the model looks to MLflow: films in, boxes out. No pickle: the store keeps plain files and this code's name."""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camray.adapters.tracking.store import import_mlflow
+
+OUTPUT_COLUMNS = {
+    "image_id": "string", "label": "string", "probability": "double",
+    "x0": "double", "y0": "double", "x1": "double", "y1": "double", "score": "double",
+}  # fmt: skip
+
+
+def film_model() -> Any:
+    """Return a `mlflow.pyfunc.PythonModel` that asks the predictor which its configuration names.
+
+    The configuration's ``loader`` is ``module:function``; the function takes the folder of the model's files and
+    returns a callable from films (a table or list of paths, or an array of films) to a table of boxes.
+    """
+    import_mlflow()
+    from mlflow.pyfunc.model import PythonModel
+
+    class FilmModel(PythonModel):
+        def load_context(self, context: Any) -> None:
+            module, _, function = context.model_config["loader"].partition(":")
+            loader: Callable[[Path], Callable[[Any], pd.DataFrame]] = getattr(importlib.import_module(module), function)
+            self._predictor = loader(Path(context.artifacts["run"]))
+
+        # a table, a list or an array, whatever this says: from a truer annotation MLflow would derive a signature
+        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+            return self._predictor(model_input)
+
+    return FilmModel()
+
+
+def entry_source() -> str:
+    """Return the Python file that MLflow runs to get at the model."""
+    return (
+        '"""Hands the model over to MLflow."""\n\n'
+        "from mlflow.models import set_model\n\n"
+        f"from {__name__} import film_model\n\n"
+        "set_model(film_model())\n"
+    )
+
+
+def signature() -> Any:
+    """Return the signature: a table with a column ``path`` in, a table of boxes out."""
+    import_mlflow()
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    found = ModelSignature(
+        inputs=Schema([ColSpec("string", "path")]),
+        outputs=Schema([ColSpec(kind, name) for name, kind in OUTPUT_COLUMNS.items()]),
+    )
+    # the model checks its input itself: MLflow's own check of a table's columns would turn an array of films away
+    found._is_signature_from_type_hint = True
+    return found
+
+
+def input_example() -> pd.DataFrame:
+    """Return a table as `signature` describes it."""
+    return pd.DataFrame({"path": ["film.dcm"]})

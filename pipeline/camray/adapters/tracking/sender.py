@@ -1,0 +1,223 @@
+"""One journal entry to the tracking store: what each kind of call becomes in MLflow."""
+
+import math
+import re
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camray.adapters.tracking import model as film_model
+from camray.adapters.tracking.journal import Entry, Journal
+from camray.adapters.tracking.store import artifact_location, import_mlflow, make_store, pointed_at, quiet_calls
+
+JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # else the UI takes it for a chat application
+PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
+_UPLOAD = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
+_TRANSIENT = {401, 403, 408, 425, 429}
+
+
+class LostFileError(Exception):
+    """A file that an entry names is gone, or no longer what it was."""
+
+
+class Sender:
+    """Sends entries to one store. Every method may raise whatever MLflow and its transports raise.
+
+    Parameters
+    ----------
+    uri : str
+        Tracking store.
+    store_folder : Path
+        Where artifacts go unless the store is a server.
+    journal : Journal
+        Whose state says which tracked runs exist.
+    """
+
+    def __init__(self, uri: str, store_folder: Path, journal: Journal) -> None:
+        self.uri, self.store_folder, self.journal = uri, store_folder, journal
+        self._mlflow: Any = None
+        self._client: Any = None
+
+    def send(self, entry: Entry, in_doubt: bool) -> None:
+        """Make one call.
+
+        Parameters
+        ----------
+        entry : dict
+            As the journal holds it.
+        in_doubt : bool
+            True if an earlier attempt may have got through; then nothing is done twice.
+        """
+        if self._client is None:
+            make_store(self.uri)
+            self._mlflow = import_mlflow()
+            with quiet_calls():
+                self._client = self._mlflow.MlflowClient(self.uri, registry_uri=self.uri)
+        uploads = entry["call"] in {"picture", "artifact", "table", "model"}
+        with quiet_calls(_UPLOAD if uploads else None):
+            getattr(self, "_" + entry["call"])(entry, in_doubt)
+
+    def is_final(self, error: Exception) -> bool:
+        """Tell whether trying again can never help: the store was there, understood, and refused."""
+        if isinstance(error, LostFileError):
+            return True
+        if self._mlflow is None or not isinstance(error, self._mlflow.exceptions.MlflowException):
+            return False
+        status = int(error.get_http_status_code())
+        return 400 <= status < 500 and status not in _TRANSIENT
+
+    def _run_id(self, entry: Entry) -> str:
+        return str(self.journal.state["runs"][entry["run"]])
+
+    def _start(self, entry: Entry, in_doubt: bool) -> None:
+        experiment = self._experiment(entry["experiment"])
+        mark = f"{self.journal.state['journal']}/{entry['run']}"
+        run_id = self._started_before(experiment, mark)
+        if run_id is None:
+            tags = {"mlflow.source.name": "camray", "mlflow.source.type": "LOCAL", JOURNAL_TAG: mark}
+            if entry["parent"]:
+                tags["mlflow.parentRunId"] = str(self.journal.state["runs"][entry["parent"]])
+            run = self._client.create_run(experiment, entry["time_ms"], tags, entry["name"])
+            run_id = run.info.run_id
+        self.journal.remember(runs={**self.journal.state["runs"], entry["run"]: run_id})
+
+    def _experiment(self, name: str) -> str:
+        known = self._client.get_experiment_by_name(name)
+        if known is None:
+            location = artifact_location(self.uri, self.store_folder)
+            try:
+                return str(self._client.create_experiment(name, location, tags=MODEL_TRAINING))
+            except self._mlflow.exceptions.MlflowException as error:
+                known = self._client.get_experiment_by_name(name)
+                if known is None:
+                    raise error
+        if known.lifecycle_stage == "deleted":
+            self._client.restore_experiment(known.experiment_id)
+        return str(known.experiment_id)
+
+    def _started_before(self, experiment: str, mark: str) -> str | None:
+        found = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{mark}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def _resume(self, entry: Entry, in_doubt: bool) -> None:
+        self._client.update_run(self._run_id(entry), status="RUNNING")
+
+    def _end(self, entry: Entry, in_doubt: bool) -> None:
+        self._client.set_terminated(self._run_id(entry), entry["status"], entry["time_ms"])
+
+    def _params(self, entry: Entry, in_doubt: bool) -> None:
+        params = [self._mlflow.entities.Param(key, value) for key, value in entry["values"].items()]
+        for start in range(0, len(params), PARAMS_A_BATCH):
+            self._client.log_batch(self._run_id(entry), params=params[start : start + PARAMS_A_BATCH])
+
+    def _tags(self, entry: Entry, in_doubt: bool) -> None:
+        tags = [self._mlflow.entities.RunTag(key, value) for key, value in entry["values"].items()]
+        for start in range(0, len(tags), PARAMS_A_BATCH):
+            self._client.log_batch(self._run_id(entry), tags=tags[start : start + PARAMS_A_BATCH])
+
+    def _metrics(self, entry: Entry, in_doubt: bool) -> None:
+        metrics = [
+            self._mlflow.entities.Metric(key, value, entry["time_ms"], entry["step"])
+            for key, value in entry["values"].items()
+            if math.isfinite(value)
+        ]
+        for start in range(0, len(metrics), METRICS_A_BATCH):
+            self._client.log_batch(self._run_id(entry), metrics=metrics[start : start + METRICS_A_BATCH])
+
+    def _dataset(self, entry: Entry, in_doubt: bool) -> None:
+        entities = self._mlflow.entities
+        given = entities.DatasetInput(
+            entities.Dataset(**entry["dataset"]), [entities.InputTag("mlflow.data.context", entry["context"])]
+        )
+        self._client.log_inputs(self._run_id(entry), [given])
+
+    def _picture(self, entry: Entry, in_doubt: bool) -> None:
+        from PIL import Image
+
+        run_id, key, step, time_ms = self._run_id(entry), entry["key"], entry["step"], entry["time_ms"]
+        if in_doubt:
+            stem = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{time_ms}+"
+            names = [found.path for found in self._client.list_artifacts(run_id, "images")]
+            if any(name.startswith(stem) and name.endswith(".webp") for name in names):
+                self._client.set_tag(run_id, "mlflow.loggedImages", "True")
+                return
+        with Image.open(self._path(entry["file"])) as image:
+            self._client.log_image(run_id, image.convert("RGB"), key=key, step=step, timestamp=time_ms)
+
+    def _artifact(self, entry: Entry, in_doubt: bool) -> None:
+        path = self._path(entry["file"])
+        if path.is_dir():
+            self._client.log_artifacts(self._run_id(entry), str(path), entry["folder"] or path.name)
+        else:
+            self._client.log_artifact(self._run_id(entry), str(path), entry["folder"] or None)
+
+    def _table(self, entry: Entry, in_doubt: bool) -> None:
+        run_id, name = self._run_id(entry), entry["name"] + ".json"
+        if in_doubt and name in [found.path for found in self._client.list_artifacts(run_id)]:
+            return
+        rows = pd.DataFrame(entry["rows"]["data"], columns=entry["rows"]["columns"], dtype=object)  # "1.2" stays a text
+        if entry["pictures"] is not None:
+            column = [self._mlflow.Image(str(self._path(file))) for file in entry["pictures"]]
+            rows[entry["picture_column"]] = pd.Series(column, index=rows.index, dtype=object)
+        self._client.log_table(run_id, rows, name)
+
+    def _model(self, entry: Entry, in_doubt: bool) -> None:
+        run_id, name = self._run_id(entry), entry["name"]
+        version = self._registered_before(run_id, name) if in_doubt else None
+        if version is None:
+            with tempfile.TemporaryDirectory() as scratch:
+                version = self._log_model(entry, run_id, Path(scratch))
+        self._client.set_registered_model_alias(name, CANDIDATE, version)
+
+    def _registered_before(self, run_id: str, name: str) -> str | None:
+        found = self._client.search_model_versions(f"name = '{name}'", max_results=1000)
+        return next((str(version.version) for version in found if version.run_id == run_id), None)
+
+    def _log_model(self, entry: Entry, run_id: str, scratch: Path) -> str:
+        files = scratch / "run"
+        files.mkdir()
+        for file in entry["files"]:
+            target = files / file["path"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(self._path(file).read_bytes())
+        entry_file = scratch / "film_entry.py"
+        entry_file.write_text(film_model.entry_source(), encoding="utf-8")
+        mlflow = self._mlflow
+        with pointed_at(mlflow, self.uri):
+            try:
+                with mlflow.start_run(run_id=run_id):
+                    logged = mlflow.pyfunc.log_model(
+                        name="model",
+                        python_model=str(entry_file),
+                        artifacts={"run": str(files)},
+                        model_config={"loader": entry["loader"]},
+                        code_paths=[str(Path(__file__).parents[2])],
+                        pip_requirements=_requirements(),
+                        signature=film_model.signature(),
+                        input_example=film_model.input_example(),
+                        registered_model_name=entry["name"],
+                        await_registration_for=30,
+                    )
+            finally:
+                self._resume(entry, False)
+        return str(logged.registered_model_version)
+
+    def _path(self, reference: dict[str, str]) -> Path:
+        path = self.journal.find(reference)
+        if path is None:
+            raise LostFileError(f"{reference['path']} is gone or was written anew since")
+        return path
+
+
+def _requirements() -> list[str]:
+    """List what camray itself needs, at the installed versions."""
+    pinned = []
+    for needed in metadata.requires("camray") or []:
+        if "extra ==" not in needed:
+            name = re.split(r"[^A-Za-z0-9._-]", needed, maxsplit=1)[0]
+            pinned.append(f"{name}=={metadata.version(name).split('+')[0]}")
+    return sorted(pinned)

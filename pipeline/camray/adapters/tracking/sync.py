@@ -1,0 +1,105 @@
+"""Send what a journal holds: as the run goes on, and afterwards what was left over."""
+
+import logging
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from camray.adapters.tracking.journal import FOLDER, JOURNAL, Entry, Journal
+from camray.adapters.tracking.sender import Sender
+from camray.adapters.tracking.store import store_uri
+from camray.domain.errors import PipelineError
+
+logger = logging.getLogger(__name__)
+
+
+def drain(journal: Journal, sender: Sender, in_doubt: bool) -> Exception | None:
+    """Send what is pending, in order, until it is all sent or the store fails.
+
+    Returns
+    -------
+    Exception or None
+        What stopped it. Entries that the store refuses for good are put aside, and do not stop it.
+    """
+    while journal.pending:
+        entry = journal.pending[0]
+        try:
+            sender.send(entry, in_doubt)
+        except Exception as error:  # noqa: BLE001 - no failure of MLflow, its transports or its stores may end a run
+            if not sender.is_final(error):
+                return error
+            logger.warning("MLflow refused '%s' of '%s': %s", entry["call"], entry["run"], brief(error))
+            journal.reject(entry, brief(error))
+        else:
+            journal.mark_sent()
+        in_doubt = False
+    return None
+
+
+def has_journal(run_root: Path) -> bool:
+    """Tell whether anything was ever tracked here."""
+    return (run_root / FOLDER / JOURNAL).is_file()
+
+
+def sync(run_root: Path) -> dict[str, int]:
+    """Send what a run's journal still holds.
+
+    Parameters
+    ----------
+    run_root : Path
+        ``runs/<name>``.
+
+    Returns
+    -------
+    dict
+        ``sent`` and ``rejected`` now, and ``pending`` still.
+
+    Raises
+    ------
+    PipelineError
+        If the run has no journal, another process is writing it, or the store cannot be reached.
+    """
+    if not has_journal(run_root):
+        raise PipelineError(f"{run_root}: no tracking journal here; name a run folder, for instance runs/phantom")
+    lock = FileLock(run_root / FOLDER / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise PipelineError(f"{run_root}: the run is going on and sends by itself; wait for its end") from error
+    try:
+        journal = Journal(run_root)
+        store_folder = (run_root / journal.state.get("store_folder", "..")).resolve()
+        sender = Sender(store_uri(journal.state.get("uri"), store_folder), store_folder, journal)
+        return _sync(journal, sender)
+    finally:
+        lock.release()
+
+
+def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
+    for run in left_open(journal.entries):  # the process that ran them was killed
+        journal.append("end", run, status="KILLED")
+    waiting, rejected_before = len(journal.pending), journal.rejected
+    error = drain(journal, sender, in_doubt=True)
+    if error is not None:
+        raise PipelineError(
+            f"{sender.uri}: MLflow cannot be reached ({brief(error)}); {len(journal.pending)} calls are still kept, "
+            "start the server and sync again"
+        )
+    rejected = journal.rejected - rejected_before
+    return {"sent": waiting - rejected, "rejected": rejected, "pending": len(journal.pending)}
+
+
+def left_open(entries: list[Entry]) -> list[str]:
+    """List the runs that were started and not ended, innermost first."""
+    running: list[str] = []
+    for entry in entries:
+        if entry["call"] in {"start", "resume"}:
+            running = [*[run for run in running if run != entry["run"]], entry["run"]]
+        elif entry["call"] == "end" and entry["run"] in running:
+            running.remove(entry["run"])
+    return running[::-1]
+
+
+def brief(error: Exception) -> str:
+    """Say what went wrong in one line."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"

@@ -1,0 +1,70 @@
+"""``diff``: two runs on the same films."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from camray.commands.arguments import AsJson, console, print_json
+
+app = typer.Typer()
+SHOWN = {("auroc", None), ("hit_rate", None), ("iou_accuracy", 0.3), ("iou_accuracy", 0.5), ("mean_iou", None)}
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder that is compared with it")],
+    split: Annotated[str, typer.Option(help="Split of both runs")] = "test",
+    method: Annotated[str | None, typer.Option(help="Explanation method; default: each run's first")] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Of the patients, the same for both runs")] = 2000,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of the resampling")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file for the comparison, all metrics")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two runs on the same films: DeLong's test for AUROC, bootstrap and sign flips by patient for boxes.
+
+    Example: [bold]camray diff runs/rsna-seed1 runs/rsna-seed2[/bold]
+    """
+    from camray.adapters.run_folder import write_json
+    from camray.workflows.paired_comparison import compare_runs
+
+    found = compare_runs(first, second, split, method, resamples, confidence, seed)
+    if out is not None:
+        write_json(out, found.as_json())
+    if as_json:
+        print_json(found.as_json())
+        return
+    _tell(found)
+
+
+def _tell(found: Any) -> None:
+    about = found.about
+    title = f"{about['second']} against {about['first']}: {about['films']} films of {about['patients']} patients"
+    table = Table(title=escape(title), padding=(0, 1))
+    for column in ("finding", "metric", "A", "B", f"B - A ({about['confidence']:.0%})", "p", "films"):
+        table.add_column(column)
+    for row in found.as_json()["rows"]:
+        if (row["metric"], row["criterion"]) not in SHOWN:
+            continue
+        name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
+        low, high, p = (row[key] for key in ("low", "high", "p"))
+        between = f"{_number(row['difference'], '+')} ({_number(low, '+')} to {_number(high, '+')})"
+        shown_p = "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+        ours = (_number(row["first"]), _number(row["second"]))
+        table.add_row(escape(row["label"]), name, *ours, between, shown_p, str(row["n"]))
+    Console().print(table)
+    console.print("p is two-sided and not corrected for the number of rows (of the mean: labels instead of films)")
+    for what, key in (("A", "films_only_in_first"), ("B", "films_only_in_second")):
+        if about[key]:
+            console.print(f"{about[key]} film(s) of this split are only in {what} and were left out")
+    if not about["annotations_agree"]:
+        console.print("[yellow]the runs hold different boxes of these films[/yellow]; A's were taken for both")
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "–" if value is None else f"{value:{sign}.3f}"

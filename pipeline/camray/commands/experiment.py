@@ -1,0 +1,268 @@
+"""``run``, ``demo``, ``predict`` and one command a stage: an experiment, whole or in part."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from camray.commands.arguments import AsCsv, AsJson, Config, Force, Overrides, Runs, console, print_json
+from camray.domain.errors import SettingsError
+
+app = typer.Typer()
+WIDE_COLUMNS = 130
+LONGEST_WORDS = 40  # of a stage's text that stands beside its numbers; a longer one gets a line of its own
+SHOWN_FILMS, SHOWN_FINDINGS = 10, 3
+NAME_COLUMNS, FINDING_COLUMNS = 60, 14
+
+
+@app.command()
+def run(
+    config: Config,
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    until: Annotated[str, typer.Option(help="Last stage to run")] = "export",
+    seeds: Annotated[str | None, typer.Option(help="Train and score once a seed, for instance 1,2,3")] = None,
+    force: Force = False,
+    csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run all stages of an experiment, skipping those that are up to date.
+
+    With --seeds, each seed has a run of its own (NAME-seed1, ...), and mean and spread stand in NAME-seeds/spread.csv.
+    No seed is chosen by its scores.
+
+    Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
+    """
+    settings, folder = opened(config, overrides, runs)
+    if seeds is not None:
+        _run_seeds(settings, runs, seeds, until, force, csv, as_json)
+        return
+    execute(settings, folder, until, force, csv, as_json)
+
+
+@app.command()
+def demo(
+    overrides: Overrides = None,
+    runs: Runs = Path("runs"),
+    csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw films, train on them, find their lesions, score the boxes: all stages on generated films.
+
+    Example: [bold]camray demo data.generate.films=300[/bold]
+    """
+    from camray.adapters.settings import config_path
+
+    settings, folder = opened(config_path("phantom"), overrides, runs)
+    execute(settings, folder, "export", False, csv, as_json)
+
+
+def _stage_command(name: str, what: str) -> None:
+    def command(
+        config: Config,
+        overrides: Overrides = None,
+        runs: Runs = Path("runs"),
+        force: Force = False,
+        csv: AsCsv = False,
+        as_json: AsJson = False,
+    ) -> None:
+        settings, folder = opened(config, overrides, runs)
+        execute(settings, folder, name, force, csv, as_json)
+
+    command.__doc__ = f"""{what} Earlier stages run first where they are not up to date.
+
+    Example: [bold]camray {name} configs/phantom.yaml[/bold]
+    """
+    app.command(name)(command)
+
+
+_stage_command("generate", "Draw the films of the data manifest 'phantom'.")
+_stage_command("train", "Fit the classifier to image-level labels.")
+_stage_command("explain", "Compute logits and raw heat maps.")
+_stage_command("localize", "Turn heat maps into boxes on the native grid.")
+_stage_command("score", "Score boxes and maps beside trivial baselines.")
+
+
+@app.command()
+def predict(
+    trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
+    films: Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of films, or one film")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results, itself a run folder")],
+    labels: Annotated[Path | None, typer.Option(help="Label table in the form of the run's data manifest")] = None,
+    boxes: Annotated[Path | None, typer.Option(help="Box table likewise; films are then scored too")] = None,
+    manifest: Annotated[str | None, typer.Option(help="Data manifest of the new tables, if not the run's own")] = None,
+    formats: Annotated[
+        str | None, typer.Option(help="What to export, with commas: csv, coco, sr, gsps, ...; see camray export")
+    ] = None,
+    csv: AsCsv = True,
+    as_json: AsJson = False,
+) -> None:
+    """Apply a trained run, with its thresholds, to new films.
+
+    Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
+    """
+    from camray.adapters.settings import with_export_formats
+    from camray.workflows.predict import folder_of, settings_for
+
+    settings = settings_for(trained, films, labels, boxes, manifest)
+    if formats is not None:
+        settings = with_export_formats(settings, formats)
+    execute(settings, folder_of(trained, out), "export", False, csv, as_json)
+
+
+def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
+    """Return the settings and the run folder that ``CONFIG [OVERRIDES]`` means: an experiment, or a run made before."""
+    from camray.adapters.run_folder import SETTINGS_FILE, RunFolder, check_is_run
+    from camray.adapters.settings import load_settings
+
+    if not config.is_dir() and (config.suffix or config.exists()):
+        settings = load_settings(config, overrides)
+        return settings, RunFolder(runs / settings.name, trained=trained)
+    check_is_run(config)
+    if trained is None and not (config / "train").is_dir():
+        raise SettingsError(
+            f"{config}: has no network of its own; repeat the `camray predict` that made it (to export it again: name "
+            "the run that its network is from with --trained RUN), or go on with `camray run CONFIG`"
+        )
+    return load_settings(config / SETTINGS_FILE, overrides), RunFolder(config, trained=trained)
+
+
+def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, csv: bool, as_json: bool) -> None:
+    from camray.adapters.run_folder import RunFolder
+    from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
+    from camray.workflows.run import STAGE_NAMES
+
+    seeds = parse_seeds(text)
+    folders = [RunFolder(runs / settings_of_seed(settings, seed).name) for seed in seeds]
+    for seed, folder in zip(seeds, folders, strict=True):
+        if folder is not folders[0]:
+            share_inputs(folders[0], folder)
+        if not as_json:
+            console.print(f"[bold]seed {seed}[/bold]")
+        execute(settings_of_seed(settings, seed), folder, until, force, csv, as_json, tell_scores=False)
+    if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
+        return
+    rows = headline_of(write_spread(settings, runs, seeds))
+    spread = runs / f"{settings.name}-seeds" / "spread.csv"
+    if as_json:
+        print_json({"seeds": seeds, "spread": str(spread), "rows": rows})
+        return
+    table = Table(title=f"Mean and standard deviation over seeds {', '.join(map(str, seeds))}", padding=(0, 1))
+    for column in ("finding", "metric", "threshold", "mean", "sd", "least", "largest"):
+        table.add_column(column)
+    for row in rows:
+        name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
+        numbers = ("–" if row[key] is None else f"{row[key]:.3f}" for key in ("mean", "sd", "low", "high"))
+        table.add_row(escape(str(row["label"])), name, str(row["threshold_source"] or ""), *numbers)
+    Console().print(table)
+    console.print(f"spread    {escape(str(spread))}")
+
+
+def execute(
+    settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool, tell_scores: bool = True
+) -> None:
+    """Run stages and tell how it went: the common end of all commands that run an experiment."""
+    from camray.io.tracking import open_tracker
+    from camray.workflows.run import run as run_stages
+    from camray.workflows.run_summary import plain_scores, shown_scores, top_findings, write_csv_twins
+
+    records = []
+    with open_tracker(settings, folder) as tracker:
+        for report in run_stages(settings, folder, tracker, until, force):
+            records.append(report)
+            if not as_json:
+                _tell(report)
+    if csv:
+        write_csv_twins(folder)
+    if not tell_scores:
+        return
+    found = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
+    if as_json:
+        stages = {
+            r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records
+        }
+        films = {} if found is None else {"films": found.films, "top_films": found.rows}
+        print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **films})
+        return
+    is_new = any(not report.skipped for report in records)
+    if is_new and (rows := shown_scores(folder)):
+        _print_scores(rows)
+    if found is not None:
+        _print_findings(found)
+    _point_at_results(folder.root)
+
+
+def _tell(report: Any) -> None:
+    record = report.record
+    if report.skipped:
+        console.print(f"[dim]{record['stage']:<9} up to date, skipped[/dim]")
+        return
+    counts = record["counts"]
+    texts = {name: value for name, value in record["figures"].items() if isinstance(value, str)}
+    notes = {name: text for name, text in texts.items() if name.startswith("note") or len(text) > LONGEST_WORDS}
+    told = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items() if name not in notes)
+    again = " (resumed)" if report.resumed else ""
+    refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
+    console.print(
+        f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
+        f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
+    )
+    for name, text in notes.items():
+        about = "" if name.startswith("note") else f"{name}: "
+        console.print(f"[yellow]note[/yellow]      {escape(about + text)}", highlight=False, soft_wrap=True)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _print_scores(rows: list[dict[str, Any]]) -> None:
+    """Print the headline table; a narrow terminal is spared what the summary page says too."""
+    out = Console()
+    spared = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
+    table = Table(title="Scores (95 % intervals by patient; baselines know nothing of the film)", padding=(0, 0))
+    columns = [column for column in rows[0] if column not in spared]
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*[escape(str(row[column]).replace(" (", "\n(", 1)) for column in columns])
+    out.print(table)
+
+
+def _print_findings(found: Any) -> None:
+    """Print what the network says of the films it is surest about; on a narrow terminal each one's first findings."""
+    out = Console()
+    many = len(found.rows) < found.films
+    table = Table(
+        title="Probabilities" + (f" ({len(found.rows)} of {found.films} films, the surest first)" if many else ""),
+        padding=(0, 1),
+    )
+    is_wide = out.width >= NAME_COLUMNS + FINDING_COLUMNS * len(found.labels)
+    for column in ("film", *(found.labels if is_wide else ("findings",)), "boxes"):
+        table.add_column(escape(column), overflow="fold")
+    for row in found.rows:
+        ranked = sorted(row["probabilities"].items(), key=lambda each: -each[1])
+        if is_wide:
+            cells = [f"{row['probabilities'][label]:.2f}" for label in found.labels]
+        else:
+            cells = [", ".join(f"{label} {value:.2f}" for label, value in ranked[:SHOWN_FINDINGS])]
+        table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
+    out.print(table)
+
+
+def _point_at_results(root: Path) -> None:
+    for what, path in (
+        ("audit", root / "ingest" / "audit.html"),
+        ("report", root / "score" / "report.html"),
+        ("findings", root / "localize" / "predictions.parquet"),
+        ("boxes", root / "export" / "boxes.csv"),
+        ("overlays", root / "export" / "overlays"),
+        ("dicom", root / "export" / "dicom"),
+        ("tables", root / "csv"),
+        ("refused", root / "ingest" / "refusals.parquet"),
+    ):
+        if path.exists():
+            console.print(f"{what:<9} {escape(str(path))}")

@@ -1,0 +1,257 @@
+"""What an explanation method is, and the methods there are by name.
+
+A method reads one forward pass (films, features at the seam, logits) and returns every label's *signed* map on the
+feature grid. What is not linear (Grad-CAM's ReLU) is its `finish`, so that maps of one film seen several ways are
+averaged before it. Some methods need that pass alone, some go back through the head or the whole network, some run it
+again on altered films (`Method.work`).
+
+Methods that explain pixels give their map on the input grid (`Method.on_input`); what `signed` makes of it is each
+cell's exact mean over the area it covers. A map that comes from a gradient says "per cell" or "per pixel": its values
+shrink as the film is seen larger. `signed` therefore gives sums over the grid, values times the number of cells, and
+`finish` divides by the cells of the base grid, as Grad-CAM does.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+
+from camray.core.explain import cam as pooled
+from camray.core.explain import gradient_cams as weightings
+from camray.core.explain import guided_backprop as guided
+from camray.core.explain import input_gradients as saliency
+from camray.core.explain import perturbation as perturbing
+from camray.core.explain.autograd import Rule, evaluating, input_gradients, scorer_of, seam_maps
+from camray.core.explain.cam import ForwardPass, SeamNetwork
+from camray.core.explain.resampling import area_mean
+from camray.domain.errors import SettingsError
+
+OnInput = Callable[[SeamNetwork, ForwardPass], Tensor]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to explain a logit.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in settings, file names and tables.
+    signed : callable
+        Network and its forward pass to float maps [B, L, h, w].
+    finish : callable
+        Signed, possibly averaged maps [..., h, w] to the method's raw maps.
+    note : str
+        The equation, kept beside the maps.
+    work : str
+        ``pass``: the forward pass alone; ``head``: back through the head; ``network``: back through everything;
+        ``films``: further passes of altered films.
+    on_input : callable, optional
+        Network and its forward pass to raw maps [B, L, H, W] on the input grid, where that is what the method gives.
+    power : int
+        Values shrink as ``1 / cells ** power`` where a film is seen larger.
+    on_pixels : bool
+        `signed` gives maps for the input grid, and not for the feature grid.
+    """
+
+    name: str
+    signed: Callable[[SeamNetwork, ForwardPass], Tensor]
+    finish: Callable[[Tensor], Tensor]
+    note: str
+    work: Literal["pass", "head", "network", "films"] = "pass"
+    on_input: OnInput | None = None
+    power: int = 0
+    on_pixels: bool = False
+
+
+_FILMS_AT_ONCE = 32
+# of integrated gradients, as their authors advise (section 5); 1 % costs 3 to 5 times as much, maps correlate at 0.998
+_COMPLETE_TO = 5e-2
+_PATCH_CELLS = 2
+_COARSE_SHARE = 0.25
+
+
+def _at_seam(rule: Rule, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    return seam_maps(network, passed, rule) * _cells(passed)
+
+
+def _eigencam(_network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    return weightings.eigencam(passed.features)[:, None].repeat(1, passed.logits.shape[1], 1, 1)
+
+
+def _scorecam(network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    with evaluating(network):
+        return perturbing.scorecam(scorer_of(network), passed.films, passed.features, batch_size=_FILMS_AT_ONCE)
+
+
+def _saliency(join: Callable[[Tensor], Tensor], network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    with evaluating(network):
+        return join(input_gradients(scorer_of(network), passed.films)[1])
+
+
+def _smoothgrad(network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    with evaluating(network):
+        return saliency.absolute(saliency.smoothgrad(scorer_of(network), passed.films, samples=16, noise=0.15, seed=0))
+
+
+def _input_times_gradient(network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    with evaluating(network):
+        return saliency.input_times_gradient(scorer_of(network), passed.films)
+
+
+def _integrated_gradients(network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    with evaluating(network):
+        return saliency.integrated_gradients(
+            scorer_of(network), passed.films, tolerance=_COMPLETE_TO, batch_size=_FILMS_AT_ONCE
+        )
+
+
+def _guided(rule: guided.GuidedRule, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    with evaluating(network):
+        return guided.guided_gradients(scorer_of(network), passed.films, rule)[1].sum(dim=2)
+
+
+def _guided_gradcam(network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    gradcam = pooled.positive_mean(pooled.gradient_weighted(network, passed))
+    with evaluating(network):
+        gradients = guided.guided_gradients(scorer_of(network), passed.films)[1]
+    return guided.guided_gradcam(gradients, gradcam).sum(dim=2)
+
+
+def _occlusion(keep: float, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    step = max(1, passed.films.shape[-2] // passed.features.shape[-2])
+    with evaluating(network):
+        return perturbing.occlusion(
+            scorer_of(network), passed.films, patch=_PATCH_CELLS * step, step=step, keep=keep, batch_size=_FILMS_AT_ONCE
+        )
+
+
+def _cells(passed: ForwardPass) -> int:
+    return passed.features.shape[-2] * passed.features.shape[-1]
+
+
+def _means(on_input: OnInput, power: int, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    grid = (passed.features.shape[-2], passed.features.shape[-1])
+    return area_mean(on_input(network, passed), grid) * float(_cells(passed) ** power)
+
+
+def _by_cells(power: int, signed: Tensor) -> Tensor:
+    return signed / float((signed.shape[-2] * signed.shape[-1]) ** power)
+
+
+def _positive(signed: Tensor) -> Tensor:
+    return signed.clamp_min(0)
+
+
+def _seam_method(name: str, rule: Rule, finish: Callable[[Tensor], Tensor], note: str) -> Method:
+    return Method(name, partial(_at_seam, rule), finish, note, "head", power=1)
+
+
+def _input_method(
+    name: str, on_input: OnInput, note: str, *, power: int = 1, work: Literal["network", "films"] = "network"
+) -> Method:
+    """Make a method on the input grid; its values shrink as ``1 / cells ** power`` where a film is seen larger."""
+    note = f"{note}; mean over each cell's area"
+    return Method(name, partial(_means, on_input, power), partial(_by_cells, power), note, work, on_input, power)
+
+
+_METHODS = (
+    Method(
+        "cam",
+        pooled.cam,
+        pooled.unchanged,
+        "CAM_l = sum_k w_lk f_k, bias left out (Zhou et al., CVPR 2016)",
+    ),
+    Method(
+        "gradcam",
+        pooled.gradient_weighted,
+        pooled.positive_mean,
+        "Grad-CAM_l = ReLU(sum_k a_lk f_k), a_lk the mean of d logit_l / d f_k over the grid (Selvaraju et al., 2017)",
+        "head",
+        power=1,
+    ),
+    Method(
+        "gradcam_plus_plus",
+        partial(seam_maps, rule=weightings.gradcam_plus_plus_map),
+        _positive,
+        "ReLU(sum_k w_lk f_k), w_lk = sum_ij exp(S) ReLU(g) / (2 + g sum_ab f_k), g = dS/df_k (Chattopadhay et al., "
+        "WACV 2018, eq. 19)",
+        "head",
+    ),
+    _seam_method("hirescam", weightings.hirescam_map, partial(_by_cells, 1), "sum_k g_k f_k (Draelos & Carin, 2020)"),
+    _seam_method(
+        "layercam", weightings.layercam_map, pooled.positive_mean, "ReLU(sum_k ReLU(g_k) f_k) (Jiang et al., TIP 2021)"
+    ),
+    Method(
+        "scorecam",
+        _scorecam,
+        _positive,
+        "ReLU(sum_k alpha_k f_k), alpha the softmax over k of S(x * H_k) - S(0) (Wang et al., CVPRW 2020)",
+        "films",
+    ),
+    Method(
+        "eigencam",
+        _eigencam,
+        pooled.unchanged,
+        "f v_1, the first right singular vector; the same for every label (Muhammad & Yeasin, IJCNN 2020)",
+    ),
+    _input_method("saliency", partial(_saliency, saliency.absolute), "max_c |dS/dx_c| (Simonyan et al., 2013)"),
+    _input_method("saliency_squared", partial(_saliency, saliency.squared), "sum_c (dS/dx_c)^2", power=2),
+    _input_method(
+        "smoothgrad", _smoothgrad, "|mean of dS/dx over 16 noisy films|, sigma 0.15 of the range (Smilkov et al., 2017)"
+    ),
+    _input_method("input_x_gradient", _input_times_gradient, "sum_c x_c dS/dx_c (Shrikumar et al., 2016)"),
+    _input_method(
+        "integrated_gradients",
+        _integrated_gradients,
+        "x times the mean of dS/dx from black to the film, complete to 5 % (Sundararajan et al., ICML 2017)",
+    ),
+    _input_method(
+        "deconvnet", partial(_guided, "deconvnet"), "back with ReLU(R) at ReLUs (Zeiler & Fergus, ECCV 2014)"
+    ),
+    _input_method(
+        "guided_backprop",
+        partial(_guided, "guided"),
+        "back with [f > 0] ReLU(R) at ReLUs (Springenberg et al., 2015)",
+    ),
+    _input_method(
+        "guided_gradcam",
+        _guided_gradcam,
+        "guided backpropagation times Grad-CAM (Selvaraju et al., 2017)",
+        power=2,
+    ),
+    _input_method(
+        "occlusion",
+        partial(_occlusion, 1.0),
+        "mean fall of S under patches of 2 x 2 cells, a cell apart, in the film's mean grey (Zeiler & Fergus, 2014)",
+        power=0,
+        work="films",
+    ),
+    _input_method(
+        "occlusion_coarse_to_fine",
+        partial(_occlusion, _COARSE_SHARE),
+        "occlusion by patches of 2 x 2 cells side by side, a cell apart about the quarter that matters most",
+        power=0,
+        work="films",
+    ),
+)
+METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
+
+
+def methods_named(names: Iterable[str]) -> tuple[Method, ...]:
+    """Look methods up.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or stands twice, or none is given.
+    """
+    asked = tuple(names)
+    unknown = [name for name in asked if name not in METHODS]
+    if unknown or not asked or len(set(asked)) != len(asked):
+        raise SettingsError(
+            f"explain.methods: {list(asked)}; expected one or more different names out of: {', '.join(METHODS)}"
+        )
+    return tuple(METHODS[name] for name in asked)

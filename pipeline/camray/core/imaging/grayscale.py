@@ -1,0 +1,155 @@
+"""Stored values to one declared scale: 0 is the darkest, 1 the brightest that a display shows.
+
+The order is the standard's (PS3.3 C.11, PS3.14): modality transform, VOI transform, presentation; padding last. Integer
+films are computed once per grey level and looked up, in float64 throughout, so that speed costs no exactness.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.domain.films import GreyScale, LookupTable, Window
+
+PERCENTILES = (0.5, 99.5)  # what is shown where the header holds no usable window
+BLANK_PERCENTILES = (0.1, 99.9)
+BLANK_LEVELS = 4  # fewer levels than this between the two hold no picture
+_MAX_TABLE = 2**20  # levels; a wider range is handled by its distinct values
+
+Floats = NDArray[np.float64]
+
+
+def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.float32]:
+    """Turn stored values into displayed grey.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (H, W), any integer dtype
+        Masked and sign-extended stored values, native grid; at least one pixel.
+    grey : GreyScale
+        From the film's header.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32
+        0-1, native grid. Padding is 0. A film of one level is 0 throughout.
+
+    Notes
+    -----
+    The first VOI LUT is applied, else the first valid window, else the film's own 0.5 and 99.5 percentiles (padding
+    left out) become 0 and 1; also where the VOI transform would show the whole film in one grey. Inversion (MONOCHROME1
+    or INVERSE) is 1 - x of the VOI output range, whatever the film's maximum.
+
+    Examples
+    --------
+    >>> grey = GreyScale(photometric="MONOCHROME1", windows=(Window(2.0, 4.0, "LINEAR_EXACT"),))
+    >>> to_unit_scale(np.array([[0, 1, 4]], np.uint8), grey)
+    array([[1.  , 0.75, 0.  ]], dtype=float32)
+    """
+    levels, index, low = _levels_of(stored)
+    padding = _is_padding(levels, grey)
+    present = (levels >= low) & ~padding
+    values = _modality(levels, grey)
+    unit = _voi(values, grey)
+    if unit is None or (present.any() and np.ptp(unit[present]) == 0) or padding.any():
+        counts = np.bincount(index.ravel(), minlength=levels.size)
+        counts[padding] = 0
+        if unit is None or (counts.any() and np.ptp(unit[counts > 0]) == 0):
+            unit = _percentile_scale(values, counts)
+    if grey.is_inverted:
+        unit = 1.0 - unit
+    unit[padding] = 0.0
+    return np.asarray(unit.astype(np.float32)[index])
+
+
+def is_blank(stored: NDArray[np.integer], grey: GreyScale) -> bool:
+    """Tell whether the film holds no picture: fewer than four levels between its 0.1 and 99.9 percentiles.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (H, W), any integer dtype
+        Stored values; padding is left out. Nothing but padding is blank.
+    grey : GreyScale
+        Names the padding.
+    """
+    sample = stored[::8, ::8]  # settles nearly every film; only one that looks blank there is looked at in full
+    if _spread(sample[~_is_padding(sample, grey)], (5, 95)) >= BLANK_LEVELS:
+        return False
+    return _spread(stored[~_is_padding(stored, grey)], BLANK_PERCENTILES) < BLANK_LEVELS
+
+
+def _spread(values: NDArray[np.integer], percentiles: tuple[float, float]) -> int:
+    if values.size == 0:
+        return 0
+    low, high = np.percentile(values, percentiles, method="nearest")
+    return int(high) - int(low)
+
+
+def _levels_of(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], int]:
+    """Return all levels in ascending order, each pixel's index into them, and the lowest level that occurs."""
+    low, high = int(stored.min()), int(stored.max())
+    if low >= 0 and high < _MAX_TABLE:
+        return np.arange(high + 1), stored, low
+    if high - low < _MAX_TABLE:
+        return np.arange(low, high + 1), stored.astype(np.int64) - low, low
+    levels, index = np.unique(stored, return_inverse=True)
+    return levels.astype(np.int64), index.reshape(stored.shape), low
+
+
+def _is_padding(levels: NDArray[np.integer], grey: GreyScale) -> NDArray[np.bool_]:
+    if grey.padding is None:
+        return np.zeros(levels.shape, bool)
+    first, last = sorted(grey.padding)
+    return np.asarray((levels >= first) & (levels <= last))
+
+
+def _modality(levels: NDArray[np.int64], grey: GreyScale) -> Floats:
+    if grey.modality_lut is not None:
+        return _look_up(levels.astype(np.float64), grey.modality_lut)
+    return np.asarray(levels * grey.slope + grey.intercept, np.float64)
+
+
+def _voi(values: Floats, grey: GreyScale) -> Floats | None:
+    """Return the VOI transform's output divided by its range, or None where the header holds none that is valid."""
+    if grey.voi_luts:
+        lut = grey.voi_luts[0]
+        return _look_up(values, lut) / (2.0**lut.bits - 1)
+    for window in grey.windows:
+        if window.is_valid:
+            return _apply_window(values, window)
+    return None
+
+
+def _apply_window(values: Floats, window: Window) -> Floats:
+    """Apply PS3.3 C.11.2.1.2 with an output range of 0 to 1."""
+    centre, width = window.centre, window.width
+    match window.function:
+        case "SIGMOID":  # C.11.2.1.3.1; the exponent is bounded only so as not to overflow
+            return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -700.0, 700.0))))
+        case "LINEAR_EXACT":  # C.11.2.1.3.2
+            return np.asarray(np.clip((values - centre) / width + 0.5, 0.0, 1.0))
+        case "LINEAR":  # C.11.2.1.2.1
+            if width == 1:  # a step: the ramp has no length
+                return (values > centre - 0.5).astype(np.float64)
+            return np.asarray(np.clip((values - (centre - 0.5)) / (width - 1.0) + 0.5, 0.0, 1.0))
+        case other:
+            raise ValueError(f"VOI LUT function {other!r}; expected LINEAR, LINEAR_EXACT or SIGMOID")
+
+
+def _look_up(values: Floats, lut: LookupTable) -> Floats:
+    index = np.clip(np.rint(values) - lut.first_mapped, 0, lut.entries.size - 1).astype(np.int64)
+    return np.asarray(lut.entries[index], np.float64)
+
+
+def _percentile_scale(values: Floats, counts: NDArray[np.int64]) -> Floats:
+    """Stretch the given percentiles of the counted levels to 0 and 1; their extremes where the two coincide."""
+    if not counts.any():
+        return np.zeros_like(values)
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(counts[order])
+    ranks = np.array(PERCENTILES) / 100 * cumulative[-1]
+    low, high = values[order][np.searchsorted(cumulative, ranks)]
+    if high <= low:
+        occurring = values[counts > 0]
+        low, high = occurring.min(), occurring.max()
+    if high <= low:
+        return np.zeros_like(values)
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))

@@ -1,0 +1,291 @@
+"""Where to cut a heat map: recipes, and the boxes and hit points they give.
+
+A *recipe* says everything between a raw map and its box: smoothing, what the threshold is measured against, which of
+several regions is meant, and how far its box is widened. The fixed policies are recipes that no box has ever
+influenced; `camray.core.localization.calibration` picks one on validation boxes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
+
+from camray.core.localization.connected_components import FloatImage, RegionChoice, find_regions
+from camray.core.localization.heat_maps import Window, peaks_xy, scaled_about_centre, upsampled
+from camray.domain.errors import CheckpointError
+
+Reference = Literal["max", "range", "raw", "quantile", "otsu"]
+_SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))
+FLAT = 1e-5  # relative spread below which an interpolated map counts as constant (float32 rounding)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """From a raw map to its box and hit point.
+
+    Parameters
+    ----------
+    reference : {'max', 'range', 'raw', 'quantile', 'otsu'}
+        What `level` is measured against, within the film: ``max``: fraction of the map's maximum; ``range``: fraction
+        of the way from its minimum to its maximum; ``raw``: the heat itself; ``quantile``: fraction of the film that is
+        cooler; ``otsu``: Otsu's threshold, `level` unused.
+    level : float
+        See `reference`.
+    smooth : float
+        Sigma of a Gaussian applied to the map before its box is drawn, in feature cells.
+    peak_smooth : float
+        The same before its hit point is taken.
+    prior : float
+        Weight of the label's prior map, added before the box is drawn, see `with_prior`.
+    peak_prior : float
+        The same before the hit point is taken.
+    dilate : float
+        Factor on the box's sides, about its centre.
+    region : {'hottest', 'largest', 'evidence'}
+        Which region comes first: highest heat, most pixels, or the largest sum of heat above the threshold.
+    """
+
+    reference: Reference
+    level: float
+    smooth: float = 0.0
+    peak_smooth: float = 0.0
+    prior: float = 0.0
+    peak_prior: float = 0.0
+    dilate: float = 1.0
+    region: RegionChoice = "hottest"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the recipe as it stands in ``thresholds.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Located:
+    """Boxes and hit points of a stack of N maps, on the model grid.
+
+    Parameters
+    ----------
+    map_index : ndarray of shape (B,), int64
+        The map each box belongs to; ascending. A map may have none.
+    rank : ndarray of shape (B,), int64
+        0 is a map's best box.
+    boxes : ndarray of shape (B, 4), float64
+        (x0, y0, x1, y1), model px, half-open; not yet clipped to the film.
+    score : ndarray of shape (B,), float64
+        In units of the (smoothed) heat.
+    peaks_xy : ndarray of shape (N, 2), float64
+        Hit points (x, y), model px; NaN where the map holds no localization.
+    """
+
+    map_index: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    score: NDArray[np.float64]
+    peaks_xy: NDArray[np.float64]
+
+
+def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
+    """Tell which maps [N, H, W] point anywhere: not constant, and some evidence above zero."""
+    return _extent(heat)[2]
+
+
+def _extent(heat: FloatImage) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return each map's lowest and highest heat, and whether it holds a localization; [N] each."""
+    if not heat.size:
+        nothing = np.zeros(len(heat), np.float32)
+        return nothing, nothing, nothing > 0
+    flat = heat.reshape(len(heat), -1)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    return low, high, (high > 0) & (high - low > FLAT * np.maximum(np.abs(low), np.abs(high)))
+
+
+def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Turn levels into thresholds in units of the heat, map by map.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, H, W), float32
+        Interpolated maps, cropped to the film.
+    reference : str
+        As in `Recipe`.
+    levels : ndarray of shape (T,), float64
+        As in `Recipe`.
+
+    Returns
+    -------
+    ndarray of shape (N, T), float32
+        Infinity for a map without localization. Only ``range`` may lie below zero: every other threshold is held above
+        it, so that a region holds evidence *for* its label alone. No threshold is at or below the map's lowest heat.
+    """
+    low, high, usable = _extent(heat)
+    thresholds = np.full((len(heat), len(levels)), np.inf, np.float32)
+    if not usable.any():
+        return thresholds
+    low, high = low[usable, None], high[usable, None]
+    shape = (len(low), len(levels))
+    cut: NDArray[np.floating[Any]]
+    match reference:
+        case "max":
+            cut = high.astype(np.float64) * levels
+        case "range":
+            cut = low + (high - low).astype(np.float64) * levels
+        case "raw":
+            cut = np.broadcast_to(levels, shape)
+        case "quantile":
+            cut = np.quantile(heat[usable].reshape(len(low), -1), levels, axis=1).T
+        case "otsu":
+            found = np.array([threshold_otsu(each) for each in heat[usable]])  # type: ignore[no-untyped-call]
+            cut = np.broadcast_to(found[:, None], shape)
+    least = np.nextafter(low, np.float32(np.inf))
+    floor = least if reference == "range" else np.maximum(least, _SMALLEST_POSITIVE)
+    thresholds[usable] = np.maximum(cut.astype(np.float32), floor)
+    return thresholds
+
+
+def locate(
+    heat: FloatImage,
+    window: Window,
+    shape_model: tuple[int, int],
+    recipe: Recipe,
+    *,
+    min_area: float,
+    score: Literal["max", "mean"] = "max",
+    prior: FloatImage | None = None,
+) -> Located:
+    """Draw the boxes of a stack of maps whose films cover the same window, best box first.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float32
+        Raw maps of one label and method on the feature grid.
+    window : Window
+        Model pixels that the film covers; nothing outside is looked at.
+    shape_model : tuple of int
+        (rows, cols) of the model grid.
+    recipe : Recipe
+        How.
+    min_area : float
+        Smallest region, fraction of the window.
+    score : {'max', 'mean'}
+        A box's score: highest or mean heat of its region, smoothed and with the prior as the recipe says.
+    prior : ndarray of shape (h, w), float32, optional
+        The label's prior map; needed where the recipe gives it weight.
+
+    Raises
+    ------
+    ValueError
+        If the heat is not finite, or a prior is missing.
+    """
+    if not np.isfinite(heat).all():
+        raise ValueError("heat maps hold NaN or infinity; explain again")
+    maps = upsampled(with_prior(heat, prior, recipe.prior), shape_model, window, recipe.smooth)
+    cut = heat_thresholds(maps, recipe.reference, np.array([recipe.level]))[:, 0]
+    regions = find_regions(maps, cut, min_area * maps.shape[1] * maps.shape[2])
+    order = regions.ranked(recipe.region)
+    index = regions.map_index[order]
+    boxes = scaled_about_centre(regions.boxes[order], recipe.dilate)
+    if (recipe.smooth, recipe.prior) == (recipe.peak_smooth, recipe.peak_prior):
+        points = _peaks_of(maps, window, np.isfinite(cut))
+    else:
+        points = hit_points(with_prior(heat, prior, recipe.peak_prior), window, shape_model, recipe.peak_smooth)
+    return Located(
+        map_index=index,
+        rank=np.arange(len(index)) - np.searchsorted(index, index, side="left"),
+        boxes=boxes + np.array([window.col0, window.row0] * 2, np.float64),
+        score=(regions.peak if score == "max" else regions.mean)[order],
+        peaks_xy=points,
+    )
+
+
+def with_prior(heat: FloatImage, prior: FloatImage | None, weight: float) -> FloatImage:
+    """Add a label's prior map to its raw maps.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float32
+        Raw maps of one label and method.
+    prior : ndarray of shape (h, w), float32, or None
+        Where the label tends to be, in units of the heat: the mean raw map of the *training* films that show it. It
+        comes from image-level labels alone; no box has a part in it.
+    weight : float
+        Factor on the prior.
+
+    Returns
+    -------
+    ndarray of shape (N, h, w), float32
+        A map without any localization (see `holds_localization`) stays as it is: the prior alone makes no finding.
+
+    Raises
+    ------
+    ValueError
+        If the weight is not zero and there is no prior.
+    """
+    if weight == 0:
+        return heat
+    if prior is None:
+        raise ValueError(f"a recipe gives the prior map weight {weight:g} and there is no prior map; explain with one")
+    added = np.where(holds_localization(heat)[:, None, None], np.float32(weight) * prior, np.float32(0))
+    return np.asarray(heat + added, dtype=np.float32)
+
+
+def hit_points(heat: FloatImage, window: Window, shape_model: tuple[int, int], smooth: float) -> NDArray[np.float64]:
+    """Find each map's peak within the film, [N, 2] (x, y) in model px; NaN where it holds no localization.
+
+    Arguments as for `locate`; `smooth` is a sigma in feature cells.
+    """
+    maps = upsampled(heat, shape_model, window, smooth)
+    return _peaks_of(maps, window, holds_localization(maps))
+
+
+def _peaks_of(maps: FloatImage, window: Window, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    points = peaks_xy(maps) + np.array([window.col0, window.row0], np.float64)
+    points[~usable] = np.nan
+    return points
+
+
+def fixed_recipe(policy: str, level: float, smooth: float, region: RegionChoice) -> Recipe:
+    """Return the recipe of a policy that no boxes influence.
+
+    Parameters
+    ----------
+    policy : {'fraction_of_max', 'raw', 'quantile', 'otsu'}
+        Name in the settings.
+    level : float
+        Its parameter; unused for Otsu.
+    smooth : float
+        Gaussian sigma for boxes and hit points, in feature cells.
+    region : str
+        Which region comes first.
+
+    Raises
+    ------
+    ValueError
+        If the policy is not a fixed one.
+    """
+    references: dict[str, Reference] = {
+        "fraction_of_max": "max",
+        "raw": "raw",
+        "quantile": "quantile",
+        "otsu": "otsu",
+    }
+    if policy not in references:
+        raise ValueError(f"'{policy}' is not a fixed threshold policy; expected one of {', '.join(references)}")
+    plain = Recipe(references[policy], level, smooth=smooth, peak_smooth=smooth, region=region)
+    return replace(plain, level=0.0) if policy == "otsu" else plain
+
+
+def recipe_from_json(plain: Mapping[str, Any]) -> Recipe:
+    """Read a recipe back; see `Recipe.as_json`.
+
+    Raises
+    ------
+    CheckpointError
+        If a key is missing or unknown.
+    """
+    try:
+        return Recipe(**plain)
+    except TypeError as error:
+        raise CheckpointError(f"threshold parameters {dict(plain)} are not a recipe: {error}") from error

@@ -1,0 +1,301 @@
+"""Choices made on validation films alone: a box recipe per label, and the probability from which a label is reported.
+
+Few boxes tempt into over-fitting. So a point of the grid of recipes is judged by its accuracy averaged with its
+neighbours' (a plateau beats a lucky spike), and each label's accuracy is blended with that of all labels together, the
+more the fewer boxes it has.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import convolve1d
+
+from camray.core.localization.box_recipes import Recipe, Reference, heat_thresholds, hit_points, with_prior
+from camray.core.localization.connected_components import REGION_CHOICES, FloatImage, best_boxes
+from camray.core.localization.heat_maps import Window, scaled_about_centre, upsampled
+from camray.domain.geometry import iou_matrix
+
+_COARSE_SIDE_PX = 96  # maps are sampled about this finely while recipes are compared; boxes are drawn on the full grid
+_TIE = 1e-3  # weight of the mean IoU beside the accuracy: breaks ties, nothing more
+_HIT_TIE = 1e-6
+_NEIGHBOURS = np.array([0.25, 0.5, 0.25])
+
+
+@dataclass(frozen=True)
+class ValidationMaps:
+    """One label's validation films that hold boxes, P of them.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (P, h, w), float32
+        Raw maps on the feature grid.
+    windows : sequence of Window
+        Model pixels of each film.
+    annotated : sequence of ndarray of shape (A, 4), float64
+        The label's boxes on each film, at least one, on the *model* grid (IoU is the same there), px.
+    prior : ndarray of shape (h, w), float32
+        As in `camray.core.localization.box_recipes.locate`; zero where there is none.
+    """
+
+    heat: FloatImage
+    windows: Sequence[Window]
+    annotated: Sequence[NDArray[np.float64]]
+    prior: FloatImage
+
+
+@dataclass(frozen=True)
+class RecipeGrid:
+    """Which recipes are compared.
+
+    Parameters
+    ----------
+    levels : tuple of float
+        For each of the references ``max`` and ``range``, ascending.
+    raw_quantiles : tuple of float
+        Raw levels are tried at these quantiles of a label's validation heat, ascending; none leaves ``raw`` out.
+    smooth : tuple of float
+        Sigmas in feature cells, for boxes and for hit points, ascending.
+    dilate : tuple of float
+        Factors on the boxes' sides, ascending.
+    prior : tuple of float
+        Weights of the prior map, for boxes and for hit points, ascending.
+    """
+
+    levels: tuple[float, ...] = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
+    raw_quantiles: tuple[float, ...] = ()
+    smooth: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
+    dilate: tuple[float, ...] = (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6)
+    prior: tuple[float, ...] = (0.0,)
+
+    def levels_of(self, heat: FloatImage) -> dict[Reference, NDArray[np.float64]]:
+        """Return the levels to try by reference, for one label's maps."""
+        fractions = np.array(self.levels)
+        levels: dict[Reference, NDArray[np.float64]] = {"max": fractions, "range": fractions}
+        if self.raw_quantiles:
+            levels["raw"] = np.quantile(heat.astype(np.float64), self.raw_quantiles)
+        return levels
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A chosen recipe, how many films chose it, and what it reached on them (optimistic: it was chosen there)."""
+
+    recipe: Recipe
+    n: int
+    accuracy: float
+    hit_rate: float
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """From which probability a label is reported; `n` films chose it, 0 if none could."""
+
+    probability: float
+    n: int
+    youden: float
+
+
+def calibrate(
+    labels: Mapping[str, ValidationMaps],
+    shape_model: tuple[int, int],
+    grid: RecipeGrid,
+    *,
+    iou_threshold: float,
+    min_area: float,
+    shrink_films: float,
+) -> dict[str, Calibrated]:
+    """Choose one recipe for each label that has validation boxes.
+
+    Parameters
+    ----------
+    labels : mapping of str to ValidationMaps
+        Labels without a film are left out of the answer.
+    shape_model : tuple of int
+        (rows, cols) of the model grid.
+    grid : RecipeGrid
+        What to compare.
+    iou_threshold : float
+        A film counts as right when its first box meets any annotated box with at least this IoU.
+    min_area : float
+        Smallest region, fraction of the film.
+    shrink_films : float
+        The accuracy over all labels counts as so many films beside a label's own.
+
+    Notes
+    -----
+    Ties go to the higher mean IoU, then to the earlier point of the grid. The hit point's smoothing is chosen apart,
+    by the share of films whose peak lies in an annotated box; ties go to the least smoothing.
+    """
+    used = {label: maps for label, maps in labels.items() if len(maps.heat)}
+    n = {label: len(maps.heat) for label, maps in used.items()}
+    levels = {label: grid.levels_of(maps.heat) for label, maps in used.items()}
+    overlaps = {label: _overlaps(used[label], shape_model, grid, levels[label], min_area) for label in used}
+    best: dict[str, tuple[float, Recipe, float]] = {}
+    for reference in next(iter(levels.values()), {}):
+        judged = {label: _judge(table[reference], iou_threshold) for label, table in overlaps.items()}
+        for label, blended in _blend(judged, n, shrink_films).items():
+            flat = int(np.argmax(blended))
+            value = float(blended.flat[flat])
+            if label not in best or value > best[label][0]:
+                where = np.unravel_index(flat, blended.shape)
+                recipe = _recipe_at(grid, reference, levels[label][reference], where)
+                each = overlaps[label][reference].reshape(n[label], -1)[:, flat] >= iou_threshold
+                best[label] = value, recipe, float(each.mean())
+    hits = {label: _hits(maps, shape_model, grid) for label, maps in used.items()}
+    peaks = {label: _first_best(each) for label, each in _blend(hits, n, shrink_films).items()}
+    return {
+        label: Calibrated(
+            recipe=replace(recipe, peak_smooth=grid.smooth[peaks[label][0]], peak_prior=grid.prior[peaks[label][1]]),
+            n=n[label],
+            accuracy=accuracy,
+            hit_rate=float(hits[label][peaks[label]]),
+        )
+        for label, (_, recipe, accuracy) in best.items()
+    }
+
+
+def _judge(overlap: NDArray[np.float64], iou_threshold: float) -> NDArray[np.float64]:
+    """Accuracy with a trace of mean IoU, averaged over neighbouring smoothings, prior weights, levels and dilations."""
+    judged = (overlap >= iou_threshold).mean(axis=0) + _TIE * overlap.mean(axis=0)
+    return _with_neighbours(judged, axes=(0, 1, 2, 3))
+
+
+def _with_neighbours(table: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
+    for axis in axes:
+        table = convolve1d(table, _NEIGHBOURS, axis=axis, mode="nearest")
+    return table
+
+
+def _first_best(hit_rates: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the least smoothing and prior weight on the best plateau of hit rates [smoothing, weight]."""
+    judged = _with_neighbours(hit_rates, axes=(0, 1))
+    steps = np.add.outer(np.arange(judged.shape[0]), np.arange(judged.shape[1]))
+    smooth, prior = np.unravel_index(int(np.argmax(judged - _HIT_TIE * steps)), judged.shape)
+    return int(smooth), int(prior)
+
+
+def _blend(
+    tables: Mapping[str, NDArray[np.float64]], n: Mapping[str, int], shrink_films: float
+) -> dict[str, NDArray[np.float64]]:
+    """Pull each label's table towards the mean over all films, as if that were `shrink_films` films of its own."""
+    if not tables:
+        return {}
+    pooled = sum(n[label] * table for label, table in tables.items()) / sum(n[label] for label in tables)
+    return {
+        label: np.asarray((n[label] * table + shrink_films * pooled) / (n[label] + shrink_films))
+        for label, table in tables.items()
+    }
+
+
+def _recipe_at(
+    grid: RecipeGrid, reference: Reference, levels: NDArray[np.float64], where: tuple[np.intp, ...]
+) -> Recipe:
+    smooth, prior, level, dilate, region = where
+    return Recipe(
+        reference,
+        float(levels[level]),
+        smooth=grid.smooth[smooth],
+        prior=grid.prior[prior],
+        dilate=grid.dilate[dilate],
+        region=REGION_CHOICES[region],
+    )
+
+
+def _overlaps(
+    maps: ValidationMaps,
+    shape_model: tuple[int, int],
+    grid: RecipeGrid,
+    levels: Mapping[Reference, NDArray[np.float64]],
+    min_area: float,
+) -> dict[Reference, NDArray[np.float64]]:
+    """IoU of each film's first box with its best annotated box, [P, smoothing, weight, level, dilation, choice]."""
+    tried = (len(grid.smooth), len(grid.prior))
+    tables = {
+        reference: np.zeros((len(maps.heat), *tried, len(each), len(grid.dilate), len(REGION_CHOICES)))
+        for reference, each in levels.items()
+    }
+    step_px = max(1, round(max(shape_model) / _COARSE_SIDE_PX))
+    for window, films in _by_window(maps.windows):
+        for place in np.ndindex(*tried):
+            heat = with_prior(maps.heat[films], maps.prior, grid.prior[place[1]])
+            coarse = upsampled(heat, shape_model, window, grid.smooth[place[0]], step_px)
+            for reference, each in levels.items():
+                cut = heat_thresholds(coarse, reference, each)
+                boxes = best_boxes(coarse, cut, max(1.0, min_area * coarse.shape[1] * coarse.shape[2]))
+                on_model = _from_samples(boxes, window, (coarse.shape[1], coarse.shape[2]))
+                dilated = scaled_about_centre(on_model[:, :, None], np.array(grid.dilate)[:, None])
+                for film, candidates in zip(films, _clipped(dilated, window), strict=True):
+                    tables[reference][(film, *place)] = _best_iou(candidates, maps.annotated[film])
+    return tables
+
+
+def _hits(maps: ValidationMaps, shape_model: tuple[int, int], grid: RecipeGrid) -> NDArray[np.float64]:
+    """Share of films whose peak lies in an annotated box, [smoothing, prior weight]."""
+    inside = np.zeros((len(maps.heat), len(grid.smooth), len(grid.prior)))
+    for window, films in _by_window(maps.windows):
+        for place in np.ndindex(inside.shape[1:]):
+            heat = with_prior(maps.heat[films], maps.prior, grid.prior[place[1]])
+            points = hit_points(heat, window, shape_model, grid.smooth[place[0]])
+            for film, (x, y) in zip(films, points, strict=True):
+                boxes = maps.annotated[film]
+                within = (boxes[:, 0] <= x) & (x < boxes[:, 2]) & (boxes[:, 1] <= y) & (y < boxes[:, 3])
+                inside[(film, *place)] = within.any()
+    return np.asarray(inside.mean(axis=0))
+
+
+def _by_window(windows: Sequence[Window]) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+    groups: dict[Window, list[int]] = {}
+    for film, window in enumerate(windows):
+        groups.setdefault(window, []).append(film)
+    for window, films in groups.items():
+        yield window, np.array(films)
+
+
+def _from_samples(boxes: NDArray[np.float64], window: Window, samples: tuple[int, int]) -> NDArray[np.float64]:
+    """Map boxes [..., 4] from the coarse samples of a window to the model grid."""
+    scale = np.array([(window.col1 - window.col0) / samples[1], (window.row1 - window.row0) / samples[0]] * 2)
+    return np.asarray(boxes * scale + np.array([window.col0, window.row0] * 2))
+
+
+def _clipped(boxes: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+    low = np.array([window.col0, window.row0] * 2, np.float64)
+    return np.clip(boxes, low, np.array([window.col1, window.row1] * 2, np.float64))
+
+
+def _best_iou(boxes: NDArray[np.float64], annotated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Highest IoU of each box [..., 4] with any of the annotated ones [A, 4]; 0 for a missing (NaN) box."""
+    flat = boxes.reshape(-1, 4)
+    return np.asarray(np.nan_to_num(iou_matrix(flat, annotated), nan=0.0).max(axis=1).reshape(boxes.shape[:-1]))
+
+
+def choose_cutoff(probability: NDArray[np.float64], is_present: NDArray[np.bool_]) -> Cutoff:
+    """Choose the probability that best tells present from absent: Youden's J = sensitivity + specificity - 1.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n,), float64
+        Of validation films whose label is known.
+    is_present : ndarray of shape (n,), bool
+        What the label table says.
+
+    Returns
+    -------
+    Cutoff
+        Halfway between the two neighbouring probabilities that it parts; of equally good ones the middle (of an even
+        number the higher). 0.5 with ``n = 0`` where either class is missing.
+    """
+    if is_present.all() or not is_present.any():
+        return Cutoff(0.5, 0, float("nan"))
+    values = np.unique(probability)
+    below, at_or_above = values[:-1], values[1:]
+    if not len(below):
+        return Cutoff(float(values[0]), len(probability), 0.0)
+    present, absent = np.sort(probability[is_present]), np.sort(probability[~is_present])
+    missed = np.searchsorted(present, at_or_above, side="left") / len(present)
+    cleared = np.searchsorted(absent, at_or_above, side="left") / len(absent)
+    youden = cleared - missed
+    best = np.flatnonzero(youden >= youden.max() - 1e-12)
+    chosen = best[len(best) // 2]
+    return Cutoff(float((below[chosen] + at_or_above[chosen]) / 2), len(probability), float(youden[chosen]))

@@ -1,0 +1,200 @@
+"""From heat maps to boxes: the film's part of the model grid, interpolation, boxes, peaks.
+
+Boxes are half-open, px of the grid that the heat is on.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from camray.core.localization.connected_components import FloatImage, find_regions
+from camray.domain.geometry import Box, GridTransform
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the model grid that a film covers: rows [row0, row1), columns [col0, col1), px."""
+
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+
+
+def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]) -> Window:
+    """Find the model pixels whose centres lie on the film, so that no margin is left.
+
+    Parameters
+    ----------
+    transform : GridTransform
+        Native to model.
+    shape_native, shape_model : tuple of int
+        (rows, cols) of either grid.
+
+    Raises
+    ------
+    ValueError
+        If the film misses the model grid.
+    """
+    x0, y0 = transform.xy_to_model(0.0, 0.0)
+    x1, y1 = transform.xy_to_model(float(shape_native[1]), float(shape_native[0]))
+    low = [max(0, int(np.ceil(edge - 0.5))) for edge in (y0, x0)]
+    high = [min(side, int(np.ceil(edge - 0.5))) for edge, side in zip((y1, x1), shape_model, strict=True)]
+    if low[0] >= high[0] or low[1] >= high[1]:
+        raise ValueError(f"a film of {shape_native} px at {transform} misses the model grid of {shape_model} px")
+    return Window(low[0], high[0], low[1], high[1])
+
+
+def upsampled(
+    heat: FloatImage, shape_model: tuple[int, int], window: Window | None = None, smooth: float = 0.0, step_px: int = 1
+) -> FloatImage:
+    """Interpolate maps bilinearly from the feature grid to (a window of) the model grid, corner origin.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float32
+        Raw evidence on the feature grid, which covers the model grid exactly.
+    shape_model : tuple of int
+        (rows, cols) of the model grid, px.
+    window : Window, optional
+        What to keep; all by default.
+    smooth : float
+        Sigma of a Gaussian applied first (edges mirrored), in feature cells.
+    step_px : int
+        Sample about every so many model px (evenly over the window), to be quick where a choice is made.
+
+    Returns
+    -------
+    ndarray of shape (N, rows of the window / step, cols of the window / step), float32
+    """
+    kept = window or Window(0, shape_model[0], 0, shape_model[1])
+    maps = heat.astype(np.float32)
+    if smooth > 0:
+        maps = gaussian_filter(maps, (0.0, smooth, smooth), mode="reflect")
+    rows = _sample_cells(kept.row0, kept.row1, step_px, shape_model[0], heat.shape[1])
+    cols = _sample_cells(kept.col0, kept.col1, step_px, shape_model[1], heat.shape[2])
+    return np.asarray(_bilinear(np.ascontiguousarray(maps), *rows, *cols))
+
+
+@lru_cache(maxsize=256)  # most films of a run lie alike
+def _sample_cells(
+    start_px: int, stop_px: int, step_px: int, side_px: int, cells: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return, for each sample, the cell before it and how far it is on the way to the next one; edges are held."""
+    samples = -(-(stop_px - start_px) // step_px)
+    centres_px = start_px + (np.arange(samples) + 0.5) * (stop_px - start_px) / samples
+    position = np.clip(centres_px * cells / side_px - 0.5, 0.0, cells - 1.0)
+    before = np.minimum(position.astype(np.int64), max(cells - 2, 0))
+    return before, (position - before).astype(np.float32)
+
+
+@njit(cache=True)
+def _bilinear(heat: Any, row: Any, row_part: Any, col: Any, col_part: Any) -> Any:  # pragma: no cover (compiled)
+    """Interpolate as ``a + part * (b - a)``: equal cells give equal pixels to the last bit."""
+    maps, height, width = heat.shape
+    result = np.empty((maps, len(row), len(col)), np.float32)
+    line, step = np.empty(width, np.float32), np.zeros(width, np.float32)
+    for n in range(maps):
+        for r in range(len(row)):
+            above, below = row[r], min(row[r] + 1, height - 1)
+            for k in range(width):
+                line[k] = heat[n, above, k] + row_part[r] * (heat[n, below, k] - heat[n, above, k])
+            for k in range(width - 1):
+                step[k] = line[k + 1] - line[k]
+            out = result[n, r]
+            for c in range(len(col)):
+                left = np.uint64(col[c])  # never negative: spares a check in the innermost loop
+                out[c] = line[left] + col_part[c] * step[left]
+    return result
+
+
+def peaks_xy(heat: FloatImage) -> NDArray[np.float64]:
+    """Find each map's highest point.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, H, W), float32
+        Finite.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+        (x, y) in px: the centre of the highest pixel. Ties: the connected plateau that holds the lowest row, then the
+        lowest column, stands for all, and its centre is meant (interpolation holds edge values, so a peak in a border
+        cell is such a plateau).
+    """
+    maxima = heat.reshape(len(heat), -1).max(axis=1) if len(heat) else np.empty(0, np.float32)
+    plateaus = find_regions(heat, maxima)
+    first = np.unique(plateaus.map_index, return_index=True)[1]
+    return plateaus.centre_xy[first]
+
+
+def peak_xy(heat: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the highest point (x, y) of one map [H, W], as `peaks_xy` does; quicker where one pixel is highest."""
+    row, col, equals = _highest(heat)
+    return np.array([col + 0.5, row + 0.5]) if equals == 1 else peaks_xy(heat[None])[0]
+
+
+@njit(cache=True)
+def _highest(heat: Any) -> Any:  # pragma: no cover (compiled)
+    """Return the first of the highest pixels, and how many there are."""
+    highest, equals, row, col = heat.max(), 0, 0, 0
+    for r in range(heat.shape[0]):
+        for c in range(heat.shape[1]):
+            if heat[r, c] == highest:
+                if equals == 0:
+                    row, col = r, c
+                equals += 1
+    return row, col, equals
+
+
+def boxes_from_heat(heat: FloatImage, heat_threshold: float, min_area_px: int) -> list[Box]:
+    """Enclose every connected hot region in the smallest upright box.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (H, W), float32
+        Raw evidence for one label, ``heat[row, col]``; not rescaled.
+    heat_threshold : float
+        In units of `heat`. A pixel at or above it is hot.
+    min_area_px : int
+        Regions with fewer hot pixels are dropped.
+
+    Returns
+    -------
+    list of Box
+        The heat's own grid, px, half-open; hottest region first.
+
+    Raises
+    ------
+    ValueError
+        If `heat` is not 2-D or contains NaN.
+
+    Notes
+    -----
+    No hot pixel gives an empty list. Regions join through corners. Source: Zhou et al., CVPR 2016, section 3.2; they
+    keep the largest region, we keep all.
+
+    Examples
+    --------
+    >>> heat = np.zeros((4, 6), np.float32)
+    >>> heat[1:3, 2:5] = 0.75
+    >>> boxes_from_heat(heat, 0.5, 1)
+    [Box(x0=2.0, y0=1.0, x1=5.0, y1=3.0)]
+    """
+    if heat.ndim != 2 or np.isnan(heat).any():
+        raise ValueError(f"expected a 2-D heat map without NaN, got shape {heat.shape}")
+    found = find_regions(heat[None].astype(np.float32), np.array([heat_threshold], np.float32), min_area_px)
+    return [Box(*map(float, found.boxes[number])) for number in found.ranked("hottest")]
+
+
+def scaled_about_centre(boxes: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:
+    """Scale boxes [..., 4] about their centres by `factor`, a number or an array that broadcasts over the boxes."""
+    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+    half = (boxes[..., 2:] - boxes[..., :2]) / 2 * np.asarray(factor)[..., None]
+    return np.concatenate([centre - half, centre + half], axis=-1)

@@ -1,0 +1,163 @@
+"""What becomes of a label's probability when a film is taken away or given back in the order of a heat map.
+
+The units are the map's cells; cell (r, c) of h x w is the pixels (i, j) with ``floor(i h / H) = r``, ``floor(j w / W) =
+c``. What is taken away is replaced by a *baseline film*, named beside every number: deletion uses the film's own mean
+grey, insertion starts from the film blurred by a Gaussian (both as Petsiuk et al. do).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camray.core.explain.activation_maximization import blurred
+from camray.core.explain.resampling import resampled
+from camray.core.map_sanity.similarity import is_constant
+from camray.core.map_sanity.single_label import OneLabel, label_probabilities
+
+FloatArray = NDArray[np.float64]
+DELETION_BASELINE, INSERTION_BASELINE = "mean grey", "blurred"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A label's probability on N films as their cells go and come.
+
+    Parameters
+    ----------
+    fractions : ndarray of shape (S + 1,), float64
+        Part of the cells that are altered, 0 to 1.
+    deletion : ndarray of shape (N, S + 1), float64
+        With that part of the film replaced by its mean grey, hottest cells first. NaN for a map without an order.
+    insertion : ndarray of shape (N, S + 1), float64
+        With that part of the blurred film replaced by the film itself, hottest cells first. NaN likewise.
+    """
+
+    fractions: FloatArray
+    deletion: FloatArray
+    insertion: FloatArray
+
+
+def cell_order(heat: FloatArray, seed: int) -> NDArray[np.int64]:
+    """Order cells by heat, hottest first.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float64
+        Raw, signed.
+    seed : int
+        Of the order among equals: a random one, the same for every map, so that no corner of the film is favoured.
+
+    Returns
+    -------
+    ndarray of shape (N, h w), int64
+        Row-major numbers of cells.
+    """
+    flat = heat.reshape(len(heat), -1)
+    shuffled = np.random.default_rng(seed).permutation(flat.shape[1])
+    return np.asarray(shuffled[np.argsort(-flat[:, shuffled], axis=1, kind="stable")])
+
+
+def removal_curves(
+    view: OneLabel, films: Tensor, heat: FloatArray, *, steps: int, blur_px: float, seed: int, batch_size: int
+) -> Curves:
+    """Measure deletion and insertion (Petsiuk et al., BMVC 2018, section 3.2, algorithm 1).
+
+    Parameters
+    ----------
+    view : OneLabel
+        In evaluation mode.
+    films : Tensor of shape (N, 1, H, W)
+        Grey 0-1.
+    heat : ndarray of shape (N, h, w), float64
+        Raw, signed; a map that is constant or not finite has no order, and NaN curves.
+    steps : int
+        S. After step s the first ``round(s h w / S)`` cells are altered; where the grid has fewer cells, all are steps.
+    blur_px : float
+        Standard deviation of the Gaussian, px.
+    seed : int
+        See `cell_order`.
+    batch_size : int
+        Films a pass.
+
+    Returns
+    -------
+    Curves
+        On the probability, not on the logit.
+    """
+    cells = heat.shape[1] * heat.shape[2]
+    counts = np.unique(np.rint(np.linspace(0, cells, min(steps, cells) + 1)).astype(np.int64))
+    order = cell_order(np.nan_to_num(heat), seed)
+    place = np.empty_like(order)
+    np.put_along_axis(place, order, np.arange(cells)[None], axis=1)  # when a cell's turn comes
+    turns = torch.from_numpy(place.reshape(heat.shape))[:, None]
+    grey = films.mean(dim=(1, 2, 3), keepdim=True).expand_as(films)
+    soft = blurred(films, blur_px)
+    deletion, insertion = [], []
+    for count in counts.tolist():
+        is_altered = _on_pixels((turns < count).to(films), films)
+        deletion.append(label_probabilities(view, torch.where(is_altered, grey, films), batch_size))
+        insertion.append(label_probabilities(view, torch.where(is_altered, films, soft), batch_size))
+    curves = [torch.stack(each, dim=1).cpu().numpy() for each in (deletion, insertion)]
+    lost = is_constant(heat)
+    for curve in curves:
+        curve[lost] = np.nan
+    return Curves(counts / cells, curves[0], curves[1])
+
+
+def area_under(fractions: FloatArray, curves: FloatArray) -> FloatArray:
+    """Integrate curves [N, S + 1] over the fraction by the trapezoid rule; NaN stays NaN."""
+    return np.asarray(np.trapezoid(curves, fractions, axis=1))
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Probabilities of a label on N films, float64: of the film, and of what its map shows of it (NaN: nothing)."""
+
+    whole: FloatArray
+    shown: FloatArray
+
+    @property
+    def drop(self) -> FloatArray:
+        """``max(0, Y - O) / Y`` film by film; its mean is the average drop."""
+        return np.asarray(np.maximum(0.0, self.whole - self.shown) / self.whole)
+
+    @property
+    def increase(self) -> FloatArray:
+        """1 where ``Y < O``, else 0, NaN where nothing is shown; its mean is the average increase."""
+        return np.where(np.isfinite(self.shown), (self.whole < self.shown).astype(np.float64), np.nan)
+
+
+def confidence_through(view: OneLabel, films: Tensor, heat: FloatArray, *, batch_size: int) -> Confidence:
+    """Compare the probability of a film with that of the film seen through its map (Chattopadhay et al., WACV 2018).
+
+    ``O = p(x * M)`` with M the map's positive part by its own maximum (section 4.1: "the explanation map E = L * I"),
+    interpolated bilinearly to the film; what the map does not show becomes black. Average drop is the mean of ``max(0,
+    Y - O) / Y``, average increase the share of films with ``Y < O`` (the paper gives both in percent).
+
+    Parameters
+    ----------
+    view : OneLabel
+        In evaluation mode.
+    films : Tensor of shape (N, 1, H, W)
+        Grey 0-1.
+    heat : ndarray of shape (N, h, w), float64
+        Raw, signed. A map without a positive value shows nothing: NaN.
+    batch_size : int
+        Films a pass.
+    """
+    finite = np.where(np.isfinite(heat), heat, 0.0)
+    peak = finite.max(axis=(1, 2))
+    is_shown = (peak > 0) & np.isfinite(heat).all(axis=(1, 2))
+    heat01 = np.clip(finite, 0.0, None) / np.where(peak > 0, peak, 1.0)[:, None, None]
+    mask = resampled(torch.from_numpy(heat01)[:, None].to(films), (films.shape[-2], films.shape[-1]))
+    whole = label_probabilities(view, films, batch_size).cpu().numpy()
+    shown = label_probabilities(view, films * mask, batch_size).cpu().numpy()
+    return Confidence(whole, np.where(is_shown, shown, np.nan))
+
+
+def _on_pixels(cells: Tensor, films: Tensor) -> Tensor:
+    return F.interpolate(cells, size=films.shape[-2:], mode="nearest") > 0

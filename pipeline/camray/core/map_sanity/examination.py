@@ -1,0 +1,310 @@
+"""Are a method's maps true? Every figure of one network, film by film; a method that cannot is told, not lost.
+
+cascading parameter randomisation (Adebayo et al., NeurIPS 2018)
+    `randomising.cascade`; agreement with the original map by `agreement.rank_correlations`, of the maps as they are and
+    of their absolute values, and by `agreement.structural_similarities`.
+noise stability (max-sensitivity, Yeh et al., NeurIPS 2019, eq. 2, by the size of the map)
+    ``max_j ||M(x + d_j) - M(x)|| / ||M(x)||`` over draws d_j, uniform in the cube ``|d| <= r``, ``x + d_j`` cut to 0-1;
+    and the mean over j in place of the maximum. A few draws are a lower bound of the true maximum.
+deletion and insertion
+    `removing.removal_curves`.
+average drop and increase
+    `removing.confidence_through`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from camray.core.explain.autograd import evaluating
+from camray.core.explain.cam import SeamNetwork
+from camray.core.explain.methods import Method
+from camray.core.map_sanity.deletion_insertion import Curves, area_under, confidence_through, removal_curves
+from camray.core.map_sanity.similarity import (
+    FloatArray,
+    is_constant,
+    rank_correlations,
+    relative_changes,
+    structural_similarities,
+)
+from camray.core.map_sanity.single_label import OneLabel, label_maps
+from camray.core.map_sanity.weight_randomization import MOST_BLOCKS, Block, blocks_of, cascade
+from camray.domain.errors import PipelineError
+
+SUMMARY = (
+    "films",  # pairs of film and label with a map
+    "constant",  # of these, maps that order nothing
+    "probability",  # of the label, on the films as they are
+    "deletion_auc",
+    "insertion_auc",
+    "average_drop",
+    "average_increase",
+    "checked_films",  # pairs of film and label that noise and cascade were done on
+    "rank_head",  # rank correlation with the original map, last layer randomised
+    "rank_all",  # the same, all layers randomised
+    "rank_head_abs",
+    "rank_all_abs",
+    "ssim_all",
+    "noise_max",  # largest, and mean, relative change of the map over the noisy films
+    "noise_mean",
+    "passes",
+)
+COUNTS = ("films", "constant", "checked_films")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How thoroughly.
+
+    Parameters
+    ----------
+    steps : int
+        Of the deletion and insertion curves.
+    blur : float
+        Standard deviation of the blurred film that insertion starts from, fraction of the film's longer side.
+    noise : float
+        r: every pixel is moved by up to so many grey values (of 0-1).
+    noise_draws : int
+        Noisy films for each film.
+    most_blocks : int
+        Blocks of the cascade at most.
+    most_passes : int or None
+        Films through the network that the maps of a method may cost, and again those for its noise and cascade; a
+        dearer method is examined on the first films only, at least on one. None sets no limit.
+    seed : int
+        Of the weights, the noise, and the order of equal cells.
+    batch_size : int
+        Films a pass.
+    """
+
+    steps: int = 16
+    blur: float = 1 / 16
+    noise: float = 0.02
+    noise_draws: int = 4
+    most_blocks: int = MOST_BLOCKS
+    most_passes: int | None = None
+    seed: int = 0
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.noise_draws, self.batch_size) < 1 or not (self.blur > 0 and self.noise > 0):
+            raise ValueError(f"{self}: expected steps, draws and batch size of one or more, blur and noise above 0")
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Agreement of maps with the original as blocks are randomised; arrays [blocks, n], NaN where undefined."""
+
+    blocks: tuple[str, ...]
+    signed: FloatArray  # Spearman's rank correlation of the maps as they are
+    absolute: FloatArray  # the same of their absolute values
+    ssim: FloatArray
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """One method on N pairs of film and label, the first ones given; the first n <= N of them for noise and cascade.
+
+    Parameters
+    ----------
+    method : str
+        Name.
+    reason : str
+        Why there are no figures; empty where there are.
+    constant : ndarray of shape (N,), bool
+        Maps that order nothing: constant, or not finite. Their figures are NaN.
+    curves : Curves or None
+        Deletion and insertion.
+    whole, drop, increase : ndarray of shape (N,), float64
+        Probability of the film; see `removing.Confidence`.
+    noise : ndarray of shape (draws, n), float64
+        Relative change of the map, draw by draw.
+    cascade : Cascade or None
+        Over n pairs.
+    passes : float
+        Films through the network for one map, a backward pass counted as two.
+    """
+
+    method: str
+    reason: str = ""
+    constant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    curves: Curves | None = None
+    whole: FloatArray = field(default_factory=lambda: np.zeros(0))
+    drop: FloatArray = field(default_factory=lambda: np.zeros(0))
+    increase: FloatArray = field(default_factory=lambda: np.zeros(0))
+    noise: FloatArray = field(default_factory=lambda: np.zeros((1, 0)))
+    cascade: Cascade | None = None
+    passes: float = float("nan")
+
+    def summary(self) -> dict[str, float]:
+        """Return the method's figures in the order of `SUMMARY`, each the mean over the pairs where it is defined."""
+        curves, cascade = self.curves, self.cascade
+        found = {name: 0.0 if name in COUNTS else float("nan") for name in SUMMARY}
+        found |= {"films": float(len(self.constant)), "constant": float(self.constant.sum()), "passes": self.passes}
+        found |= {"probability": _mean(self.whole), "average_drop": _mean(self.drop)}
+        found |= {"average_increase": _mean(self.increase)}
+        if curves is not None:
+            found["deletion_auc"] = _mean(area_under(curves.fractions, curves.deletion))
+            found["insertion_auc"] = _mean(area_under(curves.fractions, curves.insertion))
+        if cascade is not None:
+            found["checked_films"] = float(cascade.signed.shape[1])
+            found |= {"rank_head": _mean(cascade.signed[0]), "rank_all": _mean(cascade.signed[-1])}
+            found |= {"rank_head_abs": _mean(cascade.absolute[0]), "rank_all_abs": _mean(cascade.absolute[-1])}
+            found["ssim_all"] = _mean(cascade.ssim[-1])
+            found |= {"noise_max": _mean(self.noise.max(axis=0)), "noise_mean": _mean(self.noise.mean(axis=0))}
+        return found
+
+
+def examine(
+    network: nn.Module, films: Tensor, labels: Sequence[int], methods: Iterable[Method], plan: Plan
+) -> Iterator[MethodFigures]:
+    """Put every method to all checks.
+
+    Parameters
+    ----------
+    network : Module
+        A `SeamNetwork`. Examined in evaluation mode and left exactly as found; weights are randomised on a copy.
+    films : Tensor of shape (N, 1, H, W)
+        Grey 0-1, on the model grid and the network's device.
+    labels : sequence of int
+        Which label of the network each film is examined for; films that show it, or the figures mean little.
+    methods : iterable of Method
+    plan : Plan
+
+    Yields
+    ------
+    MethodFigures
+        One a method, in their order. Where a method refuses the network: its reason, and nothing else.
+
+    Raises
+    ------
+    ValueError
+        If there is no film, or not one label a film.
+    """
+    pairs = _Pairs(films, tuple(labels))
+    with evaluating(network):
+        blocks = blocks_of(network, plan.most_blocks)
+        for method in methods:
+            try:
+                yield _examined(network, pairs, method, blocks, plan)
+            except PipelineError as error:
+                yield MethodFigures(method.name, reason=str(error))
+
+
+def examine_order(
+    network: nn.Module, films: Tensor, labels: Sequence[int], heat: FloatArray, name: str, plan: Plan
+) -> MethodFigures:
+    """Put given maps [N, h, w] to the checks that need no method: deletion, insertion, average drop and increase.
+
+    For baselines that know nothing of the film, to stand beside methods; other parameters as in `examine`.
+    """
+    with evaluating(network):
+        return _removed(network, _Pairs(films, tuple(labels)), heat, name, plan)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Films [N, 1, H, W] and the label that each is examined for."""
+
+    films: Tensor
+    labels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels or len(self.labels) != len(self.films):
+            raise ValueError(f"{len(self.films)} films and {len(self.labels)} labels; expected one label a film")
+
+    def part(self, start: int, stop: int) -> "_Pairs":
+        return _Pairs(self.films[start:stop], self.labels[start:stop])
+
+    def by_label(self) -> Iterator[tuple[int, list[int]]]:
+        for label in sorted(set(self.labels)):
+            yield label, [number for number, mine in enumerate(self.labels) if mine == label]
+
+
+def _examined(
+    network: nn.Module, pairs: _Pairs, method: Method, blocks: tuple[Block, ...], plan: Plan
+) -> MethodFigures:
+    count = len(pairs.labels)
+    heat, passes = _maps(network, pairs.part(0, 1), method, plan)  # tells what a map costs
+    examined = _affordable(passes, count, plan)
+    if examined > 1:
+        heat = np.concatenate([heat, _maps(network, pairs.part(1, examined), method, plan)[0]])
+    found = _removed(network, pairs.part(0, examined), heat, method.name, plan)
+    checked = _affordable(passes * (plan.noise_draws + len(blocks)), examined, plan)
+    near, original = pairs.part(0, checked), heat[:checked]
+    noise = np.stack([
+        relative_changes(original, _maps(network, noisy, method, plan)[0]) for noisy in _noisy(near, plan)
+    ])  # fmt: skip
+    agreement = [
+        (block.name, *_agreement(original, _maps(altered, near, method, plan)[0]))
+        for block, altered in cascade(network, blocks, plan.seed)
+    ]
+    names, *rows = zip(*agreement, strict=True)
+    randomised = Cascade(tuple(names), *(np.stack(each) for each in rows))
+    return replace(found, noise=noise, cascade=randomised, passes=passes)
+
+
+def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, plan: Plan) -> MethodFigures:
+    size, blur_px = plan.batch_size, plan.blur * max(pairs.films.shape[-2:])
+    per_film: dict[str, FloatArray] = {key: np.zeros(len(heat)) for key in ("whole", "drop", "increase")}
+    parts: list[tuple[list[int], Curves]] = []
+    for label, at in pairs.by_label():
+        view, films = OneLabel(_seam(network), label), pairs.films[at]
+        parts.append((
+            at,
+            removal_curves(view, films, heat[at], steps=plan.steps, blur_px=blur_px, seed=plan.seed, batch_size=size),
+        ))  # fmt: skip
+        confidence = confidence_through(view, films, heat[at], batch_size=size)
+        for key, values in per_film.items():
+            values[at] = getattr(confidence, key)
+    fractions = parts[0][1].fractions
+    deletion, insertion = (np.zeros((len(heat), len(fractions))) for _ in range(2))
+    for at, curves in parts:
+        deletion[at], insertion[at] = curves.deletion, curves.insertion
+    curves = Curves(fractions, deletion, insertion)
+    return MethodFigures(name, "", is_constant(heat), curves, per_film["whole"], per_film["drop"], per_film["increase"])
+
+
+def _maps(network: nn.Module, pairs: _Pairs, method: Method, plan: Plan) -> tuple[FloatArray, float]:
+    """Return raw maps [N, h, w] and what one of them cost."""
+    found: dict[int, FloatArray] = {}
+    passes = 0
+    for label, at in pairs.by_label():
+        view = OneLabel(_seam(network), label)
+        maps = label_maps(view, method, pairs.films[at], plan.batch_size).double().cpu().numpy()
+        found |= dict(zip(at, maps, strict=True))
+        passes += view.passes
+    return np.stack([found[number] for number in range(len(pairs.labels))]), passes / len(pairs.labels)
+
+
+def _affordable(passes: float, count: int, plan: Plan) -> int:
+    if plan.most_passes is None:
+        return count
+    return max(1, min(count, int(plan.most_passes / max(passes, 1.0))))
+
+
+def _noisy(pairs: _Pairs, plan: Plan) -> Iterator[_Pairs]:
+    """Yield the films under noise: uniform in -r to r, the same for every film of a draw, cut to grey 0-1."""
+    generator = torch.Generator().manual_seed(plan.seed)
+    for _ in range(plan.noise_draws):
+        drawn = torch.rand(pairs.films.shape[1:], generator=generator, dtype=torch.float64) * 2 - 1
+        yield _Pairs((pairs.films + plan.noise * drawn.to(pairs.films)).clamp(0, 1), pairs.labels)
+
+
+def _agreement(original: FloatArray, heat: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    signed, absolute = rank_correlations(original, heat), rank_correlations(np.abs(original), np.abs(heat))
+    return signed, absolute, structural_similarities(original, heat)
+
+
+def _seam(network: nn.Module) -> SeamNetwork:
+    return cast(SeamNetwork, network)
+
+
+def _mean(values: FloatArray) -> float:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if defined.size else float("nan")

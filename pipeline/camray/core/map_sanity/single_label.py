@@ -1,0 +1,84 @@
+"""A classifier seen through one label: what it costs to explain a film falls to the one map that is wanted."""
+
+import torch
+from torch import Tensor, nn
+
+from camray.core.explain.cam import SeamNetwork, forward
+from camray.core.explain.methods import Method
+from camray.domain.contract import NetworkSpec
+
+
+class OneLabel(nn.Module):
+    """One label's logit and map of a classifier, as a classifier of one label.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        Read, never altered.
+    label : int
+        Which column of its logits.
+
+    Notes
+    -----
+    `passes` counts the films that went through the backbone, three times where a graph was kept (a backward pass costs
+    about two forward passes): a cost that does not depend on the machine.
+    """
+
+    def __init__(self, network: SeamNetwork, label: int) -> None:
+        super().__init__()
+        self.network, self.label = network, label
+        self.spec: NetworkSpec = network.spec
+        self.passes = 0
+
+    def features(self, x: Tensor) -> Tensor:
+        """Films [B, 1, H, W] to the map [B, K, h, w]."""
+        self.passes += len(x) * (3 if torch.is_grad_enabled() else 1)
+        return self.network.features(x)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Feature map to the label's logit [B, 1]."""
+        return self.network.head(features)[:, self.label : self.label + 1]
+
+    def cam(self, features: Tensor) -> Tensor:
+        """Feature map to the label's raw map [B, 1, h, w]."""
+        return self.network.cam(features)[:, self.label : self.label + 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Films to the label's logit [B, 1]."""
+        return self.head(self.features(x))
+
+
+def label_maps(view: OneLabel, method: Method, films: Tensor, batch_size: int) -> Tensor:
+    """Explain the label on every film.
+
+    Parameters
+    ----------
+    view : OneLabel
+        In evaluation mode.
+    method : Method
+    films : Tensor of shape (N, 1, H, W)
+        Grey 0-1.
+    batch_size : int
+        Films at a time.
+
+    Returns
+    -------
+    Tensor of shape (N, h, w), float
+        Raw maps as `camray explain` stores them, on the feature grid, detached.
+
+    Raises
+    ------
+    PipelineError
+        If the method cannot take the network.
+    """
+    found = []
+    for part in torch.split(films, batch_size):
+        passed = forward(view, part)
+        found.append(method.finish(method.signed(view, passed))[:, 0].detach())
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def label_probabilities(view: OneLabel, films: Tensor, batch_size: int) -> Tensor:
+    """Return the label's probability (logistic of the logit) on every film, [N], float64."""
+    return torch.cat([torch.sigmoid(view(part)[:, 0].double()) for part in torch.split(films, batch_size)])

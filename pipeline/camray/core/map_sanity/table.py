@@ -1,0 +1,122 @@
+"""What is examined, the baselines beside it, and the figures of all methods as tables."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camray.core.map_sanity.examination import COUNTS, SUMMARY, MethodFigures
+from camray.core.map_sanity.similarity import FloatArray
+from camray.core.metrics.localization.baselines import CENTRE, CENTRE_SIGMA, RANDOM, random_heat
+
+SANITY_COLUMNS: dict[str, str] = {
+    "method": "string",
+    **{name: "int64" if name in COUNTS else "float64" for name in SUMMARY},
+    "reason": "string",  # why there are no figures
+}
+CASCADE_COLUMNS: dict[str, str] = {
+    "method": "string",
+    "step": "int64",  # 1 is the head alone
+    "block": "string",  # randomised last; those before it stay so
+    "measure": "string",  # rank, rank_abs or ssim
+    "value": "float64",
+    "films": "int64",  # pairs of film and label for which it is defined
+}
+CURVE_COLUMNS: dict[str, str] = {
+    "method": "string",
+    "kind": "string",  # deletion or insertion
+    "fraction": "float64",  # of the cells
+    "probability": "float64",  # mean
+    "films": "int64",
+}
+
+
+def choose_pairs(
+    targets: NDArray[np.float32], films: int, seed: int, label: int | None = None
+) -> list[tuple[int, int]]:
+    """Choose films that show a label, shared out evenly among the labels.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (N, L), float32
+        1 present; anything else does not count.
+    films : int
+        Pairs at most.
+    seed : int
+        Of the choice among a label's films.
+    label : int, optional
+        This label alone.
+
+    Returns
+    -------
+    list of (int, int)
+        Film and label, the labels by turns, so that the first n are shared out too. A film that shows several labels
+        may stand there for each.
+    """
+    generator = np.random.default_rng(seed)
+    waiting = [list(generator.permutation(np.flatnonzero(column == 1))) for column in targets.T]
+    wanted = range(targets.shape[1]) if label is None else [label]
+    pairs: list[tuple[int, int]] = []
+    while len(pairs) < films and any(waiting[number] for number in wanted):
+        pairs += [(int(waiting[number].pop(0)), number) for number in wanted if waiting[number]]
+    return pairs[:films]
+
+
+def baseline_heat(
+    name: str, seed: int, image_ids: Sequence[str], labels: Sequence[str], grid: tuple[int, int]
+) -> FloatArray:
+    """Return maps [N, h, w] that know nothing of the film: uniform noise, or a Gaussian about the film's centre.
+
+    Raises
+    ------
+    ValueError
+        If there is no such baseline.
+    """
+    rows, cols = grid
+    if name == RANDOM:
+        drawn = [
+            random_heat(seed, label, image_id, 0, *grid) for image_id, label in zip(image_ids, labels, strict=True)
+        ]
+        return np.stack(drawn).astype(np.float64)
+    if name == CENTRE:
+        down, right = ((np.arange(side) + 0.5) / side - 0.5 for side in (rows, cols))
+        heat = np.exp(-(down[:, None] ** 2 + right**2) / (2 * CENTRE_SIGMA**2))
+        return np.repeat(heat[None], len(image_ids), axis=0)
+    raise ValueError(f"no baseline '{name}'; expected {RANDOM} or {CENTRE}")
+
+
+def sanity_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
+    """Return one row a method, `SANITY_COLUMNS`."""
+    rows = [{"method": each.method, **each.summary(), "reason": each.reason} for each in examined]
+    return pd.DataFrame(rows, columns=list(SANITY_COLUMNS)).astype(SANITY_COLUMNS)
+
+
+def cascade_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
+    """Return agreement with the original map, one row a method, step and measure, `CASCADE_COLUMNS`."""
+    rows = []
+    for each in examined:
+        if each.cascade is None:
+            continue
+        measures = {"rank": each.cascade.signed, "rank_abs": each.cascade.absolute, "ssim": each.cascade.ssim}
+        for measure, values in measures.items():
+            for step, (block, found) in enumerate(zip(each.cascade.blocks, values, strict=True), start=1):
+                rows.append((each.method, step, block, measure, *_mean_and_count(found)))
+    return pd.DataFrame(rows, columns=list(CASCADE_COLUMNS)).astype(CASCADE_COLUMNS)
+
+
+def curve_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
+    """Return mean deletion and insertion curves, one row a method, kind and fraction, `CURVE_COLUMNS`."""
+    rows = []
+    for each in examined:
+        if each.curves is None:
+            continue
+        for kind, curves in (("deletion", each.curves.deletion), ("insertion", each.curves.insertion)):
+            for fraction, found in zip(each.curves.fractions, curves.T, strict=True):
+                rows.append((each.method, kind, fraction, *_mean_and_count(found)))
+    return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
+
+
+def _mean_and_count(values: FloatArray) -> tuple[float, int]:
+    defined = values[np.isfinite(values)]
+    return (float(defined.mean()) if defined.size else float("nan")), int(defined.size)

@@ -1,0 +1,110 @@
+"""AUROC and average precision under many sets of film weights at once.
+
+A bootstrap resample is a set of weights: how often each film's patient was drawn. Sorting happens once, so a resample
+costs one look at each film. Tied scores form one step, as in scikit-learn.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
+
+
+def _grouped(weights: FloatArray, logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Sum the weights of present and absent films over each distinct logit, highest first: two [R, G]."""
+    order = np.argsort(-logits, kind="stable")
+    ordered = logits[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    by_rank = weights[:, order]
+    positive = np.add.reduceat(by_rank * present[order], starts, axis=1)
+    negative = np.add.reduceat(by_rank * ~present[order], starts, axis=1)
+    return positive, negative
+
+
+class RankedFilms:
+    """Films in the order of their scores, ready to be weighed.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N,), float64
+        Any increasing score; finite.
+    present : ndarray of shape (N,), bool
+        The films that carry the label.
+    patients : ndarray of shape (N,), int64
+        Whose weight each film has.
+    """
+
+    def __init__(self, logits: FloatArray, present: NDArray[np.bool_], patients: IntArray) -> None:
+        order = np.argsort(-logits, kind="stable")
+        ordered = logits[order]
+        self._patients, self._present = patients[order].astype(np.uint32), present[order]
+        self._is_last = np.append(ordered[1:] != ordered[:-1], np.ones(min(len(ordered), 1), np.bool_))
+
+    def areas(self, weights: FloatArray) -> FloatArray:
+        """Return AUROC and average precision, [R, 2], for weights of the patients [R, P]; NaN without both classes."""
+        return np.asarray(_areas(np.ascontiguousarray(weights), self._patients, self._present, self._is_last))
+
+
+@njit(cache=True)
+def _areas(weights: Any, patients: Any, present: Any, is_last: Any) -> Any:  # pragma: no cover (compiled)
+    """Walk down the films once for each set of weights; equal scores make one step."""
+    result = np.full((len(weights), 2), np.nan)
+    for r in range(len(weights)):
+        weight = weights[r]
+        wins = area = found = called = positive = negative = 0.0
+        for n in range(len(patients)):
+            if present[n]:
+                positive += weight[patients[n]]
+            else:
+                negative += weight[patients[n]]
+            if is_last[n]:
+                wins += negative * (found + positive / 2)
+                found += positive
+                called += positive + negative
+                if positive > 0:
+                    area += positive * (found / called)
+                positive = negative = 0.0
+        if found > 0 and called > found:
+            result[r, 0], result[r, 1] = wins / (found * (called - found)), area / found
+    return result
+
+
+def weighted_auroc(weights: FloatArray, logits: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
+    """Area under the ROC curve, for several sets of weights.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (R, N), float64
+        Non-negative; one row a resample.
+    logits : ndarray of shape (N,), float64
+        Any increasing score; finite.
+    present : ndarray of shape (N,), bool
+        The films that carry the label.
+
+    Returns
+    -------
+    ndarray of shape (R,), float64
+        0-1; ties count half. NaN where only one class has weight.
+    """
+    return RankedFilms(logits, present, np.arange(len(logits))).areas(weights)[:, 0]
+
+
+def weighted_average_precision(weights: FloatArray, logits: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
+    """Average precision (the step-wise area under precision and recall), for several sets of weights.
+
+    Arguments and result as for `weighted_auroc`. Precision is not interpolated: the sum over distinct logits of the
+    recall gained times the precision there, as scikit-learn has it.
+    """
+    return RankedFilms(logits, present, np.arange(len(logits))).areas(weights)[:, 1]
+
+
+def roc_points(logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Return the ROC curve's false and true positive rates, from (0, 0) to (1, 1); empty for a single class."""
+    if present.all() or not present.any():
+        return np.zeros(0), np.zeros(0)
+    positive, negative = _grouped(np.ones((1, len(logits))), logits, present)
+    rates = [np.append(0.0, np.cumsum(part[0]) / part[0].sum()) for part in (negative, positive)]
+    return rates[0], rates[1]

@@ -1,0 +1,65 @@
+"""Points of the report's curves: precision and recall, and reliability."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.core.metrics.localization.annotated_films import FloatArray
+
+RELIABILITY_BINS = 10
+FROC_IOU = 0.3  # a box finds an annotated one from this IoU on
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What a classifier promises and what comes, in bins of equally many films.
+
+    Parameters
+    ----------
+    promised, observed : ndarray of shape (B,), float64
+        Mean probability, and share of films with the label.
+    films : ndarray of shape (B,), int64
+        In each bin.
+    error : float
+        Expected calibration error: mean absolute gap, weighed by films.
+    """
+
+    promised: FloatArray
+    observed: FloatArray
+    films: NDArray[np.int64]
+    error: float
+
+
+def precision_recall_points(logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Return recall and precision, threshold by threshold from the strictest; empty for a single class."""
+    if present.all() or not present.any():
+        return np.zeros(0), np.zeros(0)
+    order = np.argsort(-logits, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(logits[order]) != 0, True))  # ties are one step
+    found = np.cumsum(present[order])[last]
+    return found / present.sum(), found / (last + 1)
+
+
+def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELIABILITY_BINS) -> Reliability | None:
+    """Compare probabilities with what was found; None without films.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N,), float64
+        The classifier's; their sigmoid is the probability.
+    present : ndarray of shape (N,), bool
+        The films that carry the label.
+    bins : int
+        At most so many, of equally many films each as far as ties let.
+    """
+    if logits.size == 0:
+        return None
+    probability = np.exp(-np.logaddexp(0.0, -logits))
+    edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
+    places = np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
+    films = np.bincount(places)
+    promised = np.bincount(places, weights=probability) / films
+    observed = np.bincount(places, weights=present.astype(np.float64)) / films
+    error = float((np.abs(promised - observed) * films).sum() / len(logits))
+    return Reliability(promised, observed, films.astype(np.int64), error)

@@ -1,0 +1,94 @@
+"""Hit rate and box overlap on annotated films: one predicted point and one predicted box a film and label.
+
+Conventions (the benchmark convention of Wang et al., CVPR 2017, made explicit):
+
+- a *hit* is a map's peak inside any annotated box of that label (half-open boxes; a missing peak is a miss);
+- *IoU accuracy* counts a film where the best-scored predicted box overlaps the best matching annotated box of the film
+  and label with IoU >= criterion; *IoBB accuracy* likewise with the intersection over the predicted box's area;
+- no predicted box is a miss with IoU 0; *mean IoU* averages that IoU over the films.
+"""
+
+import numpy as np
+
+from camray.core.metrics.localization.annotated_films import FloatArray, Items, Measure
+
+OVERLAP_CRITERIA = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+MAX_BOX_ACC_CRITERION = 0.5  # Choe et al., CVPR 2020
+MAX_BOX_ACC_V2_CRITERIA = (0.3, 0.5, 0.7)
+
+
+def best_overlaps(items: Items, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Overlap of each film's predicted box with its best matching annotated box.
+
+    Parameters
+    ----------
+    items : Items
+        N annotated films of a label.
+    predicted : ndarray of shape (N, 4), float64
+        One box a film (x0, y0, x1, y1), native px; NaN where nothing is predicted.
+
+    Returns
+    -------
+    iou, iobb : ndarray of shape (N,), float64
+        0-1. The best match is chosen for each of the two on its own.
+    """
+    if len(items) == 0:
+        return np.zeros(0), np.zeros(0)
+    boxes = predicted[items.owners]
+    low, high = np.maximum(boxes[:, :2], items.boxes[:, :2]), np.minimum(boxes[:, 2:], items.boxes[:, 2:])
+    intersection = np.clip(high - low, 0.0, None).prod(axis=1)
+    predicted_area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    annotated_area = (items.boxes[:, 2:] - items.boxes[:, :2]).prod(axis=1)
+    iou = intersection / (predicted_area + annotated_area - intersection)
+    iobb = intersection / predicted_area
+    best = [np.maximum.reduceat(np.nan_to_num(overlap, nan=0.0), items.starts) for overlap in (iou, iobb)]
+    return best[0], best[1]
+
+
+def point_hits(items: Items, points: FloatArray) -> FloatArray:
+    """Tell which films' predicted point lies in an annotated box.
+
+    Parameters
+    ----------
+    items : Items
+        N annotated films of a label.
+    points : ndarray of shape (N, 2), float64
+        (x, y), native px; NaN where nothing is predicted.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        1 for a hit, 0 for a miss.
+    """
+    if len(items) == 0:
+        return np.zeros(0)
+    xy = points[items.owners]
+    inside = ((items.boxes[:, :2] <= xy) & (xy < items.boxes[:, 2:])).all(axis=1)
+    return np.maximum.reduceat(inside.astype(np.float64), items.starts)
+
+
+def box_measures(items: Items, predicted: FloatArray) -> dict[Measure, FloatArray]:
+    """Return each box metric's value per film, [N]: accuracies at all criteria, and the IoU itself."""
+    iou, iobb = best_overlaps(items, predicted)
+    values: dict[Measure, FloatArray] = {}
+    for criterion in OVERLAP_CRITERIA:
+        values["iou_accuracy", criterion] = (iou >= criterion).astype(np.float64)
+    for criterion in OVERLAP_CRITERIA:
+        values["iobb_accuracy", criterion] = (iobb >= criterion).astype(np.float64)
+    values["mean_iou", None] = iou
+    return values
+
+
+def single_box_max_box_acc(items: Items, predicted: FloatArray) -> dict[Measure, FloatArray]:
+    """Return MaxBoxAcc and V2 per film, [N], of a method that has one box a film and no threshold to choose."""
+    iou, _ = best_overlaps(items, predicted)
+    at_each = np.stack([iou >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)
+    return {
+        ("max_box_acc", MAX_BOX_ACC_CRITERION): (iou >= MAX_BOX_ACC_CRITERION).astype(np.float64),
+        ("max_box_acc_v2", None): at_each.mean(axis=1),
+    }
+
+
+def mean_of_measures(draws: list[dict[Measure, FloatArray]]) -> dict[Measure, FloatArray]:
+    """Average the same measures over several draws of a random baseline, film by film."""
+    return {measure: np.mean([draw[measure] for draw in draws], axis=0) for measure in draws[0]}

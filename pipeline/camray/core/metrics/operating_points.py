@@ -1,0 +1,182 @@
+"""The classifier beyond its ranks: operating points, calibration, and DeLong's intervals.
+
+- ``sensitivity`` and ``specificity`` at probability 0.5 (``fixed``), and at points chosen on validation films: the
+  highest Youden index (``..._youden``), the highest sensitivity with specificity >= 0.9 (``..._specificity_90``), and
+  the highest specificity with sensitivity >= 0.9 (``..._sensitivity_90``). A film at or above the threshold is called.
+- ``ece``: expected calibration error over 15 bins of equal width (Guo et al., ICML 2017), ``brier``: mean squared
+  difference of probability and label; both also with logits divided by a ``temperature`` that validation films choose
+  by their likelihood (``..._scaled``).
+- ``auroc_delong``: AUROC with DeLong's interval, films of a patient kept together; the table's own ``auroc`` has the
+  bootstrap's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from camray.core.metrics.auroc import roc_points
+from camray.core.metrics.bootstrap import PatientSums
+from camray.core.metrics.delong import auroc_interval
+from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
+from camray.core.metrics.score_table import CLASSIFIER, LabelLogits
+from camray.core.metrics.statistics import OwnInterval, Part, PartRow, RatioPart
+from camray.domain.records import ThresholdSource
+
+ECE_BINS = 15
+WANTED = 0.9
+_FIXED, _VALIDATION = ThresholdSource.FIXED.value, ThresholdSource.VALIDATION.value
+
+
+def probability_of(logits: FloatArray) -> FloatArray:
+    """Return the sigmoid."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
+
+
+def operating_points(logits: FloatArray, present: NDArray[np.bool_]) -> dict[str, float]:
+    """Choose thresholds on films: suffix of the metric to logit; empty where a class is missing.
+
+    Of equal points the one that calls fewest films.
+    """
+    false, true = roc_points(logits, present)
+    if not len(false):
+        return {}
+    thresholds = np.append(np.inf, np.unique(logits)[::-1])
+    choices = {
+        "_youden": true - false,
+        f"_specificity_{WANTED * 100:.0f}": np.where(1 - false >= WANTED, true, -1.0),
+        f"_sensitivity_{WANTED * 100:.0f}": np.where(true >= WANTED, 1 - false, -1.0),
+    }
+    return {suffix: float(thresholds[int(np.argmax(each))]) for suffix, each in choices.items()}
+
+
+def fitted_temperature(logits: FloatArray, present: NDArray[np.bool_]) -> float:
+    """Return the temperature, 0.05 to 20, under which films are most likely; NaN where a class is missing."""
+    if present.all() or not present.any():
+        return float("nan")
+    signed = np.where(present, logits, -logits)
+
+    def cost(log_temperature: float) -> float:
+        """Return the mean negative log-likelihood."""
+        return float(np.logaddexp(0.0, -signed / np.exp(log_temperature)).mean())
+
+    found = minimize_scalar(cost, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+@dataclass(frozen=True)
+class CalibrationPart:
+    """Expected calibration error of one label: one row."""
+
+    row: PartRow
+    patients: IntArray
+    probability: FloatArray
+    present: NDArray[np.bool_]
+
+    @property
+    def rows(self) -> Sequence[PartRow]:
+        """The one row."""
+        return [self.row]
+
+    @cached_property
+    def _gaps(self) -> PatientSums:
+        bins = np.minimum((self.probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+        gaps = np.zeros((len(bins), ECE_BINS))
+        gaps[np.arange(len(bins)), bins] = self.probability - self.present
+        return PatientSums(gaps, self.patients)
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Add up, bin by bin, what was promised more than came."""
+        total, summed = self._gaps.films(counts), np.abs(self._gaps(counts)).sum(axis=1)
+        return np.asarray(np.divide(summed, total, out=np.full(len(total), np.nan), where=total > 0))[:, None]
+
+
+@dataclass(frozen=True)
+class DelongPart:
+    """AUROC of one label whose interval is DeLong's."""
+
+    row: PartRow
+    found: LabelLogits
+    confidence: float
+
+    @property
+    def rows(self) -> Sequence[PartRow]:
+        """The one row."""
+        return [self.row]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the AUROC, the same for all weights: its interval does not come from them."""
+        return np.full((len(counts), 1), self._estimate()[0])
+
+    def own_interval(self) -> OwnInterval:
+        """Return low and high."""
+        return self._estimate()[1:]
+
+    def _estimate(self) -> tuple[float, float, float]:
+        return auroc_interval(self.found.logits, self.found.present, self.found.patients, self.confidence)
+
+
+@dataclass(frozen=True)
+class ChosenPart:
+    """A number that was chosen elsewhere, and has no interval here."""
+
+    row: PartRow
+    value: float
+
+    @property
+    def rows(self) -> Sequence[PartRow]:
+        """The one row."""
+        return [self.row]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the number, whatever the weights."""
+        return np.full((len(counts), 1), self.value)
+
+    def own_interval(self) -> OwnInterval:
+        """Return none."""
+        return float("nan"), float("nan")
+
+
+def classification_parts(
+    label: str, found: LabelLogits, validation: LabelLogits | None, confidence: float
+) -> list[Part]:
+    """Make one label's rows; without validation films, those of fixed points only."""
+    n = len(found.logits)
+    if n == 0:
+        return []
+
+    def row(metric: str, criterion: float | None, source: str, count: int = n) -> PartRow:
+        return PartRow(label, CLASSIFIER, f"classification/{metric}", criterion, source, count)
+
+    parts: list[Part] = [DelongPart(row("auroc_delong", None, ""), found, confidence)]
+    points: dict[tuple[str, float | None, str], float] = {("", 0.5, _FIXED): 0.0}
+    temperature = float("nan")
+    if validation is not None and len(validation.logits):
+        chosen = operating_points(validation.logits, validation.present)
+        points |= {(suffix, None, _VALIDATION): threshold for suffix, threshold in chosen.items()}
+        temperature = fitted_temperature(validation.logits, validation.present)
+    rows: list[PartRow] = []
+    above: list[NDArray[Any]] = []
+    below: list[NDArray[Any]] = []
+    for (suffix, criterion, source), threshold in points.items():
+        called = found.logits >= threshold
+        for metric, right, of in (("sensitivity", called, found.present), ("specificity", ~called, ~found.present)):
+            rows.append(row(f"{metric}{suffix}", criterion, source, int(of.sum())))
+            above.append(right & of)
+            below.append(of)
+    scales = {"": (1.0, _FIXED)} | ({"_scaled": (temperature, _VALIDATION)} if np.isfinite(temperature) else {})
+    for suffix, (scale, source) in scales.items():
+        probability = probability_of(found.logits / scale)
+        parts.append(CalibrationPart(row(f"ece{suffix}", None, source), found.patients, probability, found.present))
+        rows.append(row(f"brier{suffix}", None, source))
+        above.append((probability - found.present) ** 2)
+        below.append(np.ones(n))
+        if suffix:
+            chosen_on = 0 if validation is None else len(validation.logits)
+            parts.append(ChosenPart(row("temperature", None, source, chosen_on), scale))
+    stacked = (np.stack(columns, axis=1).astype(np.float64) for columns in (above, below))
+    return [*parts, RatioPart(rows, found.patients, *stacked)]

@@ -1,0 +1,132 @@
+"""Localization on ChestX-ray14 as Wang et al., CVPR 2017, section 4.2 and table 4, have it.
+
+- An annotated box is found if a predicted box of its label on its film overlaps it by *more than* T, as IoU or as IoBB
+  (the intersection over the predicted box's area). *Accuracy* is the share of the label's annotated boxes found.
+- A predicted box is a false positive if it overlaps no annotated box of its label on its film by more than T. *AFP* is
+  the number of the label's false positives over the number of *all* annotated films (880 in the published table),
+  whichever label they are annotated for.
+- The paper prints IoBB at 0.1, 0.25, 0.5, 0.75, 0.9; tables that follow it print IoU at 0.1 to 0.7. All are given.
+- Eight labels have boxes. Their table says ``Infiltrate`` for what the label table calls ``Infiltration``.
+- Boxes are x, y, width, height in a frame of 1024 x 1024 px and not whole numbers: they stay floats, half-open. IoU and
+  IoBB are the same in the native frame, where boxes are compared.
+- The mean over labels is led by Cardiomegaly, the one label that sits in the same place on every film: it is given with
+  and without.
+
+The paper does not say which films' boxes count towards AFP where the network does not call the label: ``afp`` counts
+all predicted boxes, ``afp_reported`` those whose label is reported on the film.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from camray.core.metrics.localization.annotated_films import FloatArray
+from camray.core.metrics.localization.detections import Detections, by_film
+from camray.core.metrics.statistics import PartRow, RatioPart
+from camray.domain.geometry import intersection_px2
+
+LABELS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+)
+OTHER_NAMES = {"Infiltrate": "Infiltration"}
+FRAME_PX = 1024.0
+LEADING = "Cardiomegaly"
+MEAN_WITHOUT_LEADING = f"mean without {LEADING}"
+IOU_CRITERIA = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+IOBB_CRITERIA = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9)
+CRITERIA = tuple([("iou", each) for each in IOU_CRITERIA] + [("iobb", each) for each in IOBB_CRITERIA])
+
+
+def label_name(name: str) -> str:
+    """Return the label table's name of a label of the box table."""
+    return OTHER_NAMES.get(name, name)
+
+
+def frame_boxes(boxes: FloatArray, sizes_xy: FloatArray) -> FloatArray:
+    """Take native boxes [B, 4] of films of (columns, rows) [B, 2] to the frame of 1024 x 1024 px."""
+    return np.asarray(boxes * (FRAME_PX / np.tile(sizes_xy, 2)))
+
+
+def leave_one_out_mean_boxes(boxes: FloatArray) -> FloatArray:
+    """Average, for each box, all the others corner by corner: [B, 4] to [B, 4]; NaN for a box without others."""
+    others = len(boxes) - 1
+    return np.asarray((boxes.sum(axis=0) - boxes) / others if others > 0 else np.full(boxes.shape, np.nan))
+
+
+def found_and_false(annotated: FloatArray, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Count one film's annotated boxes found and predicted boxes that are false, at all criteria.
+
+    Parameters
+    ----------
+    annotated : ndarray of shape (A, 4), float64
+        The label's boxes; none where the film is annotated for other labels only.
+    predicted : ndarray of shape (D, 4), float64
+        The label's, on the same grid.
+
+    Returns
+    -------
+    found, false : ndarray of shape (C,), float64
+        In the order of `CRITERIA`.
+    """
+    if not len(predicted) or not len(annotated):
+        return np.zeros(len(CRITERIA)), np.full(len(CRITERIA), float(len(predicted)))
+    both = intersection_px2(predicted, annotated)
+    area_predicted = (predicted[:, 2:] - predicted[:, :2]).prod(axis=1)[:, None]
+    area_annotated = (annotated[:, 2:] - annotated[:, :2]).prod(axis=1)[None]
+    overlaps = {"iou": both / (area_predicted + area_annotated - both), "iobb": both / area_predicted}
+    hits = np.stack([overlaps[kind] > criterion for kind, criterion in CRITERIA])
+    return hits.any(axis=1).sum(axis=1).astype(float), (~hits.any(axis=2)).sum(axis=1).astype(float)
+
+
+def accuracy_parts(
+    detections: Detections, method: str, source: str, reported: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+) -> Sequence[RatioPart]:
+    """Make one label's rows.
+
+    Parameters
+    ----------
+    detections : Detections
+        On all annotated films, whichever label they are annotated for; confidences are not looked at.
+    method, source : str
+        As they stand in the score table.
+    reported : ndarray of shape (D,), bool, optional
+        Which predicted boxes are of a label that is reported on the film; without it there is no ``afp_reported``.
+    """
+    counted = _counts(detections)
+    n_films, n_boxes = len(detections.patients), len(detections.annotated)
+    boxes = np.repeat(detections.annotated_counts[:, None].astype(float), len(CRITERIA), axis=1)
+    films = np.ones_like(boxes)
+    found_rows = _rows(detections.label, method, source, "accuracy", n_boxes)
+    false_rows = _rows(detections.label, method, source, "afp", n_films)
+    parts = [
+        RatioPart(found_rows, detections.patients, counted[0], boxes),
+        RatioPart(false_rows, detections.patients, counted[1], films),
+    ]
+    if reported is not None:
+        false = _counts(detections.kept(reported))[1]
+        rows = _rows(detections.label, method, source, "afp_reported", n_films)
+        parts.append(RatioPart(rows, detections.patients, false, films))
+    return parts
+
+
+def _counts(detections: Detections) -> tuple[FloatArray, FloatArray]:
+    """Count found and false boxes film by film: [N, C] each."""
+    found, false = np.zeros((2, len(detections.patients), len(CRITERIA)))
+    n_films = len(detections.patients)
+    annotated, predicted = by_film(detections.annotated_film, n_films), by_film(detections.predicted_film, n_films)
+    for film, (own, drawn) in enumerate(zip(annotated, predicted, strict=True)):
+        found[film], false[film] = found_and_false(detections.annotated[own], detections.predicted[drawn])
+    return found, false
+
+
+def _rows(label: str, method: str, source: str, kind: str, n: int) -> list[PartRow]:
+    return [
+        PartRow(label, method, f"chestxray14/{overlap}_{kind}", criterion, source, n) for overlap, criterion in CRITERIA
+    ]

@@ -1,0 +1,292 @@
+"""Segmentation from heat maps as Saporta et al., Nature Machine Intelligence 2022 (CheXlocalize), have it.
+
+- A map is first interpolated to the film's own pixels (bilinear, corner origin), then rescaled to 0-1 there.
+- Its mask is what lies *above* a threshold: Otsu's on 8 bits (``fixed``: no annotation has a part in it), or the one of
+  0.2, 0.3, ... 0.8 that gives the label the highest mean IoU on validation films, true positives only.
+- With a probability cutoff a film below it has an empty mask (rows ``..._cutoff``): Otsu's masks, and the cutoff of 0,
+  0.1, ... 0.8 that gives the label the highest ``miou_all`` on validation films.
+- ``miou_true_positive``: mean IoU over the films whose annotated and predicted masks both hold something; ``miou_all``:
+  over the films where either does, so that a mask on a film without the label is a 0, and a missing one too;
+  ``miou_annotated`` (camray's own): over the films that are annotated with something.
+- ``hit_rate``: the map's highest pixel (the first in reading order) lies in the annotated mask.
+- ``pixel_sensitivity`` and ``pixel_specificity``: over the pixels of all films together, those known not to show the
+  label included.
+- ``..._percent_below_human``: how far below a human benchmark a number is, in percent of the benchmark; over labels,
+  how far the mean lies below the mean benchmark. The benchmark is a given number: intervals hold the method's spread
+  alone, where the original resamples the human readers too.
+
+The original resamples films; here patients are drawn, 1000 times by default. Its outline drawing is no thresholding and
+is left out: masks are pixels. A map that is flat is an empty mask.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
+
+from camray.core.metrics.bootstrap import mean_of_defined
+from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
+from camray.core.metrics.score_table import MEAN_LABEL
+from camray.core.metrics.statistics import BELOW_HUMAN, Part, PartRow, RatioPart
+from camray.domain.geometry import GridTransform
+from camray.domain.records import ThresholdSource
+from camray.domain.run_lengths import coco_text, counts_of_mask
+
+TUNED_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+TUNED_CUTOFFS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+OTSU = len(TUNED_THRESHOLDS)  # last column of the counts
+_COLUMNS = (*TUNED_THRESHOLDS, None)
+
+
+def native_heat01(
+    heat: NDArray[np.floating], transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Interpolate a map to its film's pixels, then rescale it to 0-1.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (h, w), floating
+        Raw map on the feature grid, which covers the model grid exactly.
+    transform : GridTransform
+        Native to model.
+    shape_native, shape_model : tuple of int
+        (rows, cols).
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), float32
+        All 0 for a flat map.
+    """
+    to_cells = transform.then(heat.shape[1] / shape_model[1], heat.shape[0] / shape_model[0])
+    down = _weights(shape_native[0], to_cells.scale_y, to_cells.offset_y, heat.shape[0])
+    across = _weights(shape_native[1], to_cells.scale_x, to_cells.offset_x, heat.shape[1])
+    native = (down @ heat.astype(np.float32)) @ across.T
+    low, high = native.min(), native.max()
+    if high - low <= 1e-6 * max(abs(low), abs(high)):
+        return np.zeros(shape_native, np.float32)
+    return np.asarray((native - low) / (high - low))
+
+
+def _weights(pixels: int, scale: float, offset: float, cells: int) -> NDArray[np.float32]:
+    """Return what each cell gives to each native pixel along one axis, [pixels, cells]; edges are held."""
+    position = np.clip((np.arange(pixels) + 0.5) * scale + offset - 0.5, 0.0, cells - 1.0)
+    before = np.minimum(position.astype(np.int64), max(cells - 2, 0))
+    part = position - before
+    weights = np.zeros((pixels, cells), np.float32)
+    weights[np.arange(pixels), before] = 1 - part
+    weights[np.arange(pixels), np.minimum(before + 1, cells - 1)] += part
+    return weights
+
+
+def predicted_mask(heat01: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:
+    """Return the pixels above a threshold, or above Otsu's of the 8-bit map where it is None; none on a flat map."""
+    if threshold is not None:
+        return np.asarray(heat01 > threshold)
+    picture = (heat01 * 255).astype(np.uint8)
+    if picture.min() == picture.max():
+        return np.zeros(picture.shape, bool)
+    return np.asarray(picture > int(threshold_otsu(picture)))  # type: ignore[no-untyped-call]
+
+
+def published_mask(mask: NDArray[np.bool_]) -> dict[str, object]:
+    """Return a mask as the published JSON has it: ``size`` [rows, cols], and COCO's compressed run lengths."""
+    return {"size": [int(side) for side in mask.shape], "counts": coco_text(counts_of_mask(mask))}
+
+
+def published_name(image_id: str) -> str:
+    """Name a film as the published JSON does: ``patient_study_view`` of a path, and any other name as it is."""
+    return "_".join(image_id.split("/")[-3:])
+
+
+@dataclass(frozen=True)
+class MaskCounts:
+    """N films of one label and method, at the tuned thresholds and Otsu's (K columns).
+
+    Parameters
+    ----------
+    patients : ndarray of shape (N,), int64
+        Patient number of each film.
+    annotated : ndarray of shape (N,), float64
+        Pixels of the annotated mask; 0 for a film without the label.
+    pixels : ndarray of shape (N,), float64
+        Of the film.
+    both, predicted : ndarray of shape (N, K), float64
+        Pixels of both masks, and of the predicted one.
+    hit : ndarray of shape (N,), bool
+        Whether the highest pixel lies in the annotated mask.
+    probability : ndarray of shape (N,), float64
+        The classifier's.
+    """
+
+    patients: IntArray
+    annotated: FloatArray
+    pixels: FloatArray
+    both: FloatArray
+    predicted: FloatArray
+    hit: NDArray[np.bool_]
+    probability: FloatArray
+
+    def iou(self, column: int) -> FloatArray:
+        """Return each film's IoU, [N]; NaN where neither mask holds anything."""
+        union = self.annotated + self.predicted[:, column] - self.both[:, column]
+        return np.asarray(np.divide(self.both[:, column], union, out=np.full(len(union), np.nan), where=union > 0))
+
+    def cut(self, cutoff: float) -> "MaskCounts":
+        """Empty the predicted masks of films below a probability."""
+        called = (self.probability >= cutoff)[:, None]
+        return MaskCounts(
+            self.patients, self.annotated, self.pixels, self.both * called, self.predicted * called, self.hit,
+            self.probability,
+        )  # fmt: skip
+
+
+def count_film(heat01: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> tuple[FloatArray, FloatArray, bool]:
+    """Count one film's pixels of both masks and of the predicted one, [K] each, and tell whether its peak hits.
+
+    `mask` [rows, cols] is the annotated one, None for a film without the label.
+    """
+    masks = [predicted_mask(heat01, threshold) for threshold in _COLUMNS]
+    predicted = np.array([each.sum() for each in masks], np.float64)
+    if mask is None:
+        return np.zeros(len(masks)), predicted, False
+    both = np.array([(each & mask).sum() for each in masks], np.float64)
+    peak = np.unravel_index(int(np.argmax(heat01)), heat01.shape)
+    return both, predicted, bool(mask[peak]) and bool(heat01.any())
+
+
+def tuned_column(counts: MaskCounts) -> int | None:
+    """Choose the threshold with the highest mean IoU over true positives; the lowest of equals, None without any."""
+    values = []
+    for column in range(len(TUNED_THRESHOLDS)):
+        shown = (counts.annotated > 0) & (counts.predicted[:, column] > 0)
+        values.append(float(mean_of_defined(np.where(shown, counts.iou(column), np.nan))))
+    return int(np.nanargmax(values)) if np.isfinite(values).any() else None
+
+
+def tuned_cutoff(counts: MaskCounts) -> float | None:
+    """Choose the probability cutoff of Otsu's masks with the highest ``miou_all``; the lowest of equals, None without.
+
+    Without an annotated film there is nothing to gain, and no choice.
+    """
+    if not (counts.annotated > 0).any():
+        return None
+    values = [float(mean_of_defined(counts.cut(cutoff).iou(OTSU))) for cutoff in TUNED_CUTOFFS]
+    return TUNED_CUTOFFS[int(np.nanargmax(values))]
+
+
+def percent_below(human: float, value: float) -> float:
+    """Return how far a value lies below a human benchmark, in percent of the benchmark; negative above it."""
+    return 100 * (human - value) / human
+
+
+@dataclass(frozen=True)
+class BelowHumanPart:
+    """`percent_below` of the values of another part's rows that have a benchmark."""
+
+    part: RatioPart
+    benchmark: Mapping[int, float]  # column of the part to benchmark
+
+    @property
+    def rows(self) -> list[PartRow]:
+        """The same rows, their metrics renamed."""
+        chosen = [self.part.rows[column] for column in self.benchmark]
+        return [row._replace(metric=f"{row.metric}{BELOW_HUMAN}") for row in chosen]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Compare every draw's value."""
+        values = self.part(counts)
+        return np.stack([100 * (human - values[:, k]) / human for k, human in self.benchmark.items()], axis=1)
+
+
+@dataclass(frozen=True)
+class MeanBelowHumanPart:
+    """How far, in percent, one metric's mean over labels lies below the mean of their benchmarks: one row."""
+
+    parts: Sequence[tuple[RatioPart, int, float]]  # part, column, and benchmark of each label
+
+    @property
+    def rows(self) -> list[PartRow]:
+        """The one row; it counts labels."""
+        part, column, _ = self.parts[0]
+        row = part.rows[column]
+        metric = f"{row.metric}{BELOW_HUMAN}"
+        return [row._replace(label=MEAN_LABEL, metric=metric, n=len(self.parts))]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Compare the means of the labels whose value is defined, draw by draw."""
+        values = np.stack([part(counts)[:, column] for part, column, _ in self.parts], axis=1)
+        humans = np.where(np.isfinite(values), [human for _, _, human in self.parts], np.nan)
+        human = mean_of_defined(humans)
+        return np.asarray(100 * (human - mean_of_defined(values)) / human)[:, None]
+
+
+def means_below_human(parts: Sequence[Part]) -> list[Part]:
+    """Put beside all labels' `BelowHumanPart` the rows of their means, for each method, metric and threshold source."""
+    groups: dict[tuple[str, str, str], list[tuple[RatioPart, int, float]]] = {}
+    for each in parts:
+        if isinstance(each, BelowHumanPart):
+            for column, human in each.benchmark.items():
+                row = each.part.rows[column]
+                key = (row.method, row.metric, row.threshold_source)
+                groups.setdefault(key, []).append((each.part, column, human))
+    return [MeanBelowHumanPart(members) for members in groups.values()]
+
+
+def mask_parts(
+    label: str,
+    method: str,
+    counts: MaskCounts,
+    columns: Mapping[str, int],
+    cutoff: float | None,
+    human: Mapping[str, float],
+) -> list[Part]:
+    """Make one label's rows.
+
+    Parameters
+    ----------
+    label, method : str
+        What the rows are about.
+    counts : MaskCounts
+        Of the scored films.
+    columns : mapping
+        Threshold source to the column of its threshold.
+    cutoff : float, optional
+        Probability chosen on validation films, see `tuned_cutoff`; without it there are no rows ``..._cutoff``.
+    human : mapping
+        Metric (``miou_true_positive``, ``miou_annotated``, ``miou_all``, ``hit_rate``) to the label's benchmark, 0-1.
+    """
+    parts: list[Part] = []
+    for source, column in columns.items():
+        found = _ratios(label, method, source, "", counts, column)
+        parts.append(found)
+        named = {row.metric.removeprefix("chexlocalize/"): place for place, row in enumerate(found.rows)}
+        benchmark = {named[metric]: value for metric, value in human.items() if metric in named}
+        if benchmark:
+            parts.append(BelowHumanPart(found, benchmark))
+    if cutoff is not None:
+        parts.append(_ratios(label, method, ThresholdSource.VALIDATION.value, "_cutoff", counts.cut(cutoff), OTSU))
+    return parts
+
+
+def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCounts, column: int) -> RatioPart:
+    iou, shown = np.nan_to_num(counts.iou(column)), counts.annotated > 0
+    called = shown & (counts.predicted[:, column] > 0)
+    both, predicted = counts.both[:, column], counts.predicted[:, column]
+    outside = counts.pixels - counts.annotated
+    columns: dict[str, tuple[FloatArray, FloatArray]] = {
+        "miou_true_positive": (iou * called, called.astype(float)),
+        "miou_annotated": (iou * shown, shown.astype(float)),
+        "miou_all": (iou, (shown | (counts.predicted[:, column] > 0)).astype(float)),
+        "pixel_sensitivity": (both, counts.annotated),
+        "pixel_specificity": (outside - (predicted - both), outside),
+    }
+    if not suffix:
+        columns["hit_rate"] = ((counts.hit & shown).astype(float), shown.astype(float))
+    rows = [
+        PartRow(label, method, f"chexlocalize/{metric}{suffix}", None, source, int((below > 0).sum()))
+        for metric, (_, below) in columns.items()
+    ]
+    above, below = (np.stack([pair[k] for pair in columns.values()], axis=1) for k in (0, 1))
+    return RatioPart(rows, counts.patients, above, below)

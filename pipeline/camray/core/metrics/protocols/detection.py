@@ -1,0 +1,206 @@
+"""Detection as COCO, VinBigData, RSNA and the observer studies score it: parts over films that carry weights.
+
+One label at a time, on the films that are annotated for it or known not to show it: a film that shows the label and has
+no box (most of ChestX-ray14) says nothing about a box drawn on it, and is left out.
+
+- ``detection/coco_ap``: see `camray.core.metrics.protocols.coco`; also at IoU 0.5 and 0.75.
+- ``detection/vindr_ap`` (VinBigData Chest X-ray Abnormalities Detection, 2020): PASCAL VOC 2010 average precision at
+  IoU *more than* 0.4. Boxes from the surest down; each is compared with the annotated box that it overlaps most, and is
+  false if that one was found before. Precision made falling, area under *all* points of recall (no 11 points).
+- ``detection/rsna`` (RSNA Pneumonia Detection Challenge, 2018): TP / (TP + FP + FN) of a film at IoU more than 0.40,
+  0.45, ... 0.75, their mean, averaged over films. A film without annotated boxes scores 0 if anything is drawn on it,
+  and does not count otherwise. Only reported boxes count.
+- ``detection/froc_sensitivity`` at 1/8, 1/4, 1/2, 1, 2, 4, 8 false positives a film, and their mean, the competition
+  performance metric ``detection/froc_cpm`` (Setio et al., Medical Image Analysis 2017). The sensitivity is the highest
+  one reached without more false positives: a step, not interpolated. A box finds an annotated one from IoU 0.3 on; a
+  further box on a found one is neither.
+- ``detection/jafroc`` (Chakraborty and Berbaum, Medical Physics 2004): the probability that an annotated box is marked
+  with more confidence than the surest false mark on a film *without* annotations (ties 1/2, no mark below every mark).
+  It is the area under the alternative FROC curve. ``detection/jafroc1`` takes false marks on all films.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.core.metrics.auroc import weighted_auroc
+from camray.core.metrics.bootstrap import mean_of_defined
+from camray.core.metrics.curves import FROC_IOU
+from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
+from camray.core.metrics.localization.detections import UNMATCHED, Detections, Matches, match
+from camray.core.metrics.protocols.coco import IOU_THRESHOLDS, evaluated, matched, weighted_coco_precision
+from camray.core.metrics.statistics import Part, PartRow, RatioPart
+
+VINDR_IOU = 0.4
+RSNA_IOUS = tuple(round(0.40 + 0.05 * step, 2) for step in range(8))
+FROC_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def weighted_voc_precision(
+    weights: FloatArray, films: IntArray, right: NDArray[np.bool_], annotated_counts: IntArray
+) -> FloatArray:
+    """Return all-point average precision under sets of film weights.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (R, N), float64
+        Of the films.
+    films : ndarray of shape (D,), int64
+        Film of each box, the surest first.
+    right : ndarray of shape (D,), bool
+        Whether it is a true positive.
+    annotated_counts : ndarray of shape (N,), int64
+        Annotated boxes a film.
+
+    Returns
+    -------
+    ndarray of shape (R,), float64
+        0-1; NaN where no annotated box has weight.
+    """
+    total = weights @ annotated_counts
+    by_box = weights[:, films]
+    gained, called = by_box * right, np.cumsum(by_box, axis=1)
+    precision = np.divide(np.cumsum(gained, axis=1), called, out=np.zeros_like(called), where=called > 0)
+    falling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    area = (gained * falling).sum(axis=1)
+    return np.asarray(np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0))
+
+
+@dataclass(frozen=True)
+class PrecisionPart:
+    """COCO's and VinBigData's average precision of one label."""
+
+    rows: Sequence[PartRow]
+    detections: Detections
+    coco: tuple[FloatArray, IntArray, NDArray[np.bool_]]
+    right: NDArray[np.bool_]
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return COCO's mean, at 0.5 and at 0.75, and VinBigData's."""
+        found, counted = self.detections, self.detections.annotated_counts
+        weights, order = counts[:, found.patients], found.order
+        at_each = weighted_coco_precision(weights, self.coco[1], self.coco[2], counted)
+        voc = weighted_voc_precision(weights, found.predicted_film[order], self.right[order], counted)
+        at = [at_each[:, IOU_THRESHOLDS.index(iou)] for iou in (0.5, 0.75)]
+        return np.stack([at_each.mean(axis=1), *at, voc], axis=1)
+
+
+@dataclass(frozen=True)
+class FrocPart:
+    """Sensitivity at some rates of false positives, their mean, and the figures of merit of one label."""
+
+    rows: Sequence[PartRow]
+    detections: Detections
+    matches: Matches
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return sensitivities, their mean, JAFROC and JAFROC1."""
+        weights = counts[:, self.detections.patients]
+        sensitivity = weighted_sensitivity(weights, self.detections, self.matches)
+        merits = [weighted_merit(counts, self.detections, self.matches, all_films) for all_films in (False, True)]
+        cpm = np.where(np.isfinite(sensitivity).all(axis=1), mean_of_defined(sensitivity), np.nan)
+        return np.column_stack([sensitivity, cpm, *merits])
+
+
+def weighted_sensitivity(weights: FloatArray, detections: Detections, matches: Matches) -> FloatArray:
+    """Return the share of annotated boxes found at each of `FROC_RATES`, [R, 7]; NaN without any that has weight."""
+    order = detections.order
+    by_box = weights[:, detections.predicted_film[order]]
+    found = np.cumsum(by_box * (matches.found[order] != UNMATCHED), axis=1)
+    false = np.cumsum(by_box * ~matches.overlaps[order], axis=1)
+    confidence = detections.confidence[order]
+    last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
+    total, films = weights @ detections.annotated_counts, weights.sum(axis=1)
+    result = np.full((len(weights), len(FROC_RATES)), np.nan)
+    for r in np.flatnonzero((total > 0) & (films > 0)):
+        reached = np.append(0.0, found[r, last] / total[r])
+        places = np.searchsorted(np.append(0.0, false[r, last] / films[r]), FROC_RATES, side="right") - 1
+        result[r] = reached[places]
+    return result
+
+
+@dataclass(frozen=True)
+class Froc:
+    """A label's free-response curve and its competition performance metric.
+
+    Parameters
+    ----------
+    false_positives, sensitivity : ndarray of shape (K,), float64
+        A film, and share of annotated boxes found, as the demanded confidence falls; both begin at 0 and rise.
+    cpm : float
+        ``detection/froc_cpm`` of the same boxes; NaN without annotated boxes.
+    """
+
+    false_positives: FloatArray
+    sensitivity: FloatArray
+    cpm: float
+
+
+def froc_curve(detections: Detections) -> Froc:
+    """Draw what ``detection/froc_sensitivity`` reads at some rates; nothing but the origin without annotated boxes."""
+    matches = match(detections, FROC_IOU, strict=False, second_choice=True)
+    ones = np.ones((1, len(detections.patients)))
+    if not len(detections.annotated):
+        return Froc(np.zeros(1), np.zeros(1), float("nan"))
+    order = detections.order
+    confidence = detections.confidence[order]
+    last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
+    found = np.cumsum(matches.found[order] != UNMATCHED)[last] / len(detections.annotated)
+    false = np.cumsum(~matches.overlaps[order])[last] / len(detections.patients)
+    cpm = float(weighted_sensitivity(ones, detections, matches).mean())
+    return Froc(np.append(0.0, false), np.append(0.0, found), cpm)
+
+
+def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches, all_films: bool) -> FloatArray:
+    """Return the JAFROC figure of merit under patient weights [R, P]: [R]; see the module for `all_films`."""
+    unmarked = detections.confidence.min() - 1.0 if len(detections.confidence) else 0.0
+    lesions = np.full(len(detections.annotated), unmarked)
+    is_found = matches.found != UNMATCHED
+    lesions[matches.found[is_found]] = detections.confidence[is_found]
+    surest = np.full(len(detections.patients), unmarked)
+    is_false = ~matches.overlaps
+    np.maximum.at(surest, detections.predicted_film[is_false], detections.confidence[is_false])
+    asked = np.flatnonzero((detections.annotated_counts == 0) | all_films)
+    ratings = np.concatenate([lesions, surest[asked]])
+    films = np.concatenate([detections.annotated_film, asked])
+    present = np.arange(len(ratings)) < len(lesions)
+    return weighted_auroc(counts[:, detections.patients[films]], ratings, present)
+
+
+def rsna_film_scores(detections: Detections) -> FloatArray:
+    """Return each film's mean over `RSNA_IOUS` of TP / (TP + FP + FN), [N]; NaN for a film that does not count."""
+    annotated = detections.annotated_counts
+    drawn = np.bincount(detections.predicted_film, minlength=len(annotated))
+    scores = []
+    for iou in RSNA_IOUS:
+        found = match(detections, iou, strict=True, second_choice=True).found != UNMATCHED
+        right = np.bincount(detections.predicted_film[found], minlength=len(annotated))
+        total = annotated + drawn - right
+        scores.append(np.divide(right, total, out=np.full(len(annotated), np.nan), where=total > 0))
+    return np.asarray(np.mean(scores, axis=0))
+
+
+def detection_parts(detections: Detections, reported: NDArray[np.bool_] | None, method: str, source: str) -> list[Part]:
+    """Make one label's rows; `reported` [D] says which boxes count for RSNA's score, all where it is None."""
+    label, n_boxes = detections.label, len(detections.annotated)
+
+    def row(metric: str, criterion: float | None, n: int) -> PartRow:
+        return PartRow(label, method, f"detection/{metric}", criterion, source, n)
+
+    precision = [row("coco_ap", criterion, n_boxes) for criterion in (None, 0.5, 0.75)]
+    voc = match(detections, VINDR_IOU, strict=True, second_choice=False).found != UNMATCHED
+    near = match(detections, FROC_IOU, strict=False, second_choice=True)
+    froc = [row("froc_sensitivity", rate, n_boxes) for rate in FROC_RATES]
+    froc += [row(metric, None, n_boxes) for metric in ("froc_cpm", "jafroc", "jafroc1")]
+    films = rsna_film_scores(detections if reported is None else detections.kept(reported))
+    counted = np.isfinite(films)
+    rsna = row("rsna", None, int(counted.sum()))
+    return [
+        PrecisionPart(
+            [*precision, row("vindr_ap", VINDR_IOU, n_boxes)], detections, matched(evaluated(detections)), voc
+        ),
+        FrocPart(froc, detections, near),
+        RatioPart([rsna], detections.patients, np.nan_to_num(films)[:, None], counted[:, None].astype(np.float64)),
+    ]

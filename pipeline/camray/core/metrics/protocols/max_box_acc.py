@@ -1,0 +1,262 @@
+"""Boxes at every threshold of a map, and MaxBoxAcc and MaxBoxAccV2 from them (Choe et al., CVPR 2020).
+
+Conventions, where the published code leaves a choice: a map is rescaled to 0-1 over the film (``(heat - min) / (max -
+min)``, the letterbox margin left out); a pixel is hot at a threshold if its value is at or above it; regions join
+through corners; boxes are half-open, without "+1"; the largest region has the most pixels (of equals the one whose
+seed got hot first). A map that is constant or nowhere positive holds no localization: a miss at every
+threshold. Thresholds are `LEVELS`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from camray.core.localization.box_recipes import FLAT, holds_localization
+from camray.core.localization.heat_maps import Window
+from camray.core.metrics.localization.annotated_films import FloatArray, Items, Measure
+from camray.core.metrics.localization.component_tree import (
+    RINGS,
+    best_of_intervals,
+    grown_regions,
+    levels_of,
+    reached_levels,
+)
+from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
+from camray.domain.geometry import GridTransform
+
+LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
+FIXED_LEVEL = 20  # LEVELS[20]: the CAM paper's 20 %
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What the maps of N films give at all T thresholds.
+
+    Parameters
+    ----------
+    largest : ndarray of shape (N, T, 4), float64
+        Box of the largest region, native px; NaN where nothing is hot.
+    iou_largest : ndarray of shape (N, T), float64
+        Its IoU with the best matching annotated box, 0-1; 0 without a box.
+    iou_any : ndarray of shape (N, T), float64
+        Best IoU of any region's box with any annotated box.
+    """
+
+    largest: FloatArray
+    iou_largest: FloatArray
+    iou_any: FloatArray
+
+
+def heat01_levels(heat: NDArray[np.floating], thresholds: FloatArray = LEVELS) -> NDArray[np.int16]:
+    """Highest threshold at which each pixel is still hot.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (H, W), floating
+        Raw map on the film's window of the model grid, finite.
+    thresholds : ndarray of shape (T,), float64
+        Fractions of the map's range, ascending.
+
+    Returns
+    -------
+    ndarray of shape (H, W), int16
+        Index into `thresholds`; -1 everywhere if the map is constant or nowhere positive.
+    """
+    if not holds_localization(heat[None].astype(np.float32))[0]:
+        return np.full(heat.shape, -1, np.int16)
+    low, high = float(heat.min()), float(heat.max())
+    return levels_of((heat.astype(np.float64) - low) / (high - low), thresholds)
+
+
+def window_transform(transform: GridTransform, window: Window, shape: tuple[int, ...]) -> GridTransform:
+    """Return the way from the native grid to a map of a shape (rows, cols) that covers the window."""
+    rows, cols = shape
+    return transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
+        cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)
+    )
+
+
+def boxes_to_native(boxes: NDArray[np.int32], to_heat: GridTransform, size_xy: FloatArray) -> FloatArray:
+    """Map boxes [M, 4] of a map to the native grid, clipped to the film of (columns, rows): [M, 4], px."""
+    scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
+    native: FloatArray = (boxes - np.tile(offset, 2)) / np.tile(scale, 2)
+    native[:, :2], native[:, 2:] = np.maximum(native[:, :2], 0.0), np.minimum(native[:, 2:], size_xy)
+    return native
+
+
+@njit(cache=True)
+def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
+    """Return each box's IoU with the best matching annotated box: [M, 4] and [A, 4], half-open, to [M]."""
+    result = np.zeros(len(boxes))
+    for m in range(len(boxes)):
+        for k in range(len(annotated)):
+            width = min(boxes[m, 2], annotated[k, 2]) - max(boxes[m, 0], annotated[k, 0])
+            height = min(boxes[m, 3], annotated[k, 3]) - max(boxes[m, 1], annotated[k, 1])
+            if width > 0 and height > 0:
+                both = width * height
+                first = (boxes[m, 2] - boxes[m, 0]) * (boxes[m, 3] - boxes[m, 1])
+                second = (annotated[k, 2] - annotated[k, 0]) * (annotated[k, 3] - annotated[k, 1])
+                result[m] = max(result[m], both / (first + second - both))
+    return result
+
+
+@njit(cache=True)
+def low_and_span(heat: Any) -> Any:  # pragma: no cover (compiled)
+    """Return a map's lowest heat and its range; 0 for the range where `holds_localization` says no."""
+    low, high = heat.min(), heat.max()
+    low32, high32 = np.float32(low), np.float32(high)
+    if high32 <= 0 or high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
+        return 0.0, 0.0
+    return np.float64(low), np.float64(high) - np.float64(low)
+
+
+@njit(cache=True)
+def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:  # pragma: no cover (compiled)
+    """As `boxes_to_native`, of the first four columns."""
+    native = np.empty((len(boxes), 4))
+    for corner in range(4):
+        axis = corner % 2
+        for m in range(len(boxes)):
+            place = (boxes[m, corner] - offset[axis]) / scale[axis]
+            native[m, corner] = max(place, 0.0) if corner < 2 else min(place, size[axis])
+    return native
+
+
+@njit(cache=True)
+def _sweep_film(
+    heat: Any,
+    thresholds: Any,
+    scale: Any,
+    offset: Any,
+    size: Any,
+    annotated: Any,
+    rings: Any,
+    largest: Any,
+    iou_largest: Any,
+    iou_any: Any,
+) -> None:  # pragma: no cover (compiled)
+    """Fill one film's rows of a `Sweep`; what `heat01_levels`, `region_tree` and `boxes_to_native` do, in one go."""
+    low, span = low_and_span(heat)
+    if span <= 0:
+        return
+    nodes = grown_regions(reached_levels(heat, low, span, thresholds), len(thresholds), rings)
+    boxes = native_corners(nodes, scale, offset, size)
+    overlaps, ages = best_ious(boxes, annotated), nodes[:, 9].max() + 1.0
+    biggest = best_of_intervals(nodes[:, 7], nodes[:, 8], nodes[:, 4] - nodes[:, 9] / ages, len(thresholds))
+    best = best_of_intervals(nodes[:, 7], nodes[:, 8], overlaps, len(thresholds))
+    for level in range(len(thresholds)):
+        if biggest[level] >= 0:
+            largest[level] = boxes[biggest[level]]
+            iou_largest[level], iou_any[level] = overlaps[biggest[level]], overlaps[best[level]]
+
+
+class SweepBuilder:
+    """Fill a `Sweep` film by film, so that only one map is in memory at a time.
+
+    Parameters
+    ----------
+    items : Items
+        The annotated films of one label.
+    thresholds : ndarray of shape (T,), float64
+        Fractions of a map's range, ascending.
+    """
+
+    def __init__(self, items: Items, thresholds: FloatArray = LEVELS) -> None:
+        self._items, self._thresholds = items, thresholds
+        self._starts = [*items.starts.tolist(), len(items.boxes)]
+        n_items, n_levels = len(items), len(thresholds)
+        self._largest = np.full((n_items, n_levels, 4), np.nan)
+        self._iou_largest, self._iou_any = np.zeros((n_items, n_levels)), np.zeros((n_items, n_levels))
+
+    def add(self, item: int, heat: NDArray[np.floating], window: Window, transform: GridTransform) -> None:
+        """Sweep one film's map.
+
+        Parameters
+        ----------
+        item : int
+            Which film of the items.
+        heat : ndarray of shape (H, W), floating
+            Raw map on the window; it may be sampled more coarsely than the model grid.
+        window : Window
+            The part of the model grid that the film covers.
+        transform : GridTransform
+            Native to model grid.
+        """
+        to_heat = window_transform(transform, window, heat.shape)
+        _sweep_film(
+            np.ascontiguousarray(heat),
+            self._thresholds,
+            (to_heat.scale_x, to_heat.scale_y),
+            (to_heat.offset_x, to_heat.offset_y),
+            self._items.sizes_xy[item],
+            self._items.boxes[self._starts[item] : self._starts[item + 1]],
+            RINGS[1],
+            self._largest[item],
+            self._iou_largest[item],
+            self._iou_any[item],
+        )
+
+    def sweep(self) -> Sweep:
+        """Return what was filled so far; films without a map are misses."""
+        return Sweep(self._largest, self._iou_largest, self._iou_any)
+
+
+def sweep_of_boxes(items: Items, largest: FloatArray) -> Sweep:
+    """Make a `Sweep` from one known box a film and threshold, [N, T, 4]."""
+    boxes = items.boxes[:, None, :]
+    predicted = largest[items.owners]
+    low, high = np.maximum(predicted[..., :2], boxes[..., :2]), np.minimum(predicted[..., 2:], boxes[..., 2:])
+    both = np.clip(high - low, 0.0, None).prod(axis=-1)
+    union = (predicted[..., 2:] - predicted[..., :2]).prod(axis=-1) + (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
+    overlap = both / (union - both)
+    iou = np.maximum.reduceat(overlap, items.starts, axis=0) if len(items) else np.zeros(largest.shape[:2])
+    return Sweep(largest, iou, iou)
+
+
+def best_level(iou: FloatArray, criterion: float) -> int:
+    """Return the threshold (an index into `LEVELS`) at which most films reach the criterion; the lowest of equals.
+
+    Parameters
+    ----------
+    iou : ndarray of shape (N, T), float64
+        Of the films that the threshold may be chosen on.
+    criterion : float
+        IoU that counts.
+    """
+    return int(np.argmax((iou >= criterion).sum(axis=0)))
+
+
+def max_box_acc_at(sweep: Sweep, level: int, levels_v2: tuple[int, ...]) -> dict[Measure, FloatArray]:
+    """Return MaxBoxAcc and V2 per film, [N], at thresholds chosen elsewhere (V2 has one for each criterion)."""
+    at_each = [
+        sweep.iou_any[:, chosen] >= criterion
+        for chosen, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
+    ]
+    return {
+        ("max_box_acc", MAX_BOX_ACC_CRITERION): (sweep.iou_largest[:, level] >= MAX_BOX_ACC_CRITERION).astype(float),
+        ("max_box_acc_v2", None): np.mean(at_each, axis=0),
+    }
+
+
+def max_box_acc_at_levels(sweep: Sweep) -> FloatArray:
+    """Return MaxBoxAcc at every threshold, [T]: a curve for people, never a choice."""
+    return np.asarray((sweep.iou_largest >= MAX_BOX_ACC_CRITERION).mean(axis=0))
+
+
+def chosen_levels(sweep: Sweep) -> tuple[int, tuple[int, ...]]:
+    """Choose the thresholds of MaxBoxAcc and of V2's criteria on these films."""
+    level = best_level(sweep.iou_largest, MAX_BOX_ACC_CRITERION)
+    return level, tuple(best_level(sweep.iou_any, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA)
+
+
+def oracle_values(sweep: Sweep) -> dict[Measure, FloatArray]:
+    """Return per film, criterion and threshold whether it counts, [N, G, T]; the best threshold is chosen per resample.
+
+    The metric is the mean over G criteria of the best, over T thresholds, mean over films.
+    """
+    largest = (sweep.iou_largest >= MAX_BOX_ACC_CRITERION).astype(np.float64)
+    every = np.stack([sweep.iou_any >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)
+    return {("max_box_acc", MAX_BOX_ACC_CRITERION): largest[:, None, :], ("max_box_acc_v2", None): every.astype(float)}

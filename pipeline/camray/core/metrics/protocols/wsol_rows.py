@@ -1,0 +1,184 @@
+"""Rows of the protocol `wsol` of one label and method: by our conventions, and as the original has them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.core.localization.heat_maps import upsampled
+from camray.core.metrics.localization.annotated_films import FloatArray, IntArray, Items
+from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
+from camray.core.metrics.localization.rows import Geometry, HeatOf
+from camray.core.metrics.protocols.max_box_acc import SweepBuilder, best_level, window_transform
+from camray.core.metrics.protocols.wsol import PixelPart, original_sweep, pixel_histograms
+from camray.core.metrics.statistics import BestThresholdPart, Part, PartRow, RatioPart
+from camray.domain.geometry import GridTransform
+from camray.domain.records import ThresholdSource
+
+CLEAN, ORIGINAL = "wsol", "wsol_original"
+FIXED_FRACTION = 0.2
+FIXED, VALIDATION, ORACLE = (source.value for source in ThresholdSource)
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """IoU of N films at T thresholds: of the largest region's box, and the best of any region's; [N, T] each."""
+
+    largest: FloatArray
+    every: FloatArray
+
+
+def overlaps_of(items: Items, heat_of: HeatOf, geometry: Geometry, thresholds: FloatArray) -> dict[str, Overlaps]:
+    """Sweep the maps of a label's annotated films by both sets of conventions.
+
+    Parameters
+    ----------
+    items : Items
+        N films.
+    heat_of : callable
+        ``image_id`` to the label's raw map [h, w] on the feature grid.
+    geometry : Geometry
+        Where the films lie.
+    thresholds : ndarray of shape (T,), float64
+        0 to below 1.
+
+    Returns
+    -------
+    dict
+        `CLEAN` and `ORIGINAL` to overlaps.
+    """
+    builder = SweepBuilder(items, thresholds)
+    original = np.zeros((2, len(items), len(thresholds)))
+    for number, image_id in enumerate(items.image_ids):
+        heat, to_heat = film_heat(heat_of, image_id, geometry)
+        placed = geometry.placements[image_id]
+        builder.add(number, heat, placed.window, placed.transform)
+        offset = np.array([to_heat.offset_x, to_heat.offset_y] * 2)
+        annotated = items.boxes_of(number) * np.array([to_heat.scale_x, to_heat.scale_y] * 2) + offset
+        swept = original_sweep(heat, np.maximum(annotated, 0.0), thresholds)
+        original[0, number], original[1, number] = swept.iou_largest, swept.iou_any
+    clean = builder.sweep()
+    return {CLEAN: Overlaps(clean.iou_largest, clean.iou_any), ORIGINAL: Overlaps(original[0], original[1])}
+
+
+def film_heat(heat_of: HeatOf, image_id: str, geometry: Geometry) -> tuple[NDArray[np.float32], GridTransform]:
+    """Interpolate one film's map on its window of the model grid; return it with the way there from the native grid."""
+    placed = geometry.placements[image_id]
+    heat = upsampled(heat_of(image_id)[None].astype(np.float32), geometry.shape_model, placed.window)[0]
+    return heat, window_transform(placed.transform, placed.window, heat.shape)
+
+
+def max_box_acc_parts(
+    items: Items,
+    method: str,
+    scored: Mapping[str, Overlaps],
+    validation: Mapping[str, Overlaps] | None,
+    oracle: bool,
+) -> list[Part]:
+    """Make the rows of MaxBoxAcc and V2.
+
+    Parameters
+    ----------
+    items : Items
+        N films of a label.
+    method : str
+        As it stands in the score table.
+    scored : mapping
+        Conventions to their overlaps at T thresholds, from `overlaps_of`.
+    validation : mapping, optional
+        The same of validation films, which choose thresholds of their own for each convention and criterion.
+    oracle : bool
+        Also give the paper's own number, whose thresholds are the best on the scored films.
+
+    Returns
+    -------
+    list of Part
+        ``wsol/max_box_acc``; ``wsol/max_box_acc_v2`` at each criterion, and without one their mean; and
+        ``wsol_original/...`` likewise. A fixed threshold is 20 % of the range (of the maximum, by the original).
+    """
+    parts: list[Part] = []
+    for convention, overlaps in scored.items():
+        fixed = round(FIXED_FRACTION * overlaps.largest.shape[1])
+        levels = {FIXED: [fixed] * (1 + len(MAX_BOX_ACC_V2_CRITERIA))}
+        chosen = None if validation is None else validation[convention]
+        if chosen is not None and len(chosen.largest):
+            of_any = [best_level(chosen.every, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA]
+            levels[VALIDATION] = [best_level(chosen.largest, MAX_BOX_ACC_CRITERION), *of_any]
+        for source, (level, *levels_v2) in levels.items():
+            parts.append(_at_levels(items, method, convention, source, overlaps, level, levels_v2))
+        if oracle:
+            parts += _oracle_parts(items, method, convention, overlaps)
+    return parts
+
+
+def _rows(items: Items, method: str, convention: str, source: str) -> list[PartRow]:
+    v2 = [(f"{convention}/max_box_acc_v2", criterion) for criterion in (*MAX_BOX_ACC_V2_CRITERIA, None)]
+    keys = [(f"{convention}/max_box_acc", MAX_BOX_ACC_CRITERION), *v2]
+    return [PartRow(items.label, method, metric, criterion, source, len(items)) for metric, criterion in keys]
+
+
+def _at_levels(
+    items: Items, method: str, convention: str, source: str, overlaps: Overlaps, level: int, levels_v2: Sequence[int]
+) -> RatioPart:
+    each = [
+        overlaps.every[:, chosen] >= criterion
+        for chosen, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
+    ]
+    counted = [overlaps.largest[:, level] >= MAX_BOX_ACC_CRITERION, *each, np.mean(each, axis=0)]
+    above = np.stack(counted, axis=1).astype(np.float64)
+    return RatioPart(_rows(items, method, convention, source), items.patients, above, np.ones_like(above))
+
+
+def _oracle_parts(items: Items, method: str, convention: str, overlaps: Overlaps) -> list[Part]:
+    largest = (overlaps.largest >= MAX_BOX_ACC_CRITERION)[:, None]
+    every = np.stack([overlaps.every >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)
+    groups = [largest, every[:, :1], every[:, 1:2], every[:, 2:], every]
+    rows = _rows(items, method, convention, ORACLE)
+    return [BestThresholdPart(row, items.patients, group) for row, group in zip(rows, groups, strict=True)]
+
+
+def mask_on_map(mask: NDArray[np.bool_], to_map: GridTransform, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Sample a native mask at the centres of a map's pixels; what lies beyond the film is taken from its border."""
+    rows, cols = shape
+    x = ((np.arange(cols) + 0.5 - to_map.offset_x) / to_map.scale_x).astype(np.int64)
+    y = ((np.arange(rows) + 0.5 - to_map.offset_y) / to_map.scale_y).astype(np.int64)
+    return np.asarray(mask[np.clip(y, 0, mask.shape[0] - 1)[:, None], np.clip(x, 0, mask.shape[1] - 1)])
+
+
+def pixel_part(
+    label: str,
+    method: str,
+    masks: Mapping[str, NDArray[np.bool_]],
+    ignored: Mapping[str, NDArray[np.bool_]],
+    patients: Mapping[str, int],
+    heat_of: HeatOf,
+    geometry: Geometry,
+    thresholds: FloatArray,
+) -> PixelPart:
+    """Make the row of PxAP over the films that carry a mask of the label.
+
+    Parameters
+    ----------
+    label, method : str
+        What the row is about.
+    masks, ignored : mapping
+        ``image_id`` to the native mask of all instances, and to pixels that do not count where there are any.
+    patients : mapping
+        ``image_id`` to patient number.
+    heat_of, geometry, thresholds
+        As for `overlaps_of`.
+    """
+    image_ids = sorted(masks)
+    histograms = np.zeros((2, len(image_ids), len(thresholds) + 1))
+    for number, image_id in enumerate(image_ids):
+        heat, to_heat = film_heat(heat_of, image_id, geometry)
+        low, high = float(heat.min()), float(heat.max())
+        heat01 = (heat.astype(np.float64) - low) / (high - low) if high > low else np.zeros(heat.shape)
+        mask = mask_on_map(masks[image_id], to_heat, heat.shape)
+        left_out = ignored.get(image_id)
+        outside = np.zeros(heat.shape, bool) if left_out is None else mask_on_map(left_out, to_heat, heat.shape)
+        histograms[:, number] = pixel_histograms(heat01, mask, outside, thresholds)
+    numbers: IntArray = np.array([patients[image_id] for image_id in image_ids], np.int64)
+    row = PartRow(label, method, f"{CLEAN}/pxap", None, FIXED, len(image_ids))
+    return PixelPart(row, numbers, histograms[0], histograms[1])

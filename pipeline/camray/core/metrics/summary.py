@@ -1,0 +1,250 @@
+"""The numbers a reader looks for first: per finding AUROC, hit rate and IoU accuracy beside the best baseline."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camray.core.localization.reported_method import shown_method
+from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
+from camray.domain.records import ThresholdSource
+
+HEADLINE_IOU = 0.3
+BASELINE_PREFIX = "baseline:"
+PROBE_PREFIX = "baseline:probe:"
+BASELINE_NAMES = {
+    "baseline:random": "random map",
+    "baseline:centre": "centre Gaussian",
+    "baseline:class_mean_box": "class-mean box",
+    "baseline:fixed_point": "fixed point",
+    "baseline:whole_image": "whole film",
+    "baseline:shuffled": "shuffled annotations",
+}
+# the headline prefers numbers whose threshold was chosen on validation, and never takes an oracle's
+PREFERRED_SOURCES = (ThresholdSource.VALIDATION.value, ThresholdSource.FIXED.value)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its interval; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+    threshold_source: str
+
+    @property
+    def is_defined(self) -> bool:
+        """Tell whether there is a number at all."""
+        return bool(np.isfinite(self.value))
+
+    def text(self) -> str:
+        """Show as ``0.87 (0.80-0.93)``, or a dash where undefined."""
+        if not self.is_defined:
+            return "–"
+        if not np.isfinite(self.low):
+            return f"{self.value:.2f}"
+        return f"{self.value:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A method's number and the best trivial baseline's; None where there is no row."""
+
+    ours: Estimate | None
+    baseline: Estimate | None
+
+    @property
+    def verdict(self) -> str:
+        """Say whether ours is above: ``clearly above`` if its whole interval is."""
+        if self.ours is None or self.baseline is None or not (self.ours.is_defined and self.baseline.is_defined):
+            return "–"
+        if self.ours.value <= self.baseline.value:
+            return "not above"
+        return "clearly above" if self.ours.low > self.baseline.value else "above"
+
+
+@dataclass(frozen=True)
+class HeadlineRow:
+    """One finding in one split."""
+
+    split: str
+    label: str
+    auroc: Estimate | None
+    hit_rate: Compared
+    iou_accuracy: Compared
+    auroc_probe: Estimate | None = None  # the best trivial feature's, fitted on training films
+
+
+def main_method(scores: pd.DataFrame) -> str | None:
+    """Return the method that the headline speaks of, by name and order and never by its scores; None without any."""
+    methods = [str(method) for method in scores["method"].unique() if method != CLASSIFIER]
+    methods = [method for method in methods if not method.startswith(BASELINE_PREFIX)]
+    return shown_method(methods) if methods else None
+
+
+def rows_of(scores: pd.DataFrame, metric: str, criterion: float | None = None) -> pd.DataFrame:
+    """Select the rows of one metric and criterion."""
+    chosen = scores[scores["metric"] == metric]
+    return chosen if criterion is None else chosen[np.isclose(chosen["criterion"].astype(float), criterion)]
+
+
+def best_baseline(rows: pd.DataFrame) -> Estimate | None:
+    """Return the trivial baseline with the highest value among rows of one split, label, metric and criterion."""
+    trivial = rows[rows["method"].str.startswith(BASELINE_PREFIX) & (rows["threshold_source"] != "oracle")]
+    trivial = trivial[np.isfinite(trivial["value"].astype(float))]
+    return (
+        None
+        if trivial.empty
+        else estimate_from(trivial.iloc[int(np.argmax(trivial["value"].to_numpy(dtype=np.float64)))])
+    )
+
+
+def estimate_of(rows: pd.DataFrame, method: str | None) -> Estimate | None:
+    """Return a method's number: chosen on validation if there is one, else without boxes."""
+    for source in PREFERRED_SOURCES:
+        chosen = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
+        if len(chosen) and np.isfinite(float(chosen["value"].iloc[0])):
+            return estimate_from(chosen.iloc[0])
+    return None
+
+
+def estimate_from(row: "pd.Series[Any]") -> Estimate:
+    """Read one row of the score table."""
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))
+    return Estimate(value, low, high, int(row["n"]), str(row["method"]), str(row["threshold_source"]))
+
+
+def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[HeadlineRow]:
+    """Condense a score table.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `SCORE_COLUMNS`, as written or as read back from CSV.
+    method : str, optional
+        Explanation method; the table's first by default.
+
+    Returns
+    -------
+    list of HeadlineRow
+        Every split and label in the order of the table, ``mean`` last in its split.
+    """
+    method = method or main_method(scores)
+    rows = []
+    own = scores[
+        ~scores["metric"].str.contains("/", regex=False)
+    ]  # a protocol's rows may be about all findings at once
+    for split, part in own.groupby("split", sort=False):
+        labels = [label for label in part["label"].unique() if label != MEAN_LABEL]
+        for label in [*labels, MEAN_LABEL]:
+            of_label = part[part["label"] == label]
+            aurocs = rows_of(of_label, "auroc")
+            auroc = aurocs[aurocs["method"] == CLASSIFIER]
+            hit_rate, iou_accuracy = (
+                _compared(rows, label, method)
+                for rows in (rows_of(part, "hit_rate"), rows_of(part, "iou_accuracy", HEADLINE_IOU))
+            )
+            found = None if auroc.empty else estimate_from(auroc.iloc[0])
+            probe = best_baseline(aurocs)
+            rows.append(HeadlineRow(str(split), str(label), found, hit_rate, iou_accuracy, probe))
+    return rows
+
+
+def _compared(rows: pd.DataFrame, label: str, method: str | None) -> Compared:
+    """Put one label's number of a method beside the best baseline; `rows` are of one split, metric and criterion."""
+    of_label = rows[rows["label"] == label]
+    ours = estimate_of(of_label, method)
+    if label == MEAN_LABEL and ours is not None:
+        of_label = _over_the_same_labels(of_label, rows[rows["label"] != MEAN_LABEL], ours)
+    return Compared(ours, best_baseline(of_label))
+
+
+def _over_the_same_labels(means: pd.DataFrame, by_label: pd.DataFrame, ours: Estimate) -> pd.DataFrame:
+    """Take the baselines' means over the labels that ours is the mean of, and leave out those that lack one.
+
+    A mean over other labels is no baseline: the class-mean box knows only labels with training boxes, and a threshold
+    from validation is there only for labels with validation boxes.
+    """
+    defined = by_label[np.isfinite(by_label["value"].astype(float))]
+    is_ours = (defined["method"] == ours.method) & (defined["threshold_source"] == ours.threshold_source)
+    wanted = set(defined.loc[is_ours, "label"])
+    if not wanted:
+        return means
+    values, is_known = means["value"].to_numpy(np.float64, copy=True), np.zeros(len(means), np.bool_)
+    for place, (method, source) in enumerate(zip(means["method"], means["threshold_source"], strict=True)):
+        found = defined[(defined["method"] == method) & (defined["threshold_source"] == source)]
+        labels = set(found["label"])
+        is_known[place] = wanted <= labels
+        if wanted < labels:
+            values[place] = float(found.loc[found["label"].isin(wanted), "value"].astype(float).mean())
+    shown: pd.DataFrame = means.assign(value=values)[is_known]
+    return shown
+
+
+def headline(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the headline as a table of short texts for the terminal.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `SCORE_COLUMNS`, as written or as read back from CSV.
+    """
+    splits = scores["split"].nunique()
+    table = []
+    for row in headline_rows(scores):
+        shown = {"split": row.split} if splits > 1 else {}
+        hit, iou = row.hit_rate, row.iou_accuracy
+        shown |= {
+            "finding": row.label,
+            "AUROC": row.auroc.text() if row.auroc else "–",
+            "boxed films": counted_text(hit.ours, row.label),
+            "hit rate": hit.ours.text() if hit.ours else "–",
+            "best baseline": baseline_text(hit.baseline),
+            "hit": hit.verdict,
+            "IoU >= 0.3": iou.ours.text() if iou.ours else "–",
+            "its best baseline": baseline_text(iou.baseline),
+            "box": iou.verdict,
+        }
+        table.append(shown)
+    return pd.DataFrame(table)
+
+
+def counted_text(found: Estimate | None, label: str) -> str:
+    """Say what a number counts: films, or in the row of the mean, findings."""
+    if found is None:
+        return ""
+    return str(found.n) if label != MEAN_LABEL else f"{found.n} finding{'s' if found.n != 1 else ''}"
+
+
+def baseline_text(found: Estimate | None) -> str:
+    """Show a baseline as ``0.61 class-mean box``."""
+    return "–" if found is None else f"{found.value:.2f} {baseline_name(found.method)}"
+
+
+def baseline_name(method: str) -> str:
+    """Return a baseline's name for people."""
+    return BASELINE_NAMES.get(method, method.removeprefix(PROBE_PREFIX))
+
+
+def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the means over findings and the best baselines' beside them; what is undefined is left out."""
+    figures: dict[str, float] = {}
+    splits = scores["split"].nunique()
+    for row in headline_rows(scores):
+        if row.label != MEAN_LABEL:
+            continue
+        prefix = f"{row.split}_" if splits > 1 else ""
+        found = {
+            "mean_auroc": row.auroc,
+            "best_probe_auroc": row.auroc_probe,
+            "mean_hit_rate": row.hit_rate.ours,
+            "best_baseline_hit_rate": row.hit_rate.baseline,
+            "mean_iou_accuracy_0.3": row.iou_accuracy.ours,
+            "best_baseline_iou_accuracy_0.3": row.iou_accuracy.baseline,
+        }
+        figures |= {prefix + name: each.value for name, each in found.items() if each is not None and each.is_defined}
+    return figures

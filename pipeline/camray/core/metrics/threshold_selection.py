@@ -1,0 +1,75 @@
+"""Which predictions make which rows; thresholds chosen on the scored split are refused unless asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from camray.domain.errors import PipelineError
+from camray.domain.records import ThresholdSource
+
+MAIN_POLICY = "fraction_of_max"  # the CAM paper's; its rows carry the plain method name
+
+
+@dataclass(frozen=True)
+class ThresholdUse:
+    """One method and policy to score.
+
+    Parameters
+    ----------
+    row_method : str
+        Method as it stands in the score table.
+    method : str
+        Method as it stands in the predictions.
+    threshold_source : str
+        As it stands in the score table.
+    threshold_ids : frozenset of str
+        Predictions to take; they may differ by label.
+    """
+
+    row_method: str
+    method: str
+    threshold_source: str
+    threshold_ids: frozenset[str]
+
+
+def thresholds_to_score(entries: Sequence[Mapping[str, Any]], split: str, oracle: bool) -> list[ThresholdUse]:
+    """Group the entries of ``thresholds.json`` into the rows they make on a split.
+
+    Parameters
+    ----------
+    entries : sequence of mapping
+        Keys id, method, label, policy, source, split.
+    split : str
+        The split to score.
+    oracle : bool
+        Whether thresholds chosen on that very split may be used; their rows are then marked ``oracle``.
+
+    Returns
+    -------
+    list of ThresholdUse
+        Where a method has several policies of one source, ``fraction_of_max`` (else the first) carries the plain method
+        name and the others a suffix: ``cam:otsu``.
+
+    Raises
+    ------
+    PipelineError
+        If a threshold was chosen on the split and `oracle` is False.
+    """
+    groups: dict[tuple[str, str, str], set[str]] = {}
+    for entry in entries:
+        source = str(entry["source"])
+        if entry.get("split") == split:
+            if not oracle:
+                raise PipelineError(
+                    f"threshold '{entry['id']}' was chosen on the split '{split}', which is to be scored; score "
+                    "another split, or ask for such numbers with score.oracle=true (they are then marked 'oracle')"
+                )
+            source = ThresholdSource.ORACLE.value
+        groups.setdefault((str(entry["method"]), source, str(entry["policy"])), set()).add(str(entry["id"]))
+    uses = []
+    for (method, source, policy), ids in groups.items():
+        policies = [other for m, s, other in groups if (m, s) == (method, source)]
+        plain = MAIN_POLICY if MAIN_POLICY in policies else policies[0]
+        row_method = method if policy == plain else f"{method}:{policy}"
+        uses.append(ThresholdUse(row_method, method, source, frozenset(ids)))
+    return uses

@@ -1,0 +1,149 @@
+"""Finer feature maps from the same weights: dilation in place of stride, and samples taken at the cell's centre.
+
+A layer of stride 2 followed by convolutions equals the same layer at stride 1, followed by the convolutions with twice
+the dilation and read at every second position (the "algorithme a trous": Holschneider et al. 1989; Chen et al., ICLR
+2015). So a network of total stride 32 gives a map of stride 16 or 8 with the weights it has, and with the published
+sampling its coarse map is every second or fourth cell of the fine one, borders included.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, max_pool2d, pad
+
+from camray.domain.contract import NetworkSpec
+
+
+class OddConv2d(nn.Conv2d):
+    """A strided convolution that samples the odd positions: at stride 2 output i is centred on input 2 i + 1.
+
+    Notes
+    -----
+    Sampling the even positions throughout, as published networks do, centres feature cell i of stride s on pixel s i,
+    and not on the middle of the cell: maps lie almost half a cell too far down and right. Odd samples at the *last*
+    stride alone leave a shift of half a pixel. Weights, names and shapes are those of the convolution it replaces.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve a map with even sides."""
+        before = [d * (k - 1) // 2 - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        sides = (before[1], before[1] + 1, before[0], before[0] + 1)  # negative: the first row and column are not read
+        return conv2d(pad(input, sides), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+class DenseAvgPool2d(nn.Module):
+    """What becomes of a 2 x 2 average pool of stride 2 when its stride is left out.
+
+    Parameters
+    ----------
+    dilation : int
+        Distance of the positions that are averaged; 1 or even.
+    centred : bool
+        The average is taken about the output position: two taps at half the distance, or 1/4, 1/2, 1/4 at distance 1.
+        False takes it from the output position on, so that every second output is what the strided pool gives.
+    """
+
+    def __init__(self, dilation: int, centred: bool) -> None:
+        super().__init__()
+        if dilation != 1 and dilation % 2:
+            raise ValueError(f"dilation is {dilation}; expected 1 or an even number")
+        self.dilation, self.centred = dilation, centred
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Average; beyond the border the last position is repeated."""
+        d = self.dilation
+        if self.centred and d == 1:
+            padded = pad(input, (1, 1, 1, 1), mode="replicate")
+            rows = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
+            return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16
+        lead = d // 2 if self.centred else 0
+        padded = pad(input, (lead, d - lead, lead, d - lead), mode="replicate")
+        rows = padded[:, :, :-d] + padded[:, :, d:]
+        return (rows[..., :-d] + rows[..., d:]) / 4
+
+    def extra_repr(self) -> str:
+        """Name the distance and the centring."""
+        return f"dilation={self.dilation}, centred={self.centred}"
+
+
+class DenseMaxPool2d(nn.Module):
+    """What becomes of a max pool of stride 2 when its stride is left out.
+
+    Parameters
+    ----------
+    kernel : int
+        Side of the window, 2 or 3.
+    dilation : int
+        Distance of the positions compared.
+    centred : bool
+        The window lies about the output position; 2 x 2 at distance 1, which has no centre, becomes 3 x 3. False takes
+        it from the output position on, so that every second output is what the strided pool gives.
+    """
+
+    def __init__(self, kernel: int, dilation: int, centred: bool) -> None:
+        super().__init__()
+        uneven = centred and dilation * (kernel - 1) % 2 == 1
+        self.kernel, self.dilation, self.centred = (3 if uneven else kernel), dilation, centred
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Take the maximum; beyond the border there is nothing."""
+        reach = self.dilation * (self.kernel - 1)
+        lead = reach // 2 if self.centred else 0
+        padded = pad(input, (lead, reach - lead, lead, reach - lead), value=-torch.inf)
+        return max_pool2d(padded, self.kernel, stride=1, dilation=self.dilation)
+
+    def extra_repr(self) -> str:
+        """Name the window, the distance and the centring."""
+        return f"{self.kernel}, dilation={self.dilation}, centred={self.centred}"
+
+
+def halving_pool(kernel: int, centred: bool) -> nn.MaxPool2d:
+    """Return a max pool of stride 2 whose windows start at the even positions, or (3 x 3) are centred on them.
+
+    Both halve even sides exactly; at the border windows are cut off.
+    """
+    return nn.MaxPool2d(kernel, 2, padding=1) if centred else nn.MaxPool2d(kernel, 2, ceil_mode=True)
+
+
+def strides_left_out(spec: NetworkSpec, natural: int, remedy: str = "") -> int:
+    """Count the layers that lose their stride of 2 for the stride asked for.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    natural : int
+        The network's own stride.
+    remedy : str
+        What else could be done about a stride that is too large.
+
+    Raises
+    ------
+    ValueError
+        If the stride asked for is larger than the network's.
+    """
+    if spec.stride > natural:
+        raise ValueError(
+            f"{spec.backbone} has stride {natural}, and {spec.stride} is asked for; set model.stride={natural}{remedy}"
+        )
+    return (natural // spec.stride).bit_length() - 1
+
+
+def without_stride(conv: nn.Conv2d, dilation: int) -> None:
+    """Leave out a convolution's stride and set its dilation, in place; odd kernels keep the map's size."""
+    conv.stride = (1, 1)
+    dilate(conv, dilation)
+
+
+def dilate(conv: nn.Conv2d, dilation: int) -> None:
+    """Set a convolution's dilation in place; odd kernels keep the map's size."""
+    conv.dilation = (dilation, dilation)
+    conv.padding = tuple(dilation * (k - 1) // 2 for k in conv.kernel_size)
+
+
+def odd(conv: nn.Conv2d) -> OddConv2d:
+    """Return the convolution with the same weights that samples the odd positions."""
+    sizes: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation")}
+    twin = OddConv2d(conv.in_channels, conv.out_channels, groups=conv.groups, bias=conv.bias is not None, **sizes)
+    twin.weight, twin.bias = conv.weight, conv.bias
+    return twin

@@ -1,0 +1,127 @@
+"""Starting weights under other people's names, fitted to our classifier.
+
+One mapping, documented rule by rule in `_our_name`; what did not fit is reported, never dropped in silence.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from camray.core.networks.classifier import PooledClassifier
+
+_OLD_DENSE = re.compile(r"(denselayer\d+)\.(?:layers\.)?(norm|conv)\.?([12])\.")
+_FLAT_BLOCK = re.compile(r"_blocks\.(\d+)\.(?=_)")
+_THEIR_HEAD = re.compile(r"^(?:backbone\.(?:fc|_fc|class_layers\.out)|classifier\.0)\.(?=weight$|bias$)")
+_PREFIXES = ("module.", "model.", "densenet121.", "backbone.")
+
+
+@dataclass(frozen=True)
+class WeightsReport:
+    """What became of every tensor of a weights file.
+
+    Parameters
+    ----------
+    matched : tuple of str
+        Our names, now holding the file's values.
+    summed_channels : tuple of str
+        Those of `matched` whose three input channels were added up to one.
+    missing : tuple of str
+        Our names that the file has nothing for; they keep their fresh values.
+    unused : tuple of str
+        The file's names that we have no place for.
+    wrong_shape : tuple of str
+        Our names whose tensor in the file has another shape; they keep their fresh values.
+    """
+
+    matched: tuple[str, ...]
+    summed_channels: tuple[str, ...]
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+    wrong_shape: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping with counts."""
+        plain = asdict(self)
+        return {"counts": {name: len(names) for name, names in plain.items()}, **plain}
+
+
+def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], head: bool = False) -> WeightsReport:
+    """Copy whatever fits from a state dict into the classifier, in place.
+
+    Parameters
+    ----------
+    model : PooledClassifier
+        Takes the values.
+    given : mapping of str to Tensor
+        Our own names, MONAI's, torchvision's (ResNet, DenseNet, AlexNet, VGG16, GoogLeNet), TorchXRayVision's
+        DenseNet, CheXNet's (``module.densenet121.features...``) or EfficientNet-PyTorch's.
+    head : bool
+        Also take the classifying layer from other people's names, where its shape fits: for those who know that the
+        file's labels are the model's, in the same order.
+
+    Returns
+    -------
+    WeightsReport
+        Names sorted.
+
+    Notes
+    -----
+    A first convolution over three channels is added up to one: the response to a grey picture repeated in three
+    channels of equal normalisation. The classifying layer is taken where it is called as ours is (``classifier``) and
+    its shape fits; `head` adds ``fc`` (torchvision's ResNet and GoogLeNet), ``classifier.0`` (CheXNet), ``_fc``
+    (EfficientNet-PyTorch) and ``class_layers.out`` (MONAI). Fully connected layers (``classifier.1`` ... of AlexNet and
+    VGG16) have their places in the whole networks, and none in the GAP forms. Layers that the CAM paper removes and
+    GoogLeNet's auxiliary classifiers are reported as unused; files older than PyTorch 0.4.1 lack
+    ``num_batches_tracked``, which is reported as missing and harmless.
+    """
+    own = model.state_dict()
+    blocks = _block_names(own)
+    takes_head = head and "classifier.weight" in own
+    matched: list[str] = []
+    summed: list[str] = []
+    wrong: list[str] = []
+    unused: list[str] = []
+    for theirs, tensor in given.items():
+        name = _our_name(theirs, blocks)
+        if takes_head:
+            name = _THEIR_HEAD.sub("classifier.", name)
+        if name not in own or name in matched:
+            unused.append(theirs)
+            continue
+        fitted = _fit_channels(tensor, own[name])
+        if fitted.shape != own[name].shape:
+            wrong.append(name)
+            continue
+        if fitted.shape != tensor.shape:
+            summed.append(name)
+        own[name].copy_(fitted)  # state_dict shares its memory with the model
+        matched.append(name)
+    missing = set(own) - set(matched) - set(wrong)
+    return WeightsReport(*(tuple(sorted(names)) for names in (matched, summed, missing, unused, wrong)))
+
+
+def _our_name(theirs: str, blocks: Mapping[str, str]) -> str:
+    name, before = theirs, ""
+    while name != before:  # module.densenet121.features -> features
+        before = name
+        for prefix in _PREFIXES:
+            name = name.removeprefix(prefix)
+    if name.startswith("classifier."):  # CheXNet's is classifier.0, which we have no place for
+        return name
+    name = _OLD_DENSE.sub(r"\1.layers.\2\3.", name)  # torchvision norm1, norm.1 -> MONAI layers.norm1
+    name = _FLAT_BLOCK.sub(lambda found: blocks.get(found[1], found[0]), name)  # EfficientNet-PyTorch's flat numbering
+    return f"backbone.{name}"
+
+
+def _block_names(own: Mapping[str, Tensor]) -> dict[str, str]:
+    found = (re.search(r"_blocks\.\d+\.(\d+)\.", name) for name in own)
+    return {hit[1]: hit[0] for hit in found if hit is not None}
+
+
+def _fit_channels(tensor: Tensor, ours: Tensor) -> Tensor:
+    if tensor.ndim == 4 == ours.ndim and tensor.shape[1] == 3 and ours.shape[1] == 1 and ours.shape != tensor.shape:
+        return tensor.sum(dim=1, keepdim=True)
+    return tensor

@@ -1,0 +1,261 @@
+"""Marks of structured reports to decisions: which finding each mark stands for, and what it says of the AI's answer.
+
+Viewers change tracking UIDs and round coordinates, so a mark is known by its film, its words and codes, and only where
+it has none by its overlap with what the AI drew there. A report that covers a film answers for every finding on it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from camray.core.reader_study.agreement_table import Claim
+from camray.domain.geometry import Box, iou
+from camray.domain.labels import Finding
+from camray.domain.reader_decisions import (
+    Decision,
+    DecisionsRead,
+    MarkedReport,
+    Problem,
+    Reading,
+    ReportMark,
+    Unread,
+    Verdict,
+)
+
+SAME_PX = 1 / 64  # objects hold corners to 1/512 px, viewers add the noise of 32 bits
+SAME_IOU = 0.5  # from which a mark without words is taken for the AI's finding that it covers
+_SAID = re.compile(r"\s+[01]\.\d\d(\s+\(AI, not verified\).*)?$")
+_OWN_IDENTIFIER = re.compile(r"^camray (.+) \d+$")
+Key = tuple[str, str]  # image_id, label
+_Word = TypeVar("_Word")
+
+
+@dataclass
+class _Gathered:
+    source: str
+    decisions: list[Decision] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+
+def decisions_of(
+    reports: Sequence[MarkedReport],
+    findings: Sequence[Finding],
+    claims: Mapping[Key, Claim],
+    source: str,
+    reader: str = "",
+) -> DecisionsRead:
+    """Read what readers decided from the reports they left.
+
+    Parameters
+    ----------
+    reports : sequence of MarkedReport
+        Of any number of readers and films.
+    findings : sequence of Finding
+        The run's, with codes.
+    claims : mapping of (image_id, label) to Claim
+        The AI's answers, boxes as the run has them.
+    source : str
+        File or folder that the reports are from.
+    reader : str
+        Who read; else the person whom a report names, else the stem of `source`.
+
+    Returns
+    -------
+    DecisionsRead
+        One reading for each reader and film that a report covers, and for each of its findings a decision:
+
+        - marked: present. ``confirm`` if the boxes are the AI's (which are then given unrounded), else ``adjust``;
+        - the AI's boxes are gone: ``reject``, explicit if the report says that it replaces another;
+        - the AI reported it without any box: a viewer shows nothing of it, so nothing was decided: a problem;
+        - else absent, not explicitly.
+
+        Reports by camray alone, earlier reports of the same reader on the same film, marks without area and marks that
+        name no finding of the run are no decisions: each is a problem, and the last kind is kept as ``unread``.
+    """
+    gathered = _Gathered(source)
+    own = [one for one in reports if one.is_own]
+    if own:
+        what = f"{len(own)} of its reports are camray's own, edited by nobody; left out"
+        gathered.problems.append(Problem(source, what))
+    latest: dict[tuple[str, str], MarkedReport] = {}
+    for report in sorted((one for one in reports if not one.is_own), key=lambda one: (one.changed, one.source)):
+        who = reader or report.observer or source.rsplit(".", 1)[0]
+        if not report.films:
+            gathered.problems.append(Problem(report.source, "a report that refers to no image; left out", who))
+        for image_id in report.films:
+            if (who, image_id) in latest:
+                what = f"replaced by a later report of the same reader ({report.source}); left out"
+                gathered.problems.append(Problem(latest[who, image_id].source, what, who, image_id))
+            latest[who, image_id] = report
+    names = _Names(findings)
+    for (who, image_id), report in sorted(latest.items()):
+        gathered.readings.append(Reading(who, image_id, is_finished=True, changed=report.changed))
+        gathered.decisions += _film_decisions(who, image_id, report, names, claims, gathered)
+    for report in {id(one): one for one in latest.values()}.values():
+        _tell_of_marks_without_film(report, reader, gathered)
+    return DecisionsRead(
+        source, "sr", "", tuple(gathered.decisions), tuple(gathered.readings), tuple(gathered.problems),
+        tuple(gathered.unread),
+    )  # fmt: skip
+
+
+class _Names:
+    """The run's findings by all that a report may call them."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.labels = tuple(finding.name for finding in findings)
+        coded = [(one.code, one.name) for one in findings if one.code is not None]
+        self._codes = _unique(((code.value, code.scheme), name) for code, name in coded)
+        meant = [(_plain(code.meaning), name) for code, name in coded]
+        self._words = _unique([*meant, *((_plain(word), one.name) for one in findings for word in one.aliases)])
+        for name in self.labels:  # a finding's own name is always its own; codes hold 64 letters of it
+            self._words |= {_plain(name[:64]): name, _plain(name): name}
+
+    def label(self, mark: ReportMark) -> tuple[str | None, list[str]]:
+        """Return the finding that a mark names, if any, and the words that do not name it."""
+        named, rest = [], []
+        for word in mark.words:
+            label = self._words.get(_plain(_SAID.sub("", word)))
+            if label is None:
+                rest.append(word)
+            else:
+                named.append(label)
+        named += [self._codes[code] for code in mark.codes if code in self._codes]
+        own = _OWN_IDENTIFIER.match(mark.identifier)
+        if own is not None and _plain(own.group(1)) in self._words:
+            named.append(self._words[_plain(own.group(1))])
+        return (named[0] if named else None), rest
+
+
+def _unique(pairs: Iterable[tuple[_Word, str]]) -> dict[_Word, str]:
+    """Return what stands for one finding alone."""
+    found: dict[_Word, set[str]] = {}
+    for word, name in pairs:
+        found.setdefault(word, set()).add(name)
+    return {word: next(iter(names)) for word, names in found.items() if len(names) == 1}
+
+
+def _plain(word: str) -> str:
+    return " ".join(word.casefold().split())
+
+
+@dataclass
+class _Marked:
+    """What a report says of one finding on one film."""
+
+    boxes: list[Box] = field(default_factory=list)
+    is_present: bool | None = None
+    comments: list[str] = field(default_factory=list)
+
+
+def _film_decisions(
+    who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
+) -> Iterator[Decision]:
+    """Yield a film's decisions, one for each finding that was judged."""
+    marked = _marked(who, image_id, report, names, claims, gathered)
+    for label in names.labels:
+        claim, one = claims.get((image_id, label), Claim(False)), marked.get(label, _Marked())
+        if claim.reported and not claim.boxes and not one.boxes and one.is_present is None:
+            what = "reported by the AI without a box, so a viewer has nothing to show or edit; not judged"
+            gathered.problems.append(Problem(report.source, what, who, image_id, label))
+            continue
+        value, boxes, verdict, is_explicit = _judged(one, claim, report)
+        comment = "; ".join(dict.fromkeys(one.comments))
+        yield Decision(
+            who, image_id, label, value, boxes, verdict=verdict, is_explicit=is_explicit, comment=comment,
+            changed=report.changed,
+        )  # fmt: skip
+
+
+def _judged(one: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, tuple[Box, ...], Verdict | None, bool]:
+    """Return value, boxes, verdict, and whether the reader said so."""
+    if one.boxes:
+        found = _as_claimed(one.boxes, claim.boxes)
+        if claim.reported and sorted(found) == sorted(claim.boxes):
+            return "1", claim.boxes, Verdict.CONFIRM, True
+        return "1", tuple(found), Verdict.ADJUST, True
+    if one.is_present:
+        return "1", (), Verdict.CONFIRM if claim.reported and not claim.boxes else Verdict.ADJUST, True
+    if one.is_present is False or (claim.reported and report.has_predecessor):
+        return "0", (), Verdict.REJECT if claim.reported else Verdict.CONFIRM, True
+    return "0", (), None, False
+
+
+def _marked(
+    who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
+) -> dict[str, _Marked]:
+    """Gather a film's marks by finding; those of none are told and kept."""
+    found: dict[str, _Marked] = {}
+    where = (report.source, who, image_id)
+    for mark in report.marks:
+        if mark.image_id != image_id or (mark.shape == "" and mark.by_algorithm):  # the latter is the AI's own word
+            continue
+        label, rest = names.label(mark)
+        if label is None and mark.box is not None and not rest:
+            label = _by_overlap(mark.box, image_id, claims, where, gathered)
+        if label is None:
+            gathered.unread.append(Unread(*where, " | ".join(rest), mark.box))
+            what = "a mark that names no finding of this run; left out (its words stand in unread.csv)"
+            gathered.problems.append(Problem(*_told(where, what)))
+            continue
+        if mark.shape == "line":
+            what = "a mark that encloses nothing, such as a length, was left out"
+            gathered.problems.append(Problem(*_told(where, what), label))
+            continue
+        one = found.setdefault(label, _Marked())
+        if mark.box is not None:
+            one.boxes.append(mark.box)
+        elif mark.shape == "point":
+            one.is_present = True
+        elif mark.is_present is not None:
+            one.is_present = bool(one.is_present) or mark.is_present
+        one.comments += rest
+    return found
+
+
+def _told(where: tuple[str, str, str], what: str) -> tuple[str, str, str, str]:
+    source, who, image_id = where
+    return source, what, who, image_id
+
+
+def _by_overlap(
+    box: Box, image_id: str, claims: Mapping[Key, Claim], where: tuple[str, str, str], gathered: _Gathered
+) -> str | None:
+    """Return the one finding whose box a mark without words covers."""
+    covered = {
+        label
+        for (film, label), claim in claims.items()
+        if film == image_id and any(iou(box, each) >= SAME_IOU for each in claim.boxes)
+    }
+    if len(covered) != 1:
+        return None
+    (label,) = covered
+    what = f"a mark without words, taken for this finding as it covers the AI's box (IoU {SAME_IOU:g} or more)"
+    gathered.problems.append(Problem(*_told(where, what), label))
+    return label
+
+
+def _as_claimed(drawn: Sequence[Box], claimed: Sequence[Box]) -> list[Box]:
+    """Return boxes with those that were left as they were as the run has them; the same box twice counts once."""
+    found: list[Box] = []
+    for box in drawn:
+        same = [one for one in claimed if _is_same(box, one)]
+        each = same[0] if same else box
+        if each not in found:
+            found.append(each)
+    return found
+
+
+def _is_same(first: Box, second: Box) -> bool:
+    return all(abs(a - b) <= SAME_PX for a, b in zip(first.as_tuple(), second.as_tuple(), strict=True))
+
+
+def _tell_of_marks_without_film(report: MarkedReport, reader: str, gathered: _Gathered) -> None:
+    for mark in report.marks:
+        if not mark.image_id and mark.shape:
+            who = reader or report.observer
+            gathered.unread.append(Unread(report.source, who, "", " | ".join(mark.words), mark.box))
+            gathered.problems.append(Problem(report.source, "a mark that lies on no named image; left out", who))

@@ -1,0 +1,275 @@
+"""What trivial features can predict: shortcut probes, and the figures that describe a data set.
+
+A label that a grey-level histogram, the film's border, the scanner or the patient's age predict well can be learnt
+without looking for a lesion; a network trained on it may score well and localize nothing (Zech et al., PLoS Medicine
+2018; DeGrave et al., Nature Machine Intelligence 2021).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camray.core.cohort.patient_splits import assign_by_patient
+from camray.core.metrics.auroc import weighted_auroc
+from camray.core.shortcuts.logistic_regression import fit_logistic
+
+FOLDS = 5
+WARNING_AUC = 0.75
+MIN_FILMS_OF_A_KIND = 10  # with fewer, an AUC says next to nothing
+MAX_FILMS = 8_000
+SPREAD = (0.0, 0.05, 0.5, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How well one kind of trivial feature predicts one label.
+
+    Parameters
+    ----------
+    label, features : str
+        What is predicted, and from what.
+    auc : float or None
+        Mean over the folds; None where it could not be measured.
+    n, n_present : int
+        Films that say whether the label is present, and those where it is.
+    skipped : str
+        Why `auc` is None; empty otherwise.
+    """
+
+    label: str
+    features: str
+    auc: float | None
+    n: int
+    n_present: int
+    skipped: str = ""
+
+    @property
+    def is_shortcut(self) -> bool:
+        """Tell whether the trivial features predict the label better than they should."""
+        return self.auc is not None and self.auc > WARNING_AUC
+
+
+def probe_auc(
+    features: NDArray[np.float32], target: NDArray[np.bool_], patients: Sequence[str], seed: int
+) -> tuple[float | None, str]:
+    """Cross-validate a logistic regression, patients kept together.
+
+    Parameters
+    ----------
+    features : ndarray of shape (N, D), float32
+        Standardised within; constant columns do no harm.
+    target : ndarray of shape (N,), bool
+        What is to be predicted.
+    patients : sequence of str, N of them
+        No patient is in two folds.
+    seed : int
+        Deals patients to folds.
+
+    Returns
+    -------
+    float or None
+        Mean of the folds' AUC, 0-1; folds with one class only do not count.
+    str
+        Why there is no AUC; empty where there is one.
+    """
+    fold = _folds(target, patients, seed)
+    return (None, fold) if isinstance(fold, str) else _auc_over(fold, features, target)
+
+
+def _folds(target: NDArray[np.bool_], patients: Sequence[str], seed: int) -> NDArray[np.int64] | str:
+    """Deal films to folds, or say why there are too few."""
+    for kind, wanted in (("present", True), ("absent", False)):
+        found = np.flatnonzero(target == wanted)
+        if found.size < MIN_FILMS_OF_A_KIND or len({patients[int(i)] for i in found}) < FOLDS:
+            return f"only {found.size} film(s) with the label {kind}"
+    return assign_by_patient(patients, [str(int(t)) for t in target], [1.0] * FOLDS, seed)
+
+
+def _auc_over(
+    fold: NDArray[np.int64], features: NDArray[np.float32], target: NDArray[np.bool_]
+) -> tuple[float | None, str]:
+    aucs = []
+    for held_out in range(FOLDS):
+        fit, test = fold != held_out, fold == held_out
+        if len(np.unique(target[fit])) < 2 or len(np.unique(target[test])) < 2:
+            continue
+        logits = fit_logistic(features[fit], target[fit]).logits(features[test])
+        aucs.append(weighted_auroc(np.ones((1, len(logits))), logits, target[test])[0])
+    return (float(np.mean(aucs)), "") if aucs else (None, "no fold holds both kinds")
+
+
+def probe_logits(
+    features: Mapping[str, NDArray[np.float32]], values: NDArray[np.int8], is_training: NDArray[np.bool_], seed: int
+) -> NDArray[np.float32]:
+    """Fit every probe on the training films, and let it speak of all others: a classifier's trivial baselines.
+
+    Parameters
+    ----------
+    features : mapping of str to ndarray of shape (films, D), float32
+        By kind.
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, anything else is left out of the fit.
+    is_training : ndarray of shape (films,), bool
+        The films that may be learnt from.
+    seed : int
+        Picks `MAX_FILMS` training films where there are more.
+
+    Returns
+    -------
+    ndarray of shape (kinds, films, labels), float32
+        Logits; NaN for training films, and where too few of them tell a label.
+    """
+    films, labels = values.shape
+    logits = np.full((len(features), films, labels), np.nan, np.float32)
+    others = np.flatnonzero(~is_training)
+    for column in range(labels):
+        told = np.flatnonzero(is_training & np.isin(values[:, column], (0, 1)))
+        if told.size > MAX_FILMS:
+            told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
+        target = values[told, column] == 1
+        if min(target.sum(), (~target).sum()) < MIN_FILMS_OF_A_KIND or others.size == 0:
+            continue
+        for kind, table in enumerate(features.values()):
+            logits[kind, others, column] = fit_logistic(table[told], target).logits(table[others])
+    return logits
+
+
+def run_probes(
+    features: Mapping[str, NDArray[np.float32]],
+    values: NDArray[np.int8],
+    labels: Sequence[str],
+    patients: Sequence[str],
+    seed: int,
+) -> list[Probe]:
+    """Probe each label with each kind of features.
+
+    Parameters
+    ----------
+    features : mapping of str to ndarray of shape (films, D), float32
+        By kind.
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, anything else is left out.
+    labels : sequence of str
+        Names of the columns of `values`.
+    patients : sequence of str
+        Of each film.
+    seed : int
+        Deals patients to folds, and picks `MAX_FILMS` films where there are more.
+    """
+    probes = []
+    for column, label in enumerate(labels):
+        told = np.flatnonzero((values[:, column] == 0) | (values[:, column] == 1))
+        if told.size > MAX_FILMS:
+            told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
+        target = values[told, column] == 1
+        fold = _folds(target, [patients[int(i)] for i in told], seed)
+        for kind, table in features.items():
+            auc, skipped = (None, fold) if isinstance(fold, str) else _auc_over(fold, table[told], target)
+            rounded = None if auc is None else round(auc, 4)
+            probes.append(Probe(label, kind, rounded, int(told.size), int(target.sum()), skipped))
+    return probes
+
+
+def describe(images: pd.DataFrame, values: NDArray[np.int8], labels: Sequence[str]) -> dict[str, Any]:
+    """Count films by what is known of them, and give the spread of sizes and grey levels.
+
+    Parameters
+    ----------
+    images : DataFrame
+        Columns of the images table, and ``sex``, ``grey_mean``, ``grey_deviation``, ``grey_low``, ``grey_median``,
+        ``grey_high``.
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, 2 uncertain, -1 no information.
+    labels : sequence of str
+        Names of the columns of `values`.
+
+    Returns
+    -------
+    dict
+        For ``audit.json``.
+    """
+    by_split = {
+        split: {
+            label: _count_values(values[(images["split"] == split).to_numpy()][:, i]) for i, label in enumerate(labels)
+        }
+        for split in sorted(images["split"].unique())
+    }
+    tags = ("split", "view", "sex", "laterality", "modality", "transfer_syntax", "photometric", "bits_stored")
+    numbers = ["rows", "cols", "row_spacing_mm", "col_spacing_mm"]
+    greys = ["grey_mean", "grey_deviation", "grey_low", "grey_median", "grey_high"]
+    return {
+        "films": len(images),
+        "patients": int(images["patient_key"].nunique()),
+        "patients_by_split": {str(k): int(v) for k, v in images.groupby("split")["patient_key"].nunique().items()},
+        "labels": by_split,
+        "films_by": {tag: _count_texts(images[tag]) for tag in (*tags, "spacing_source")},
+        "spread": {name: _spread(images[name]) for name in (*numbers, *greys)},
+    }
+
+
+def warnings_of(probes: Sequence[Probe]) -> list[str]:
+    """Put shortcuts into words."""
+    return [
+        f"{probe.label}: {probe.features} alone predicts it with AUC {probe.auc:.2f} (over {WARNING_AUC}); a network "
+        "can learn this label without finding the lesion, so do not trust its AUROC without localization scores"
+        for probe in probes
+        if probe.is_shortcut
+    ]
+
+
+def one_class_labels(values: NDArray[np.int8] | NDArray[np.float32], labels: Sequence[str]) -> list[str]:
+    """Name the labels that are never absent, or never present, with their counts.
+
+    Parameters
+    ----------
+    values : ndarray of shape (films, labels)
+        1 present, 0 absent, anything else, NaN too, is no information.
+    labels : sequence of str
+        Names of the columns.
+
+    Returns
+    -------
+    list of str
+        For instance ``Mass (0 present, 12 absent)``, in the order of `labels`.
+    """
+    counts = [
+        (label, int((column == 1).sum()), int((column == 0).sum()))
+        for label, column in zip(labels, values.T, strict=True)
+    ]
+    return [
+        f"{label} ({present} present, {absent} absent)" for label, present, absent in counts if not (present and absent)
+    ]
+
+
+def one_class_note(named: Sequence[str]) -> dict[str, str]:
+    """Return the note of a stage on labels of one class among its training films; empty without any."""
+    what = "of one class among training films, so that nothing can be learnt of them and they have no AUROC"
+    return {"note_one_class": f"labels {what}: {', '.join(named)}"} if named else {}
+
+
+def probes_as_json(probes: Sequence[Probe]) -> list[dict[str, Any]]:
+    """Return the probes for ``audit.json``."""
+    return [{**asdict(probe), "warning": probe.is_shortcut} for probe in probes]
+
+
+def _count_values(column: NDArray[np.int8]) -> dict[str, int]:
+    names = {"present": 1, "absent": 0, "uncertain": 2, "no_information": -1}
+    return {name: int((column == value).sum()) for name, value in names.items()}
+
+
+def _count_texts(column: "pd.Series[Any]") -> dict[str, int]:
+    texts = column.astype("string").fillna("").replace("", "(unknown)")
+    return {str(k): int(v) for k, v in sorted(texts.value_counts().items(), key=lambda item: str(item[0]))}
+
+
+def _spread(column: "pd.Series[Any]") -> dict[str, float | int]:
+    numbers = column.dropna().to_numpy(np.float64)
+    if numbers.size == 0:
+        return {"n": 0}
+    names = ("min", "p05", "median", "p95", "max")
+    found = {name: round(float(q), 5) for name, q in zip(names, np.quantile(numbers, SPREAD), strict=True)}
+    return {"n": int(numbers.size), **found}

@@ -1,0 +1,218 @@
+"""What a trained network expects and promises: written beside its weights, read before them."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
+FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
+BACKBONES = (
+    "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
+    "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", *FULLY_CONNECTED,
+)  # fmt: skip
+NORMALISATIONS = ("fixed", "film", "local", "film_local")
+STRIDES = (8, 16, 32)
+FUSIONS = ("none", "sdfn")
+GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Everything that decides a network's shape and arithmetic, its weights apart.
+
+    Parameters
+    ----------
+    backbone : str
+        One of `BACKBONES`.
+    pool : str
+        One of `POOLS`; without effect, and to be left at ``gap``, where `backbone` is one of `FULLY_CONNECTED`.
+    lse_r : float
+        Sharpness of ``lse`` and ``lse_map``.
+    stride : int
+        Model px a feature cell, one of `STRIDES`.
+    aligned : bool
+        The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
+        centred on the cell. False keeps the published sampling, whose maps lie up to half a cell too far down and
+        right. AlexNet at stride 16 keeps the published sampling in any case, see `cells`.
+    dilated : bool
+        A stride that is left out for a finer map is made good by dilation, so that trained weights keep their meaning.
+    normalise : str
+        One of `NORMALISATIONS`, see `camray.core.networks.normalise`.
+    widths, blocks : tuple of int
+        Channels and blocks of the four layers; only for ``resnet_light``.
+    stem_kernel : int
+        Side of the first convolution, px; only for ``resnet_light``.
+    stem_pool : bool
+        Max pooling follows the first convolution; only for ``resnet_light``.
+    dropout : float
+        Probability that a channel of the feature map is dropped while training.
+    members : int
+        Networks of this shape whose logits and maps are averaged.
+    fusion : str
+        One of `FUSIONS`: ``sdfn`` reads the film and a crop about its lungs by two backbones and joins their features.
+    crop_margin : float
+        About the lungs on each side, fraction of their box's width and height; only for ``sdfn``.
+    shrink : int
+        Both branches work on 1/shrink of the model grid's sides, and the crop is cut from the whole grid, so that it
+        shows the lungs in more detail than the film; only for ``sdfn``.
+
+    Raises
+    ------
+    ValueError
+        If a choice is not legal; the message lists the legal ones.
+    """
+
+    backbone: str = "resnet_light"
+    pool: str = "gap"
+    lse_r: float = 5.0
+    stride: int = 16
+    aligned: bool = True
+    dilated: bool = True
+    normalise: str = "fixed"
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    stem_kernel: int = 7
+    stem_pool: bool = True
+    dropout: float = 0.0
+    members: int = 1
+    fusion: str = "none"
+    crop_margin: float = 0.05
+    shrink: int = 1
+
+    def __post_init__(self) -> None:
+        for name, legal in (
+            ("backbone", BACKBONES), ("pool", POOLS), ("stride", STRIDES), ("normalise", NORMALISATIONS),
+            ("fusion", FUSIONS),
+        ):  # fmt: skip
+            if getattr(self, name) not in legal:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(map(str, legal))}")
+        if len(self.widths) != 4 or len(self.blocks) != 4 or min(*self.widths, *self.blocks) < 1:
+            raise ValueError(f"widths {self.widths} and blocks {self.blocks} must be four positive numbers each")
+        if self.stem_kernel < 3 or self.stem_kernel % 2 == 0:
+            raise ValueError(f"stem_kernel is {self.stem_kernel}; expected an odd number from 3 up")
+        if not (self.lse_r > 0 and 0 <= self.dropout < 1):
+            raise ValueError(f"lse_r {self.lse_r} must be positive and dropout {self.dropout} in [0, 1)")
+        if self.members < 1:
+            raise ValueError(f"members is {self.members}; expected one or more")
+        if self.is_fully_connected and (self.pool, self.stride) != ("gap", 16):
+            raise ValueError(
+                f"{self.backbone} has fully connected layers on a map of stride 16 and no pool; "
+                f"pool '{self.pool}' and stride {self.stride} are asked for: leave them at gap and 16"
+            )
+        self._check_fusion()
+
+    def _check_fusion(self) -> None:
+        if self.fusion == "sdfn" and self.is_fully_connected:
+            raise ValueError(f"fusion 'sdfn' joins pooled features, and {self.backbone} has no pool: use its GAP form")
+        if not (0 <= self.crop_margin < 1 and self.shrink >= 1):
+            raise ValueError(f"crop_margin {self.crop_margin} must be in [0, 1) and shrink {self.shrink} at least 1")
+        if self.fusion == "none" and self.shrink != 1:
+            raise ValueError(f"shrink is {self.shrink} without a fusion; ingest a smaller grid instead")
+
+    @property
+    def is_fully_connected(self) -> bool:
+        """Whether fully connected layers stand in the place of the pool and the one linear layer."""
+        return self.backbone in FULLY_CONNECTED
+
+    def cells(self, side_px: int) -> int:
+        """Count the feature cells along a side of the model grid.
+
+        Parameters
+        ----------
+        side_px : int
+            A multiple of the stride.
+
+        Returns
+        -------
+        int
+            ``side_px / stride``; one less for AlexNet's published sampling, 13 at 224 px. Maps are stretched over the
+            model grid by pure scale all the same; `camray.core.networks.alexnet` says how far off its cells lie.
+        """
+        published = self.backbone in {"alexnet", "alexnet_gap"} and not (self.stride == 8 and self.aligned)
+        return side_px // self.stride - (1 if published else 0)
+
+
+@dataclass(frozen=True)
+class ModelContract:
+    """A trained network's labels, input and provenance.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        In the order of the logits.
+    rows, cols : int
+        Model grid, px.
+    fit : str
+        How a film is brought to the model grid: letterbox, crop or stretch.
+    bits : int
+        Depth of the stored model grid the network was trained on, 8 or 16.
+    network : NetworkSpec
+        Its shape and arithmetic.
+    feature_rows, feature_cols : int
+        Feature grid, see `NetworkSpec.cells`; it covers the model grid exactly.
+    data_digest : str
+        Digest of the ingested data it was trained on.
+    seed : int
+        Seed of the training.
+    code_version : str
+        Of camray.
+    grey_scale : str
+        What the input's grey values mean.
+    """
+
+    labels: tuple[str, ...]
+    rows: int
+    cols: int
+    fit: str
+    bits: int
+    network: NetworkSpec
+    feature_rows: int
+    feature_cols: int
+    data_digest: str
+    seed: int
+    code_version: str
+    grey_scale: str = GREY_SCALE
+
+    def __post_init__(self) -> None:
+        stride = self.network.stride
+        cells = (self.network.cells(self.rows), self.network.cells(self.cols))
+        step = stride * self.network.shrink
+        is_whole = self.rows % step == self.cols % step == 0 and min(cells) > 0
+        if (self.feature_rows, self.feature_cols) != cells or not is_whole:
+            raise ValueError(
+                f"a feature grid of {self.feature_rows} x {self.feature_cols} cells of {stride} px does not cover "
+                f"the model grid of {self.rows} x {self.cols} px; choose multiples of {step}"
+            )
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels must be there and differ, got {self.labels}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a JSON-able mapping; `contract_from_json` reads it back."""
+        return asdict(self)
+
+
+def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
+    """Read a contract back.
+
+    Raises
+    ------
+    ValueError
+        If a key is missing or unknown, or a value is not legal.
+    """
+    network = plain.get("network")
+    if not isinstance(network, Mapping):
+        raise ValueError("'network' is missing")
+    _check_keys(plain, ModelContract, "contract")
+    _check_keys(network, NetworkSpec, "network")
+    chosen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
+    spec = NetworkSpec(**chosen)
+    return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec})
+
+
+def _check_keys(plain: Mapping[str, Any], record: type, where: str) -> None:
+    """Contracts of earlier versions lack what later ones added, each with a default that means what was done before."""
+    known = {item.name for item in fields(record)}
+    needed = {item.name for item in fields(record) if item.default is MISSING and item.default_factory is MISSING}
+    missing, unknown = sorted(needed - set(plain)), sorted(set(plain) - known)
+    if missing or unknown:
+        raise ValueError(f"{where}: missing keys {missing}, unknown keys {unknown}")

@@ -1,0 +1,152 @@
+"""What camray says of one film, as every form of export tells it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from camray.domain.geometry import Box
+from camray.domain.labels import Finding
+
+UNVERIFIED: Final = "AI, not verified"
+STEPS_PER_PX: Final = 256  # coordinates are whole multiples of 1/256 px: exact in DICOM's 32-bit floats up to 65,536 px
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made a result.
+
+    Parameters
+    ----------
+    name : str
+        Of the trained model: the settings' name.
+    version : str
+        Of camray, code digest included.
+    model_digest : str
+        SHA-256 of the weights, 64 hexadecimal digits.
+    threshold_digest : str
+        SHA-256 of the thresholds, likewise.
+    method : str
+        Explanation method whose maps became boxes.
+    """
+
+    name: str
+    version: str
+    model_digest: str
+    threshold_digest: str
+    method: str
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """One box, best first within its finding.
+
+    Parameters
+    ----------
+    box : Box
+        Native grid, px, whole multiples of ``1 / STEPS_PER_PX``.
+    score : float
+        Heat of its region.
+    zone : str
+        Side and third of the lung, for instance ``right upper``; another word, or none, where they are not known.
+    """
+
+    box: Box
+    score: float
+    zone: str = ""
+
+
+@dataclass(frozen=True)
+class FoundFinding:
+    """One finding on one film.
+
+    Parameters
+    ----------
+    finding : Finding
+        With its code, if the data manifest has one.
+    probability : float
+        0-1.
+    cutoff : float
+        Probability from which the finding is reported.
+    is_reported : bool
+        The probability reaches the cutoff, or everything is told.
+    boxes : tuple of FoundBox
+        Empty where nothing is reported, and where the map holds no localization.
+    threshold_source : str
+        How the heat threshold was chosen.
+    """
+
+    finding: Finding
+    probability: float
+    cutoff: float
+    is_reported: bool
+    boxes: tuple[FoundBox, ...] = ()
+    threshold_source: str = ""
+
+    @property
+    def said(self) -> str:
+        """Name and probability in words, with the warning."""
+        return f"{self.finding.name} {self.probability:.2f} ({UNVERIFIED})"
+
+
+@dataclass(frozen=True)
+class FilmResult:
+    """All findings on one film.
+
+    Parameters
+    ----------
+    image_id : str
+        As in the images table.
+    rows, cols : int
+        Native grid.
+    laterality : str
+        ``L`` or ``R`` for a film of one side; else empty.
+    findings : tuple of FoundFinding
+        Every label of the model, in its order.
+    algorithm : Algorithm
+        What made them.
+    """
+
+    image_id: str
+    rows: int
+    cols: int
+    laterality: str
+    findings: tuple[FoundFinding, ...]
+    algorithm: Algorithm = field(repr=False)
+
+    @property
+    def reported(self) -> tuple[FoundFinding, ...]:
+        """Findings that are reported; empty for a film without."""
+        return tuple(found for found in self.findings if found.is_reported)
+
+    def digest(self, *more: str) -> str:
+        """SHA-256 over all that is said, and over further words."""
+        plain: dict[str, Any] = {"result": asdict(self), "more": more}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def on_export_grid(box: Box, rows: int, cols: int) -> Box | None:
+    """Round a box's corners to 1/256 px, so that every format holds the very same numbers.
+
+    Parameters
+    ----------
+    box : Box
+        Native grid, px.
+    rows, cols : int
+        Native grid; what lies outside is cut.
+
+    Returns
+    -------
+    Box or None
+        No corner moves by more than 1/512 px; None where nothing is left.
+
+    Examples
+    --------
+    >>> on_export_grid(Box(1 / 3, 0.0, 2.0, 9.0), 4, 4)
+    Box(x0=0.33203125, y0=0.0, x1=2.0, y1=4.0)
+    """
+    inside = box.clipped(rows, cols)
+    if inside is None:
+        return None
+    x0, y0, x1, y1 = (round(side * STEPS_PER_PX) / STEPS_PER_PX for side in inside.as_tuple())
+    return Box(x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None

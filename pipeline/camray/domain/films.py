@@ -1,0 +1,225 @@
+"""What a film is: its stored values, how they become grey, and what its header says of it.
+
+`StoredFilm` (as decoded) becomes `Film` (grey values in 0-1, native grid); beside both stands the `FilmHeader`. A
+`FilmPolicy` says which films are wanted.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.domain.errors import DicomError
+from camray.domain.records import RefusalReason
+
+MIN_SIDE_PX = 64  # no chest film is smaller on either side
+MAX_AREA_PX = 2**27  # 134 million px: no film is larger, and a forged header must not claim the memory
+
+
+@dataclass(frozen=True)
+class Window:
+    """One VOI window (PS3.3 C.11.2.1.2), in units of the modality transform's output.
+
+    ``function`` is ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID``.
+    """
+
+    centre: float
+    width: float
+    function: str = "LINEAR"
+
+    @property
+    def is_valid(self) -> bool:
+        """Tell whether the standard allows it: finite, width >= 1 for LINEAR and > 0 for the others."""
+        if not (np.isfinite(self.centre) and np.isfinite(self.width)):
+            return False
+        return self.width >= 1 if self.function == "LINEAR" else self.width > 0
+
+
+@dataclass(frozen=True, eq=False)
+class LookupTable:
+    """One modality or VOI lookup table (PS3.3 C.11.1.1, C.11.2.1.1).
+
+    Parameters
+    ----------
+    first_mapped : int
+        Input that meets the first entry; lower inputs meet it too, inputs beyond the table meet the last.
+    entries : ndarray of shape (N,), uint16
+        At least one.
+    bits : int
+        Output bits: a VOI table's output range is 0 to ``2**bits - 1``.
+    """
+
+    first_mapped: int
+    entries: NDArray[np.uint16]
+    bits: int
+
+
+@dataclass(frozen=True, eq=False)
+class GreyScale:
+    """How stored values become what a display shows.
+
+    Parameters
+    ----------
+    photometric : str
+        ``MONOCHROME1`` (low is bright) or ``MONOCHROME2``.
+    bits_stored : int
+        Significant bits of a stored value, sign included.
+    is_signed : bool
+        Two's complement.
+    slope, intercept : float
+        Linear modality transform; unused where `modality_lut` is present.
+    modality_lut : LookupTable or None
+        Modality LUT sequence.
+    padding : (int, int) or None
+        Stored values from the first to the second, both included, are padding and not film.
+    windows : tuple of Window
+        As the header lists them; the first is shown.
+    voi_luts : tuple of LookupTable
+        As the header lists them; the first is shown, before any window.
+    presentation_lut_shape : str
+        ``IDENTITY``, ``INVERSE`` or empty.
+    """
+
+    photometric: str = "MONOCHROME2"
+    bits_stored: int = 8
+    is_signed: bool = False
+    slope: float = 1.0
+    intercept: float = 0.0
+    modality_lut: LookupTable | None = None
+    padding: tuple[int, int] | None = None
+    windows: tuple[Window, ...] = ()
+    voi_luts: tuple[LookupTable, ...] = ()
+    presentation_lut_shape: str = ""
+
+    @property
+    def is_inverted(self) -> bool:
+        """Tell whether low values are shown bright. MONOCHROME1 and INVERSE say the same; both together say it once."""
+        return self.photometric == "MONOCHROME1" or self.presentation_lut_shape == "INVERSE"
+
+
+@dataclass(frozen=True)
+class FilmHeader:
+    """What is known of a film without its pixels. An allow-list: nothing else of a header goes further.
+
+    Parameters
+    ----------
+    image_id : str
+        SOPInstanceUID, or the file's stem.
+    patient_id, study_uid : str
+        As the file says, identifying: never to be written or logged, only hashed. Left out of ``repr``.
+    modality, body_part, view, laterality, sex : str
+        Code strings in upper case; empty where unknown. `view` is ``AP``, ``PA``, ``LL``, ``RL``, ... or empty.
+    age_years : float or None
+        Whole range allowed by the standard, days included.
+    rows, cols : int
+        Native grid, px.
+    row_spacing_mm, col_spacing_mm : float or None
+        Distance between rows and between columns.
+    spacing_source : str
+        ``pixel`` (Pixel Spacing), ``imager`` (at the detector, not in the patient), ``nominal`` (scanned film),
+        ``aspect`` (only the ratio of the two is known; they are not mm) or ``none``.
+    photometric, bits_stored, transfer_syntax : str, int, str
+        As stored; for pictures ``png`` or ``jpeg`` stands for the syntax.
+    lossy : bool
+        The pixels went through a lossy compression at some time.
+    burned_in : str
+        ``YES``, ``NO`` or empty: the header's word on text in the picture.
+    presentation_intent : str
+        ``FOR PRESENTATION``, ``FOR PROCESSING`` or empty.
+    """
+
+    image_id: str
+    patient_id: str = field(default="", repr=False)
+    study_uid: str = field(default="", repr=False)
+    modality: str = ""
+    body_part: str = ""
+    view: str = ""
+    laterality: str = ""
+    sex: str = ""
+    age_years: float | None = None
+    rows: int = 0
+    cols: int = 0
+    row_spacing_mm: float | None = None
+    col_spacing_mm: float | None = None
+    spacing_source: str = "none"
+    photometric: str = "MONOCHROME2"
+    bits_stored: int = 8
+    transfer_syntax: str = ""
+    manufacturer: str = ""
+    lossy: bool = False
+    burned_in: str = ""
+    presentation_intent: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFilm:
+    """A decoded film.
+
+    Parameters
+    ----------
+    values : ndarray of shape (H, W), any integer dtype
+        Stored values after masking of unused bits and sign extension; native grid.
+    grey : GreyScale
+        How they become grey.
+    header : FilmHeader
+        What else is known.
+    """
+
+    values: NDArray[np.integer]
+    grey: GreyScale
+    header: FilmHeader
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """A film ready for use.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W), float32
+        0 is the darkest and 1 the brightest that a display shows; native grid.
+    header : FilmHeader
+        What else is known.
+    pixel_sha256 : str
+        Digest of the stored values and the shape: equal for equal pixels in different encodings.
+    """
+
+    pixels: NDArray[np.float32]
+    header: FilmHeader
+    pixel_sha256: str
+
+
+@dataclass(frozen=True)
+class FilmPolicy:
+    """Which films are wanted. An empty tuple lets everything in; an empty *word* lets in films that do not say.
+
+    Body parts match by whole words, so that ``CHEST`` lets ``CHEST PA`` in.
+    """
+
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+
+    def check(self, header: FilmHeader) -> None:
+        """Refuse a film that is not wanted.
+
+        Raises
+        ------
+        DicomError
+            With ``WRONG_MODALITY``, ``WRONG_BODY_PART`` or ``WRONG_VIEW``, in this order.
+        """
+        if self.modalities and header.modality not in self.modalities:
+            raise _unwanted(RefusalReason.WRONG_MODALITY, "Modality", header.modality, self.modalities)
+        words = {header.body_part, *re.split(r"[^A-Z0-9]+", header.body_part)}
+        if self.body_parts and not words & set(self.body_parts) - ({""} if header.body_part else set()):
+            raise _unwanted(RefusalReason.WRONG_BODY_PART, "Body Part Examined", header.body_part, self.body_parts)
+        if self.views and header.view not in self.views:
+            raise _unwanted(RefusalReason.WRONG_VIEW, "View Position", header.view, self.views)
+
+
+def _unwanted(reason: RefusalReason, what: str, found: str, wanted: tuple[str, ...]) -> DicomError:
+    # code strings only: anything longer or in lower case is free text and might name somebody
+    shown = f"'{found}'" if re.fullmatch(r"[A-Z0-9_ ]{0,16}", found) else "not a code string"
+    words = ", ".join(f"'{word}'" for word in wanted)
+    return DicomError(reason, f"{what} is {shown}; expected one of {words}; widen the ingest settings to let it in")

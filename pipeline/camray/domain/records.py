@@ -1,0 +1,176 @@
+"""Frozen records and closed vocabularies that cross stage borders, and the columns of the tables between stages."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class RefusalReason(StrEnum):
+    """Why one input file was not used. The list is closed: a new reason is a change of the product."""
+
+    NOT_DICOM = "not_dicom"  # neither DICOM nor a readable picture
+    UNREADABLE_HEADER = "unreadable_header"
+    NO_PIXELS = "no_pixels"
+    UNREADABLE_PIXELS = "unreadable_pixels"  # no codec decodes them, or the codec failed or crashed
+    TRUNCATED = "truncated"
+    UNSUPPORTED_BITS = "unsupported_bits"  # bit layout no reader gets right
+    WRONG_MODALITY = "wrong_modality"
+    WRONG_BODY_PART = "wrong_body_part"
+    WRONG_VIEW = "wrong_view"
+    MULTI_FRAME = "multi_frame"
+    COLOUR = "colour"
+    BLANK = "blank"
+    TOO_SMALL = "too_small"
+    NOT_ORIGINAL = "not_original"  # localizers, secondary pictures, presentation objects without film pixels
+    DUPLICATE_PIXELS = "duplicate_pixels"
+    DUPLICATE_ID = "duplicate_id"
+    CONFLICTING_PATIENT = "conflicting_patient"
+    MISSING_FILE = "missing_file"  # named in a table, not on disk
+    NOT_IN_TABLE = "not_in_table"  # on disk, not in the label table, and the settings ask for labels
+
+
+class ThresholdSource(StrEnum):
+    """Where a heat threshold was chosen (design, section 1)."""
+
+    FIXED = "fixed"  # no boxes used
+    VALIDATION = "validation"  # calibrated on validation boxes
+    ORACLE = "oracle"  # chosen on the films it is scored on
+
+
+class Split(StrEnum):
+    """The three parts of a data set. Patients never stand in two."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+IMAGE_COLUMNS: dict[str, str] = {
+    "image_id": "string",  # SOPInstanceUID, or the path stem
+    "patient_key": "string",  # keyed hash of PatientID
+    "study_key": "string",
+    "source": "string",  # relative to the data root
+    "pixel_sha256": "string",
+    "rows": "int32",
+    "cols": "int32",
+    "row_spacing_mm": "float64",
+    "col_spacing_mm": "float64",
+    "spacing_source": "string",
+    "photometric": "string",
+    "bits_stored": "int16",
+    "transfer_syntax": "string",
+    "modality": "string",
+    "view": "string",
+    "laterality": "string",
+    "split": "string",
+    "shard": "int32",
+    "index": "int32",
+    # x_model = x_native * scale_x + offset_x, and likewise for y (camray.domain.geometry.GridTransform)
+    "scale_x": "float64",
+    "scale_y": "float64",
+    "offset_x": "float64",
+    "offset_y": "float64",
+}
+LABEL_COLUMNS: dict[str, str] = {"image_id": "string", "label": "string", "value": "string"}
+LABEL_VALUES = ("1", "0", "uncertain")  # a missing row is no information
+ANNOTATION_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "label": "string",
+    "reader": "string",
+    "kind": "string",  # box or mask; in the table of regions whose pixels do not count: ignore
+    "x0": "float64",
+    "y0": "float64",
+    "x1": "float64",
+    "y1": "float64",
+    "rle": "string",  # COCO compressed run lengths of a mask on the native grid; empty for a box
+}
+REFUSAL_COLUMNS: dict[str, str] = {"source": "string", "reason": "string", "message": "string"}
+EXPLAINED_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "split": "string",
+    "shard": "int32",  # of the heat maps, not of the films
+    "index": "int32",
+}
+PREDICTION_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "label": "string",
+    "logit": "float32",
+    "probability": "float32",
+    "x0": "float64",  # missing where the map holds no localization
+    "y0": "float64",
+    "x1": "float64",
+    "y1": "float64",
+    "score": "float32",
+    "method": "string",
+    "threshold_id": "string",
+    "peak_x": "float64",  # the map's peak, native px; missing where the map holds no localization
+    "peak_y": "float64",
+    "rank": "int16",  # 0 is the best box of this film, label, method and threshold
+    "reported": "bool",  # probability reaches the label's cutoff
+    "zone": "string",  # camray.domain.zones: right upper ... left lower, outside, unknown; empty without a box
+}
+LUNG_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "side": "string",  # the patient's: right or left; empty where no lungs were found
+    "source": "string",  # network, classical or none
+    "x0": "float64",  # box about the lung, native px
+    "y0": "float64",
+    "x1": "float64",
+    "y1": "float64",
+    "film_share": "float64",  # the lung's area, fraction of the film's
+}
+EPOCH_COLUMNS: dict[str, str] = {
+    "part": "string",  # pretext, or member-0, member-1, ...
+    "epoch": "int32",  # from 1
+    "metric": "string",  # loss, learning_rate or auroc (validation)
+    "label": "string",  # empty where the metric has none; "mean" over the labels
+    "value": "float64",
+}
+SCORE_COLUMNS: dict[str, str] = {
+    "split": "string",
+    "method": "string",
+    "label": "string",
+    "metric": "string",
+    "criterion": "float64",
+    "threshold_source": "string",
+    "value": "float64",
+    "low": "float64",
+    "high": "float64",
+    "n": "int64",
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Conservation of inputs: nothing is dropped in silence.
+
+    Raises
+    ------
+    ValueError
+        If ``n_in != n_done + n_refused`` or any count is negative.
+    """
+
+    n_in: int
+    n_done: int
+    n_refused: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.n_in, self.n_done, self.n_refused) < 0 or self.n_in != self.n_done + self.n_refused:
+            raise ValueError(
+                f"{self.n_in} inputs, {self.n_done} done and {self.n_refused} refused: lost or counted twice"
+            )
+
+    def as_json(self) -> dict[str, int]:
+        """Return the three counts under the keys that ``stage.json`` uses."""
+        return {"in": self.n_in, "done": self.n_done, "refused": self.n_refused}
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage hands back: its counts and a few figures worth telling.
+
+    ``figures`` is a flat mapping of name to number or short text, shown on the terminal and logged.
+    """
+
+    counts: Counts
+    figures: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,94 @@
+"""One file to one film: reader, grey scale and digest joined; no stage of its own.
+
+Reads   a DICOM file, or a PNG or JPEG picture
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.adapters.dicom.read.image import read_dicom, read_dicom_header
+from camray.adapters.images.grayscale import is_picture, read_picture, read_picture_header
+from camray.core.imaging.grayscale import is_blank, to_unit_scale
+from camray.domain.errors import DicomError, PixelError
+from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm
+from camray.domain.records import RefusalReason
+
+
+def read_film(path: Path, policy: FilmPolicy | None) -> Film:
+    """Read one file as a film.
+
+    Parameters
+    ----------
+    path : Path
+        DICOM (any extension, with or without preamble), PNG or JPEG.
+    policy : FilmPolicy or None
+        Which films are wanted; None lets everything in. Pictures have no header, so it does not concern them.
+
+    Returns
+    -------
+    Film
+        Grey values 0-1 on the native grid.
+
+    Raises
+    ------
+    ImageError
+        If the file is no usable film; the reason is from the closed list. Nothing else is raised for any content.
+    """
+    film = _read_stored(path, policy)
+    if is_blank(film.values, film.grey):
+        raise PixelError(RefusalReason.BLANK, "all pixels are (nearly) equal; there is no picture")
+    return Film(to_unit_scale(film.values, film.grey), film.header, pixel_digest(film.values))
+
+
+def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
+    """Judge one file by its header alone: a small part of the cost of `read_film`, whose arguments it takes.
+
+    Raises
+    ------
+    ImageError
+        If the header says that the file is no usable film.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+        return read_picture_header(path) if is_picture(start) else read_dicom_header(path, policy)
+    except OSError as error:
+        raise DicomError(
+            RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"
+        ) from None
+
+
+def pixel_digest(values: NDArray[np.integer[Any]]) -> str:
+    """Digest stored values and shape: SHA-256, 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    values : ndarray of shape (H, W), any integer dtype
+        Equal values digest equally, whatever the dtype holds them.
+    """
+    low, high = int(values.min()), int(values.max())
+    fitting = next(
+        name for name in ("<u2", "<i2", "<i4", "<i8") if np.iinfo(name).min <= low and high <= np.iinfo(name).max
+    )
+    digest = hashlib.sha256(f"{values.shape[0]}x{values.shape[1]}{fitting};".encode())
+    digest.update(np.ascontiguousarray(values, fitting).data)
+    return digest.hexdigest()
+
+
+def _read_stored(path: Path, policy: FilmPolicy | None) -> StoredFilm:
+    if not path.exists():
+        raise DicomError(RefusalReason.MISSING_FILE, "no such file")
+    if not path.is_file():
+        raise DicomError(RefusalReason.NOT_DICOM, "not a regular file; expected a DICOM file, a PNG or a JPEG")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16)
+        return read_picture(path) if is_picture(start) else read_dicom(path, policy)
+    except OSError as error:
+        raise DicomError(
+            RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"
+        ) from None

@@ -1,0 +1,137 @@
+"""The lungs of films that lie in the pixel store, and the zones of boxes on them; no stage of its own.
+
+Reads   ``ingest/images.parquet store/``; the lung generator's weights
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camray.adapters.checkpoints import read_weights
+from camray.adapters.pixel_store import PixelStore
+from camray.adapters.progress import progress
+from camray.adapters.run_folder import RunFolder, read_table
+from camray.core.lungs.regions import FilmWindow, Lungs, find_lungs
+from camray.core.lungs.zones import zones_of_boxes
+from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
+from camray.domain.errors import CheckpointError
+from camray.domain.geometry import GridTransform, box_from_mask
+from camray.domain.package_data import lung_weights
+from camray.domain.records import IMAGE_COLUMNS, LUNG_COLUMNS
+from camray.domain.zones import side_of_laterality
+
+_FILMS_AT_ONCE = 32
+_CORNERS = ["x0", "y0", "x1", "y1"]
+
+
+@dataclass(frozen=True)
+class FilmLungs:
+    """Films by image_id: their lungs, where a native point lies on the lungs' grid, and what the film covers there."""
+
+    lungs: dict[str, Lungs]
+    transforms: dict[str, GridTransform]
+    windows: dict[str, FilmWindow]
+
+    def zones(self, boxes: pd.DataFrame) -> list[str]:
+        """Name the zone of every row.
+
+        Parameters
+        ----------
+        boxes : DataFrame
+            ``image_id x0 y0 x1 y1``, native px; missing corners where there is no box.
+        """
+        zones = np.full(len(boxes), "", dtype=object)
+        corners = boxes[_CORNERS].to_numpy(np.float64)
+        for image_id, places in boxes.groupby("image_id", sort=False, observed=True).indices.items():
+            to_grid = self.transforms[str(image_id)]
+            scale = np.array([to_grid.scale_x, to_grid.scale_y] * 2)
+            moved = corners[places] * scale + np.array([to_grid.offset_x, to_grid.offset_y] * 2)
+            zones[places] = zones_of_boxes(moved, self.lungs[str(image_id)])
+        return list(zones)
+
+    def table(self) -> pd.DataFrame:
+        """Return `LUNG_COLUMNS`: one row a lung, one a film without any."""
+        rows: list[tuple[object, ...]] = []
+        for image_id, found in self.lungs.items():
+            rows += _rows_of(image_id, found, self.transforms[image_id], self.windows[image_id].area)
+        return pd.DataFrame(rows, columns=list(LUNG_COLUMNS))
+
+
+def read_lung_weights(path: Path | None) -> dict[str, Tensor]:
+    """Read a lung generator's weights; the shipped ones where no file is named.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or no lung generator's.
+    """
+    asked = lung_weights() if path is None else path
+    given, own = read_weights(asked), LungUNet().state_dict()
+    if {name: value.shape for name, value in given.items()} != {name: value.shape for name, value in own.items()}:
+        raise CheckpointError(f"{asked}: no weights of a lung generator; make them with `camray lungs train`")
+    return {name: value.to(own[name].dtype) for name, value in given.items()}
+
+
+def read_lung_network(path: Path | None, device: torch.device) -> LungUNet:
+    """Read a lung generator, ready to use; see `read_lung_weights`."""
+    network = LungUNet()
+    network.load_state_dict(read_lung_weights(path))
+    return network.to(device).requires_grad_(False)
+
+
+def find_film_lungs(folder: RunFolder, image_ids: list[str], network: LungUNet, device: torch.device) -> FilmLungs:
+    """Find the lungs of ingested films, in the order of `image_ids`."""
+    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS).set_index("image_id")
+    images = images.loc[image_ids]
+    store = PixelStore(folder.root / "ingest" / "store")
+    found = FilmLungs({}, {}, {})
+    starts = range(0, len(images), _FILMS_AT_ONCE)
+    for start in progress(starts, len(starts), "finding lungs"):
+        part = images.iloc[start : start + _FILMS_AT_ONCE]
+        pixels = store.rows(part["shard"].tolist(), part["index"].tolist())
+        for (image_id, film), (grey, likely, to_view) in zip(
+            part.iterrows(), _views(pixels, network, device), strict=True
+        ):
+            whole = GridTransform(*(float(film[key]) for key in ("scale_x", "scale_y", "offset_x", "offset_y")))
+            to_grid = whole.then(to_view.scale_x, to_view.scale_y, to_view.offset_x, to_view.offset_y)
+            window = window_of(to_grid, int(film["rows"]), int(film["cols"]))
+            found.lungs[str(image_id)] = find_lungs(grey, likely, window, side_of_laterality(str(film["laterality"])))
+            found.transforms[str(image_id)], found.windows[str(image_id)] = to_grid, window
+    return found
+
+
+def window_of(to_grid: GridTransform, rows: int, cols: int) -> FilmWindow:
+    """Return the whole pixels of the lungs' grid that lie on a film of `rows` x `cols` native px."""
+    x0, y0 = to_grid.xy_to_model(0.0, 0.0)
+    x1, y1 = to_grid.xy_to_model(float(cols), float(rows))
+    first = [max(0, round(low)) for low in (y0, x0)]
+    last = [min(SIDE_PX, round(high)) for high in (y1, x1)]
+    return FilmWindow(first[0], first[1], max(last[0], first[0] + 1), max(last[1], first[1] + 1))
+
+
+def _views(
+    pixels: NDArray[np.uint8] | NDArray[np.uint16], network: LungUNet, device: torch.device
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], GridTransform]]:
+    largest = float(np.iinfo(pixels.dtype).max)
+    films = torch.from_numpy(pixels.astype(np.float32) / np.float32(largest))[:, None]
+    views, to_view = lung_view(films.to(device))
+    likely = lung_probabilities(network, views)
+    for grey, probability in zip(views[:, 0].cpu().numpy(), likely[:, 0].float().cpu().numpy(), strict=True):
+        yield grey, probability, to_view
+
+
+def _rows_of(image_id: str, found: Lungs, to_grid: GridTransform, film_px: int) -> Iterator[tuple[object, ...]]:
+    if not found.masks:
+        yield image_id, "", str(found.source), *(float("nan"),) * 5
+    for side, mask in found.masks.items():
+        box = box_from_mask(mask)
+        if box is None:
+            continue
+        native = to_grid.box_to_native(box).as_tuple()
+        yield image_id, str(side), str(found.source), *native, float(mask.sum()) / film_px

@@ -1,0 +1,159 @@
+"""The score report's charts as PNG bytes. Nothing here decides anything; no state is shared between figures.
+
+Colours are those of Okabe and Ito, told apart in every common form of colour blindness; baselines are grey and differ
+by their marks.
+"""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
+from camray.core.metrics.score_table import MEAN_LABEL
+from camray.core.metrics.summary import BASELINE_NAMES, rows_of
+
+DPI = 144
+INK, FAINT, GRID = "#1c2733", "#7a8794", "#e3e8ee"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+MARKS = dict(zip(BASELINE_NAMES, ("x", "+", "s", "D", "o", "^"), strict=True))
+SOURCE_FILLS = {"validation": True, "fixed": False}
+FONT: dict[str, Any] = {"family": "DejaVu Sans", "size": 9}
+
+
+def png_of(figure: Figure) -> bytes:
+    """Render a figure; equal figures give equal bytes."""
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def forest_chart(
+    scores: pd.DataFrame, methods: Sequence[str], metric: str, criterion: float | None, title: str
+) -> bytes:
+    """Draw every finding's number with its interval, and the baselines' numbers beside it.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        `SCORE_COLUMNS` of one split.
+    methods : sequence of str
+        Explanation methods, in the order of their colours.
+    metric, criterion
+        Which rows.
+    title : str
+        Above the chart.
+
+    Returns
+    -------
+    bytes
+        PNG. A filled dot's threshold was chosen on validation, a hollow dot's without boxes.
+    """
+    rows = rows_of(scores, metric, criterion)
+    labels = [*(label for label in rows["label"].unique() if label != MEAN_LABEL), MEAN_LABEL]
+    figure = Figure(figsize=(8.2, 1.35 + 0.62 * len(labels)), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    plain_axes(axes, title)
+    for place, label in enumerate(labels):
+        _forest_line(axes, rows[rows["label"] == label], methods, float(place), first=place == 0)
+    if len(labels) > 1:
+        axes.axhline(len(labels) - 1.5, color=GRID, linewidth=1)
+    names = ["mean of findings" if label == MEAN_LABEL else str(label) for label in labels]
+    axes.set_yticks(range(len(labels)), [cut(name) for name in names], **FONT)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlim(-0.02, 1.02)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, prop=FONT, labelcolor=INK)
+    return png_of(figure)
+
+
+def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], place: float, first: bool) -> None:
+    for baseline, mark in MARKS.items():
+        value = rows.loc[(rows["method"] == baseline) & (rows["threshold_source"] != "oracle"), "value"].max()
+        hollow: dict[str, Any] = {} if mark in "x+" else {"markerfacecolor": "none"}
+        if np.isfinite(value) or first:
+            name = BASELINE_NAMES[baseline] if first else None
+            axes.plot([value], [place + 0.27], mark, color=FAINT, markersize=5, label=name, **hollow)
+    drawn = [(method, source) for method in methods for source in SOURCE_FILLS]
+    for number, (method, source) in enumerate(drawn):
+        row = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
+        if row.empty or not np.isfinite(row["value"].iloc[0]):
+            continue
+        value, low, high = (float(row[name].iloc[0]) for name in ("value", "low", "high"))
+        colour = COLOURS[methods.index(method) % len(COLOURS)]
+        height = place - 0.28 + 0.42 * number / max(len(drawn) - 1, 1)
+        axes.plot([low, high], [height, height], color=colour, linewidth=1.6, solid_capstyle="butt")
+        face = colour if SOURCE_FILLS[source] else "white"
+        name = f"{method}, {source}" if first else None
+        axes.plot([value], [height], "o", color=colour, markerfacecolor=face, markersize=5, label=name)
+
+
+def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence[str]) -> bytes:
+    """Draw IoU accuracy against the IoU that counts, one panel a finding, with the baselines in grey."""
+    columns = min(3, max(len(labels), 1))
+    lines = -(-max(len(labels), 1) // columns)
+    figure = Figure(figsize=(8.2, 0.5 + 2.3 * lines), dpi=DPI, layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    rows = rows_of(scores, "iou_accuracy")
+    for axes, label in zip(panels, labels, strict=False):
+        plain_axes(axes, "mean of findings" if label == MEAN_LABEL else cut(label, 30))
+        of_label = rows[rows["label"] == label]
+        for baseline, mark in MARKS.items():
+            best = of_label[(of_label["method"] == baseline) & (of_label["threshold_source"] != "oracle")]
+            curve = best.groupby("criterion")["value"].max()
+            if len(curve):
+                _overlap_line(axes, curve, color=FAINT, marker=mark, linewidth=0.6, label=BASELINE_NAMES[baseline])
+        for number, method in enumerate(methods):
+            for source, style in (("validation", "-"), ("fixed", ":")):
+                chosen = of_label[(of_label["method"] == method) & (of_label["threshold_source"] == source)]
+                if len(chosen):
+                    colour = COLOURS[number % len(COLOURS)]
+                    curve = chosen.set_index("criterion")["value"]
+                    _overlap_line(
+                        axes, curve, color=colour, linestyle=style, linewidth=1.6, label=f"{method}, {source}"
+                    )
+    for axes in panels[len(labels) :]:
+        axes.set_visible(False)
+    handles = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    for axes in panels[::columns]:
+        axes.set_ylabel("share of films", **FONT, color=INK)
+    for axes in panels[max(len(labels) - columns, 0) : len(labels)]:
+        axes.set_xlabel("IoU from which a box counts", **FONT, color=INK)
+    if handles:
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside lower center",
+            ncols=5,
+            frameon=False,
+            prop=FONT,
+            labelcolor=INK,
+        )
+    return png_of(figure)
+
+
+def _overlap_line(axes: Axes, curve: "pd.Series[float]", **style: Any) -> None:
+    axes.plot(curve.index.to_numpy(dtype=float), curve.to_numpy(dtype=float), markersize=3, **style)
+    axes.set_xticks(OVERLAP_CRITERIA)
+
+
+def plain_axes(axes: Axes, title: str) -> None:
+    """Give axes a title, a faint grid from 0 to 1 and nothing else."""
+    axes.set_title(title, loc="left", color=INK, fontfamily=FONT["family"], fontsize=10, fontweight="bold")
+    axes.set_ylim(-0.02, 1.02)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=FONT["size"], labelcolor=INK)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def cut(text: str, most: int = 28) -> str:
+    """Shorten a name, and take `$` for a plain character."""
+    shown = text if len(text) <= most else text[: most - 1] + "…"
+    return shown.replace("$", r"\$")

@@ -1,0 +1,157 @@
+"""Draw chest films with known lesions, as DICOM with label, box and mask tables (data manifest ``phantom``).
+
+Reads   ``data.generate`` (films, rows, seed).
+Writes  ``generate/``: ``films/*.dcm``, ``labels.csv``, ``boxes.csv``, ``masks.parquet``, ``lung_masks.parquet``.
+Run     ``camray generate configs/phantom.yaml``
+"""
+
+import hashlib
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camray.adapters.phantom_dicom import PhantomHeader, draw_encoding, encode_film
+from camray.adapters.process_pool import count_workers, map_processes
+from camray.adapters.progress import progress
+from camray.adapters.run_folder import RunFolder, write_bytes, write_json, write_table
+from camray.adapters.settings import GenerateSettings, Settings
+from camray.adapters.tracking.interface import Tracker
+from camray.core.phantom.fields import stream
+from camray.core.phantom.film import PhantomFilm, render_film
+from camray.core.phantom.findings import FINDINGS
+from camray.core.phantom.run_lengths import rle_from_mask
+from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.geometry import box_from_mask
+from camray.domain.records import Counts, StageResult
+
+BOX_COLUMNS = ("image_id", "label", "x0", "y0", "x1", "y1")
+MASK_COLUMNS = {
+    "image_id": "string",
+    "label": "string",
+    "rows": "int32",
+    "cols": "int32",
+    "rle": "string",  # COCO compressed run lengths, native grid; one row a lesion, in the order of the boxes
+}
+ENCODING = 100  # this stage's stream of random numbers; the drawing's own are smaller
+PARTS = "parts"  # what is known of each finished film, until the tables are written
+
+
+def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
+    """Draw all films over processes, then write their tables.
+
+    Films that an interrupted start left whole are kept; the bytes are the same either way, and for any number of
+    processes.
+
+    Raises
+    ------
+    SettingsError
+        If ``data.generate`` is not set.
+    """
+    wanted = settings.data.generate
+    if wanted is None:
+        raise SettingsError(
+            "data.generate is not set: nothing to draw; set data.generate.films, or leave this stage out"
+        )
+    stage = folder.stage("generate")
+    make = partial(make_film, stage, wanted)
+    outcomes = map_processes(make, range(wanted.films), count_workers(settings.ingest.workers))
+    records: list[dict[str, Any]] = []
+    for outcome in progress(outcomes, wanted.films, "drawing films"):
+        if outcome.value is None:
+            raise PipelineError(f"film {outcome.item}: could not be drawn: {outcome.error}; run again to go on")
+        records.append(outcome.value)
+    figures = _write_tables(stage, records)
+    shutil.rmtree(stage / PARTS)
+    return StageResult(Counts(wanted.films, wanted.films), figures)
+
+
+def make_film(stage: Path, wanted: GenerateSettings, index: int) -> dict[str, Any]:
+    """Draw and write one film, unless it lies there whole; return what the tables need of it.
+
+    Parameters
+    ----------
+    stage : Path
+        Folder of the stage.
+    wanted : GenerateSettings
+        Seed and resolution.
+    index : int
+        Number of the film, from 0.
+
+    Returns
+    -------
+    dict
+        image_id, patient, sha256, rows, cols, and `lesions` and `lungs`: lists of {label, box, rle}.
+    """
+    name = f"film-{index + 1:05d}"
+    path, part = stage / "films" / f"{name}.dcm", stage / PARTS / f"{name}.json"
+    known = _finished(path, part)
+    if known is not None:
+        return known
+    film = render_film(wanted.seed, index, wanted.rows)
+    meta = film.meta
+    header = PhantomHeader(
+        seed=wanted.seed,
+        index=index,
+        patient=meta.patient,
+        sex=meta.sex,
+        age_years=meta.age_years,
+        view=meta.view,
+        row_spacing_mm=meta.row_spacing_mm,
+        col_spacing_mm=meta.col_spacing_mm,
+    )
+    content = encode_film(film.image, header, draw_encoding(stream(wanted.seed, index, ENCODING)))
+    record = _record(film, header.image_id, hashlib.sha256(content).hexdigest())
+    write_bytes(path, content)
+    write_json(part, record)
+    return record
+
+
+def _finished(path: Path, part: Path) -> dict[str, Any] | None:
+    if not (path.is_file() and part.is_file()):
+        return None
+    record: dict[str, Any] = json.loads(part.read_text(encoding="utf-8"))
+    return record if hashlib.sha256(path.read_bytes()).hexdigest() == record["sha256"] else None
+
+
+def _record(film: PhantomFilm, image_id: str, sha256: str) -> dict[str, Any]:
+    lesions = [
+        {"label": label, "box": box.as_tuple(), "rle": rle_from_mask(mask)}
+        for label, masks in film.masks.items()
+        for mask in masks
+        if (box := box_from_mask(mask)) is not None
+    ]
+    return {
+        "image_id": image_id,
+        "patient": film.meta.patient,
+        "sha256": sha256,
+        "rows": film.image.shape[0],
+        "cols": film.image.shape[1],
+        "lesions": lesions,
+        "lungs": [{"label": label, "rle": rle_from_mask(mask)} for label, mask in film.lung_masks.items()],
+    }
+
+
+def _write_tables(stage: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
+    labels = pd.DataFrame({"image_id": [record["image_id"] for record in records]})
+    for finding in FINDINGS:
+        labels[finding] = [int(any(lesion["label"] == finding for lesion in record["lesions"])) for record in records]
+    boxes = pd.DataFrame(
+        [(record["image_id"], lesion["label"], *lesion["box"]) for record in records for lesion in record["lesions"]],
+        columns=list(BOX_COLUMNS),
+    )
+    write_bytes(stage / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(stage / "boxes.csv", boxes.to_csv(index=False, lineterminator="\n").encode())
+    for key, file in (("lesions", "masks.parquet"), ("lungs", "lung_masks.parquet")):
+        rows = [
+            (record["image_id"], region["label"], record["rows"], record["cols"], region["rle"])
+            for record in records
+            for region in record[key]
+        ]
+        write_table(stage / file, pd.DataFrame(rows, columns=list(MASK_COLUMNS)), MASK_COLUMNS)
+    figures: dict[str, Any] = {"films": len(records), "patients": len({record["patient"] for record in records})}
+    figures["films without a finding"] = int((labels[list(FINDINGS)].sum(axis=1) == 0).sum())
+    return figures | {f"films with {finding}": int(labels[finding].sum()) for finding in FINDINGS}

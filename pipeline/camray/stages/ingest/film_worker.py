@@ -1,0 +1,173 @@
+"""One file to one row of the images table and one row of the pixel store; runs in worker processes.
+
+Reads   one film
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.adapters.pseudonyms import pseudonym
+from camray.core.imaging.film_statistics import Stored, doubt_of, film_area, glance, quantise
+from camray.core.imaging.resampling import Fit, to_model_grid
+from camray.domain.errors import ImageError
+from camray.domain.films import Film, FilmHeader, FilmPolicy
+from camray.io.film_files import read_film
+
+_UID = re.compile(r"[0-9.]{1,64}")
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """What a worker does with each file.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that sources are relative to.
+    policy : FilmPolicy
+        Which films are wanted.
+    rows, cols, fit, bits
+        The model grid, as in the ingest settings.
+    image_id, patient : str
+        As in the data manifest's ``films``.
+    key : bytes
+        The site's key: identifiers are hashed here and go no further.
+    """
+
+    root: Path
+    policy: FilmPolicy
+    rows: int
+    cols: int
+    fit: Fit
+    bits: int
+    image_id: Literal["sop_instance_uid", "stem", "path"]
+    patient: Literal["header", "table", "stem", "stem_prefix", "path"]
+    key: bytes = field(repr=False)
+    patient_pattern: str | None = None  # its group is the patient, where `patient` is ``path``
+
+
+@dataclass(frozen=True, eq=False)
+class FilmRow:
+    """What became of one file.
+
+    Parameters
+    ----------
+    facts : dict
+        Columns of `parts.FACT_COLUMNS`; of a refused file only source, image_id, reason and message say anything.
+    pixels : ndarray of shape (rows, cols), uint8 or uint16, or None
+        Model grid; None for a refused file.
+    glance : ndarray of shape (384,), float32, or None
+        Histogram, thumbnail and tiles.
+    """
+
+    facts: dict[str, Any]
+    pixels: Stored | None = None
+    glance: NDArray[np.float32] | None = None
+
+
+def read_row(plan: FilmPlan, source: str) -> FilmRow:
+    """Read one file and make its row.
+
+    Parameters
+    ----------
+    plan : FilmPlan
+        What to do.
+    source : str
+        Path relative to the root, with ``/``.
+
+    Raises
+    ------
+    ImageError
+        If the file is no usable film.
+    """
+    film = read_film(plan.root / source, plan.policy)
+    header = film.header
+    spaced = header.row_spacing_mm is not None and header.col_spacing_mm is not None
+    spacing = (header.row_spacing_mm, header.col_spacing_mm) if spaced else (None, None)
+    grey, grid = to_model_grid(film.pixels, plan.rows, plan.cols, plan.fit, *spacing)
+    stored = quantise(grey, plan.bits)
+    inside = stored[film_area((plan.rows, plan.cols), film.pixels.shape, grid)]
+    seen = glance(inside)
+    in_mm = spaced and header.spacing_source != "aspect"  # else only the ratio of the two is known
+    facts = {
+        **_identity(plan, source, film),
+        "reason": "",
+        "message": "",
+        "rows": film.pixels.shape[0],
+        "cols": film.pixels.shape[1],
+        "row_spacing_mm": header.row_spacing_mm if in_mm else None,
+        "col_spacing_mm": header.col_spacing_mm if in_mm else None,
+        "spacing_source": header.spacing_source,
+        "photometric": header.photometric,
+        "bits_stored": header.bits_stored,
+        "transfer_syntax": header.transfer_syntax,
+        "modality": header.modality,
+        "view": header.view,
+        "laterality": header.laterality,
+        "scale_x": grid.scale_x,
+        "scale_y": grid.scale_y,
+        "offset_x": grid.offset_x,
+        "offset_y": grid.offset_y,
+        "sex": header.sex if header.sex in {"M", "F", "O"} else "",
+        "site": "",
+        "age_years": header.age_years,
+        "maker": pseudonym(plan.key, "maker", header.manufacturer)[:8],
+        "doubt": doubt_of(inside),
+        "grey_mean": seen.mean,
+        "grey_deviation": seen.deviation,
+        "grey_low": seen.low,
+        "grey_median": seen.median,
+        "grey_high": seen.high,
+    }
+    return FilmRow(facts, stored, np.concatenate([seen.histogram, seen.thumbnail, seen.tiles]))
+
+
+def refused_row(source: str, error: ImageError) -> FilmRow:
+    """Return the row of a file that is not used."""
+    shown = printable(source)
+    facts = {"source": shown, "image_id": PurePosixPath(shown).stem, "reason": str(error.reason)}
+    return FilmRow({**facts, "message": error.message})
+
+
+def printable(source: str) -> str:
+    """Return a file's name as valid text: bytes that are no UTF-8 are spelled out."""
+    return source.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _identity(plan: FilmPlan, source: str, film: Film) -> dict[str, str]:
+    path, header = PurePosixPath(printable(source)), film.header
+    match plan.image_id:
+        case "stem":
+            image_id = path.stem
+        case "path":
+            image_id = path.with_suffix("").as_posix()
+        case _:
+            image_id = header.image_id if _UID.fullmatch(header.image_id) else path.stem
+    patient_key, patient_source = _patient(plan, path, header)
+    return {
+        "source": path.as_posix(),
+        "image_id": image_id,
+        "patient_key": patient_key,
+        "patient_source": patient_source,
+        "study_key": pseudonym(plan.key, "study", header.study_uid) if header.study_uid else "",
+        "pixel_sha256": film.pixel_sha256,
+    }
+
+
+def _patient(plan: FilmPlan, path: PurePosixPath, header: FilmHeader) -> tuple[str, str]:
+    """Return the patient's pseudonym and where it comes from; a film that names nobody is a patient of its own."""
+    if plan.patient_pattern is not None and (found := re.search(plan.patient_pattern, path.as_posix())):
+        return pseudonym(plan.key, "patient", found[1]), plan.patient
+    if plan.patient in {"stem", "stem_prefix"}:
+        name = path.stem if plan.patient == "stem" else path.stem.split("_")[0]
+        return pseudonym(plan.key, "patient", name), plan.patient
+    if header.patient_id.strip(" \0"):
+        return pseudonym(plan.key, "patient", header.patient_id), "header"
+    if header.study_uid.strip(" \0"):
+        return pseudonym(plan.key, "patient of study", header.study_uid), "study"
+    return pseudonym(plan.key, "patient of file", path.as_posix()), "file"

@@ -1,0 +1,103 @@
+"""The audit of what was ingested: ``audit.json`` for machines, ``audit.html`` for people.
+
+Writes  ``ingest/audit.json``, ``ingest/audit.html``, and ``ingest/probes.npy``: what the probes, fitted on the training
+        films, say of all others, as float32 [kinds, films, labels] in the order of ``images.parquet``
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from camray.adapters.run_folder import write_bytes, write_json
+from camray.core.cohort.deduplication import leaders
+from camray.core.shortcuts import probes as audit
+from camray.core.shortcuts.features import lung_tiles, probe_features
+from camray.domain.labels import names_of
+from camray.domain.records import Split
+from camray.reporting.shortcut_audit_page import audit_page
+from camray.stages.ingest.admission import Admitted
+
+
+def one_class_of(admitted: Admitted) -> list[str]:
+    """Name the labels of one class among the training films."""
+    is_training = (admitted.films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
+    return audit.one_class_labels(admitted.values[is_training], names_of(admitted.findings))
+
+
+def write_audit(
+    folder: Path,
+    name: str,
+    admitted: Admitted,
+    glances: NDArray[np.float32],
+    inputs: int,
+    seed: int,
+    shares: NDArray[np.float64] | None,
+) -> list[audit.Probe]:
+    """Measure, describe and write.
+
+    Parameters
+    ----------
+    folder : Path
+        The stage's.
+    name : str
+        Of the data manifest.
+    admitted : Admitted
+        What stays.
+    glances : ndarray of shape (films, 384), float32
+        Histogram, thumbnail and tiles of each film that stays.
+    inputs : int
+        Files and missing films.
+    seed : int
+        Of the probes' folds.
+    shares : ndarray of shape (films, 12, 12), float64, or None
+        Where lungs lie, from `camray.stages.ingest.lung_coverage`. None leaves out the probes, and the pictures that
+        compare films with and without a finding.
+
+    Returns
+    -------
+    list of Probe
+        What was measured.
+    """
+    films, labels = admitted.films, names_of(admitted.findings)
+    probes, lungs = shares is not None, None if shares is None else lung_tiles(shares)
+    features = probe_features(films, glances, lungs)
+    patients = leaders(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
+    measured: list[audit.Probe] = []
+    if probes:
+        with threadpool_limits(1, "blas"):  # columns are few: threads that wait for one another cost ten times as much
+            measured = audit.run_probes(features, admitted.values, labels, patients, seed)
+    reasons = admitted.refusals["reason"].value_counts().sort_index()
+    found: dict[str, Any] = {
+        "manifest": name,
+        "inputs": inputs,
+        "refused": len(admitted.refusals),
+        "refusals": {str(reason): int(count) for reason, count in reasons.items()},
+        "label_names": list(labels),
+        "boxes": {label: int((admitted.boxes["label"] == i).sum()) for i, label in enumerate(labels)},
+        "films_without_patient": int(films["patient_source"].isin(["study", "file"]).sum()),
+        **audit.describe(films, admitted.values, labels),
+        "probes": audit.probes_as_json(measured),
+        "warnings": audit.warnings_of(measured),
+        "table_faults": admitted.faults,
+        "one_class": one_class_of(admitted) if probes else [],
+        "doubtful": [
+            {"image_id": str(film.image_id), "why": str(film.doubt)}
+            for film in films[films["doubt"] != ""].itertuples()
+        ],
+    }
+    if probes and len(labels):
+        is_training = (films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
+        stream = io.BytesIO()
+        with threadpool_limits(1, "blas"):
+            np.save(stream, audit.probe_logits(features, admitted.values, is_training, seed))
+        write_bytes(folder / "probes.npy", stream.getvalue())
+        found["probe_kinds"] = list(features)
+    write_json(folder / "audit.json", found)
+    shown = admitted.values if probes else admitted.values[:, :0]  # without labels there is nothing to compare
+    page = audit_page(found, shown, features["grey-level histogram"], features["8x8 thumbnail"])
+    write_bytes(folder / "audit.html", page.encode())
+    return measured

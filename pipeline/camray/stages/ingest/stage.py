@@ -1,0 +1,234 @@
+"""Folders of films and published tables to images, labels, annotations, refusals, a pixel store and an audit.
+
+Reads   ``data.root`` or ``generate/``, the data manifest's tables; for new films the trained run's ingest contract.
+Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contract.json``, ``audit.json`` and ``.html``.
+Run     ``camray ingest configs/tb_hemithorax.yaml``
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camray.adapters.datasets import manifest as manifests
+from camray.adapters.datasets.film_files import list_films
+from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.reading import own_table_files, table_paths
+from camray.adapters.process_pool import count_workers, map_processes
+from camray.adapters.progress import progress
+from camray.adapters.pseudonyms import load_key
+from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.settings import IngestSettings, Settings
+from camray.adapters.tracking.interface import Tracker
+from camray.core.shortcuts.probes import Probe, one_class_note
+from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
+from camray.domain.films import FilmPolicy
+from camray.domain.labels import Code, Finding, names_of
+from camray.domain.records import (
+    ANNOTATION_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    REFUSAL_COLUMNS,
+    Counts,
+    Split,
+    StageResult,
+)
+from camray.stages.ingest.admission import (
+    Admitted,
+    Source,
+    admit,
+    annotation_rows,
+    data_digest,
+    ignored_rows,
+    label_rows,
+)
+from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row, refused_row
+from camray.stages.ingest.lung_coverage import lung_shares
+from camray.stages.ingest.resumable_chunks import Parts, chunked
+from camray.stages.ingest.shortcut_audit import one_class_of, write_audit
+
+GRID_KEYS = ("rows", "cols", "fit", "bits")
+SHOWN_DOUBTFUL = 5
+PARTS, STORE = "parts", "store"
+
+
+def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
+    """Bring films and tables into the form that all later stages read.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``data`` and ``ingest``.
+    folder : RunFolder
+        With `folder.trained` set, the model grid and the findings are that run's, every film is a test film, the tables
+        are only those that the settings name, and there are no shortcut probes.
+    tracker : Tracker
+        Gets the data set's description and the audit.
+
+    Raises
+    ------
+    ManifestError, AnnotationError
+        If the tables would make the result wrong.
+    InputRefusedError
+        If no film is left.
+    """
+    out = folder.stage("ingest")
+    trained = _trained_contract(folder)
+    settings = settings if trained is None else _with_grid(settings, trained)
+    source, sources = _open_source(settings, folder, () if trained is None else _findings(trained))
+    key, grid = load_key(), settings.ingest
+    parts = Parts(out / PARTS, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
+    _read_all(parts, _plan(source, grid, key), grid.workers)
+    admitted = admit(parts.facts(), source, grid, key)
+    write_table(out / "refusals.parquet", admitted.refusals, REFUSAL_COLUMNS)
+    _stop_if_nothing_left(admitted, out)
+    inputs = len(admitted.films) + len(admitted.refusals)
+    glances = parts.glances(admitted.films)
+    digest = data_digest(admitted)
+    images = _image_rows(admitted.films)
+    write_table(out / "images.parquet", images, IMAGE_COLUMNS)
+    write_table(out / "labels.parquet", label_rows(admitted), LABEL_COLUMNS)
+    write_table(out / "annotations.parquet", annotation_rows(admitted), ANNOTATION_COLUMNS)
+    if len(admitted.ignored):
+        write_table(out / "ignored.parquet", ignored_rows(admitted), ANNOTATION_COLUMNS)
+    write_json(out / "contract.json", _contract(admitted.findings, grid, source.manifest.name, digest))
+    parts.to_store(out / STORE, admitted.films)
+    shares = None
+    if grid.audit and source.is_training:
+        shares = lung_shares(folder, images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist())
+    probes = write_audit(out, source.manifest.name, admitted, glances, inputs, grid.split_seed, shares)
+    tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,
+                    f"data manifest {source.manifest.name}", digest, "ingest")  # fmt: skip
+    tracker.artifact(out / "audit.html", "audit")
+    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source))
+
+
+def manifest_path(settings: Settings) -> Path:
+    """Return the data manifest's file: its digest is part of what the stage depends on."""
+    return manifests.manifest_path(settings.data.manifest)
+
+
+def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, list[str]]:
+    """Find films and tables; the films are sorted paths relative to the root."""
+    data, manifest = settings.data, load_manifest(settings.data.manifest)
+    if data.readers is not None:
+        manifest = manifest.model_copy(update={"readers": data.readers})
+    root = data.root if data.generate is None or folder.trained is not None else folder.root / "generate"
+    if root is None or not root.exists():
+        raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
+    if root.is_file():
+        tables = table_paths(manifest, root.parent, data.labels, data.boxes, own=False)
+        return Source(root.parent, tables, manifest, fixed), [root.name]
+    tables = table_paths(manifest, root, data.labels, data.boxes, own=not fixed)
+    not_films = {*own_table_files(manifest, root), *(path for path in (tables.labels, tables.boxes) if path)}
+    include = ("**/*",) if fixed else manifest.films.include
+    sources = list_films(root, include, manifest.films.exclude, {path.resolve() for path in not_films})
+    if not sources:
+        raise InputRefusedError(f"{root}: no file matches {', '.join(include)} (data manifest '{manifest.name}')")
+    return Source(root, tables, manifest, fixed), sources
+
+
+def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
+    rules = source.manifest.films
+    policy = FilmPolicy(grid.modalities, grid.body_parts, grid.views)
+    return FilmPlan(
+        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key,
+        rules.patient_pattern,
+    )  # fmt: skip
+
+
+def _read_all(parts: Parts, plan: FilmPlan, workers: int) -> None:
+    def read(sources: Sequence[str]) -> Iterator[FilmRow]:
+        for outcome in map_processes(partial(read_row, plan), sources, count_workers(workers)):
+            if outcome.value is not None:
+                yield outcome.value
+            elif outcome.error is not None:
+                yield refused_row(outcome.item, outcome.error)
+
+    total = sum(len(chunk) for chunk in parts.chunks)
+    done = (None for count in parts.fill(read) for _ in range(count))
+    for _ in progress(done, total, "reading films"):
+        pass
+
+
+def _stop_if_nothing_left(admitted: Admitted, out: Path) -> None:
+    if len(admitted.films):
+        return
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in admitted.refusals["reason"].value_counts().items())
+    raise InputRefusedError(f"no usable film is left: {reasons}; each is listed in {out / 'refusals.parquet'}")
+
+
+def _image_rows(films: pd.DataFrame) -> pd.DataFrame:
+    index = films.groupby("part").cumcount()
+    return films.assign(shard=films["part"], index=index)[list(IMAGE_COLUMNS)]
+
+
+def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source) -> dict[str, Any]:
+    own = [not finding.any_of for finding in admitted.findings]  # a box counts once, however many findings it serves
+    reasons = admitted.refusals["reason"].value_counts()
+    return {
+        "films": len(admitted.films),
+        "patients": int(admitted.films["patient_key"].nunique()),
+        "boxes": sum(own[label] for label in admitted.boxes["label"]),
+        **{f"refused.{reason}": int(count) for reason, count in reasons.items()},
+        "shortcuts": sum(probe.is_shortcut for probe in probes),
+        "table_faults": len(admitted.faults),
+        **(one_class_note(one_class_of(admitted)) if source.is_training else {}),
+        **_doubt_note(admitted.films),
+    }
+
+
+def _doubt_note(films: pd.DataFrame) -> dict[str, str]:
+    """Name films that do not look like chest films; they are kept."""
+    doubtful = [str(image_id) for image_id in films.loc[films["doubt"] != "", "image_id"]]
+    if not doubtful:
+        return {}
+    named = ", ".join(doubtful[:SHOWN_DOUBTFUL]) + (", ..." if len(doubtful) > SHOWN_DOUBTFUL else "")
+    what = f"{len(doubtful)} film(s) do not look like chest films and are kept; audit.html says why: {named}"
+    return {"note_doubtful": what}
+
+
+def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> dict[str, Any]:
+    return {
+        "labels": list(names_of(findings)),
+        "findings": [asdict(finding) for finding in findings],
+        **{key: getattr(grid, key) for key in GRID_KEYS},
+        "manifest": name,
+        "data_digest": digest,
+    }
+
+
+def _trained_contract(folder: RunFolder) -> dict[str, Any] | None:
+    if folder.trained is None:
+        return None
+    path = folder.model_run.root / "ingest" / "contract.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read; the trained run needs its ingest stage") from error
+    lacking = [key for key in ("findings", *GRID_KEYS) if key not in found]
+    if lacking:
+        raise CheckpointError(f"{path}: lacks {', '.join(lacking)}; ingest the trained run again")
+    return dict(found)
+
+
+def _with_grid(settings: Settings, contract: dict[str, Any]) -> Settings:
+    ingest = settings.ingest.model_copy(update={key: contract[key] for key in GRID_KEYS})
+    return settings.model_copy(update={"ingest": ingest})
+
+
+def _findings(contract: dict[str, Any]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            plain["name"],
+            None if plain["code"] is None else Code(**plain["code"]),
+            tuple(plain["any_of"]),
+            plain["localizable"],
+            tuple(plain["aliases"]),
+        )
+        for plain in contract["findings"]
+    )

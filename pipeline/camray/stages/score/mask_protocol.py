@@ -1,0 +1,92 @@
+"""The protocol `chexlocalize` on one split: pixel counts, chosen thresholds, and the predicted masks as a file.
+
+Reads   what `score` reads; the masks of ``ingest/annotations.parquet``
+Writes  ``score/segmentations-<split>.json``: film, label, ``{"size": [h, w], "counts": run lengths}``, as published
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.adapters.run_folder import write_json
+from camray.core.localization.reported_method import shown_method
+from camray.core.metrics.operating_points import probability_of
+from camray.core.metrics.protocols.chexlocalize import (
+    OTSU,
+    TUNED_THRESHOLDS,
+    MaskCounts,
+    count_film,
+    mask_parts,
+    means_below_human,
+    native_heat01,
+    predicted_mask,
+    published_mask,
+    published_name,
+    tuned_column,
+    tuned_cutoff,
+)
+from camray.core.metrics.score_table import LabelLogits
+from camray.core.metrics.statistics import Part
+from camray.domain.records import ThresholdSource
+from camray.stages.score.protocol_inputs import Scored, Validation
+
+
+def chexlocalize_parts(scored: Scored) -> list[Part]:
+    """Make the rows of all labels and methods, and write the shown method's masks beside them."""
+    parts: list[Part] = []
+    shown = shown_method(scored.maps.methods)
+    segmentations: dict[str, dict[str, object]] = {}
+    for label in scored.maps.labels:
+        masks = scored.masks.get(label, {})
+        if not masks:
+            continue
+        human = {str(metric): value for metric, value in scored.asked.human.get(label, {}).items()}
+        for method in scored.maps.methods:
+            counts = _mask_counts(scored, scored.logits[label], masks, method, label)
+            columns, beside = {ThresholdSource.FIXED.value: OTSU}, scored.validation
+            cutoff: float | None = None
+            if beside is not None and beside.masks.get(label):
+                tuning = _mask_counts(beside, beside.logits[label], beside.masks[label], method, label)
+                chosen, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
+                columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
+            parts += mask_parts(label, method, counts, columns, cutoff, human)
+            if method == shown:
+                column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
+                for image_id in sorted(masks):
+                    drawn = predicted_mask(
+                        _native_heat01(scored, method, label, image_id),
+                        None if column == OTSU else TUNED_THRESHOLDS[column],
+                    )
+                    segmentations.setdefault(published_name(image_id), {})[label] = published_mask(drawn)
+    if segmentations:
+        write_json(scored.folder.stage("score") / f"segmentations-{scored.split}.json", segmentations)
+    return parts + means_below_human(parts)
+
+
+def _native_heat01(scored: Scored | Validation, method: str, label: str, image_id: str) -> NDArray[np.float32]:
+    film = scored.sizes[image_id]
+    transform = scored.chosen.geometry.placements[image_id].transform
+    return native_heat01(scored.maps.heat(method, label, image_id), transform, film, scored.maps.shape_model)
+
+
+def _mask_counts(
+    scored: Scored | Validation,
+    known: LabelLogits,
+    masks: Mapping[str, NDArray[np.bool_]],
+    method: str,
+    label: str,
+) -> MaskCounts:
+    """Count pixels of the films that are annotated with a mask or known not to show the label."""
+    absent = {image_id for image_id, is_present in zip(known.image_ids, known.present, strict=True) if not is_present}
+    image_ids = sorted(absent | set(masks))
+    found = [count_film(_native_heat01(scored, method, label, image_id), masks.get(image_id)) for image_id in image_ids]
+    return MaskCounts(
+        np.array([scored.chosen.patients[image_id] for image_id in image_ids], np.int64),
+        np.array([masks[image_id].sum() if image_id in masks else 0 for image_id in image_ids], np.float64),
+        np.array([np.prod(scored.sizes[image_id]) for image_id in image_ids], np.float64),
+        np.array([both for both, _, _ in found]).reshape(len(found), -1),
+        np.array([predicted for _, predicted, _ in found]).reshape(len(found), -1),
+        np.array([hit for _, _, hit in found], np.bool_),
+        probability_of(scored.maps.logits.loc[image_ids, label].to_numpy(np.float64)),
+    )

@@ -1,0 +1,197 @@
+"""The fits that a training is made of, one after the other: the pretext if asked for, then every member.
+
+Each leaves its result under ``train/state/`` as it ends, and its state after every epoch, so that a training broken
+off anywhere goes on to the same weights. No stage of its own.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from camray.adapters.checkpoints import read_state, state_bytes
+from camray.adapters.progress import progress
+from camray.adapters.run_folder import write_bytes
+from camray.adapters.settings import TrainSettings
+from camray.adapters.tracking.interface import Tracker
+from camray.core.networks.classifier import PooledClassifier
+from camray.core.training.augmentation import Augmentation
+from camray.core.training.batches import Batch, batches, epoch_order, read_ahead
+from camray.core.training.losses import positive_weights
+from camray.core.training.pretext_trainer import PretextTrainer
+from camray.core.training.trainer import EpochReport, FitPlan, Processes, Trainer, fit
+from camray.domain.errors import SettingsError
+from camray.io.labelled_films import LabelledFilms
+
+PRETEXT = "pretext"
+_AHEAD = 3  # batches read before they are needed
+_SEED_STEP = 1_000_003  # between members
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What one fit left: weights on the CPU, and its epochs."""
+
+    weights: dict[str, Tensor]
+    reports: list[EpochReport]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What all fits of a training share.
+
+    Parameters
+    ----------
+    wanted : TrainSettings
+    seed : int
+        Of the first member; the others' follow from it.
+    train, validation : LabelledFilms
+    labels : tuple of str
+        In the order of the targets.
+    device : torch.device
+    processes : Processes
+    state : Path
+        Folder for what an unfinished training needs to go on.
+    tracker : Tracker
+    """
+
+    wanted: TrainSettings
+    seed: int
+    train: LabelledFilms
+    validation: LabelledFilms
+    labels: tuple[str, ...]
+    device: torch.device
+    processes: Processes
+    state: Path
+    tracker: Tracker
+
+    def pretext(self, model: PooledClassifier) -> Fitted:
+        """Train a classifier's features to find pasted opacities; see `camray.core.training.pretext_task`."""
+        kept = self._kept(PRETEXT)
+        if kept is not None:
+            return kept
+        asked = self.wanted.pretext
+        plan = replace(
+            self._plan(self.seed), epochs=asked.epochs, learning_rate=asked.learning_rate, patience=0, keep_best=False
+        )
+        trainer = PretextTrainer(model, plan, self.device, self.processes)
+        self._fit(PRETEXT, trainer, ("pasted opacity",))
+        return self._keep(PRETEXT, trainer.backbone_weights(), trainer.reports)
+
+    def member(self, number: int, model: PooledClassifier) -> Fitted:
+        """Fit one member to the labels."""
+        part = f"member-{number}"
+        kept = self._kept(part)
+        if kept is not None:
+            return kept
+        targets, wanted = self.train.targets, self.wanted
+        ones = np.ones(len(self.labels), np.float32)
+        positive = positive_weights(targets, wanted.max_class_weight) if wanted.class_weights else ones
+        factors = np.array([wanted.label_weights.get(label, 1.0) for label in self.labels], np.float32)
+        trainer = Trainer(model, self._plan(self.seed_of(number)), positive, factors, self.device, self.processes)
+        self._fit(part, trainer, self.labels)
+        return self._keep(part, trainer.chosen_weights(), trainer.reports)
+
+    def seed_of(self, number: int) -> int:
+        """Return the seed of a member's weights and batches."""
+        return self.seed + number * _SEED_STEP
+
+    def check(self) -> None:
+        """Refuse settings that do not fit the data.
+
+        Raises
+        ------
+        SettingsError
+            On unknown labels, or a batch that does not divide among the processes.
+        """
+        unknown = sorted(set(self.wanted.label_weights) - set(self.labels))
+        if unknown:
+            raise SettingsError(f"train.label_weights: no labels {unknown}; the labels are {list(self.labels)}")
+        if self.wanted.batch_size % self.processes.world:
+            raise SettingsError(
+                f"train.batch_size {self.wanted.batch_size} must be a multiple of {self.processes.world} processes"
+            )
+
+    def _plan(self, seed: int) -> FitPlan:
+        wanted = self.wanted
+        return FitPlan(
+            epochs=wanted.max_epochs,
+            steps_per_epoch=len(epoch_order(len(self.train), wanted.batch_size, seed, 0)),
+            learning_rate=wanted.learning_rate,
+            final_learning_rate=wanted.final_learning_rate,
+            weight_decay=wanted.weight_decay,
+            warmup_epochs=wanted.warmup_epochs,
+            label_smoothing=wanted.label_smoothing,
+            ema_decay=wanted.ema_decay,
+            clip_norm=wanted.clip_norm,
+            patience=wanted.patience,
+            keep_best=wanted.choose == "best",
+            seed=seed,
+            augmentation=Augmentation(**wanted.augment.model_dump()),
+            amp=wanted.amp,
+            compiled=wanted.compile,
+        )
+
+    def _fit(self, part: str, trainer: Trainer, outputs: tuple[str, ...]) -> None:
+        """Fit, from where an earlier start left off, and keep the state after every epoch."""
+        path, rank = self._state_path(part), self.processes.rank
+        state = read_state(path)
+        if state is not None:
+            trainer.restore(state)
+        plan = trainer.plan
+
+        def train_batches(epoch: int) -> Iterator[Batch]:
+            return self._train_batches(plan.seed, epoch, f"{part}, epoch {epoch + 1} of {plan.epochs}")
+
+        for report in fit(trainer, train_batches, self._validation_batches, time.perf_counter):
+            if rank == 0:
+                write_bytes(path, state_bytes(trainer.state()))
+                self.tracker.metrics(_metrics(part, report, outputs), step=report.epoch)
+
+    def _train_batches(self, seed: int, epoch: int, what: str) -> Iterator[Batch]:
+        rank, world = self.processes.rank, self.processes.world
+        order = epoch_order(len(self.train), self.wanted.batch_size, seed, epoch)[:, rank::world]
+        read = read_ahead(batches(order, self.train.read, self.train.targets, self._pinned), _AHEAD)
+        return progress(read, len(order), what) if rank == 0 else read
+
+    def _validation_batches(self) -> Iterator[Batch]:
+        size, films = self.wanted.batch_size, self.validation
+        mine = np.arange(len(films), dtype=np.int64)[self.processes.rank :: self.processes.world]
+        order = [mine[start : start + size] for start in range(0, len(mine), size)]
+        return read_ahead(batches(order, films.read, films.targets, self._pinned), _AHEAD)
+
+    @property
+    def _pinned(self) -> bool:
+        return self.device.type == "cuda"
+
+    def _state_path(self, part: str) -> Path:
+        return self.state / f"{part}.fit.pt"
+
+    def _kept(self, part: str) -> Fitted | None:
+        found = read_state(self.state / f"{part}.done.pt")
+        if found is None:
+            return None
+        return Fitted(found["weights"], [EpochReport(**{**r, "auroc": tuple(r["auroc"])}) for r in found["reports"]])
+
+    def _keep(self, part: str, weights: dict[str, Tensor], reports: list[EpochReport]) -> Fitted:
+        if self.processes.rank == 0:
+            plain: list[dict[str, Any]] = [{**asdict(report), "auroc": list(report.auroc)} for report in reports]
+            write_bytes(self.state / f"{part}.done.pt", state_bytes({"weights": weights, "reports": plain}))
+            self._state_path(part).unlink(missing_ok=True)
+        return Fitted(weights, list(reports))
+
+
+def _metrics(part: str, report: EpochReport, outputs: tuple[str, ...]) -> dict[str, float]:
+    told = {
+        "loss": report.loss,
+        "validation_auroc": report.mean_auroc,
+        "learning_rate": report.learning_rate,
+        "images_per_second": report.images_per_second,
+        **{f"validation_auroc.{name}": value for name, value in zip(outputs, report.auroc, strict=True)},
+    }
+    return told if part == "member-0" else {f"{part}.{name}": value for name, value in told.items()}

@@ -1,0 +1,219 @@
+"""Films and image-level labels to a trained network; annotations are never read.
+
+Reads   ``ingest/images.parquet labels.parquet contract.json store/``
+Writes  ``train/model.safetensors contract.json epochs.parquet epochs.csv``; ``weights_report.json`` if given weights
+Run     ``camray train configs/phantom.yaml``
+"""
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from camray.adapters.checkpoints import CONTRACT_FILE, WEIGHTS_FILE, read_weights, weights_bytes
+from camray.adapters.distributed import training_processes
+from camray.adapters.run_folder import RunFolder, code_version, read_table, write_bytes, write_json, write_table
+from camray.adapters.settings import Settings
+from camray.adapters.tracking.interface import Tracker
+from camray.core.networks.classifier import PooledClassifier
+from camray.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights
+from camray.core.shortcuts.probes import one_class_labels, one_class_note
+from camray.core.training.device import choose_device
+from camray.core.training.trainer import EpochReport, Processes
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
+from camray.domain.records import EPOCH_COLUMNS, IMAGE_COLUMNS, Counts, Split, StageResult
+from camray.io.film_lungs import read_lung_weights
+from camray.io.labelled_films import LabelledFilms, labelled_films
+from camray.stages.train.resumable_fits import PRETEXT, Fits, Fitted
+
+_STATE, _EPOCHS, _WEIGHTS_REPORT = "state", "epochs.parquet", "weights_report.json"
+_NETWORK_KEYS = tuple(NetworkSpec.__dataclass_fields__)
+
+
+def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
+    """Train on the train split, watch the validation split; see `camray.workflows.run` for the calling.
+
+    Raises
+    ------
+    InputRefusedError
+        If the train split holds no film with a known label.
+    SettingsError
+        If the settings do not fit the films.
+    CheckpointError
+        If starting weights cannot be read, or fit nowhere.
+    PipelineError
+        If training diverges.
+    """
+    out, ingested = folder.stage("train"), _ingested(folder)
+    done = _finished(out)
+    films = {split: labelled_films(folder, split, ingested["labels"]) for split in (Split.TRAIN, Split.VALIDATION)}
+    counts = _counts(folder, films)
+    if done is not None:
+        return StageResult(counts, _figures(done, settings.train.choose))
+    if not len(films[Split.TRAIN]):
+        raise InputRefusedError(
+            "no film of the train split has a known label; a label table is a CSV with image_id and a column a "
+            "finding, 0 and 1 in its cells: labels.csv in data.root, or named by data.labels. `camray data check "
+            f"{ingested.get('manifest', 'folder')} --root FOLDER` says whether it is found and what is wrong with it"
+        )
+    with training_processes(settings.device) as (rank, world, local_rank):
+        contract = _contract(settings, ingested, folder)
+        fits = Fits(
+            settings.train, settings.seed, films[Split.TRAIN], films[Split.VALIDATION], contract.labels,
+            _device(settings.device, local_rank), Processes(rank, world), out / _STATE, tracker,
+        )  # fmt: skip
+        fits.check()
+        fitted, report = _fit_all(settings, contract, fits)
+        table = epoch_table({part: each.reports for part, each in fitted.items()}, contract.labels)
+        if rank == 0:
+            _write(out, _joined(fitted, contract), table, contract, report)
+        one_class = one_class_note(one_class_labels(films[Split.TRAIN].targets, contract.labels))
+        return StageResult(counts, {**_figures(table, settings.train.choose), **one_class})
+
+
+def _fit_all(
+    settings: Settings, contract: ModelContract, fits: Fits
+) -> tuple[dict[str, Fitted], dict[str, Any] | None]:
+    """Run the pretext if asked for, then fit every member from what it left."""
+    fitted: dict[str, Fitted] = {}
+    report: dict[str, Any] | None = None
+    if settings.train.pretext.epochs:
+        model, _ = _model(settings, contract, fits.seed)
+        fitted[PRETEXT] = fits.pretext(model)
+    for number in range(contract.network.members):
+        model, report = _model(settings, contract, fits.seed_of(number))
+        if PRETEXT in fitted:
+            model.load_state_dict(both_branches(fitted[PRETEXT].weights), strict=False)
+        fitted[f"member-{number}"] = fits.member(number, model)
+    return fitted, report
+
+
+def _joined(fitted: dict[str, Fitted], contract: ModelContract) -> dict[str, Tensor]:
+    """Name the members' weights as the network of the contract does."""
+    members = [each.weights for part, each in fitted.items() if part != PRETEXT]
+    if contract.network.members == 1:
+        return members[0]
+    return {f"members.{number}.{name}": value for number, each in enumerate(members) for name, value in each.items()}
+
+
+def _ingested(folder: RunFolder) -> dict[str, Any]:
+    path = folder.root / "ingest" / "contract.json"
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; run the ingest stage first")
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _counts(folder: RunFolder, films: dict[Split, LabelledFilms]) -> Counts:
+    splits = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)["split"]
+    n_in = int(splits.isin([split.value for split in films]).sum())
+    n_done = sum(len(part) for part in films.values())
+    return Counts(n_in, n_done, n_in - n_done)
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    try:
+        return choose_device(name, local_rank)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _contract(settings: Settings, ingested: dict[str, Any], folder: RunFolder) -> ModelContract:
+    chosen = settings.model.model_dump()
+    try:
+        network = NetworkSpec(**{key: chosen[key] for key in _NETWORK_KEYS})
+        return ModelContract(
+            labels=tuple(ingested["labels"]),
+            rows=ingested["rows"],
+            cols=ingested["cols"],
+            fit=ingested["fit"],
+            bits=ingested["bits"],
+            network=network,
+            feature_rows=network.cells(ingested["rows"]),
+            feature_cols=network.cells(ingested["cols"]),
+            data_digest=folder.output_digest("ingest"),
+            seed=settings.seed,
+            code_version=code_version(),
+        )
+    except ValueError as error:
+        raise SettingsError(f"model: {error}") from error
+
+
+def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[PooledClassifier, dict[str, Any] | None]:
+    try:
+        model = build_member(replace(contract.network, members=1), len(contract.labels), seed)
+    except ValueError as error:
+        raise SettingsError(f"model: {error}") from error
+    if isinstance(model, SdfnClassifier):
+        model.lungs.load_state_dict(read_lung_weights(settings.model.lungs))
+    path = settings.model.weights
+    if path is None:
+        return model, None
+    report = load_member_weights(model, read_weights(path))
+    if not report.matched:
+        raise CheckpointError(
+            f"{path}: none of its {len(report.unused)} tensors fits {settings.model.backbone}; "
+            "choose the backbone it was made for"
+        )
+    return model, report.as_json()
+
+
+def _write(
+    out: Path, weights: dict[str, Tensor], table: pd.DataFrame, contract: ModelContract,
+    weights_report: dict[str, Any] | None,
+) -> None:  # fmt: skip
+    """Write what is handed on; the state goes last, so that its absence beside weights means that all is there."""
+    write_json(out / CONTRACT_FILE, contract.as_json())
+    if weights_report is not None:
+        write_json(out / _WEIGHTS_REPORT, weights_report)
+    write_bytes(out / "epochs.csv", table.to_csv(index=False).encode())
+    write_table(out / _EPOCHS, table, EPOCH_COLUMNS)
+    write_bytes(out / WEIGHTS_FILE, weights_bytes(weights))
+    shutil.rmtree(out / _STATE, ignore_errors=True)
+
+
+def _finished(out: Path) -> pd.DataFrame | None:
+    """Return the epochs of a training that ended, but whose stage was not closed; None where there is work left."""
+    if (out / _STATE).exists() or not (out / WEIGHTS_FILE).is_file():
+        return None
+    return read_table(out / _EPOCHS, EPOCH_COLUMNS)
+
+
+def epoch_table(reports: dict[str, list[EpochReport]], labels: tuple[str, ...]) -> pd.DataFrame:
+    """Make a tidy table of all fits: `EPOCH_COLUMNS`, without clock times."""
+    rows: list[tuple[str, int, str, str, float]] = []
+    for part, each in reports.items():
+        names = ("pasted opacity",) if part == PRETEXT else labels
+        for report in each:
+            rows.append((part, report.epoch, "loss", "", report.loss))
+            rows.append((part, report.epoch, "learning_rate", "", report.learning_rate))
+            rows.append((part, report.epoch, "auroc", "mean", report.mean_auroc))
+            rows.extend((part, report.epoch, "auroc", n, value) for n, value in zip(names, report.auroc, strict=True))
+    return pd.DataFrame(rows, columns=list(EPOCH_COLUMNS))
+
+
+def _figures(table: pd.DataFrame, choose: str) -> dict[str, Any]:
+    """Tell how far training went and how good the weights handed on are; of several members the mean."""
+    losses, scores, chosen_epochs = [], [], []
+    for _, rows in table[table["part"] != PRETEXT].groupby("part", sort=False):
+        mean = rows[(rows["metric"] == "auroc") & (rows["label"] == "mean")].set_index("epoch")["value"]
+        chosen = int(mean.index[int(mean.argmax())]) if choose == "best" else int(rows["epoch"].max())
+        chosen_epochs.append(chosen)
+        losses.append(rows[(rows["metric"] == "loss") & (rows["epoch"] == chosen)]["value"].item())
+        scores.append(float(mean.loc[chosen]))
+    figures: dict[str, Any] = {
+        "epochs": int(table[table["part"] != PRETEXT]["epoch"].max()),
+        "chosen_epoch": max(chosen_epochs),
+        "loss": round(float(np.mean(losses)), 4),
+    }
+    if len(losses) > 1:
+        figures["members"] = len(losses)
+    score = float(np.mean(scores))
+    return figures if math.isnan(score) else {**figures, "validation_auroc": round(score, 4)}

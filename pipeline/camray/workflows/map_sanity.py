@@ -1,0 +1,221 @@
+"""Are a trained run's maps true? Every explanation method put to checks that need no boxes.
+
+Reads   ``train/``, ``ingest/images.parquet labels.parquet store/``
+Writes  ``sanity/sanity.csv sanity.parquet cascade.csv curves.csv cascade.png curves.png``
+Run     ``camray sanity runs/phantom``
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from camray.adapters.pixel_store import PixelStore
+from camray.adapters.progress import progress
+from camray.adapters.run_folder import RunFolder, code_version, digest_of, read_table, write_bytes, write_table
+from camray.adapters.settings import Settings
+from camray.adapters.tracking.interface import Tracker
+from camray.core.explain.methods import METHODS, methods_named
+from camray.core.map_sanity.examination import COUNTS, MethodFigures, Plan, examine, examine_order
+from camray.core.map_sanity.table import (
+    SANITY_COLUMNS,
+    baseline_heat,
+    cascade_table,
+    choose_pairs,
+    curve_table,
+    sanity_table,
+)
+from camray.core.metrics.localization.baselines import CENTRE, RANDOM
+from camray.core.networks.classifier import PooledClassifier
+from camray.core.networks.ensemble import EnsembleClassifier
+from camray.core.training.device import choose_device
+from camray.domain.contract import ModelContract
+from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
+from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, Counts, Split, StageResult
+from camray.io.labelled_films import targets_of
+from camray.io.tracking import open_tracker
+from camray.io.trained_model import load_classifier
+from camray.reporting.map_sanity_charts import cascade_chart, curves_chart
+from camray.workflows.run import settings_of
+
+STAGE = "sanity"
+ALL = "all"
+DEAR = ("integrated_gradients", "occlusion")
+"""Not among the default methods: hundreds of passes a map. Occlusion's coarse-to-fine variant is."""
+DEFAULT_METHODS = tuple(name for name in METHODS if name not in DEAR)
+MOST_PASSES = 2500
+
+
+@dataclass(frozen=True)
+class SanityChoice:
+    """What is examined.
+
+    Parameters
+    ----------
+    methods : tuple of str
+        Names.
+    films : int
+        Pairs of film and label at most, shared out among the labels.
+    split : str
+        Where they come from.
+    label : str or None
+        This label alone.
+    seed : int
+        Of everything that is drawn.
+    most_passes : int
+        See `Plan`; 0 sets no limit.
+    """
+
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    films: int = 16
+    split: str = Split.TEST.value
+    label: str | None = None
+    seed: int = 0
+    most_passes: int = MOST_PASSES
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Where the results lie, their table (`SANITY_COLUMNS`), and whether they were there before."""
+
+    folder: Path
+    table: pd.DataFrame
+    skipped: bool
+
+
+def parse_methods(text: str | None) -> tuple[str, ...]:
+    """Read ``cam,gradcam``; None gives the default ones, ``all`` all.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or stands twice.
+    """
+    if text is None:
+        return DEFAULT_METHODS
+    if text.strip() == ALL:
+        return tuple(METHODS)
+    return tuple(method.name for method in methods_named(name.strip() for name in text.split(",")))
+
+
+def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Checked:
+    """Examine a trained run and write it down; what is up to date is not done again.
+
+    Raises
+    ------
+    SettingsError
+        If the run has no such split or label, or no film is asked for.
+    InputRefusedError
+        If no film of the split shows a label.
+    PipelineError
+        If the folder holds no trained run, or another process works on it.
+    """
+    settings, folder = settings_of(run_root), RunFolder(run_root)
+    chosen, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}
+    digest, target = digest_of(chosen), folder.root / STAGE
+    with folder.locked():
+        if not force and folder.is_done(STAGE, digest, inputs):
+            return Checked(target, read_table(target / "sanity.parquet", SANITY_COLUMNS), skipped=True)
+        folder.begin(STAGE, digest, inputs)
+        with open_tracker(settings, folder) as tracker, tracker.stage(STAGE):
+            started = time.monotonic()
+            table = _check(settings, folder, choice, tracker)
+            claim = {"settings": chosen, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+            refused = int((table["reason"] != "").sum())
+            result = StageResult(
+                Counts(len(table), len(table) - refused, refused), {"films": int(table["films"].max())}
+            )
+            folder.finish(STAGE, {**claim, "seconds": round(time.monotonic() - started, 3)}, result)
+    return Checked(target, table, skipped=False)
+
+
+def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker: Tracker) -> pd.DataFrame:
+    methods = methods_named(choice.methods)
+    device = choose_device(settings.device)
+    network, contract = load_classifier(folder, device)
+    shown = _chosen_films(folder, contract, choice)
+    films = torch.from_numpy(shown.grey)[:, None].to(device)
+    plan = Plan(seed=choice.seed, most_passes=choice.most_passes or None)
+    examined = list(progress(examine(network, films, shown.labels, methods, plan), len(methods), "examining methods"))
+    examined += _baselines(network, contract, shown, films, plan)
+    return _write(folder.stage(STAGE), examined, tracker, asdict(choice))
+
+
+@dataclass(frozen=True, eq=False)
+class _Films:
+    """Films [N, H, W], grey 0-1, float32, with their names and the label each is examined for."""
+
+    grey: NDArray[np.float32]
+    image_ids: list[str]
+    labels: list[int]
+
+
+def _chosen_films(folder: RunFolder, contract: ModelContract, choice: SanityChoice) -> _Films:
+    known = tuple(split.value for split in Split)
+    if choice.split not in known:
+        raise SettingsError(f"no split '{choice.split}'; the splits are {', '.join(known)}")
+    if choice.label is not None and choice.label not in contract.labels:
+        raise SettingsError(f"no label '{choice.label}'; the run knows {', '.join(contract.labels)}")
+    if choice.films < 1:
+        raise SettingsError(f"{choice.films} films; expected one or more")
+    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
+    images = images[images["split"] == choice.split].sort_values(["shard", "index"])
+    labels = read_table(folder.root / "ingest" / "labels.parquet", LABEL_COLUMNS)
+    targets = targets_of(images["image_id"], labels, list(contract.labels))
+    number = None if choice.label is None else contract.labels.index(choice.label)
+    pairs = choose_pairs(targets, choice.films, choice.seed, number)
+    if not pairs:
+        raise InputRefusedError(
+            f"no film of the split '{choice.split}' shows {choice.label or 'a label'}; choose another split or label"
+        )
+    rows = images.iloc[[film for film, _ in pairs]]
+    pixels = PixelStore(folder.root / "ingest" / "store").rows(rows["shard"].tolist(), rows["index"].tolist())
+    if pixels.shape[1:] != (contract.rows, contract.cols):
+        raise CheckpointError(
+            f"films of {pixels.shape[1]} x {pixels.shape[2]} px, the network takes {contract.rows} x {contract.cols}; "
+            "train again on what was ingested"
+        )
+    grey = pixels.astype(np.float32) / float(np.iinfo(pixels.dtype).max)
+    return _Films(grey, rows["image_id"].tolist(), [label for _, label in pairs])
+
+
+def _baselines(
+    network: PooledClassifier | EnsembleClassifier,
+    contract: ModelContract,
+    shown: _Films,
+    films: torch.Tensor,
+    plan: Plan,
+) -> list[MethodFigures]:
+    names = [contract.labels[number] for number in shown.labels]
+    grid = (contract.feature_rows, contract.feature_cols)
+    return [
+        examine_order(
+            network, films, shown.labels, baseline_heat(name, plan.seed, shown.image_ids, names, grid), name, plan
+        )
+        for name in (RANDOM, CENTRE)
+    ]
+
+
+def _write(target: Path, examined: Sequence[MethodFigures], tracker: Tracker, chosen: dict[str, Any]) -> pd.DataFrame:
+    table, cascades, curves = sanity_table(examined), cascade_table(examined), curve_table(examined)
+    write_table(target / "sanity.parquet", table, SANITY_COLUMNS)
+    for name, rows in (("sanity", table), ("cascade", cascades), ("curves", curves)):
+        write_bytes(target / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(target / "curves.png", curves_chart(curves, table))
+    write_bytes(target / "cascade.png", cascade_chart(cascades))
+    tracker.params({STAGE: chosen})
+    for row in table.to_dict("records"):
+        figures = {key: float(row[key]) for key in SANITY_COLUMNS if key not in {"method", "reason", *COUNTS}}
+        tracker.metrics({f"{row['method']}.{key}": value for key, value in figures.items()})
+    tracker.table(table, STAGE)
+    for name in ("curves", "cascade"):
+        tracker.picture(target / f"{name}.png", f"sanity/{name}")
+    for path in sorted(target.glob("*.csv")):
+        tracker.artifact(path, STAGE)
+    return table

@@ -1,0 +1,128 @@
+"""Which films a comparison explains: a fixed choice of annotated ones, and their own ``ingest`` folder.
+
+Reads   ``ingest/`` of the shared inputs
+Writes  ``ingest/`` of a run that holds all training films, and of the other splits the chosen films alone
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.run_folder import RunFolder, read_table, write_table
+from camray.domain.errors import InputRefusedError
+from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, Counts, Split, StageResult
+
+_CLOSING = ("settings", "settings_digest", "inputs", "code_version")
+
+
+def choose_films(images: pd.DataFrame, annotations: pd.DataFrame, split: str, count: int, seed: int) -> list[str]:
+    """Choose annotated films of a split, shared out among the labels.
+
+    Parameters
+    ----------
+    images, annotations : DataFrame
+        `IMAGE_COLUMNS`, `ANNOTATION_COLUMNS`.
+    split : str
+    count : int
+        At most.
+    seed : int
+        Same seed, same films; the first of fewer films are the first of more.
+
+    Returns
+    -------
+    list of str
+        ``image_id``, in the order of their choice: labels by turns, each the next of its films at random that is not
+        chosen yet, so that a rare label is as well represented as its films allow.
+    """
+    of_split = set(images.loc[images["split"] == split, "image_id"])
+    known = annotations[annotations["image_id"].isin(of_split)]
+    generator = np.random.default_rng(seed)
+    waiting = {
+        label: list(generator.permutation(sorted(known.loc[known["label"] == label, "image_id"].unique())))
+        for label in sorted(known["label"].unique())
+    }
+    chosen: dict[str, None] = {}
+    while len(chosen) < count and any(waiting.values()):
+        for films in waiting.values():
+            while films and films[0] in chosen:
+                films.pop(0)
+            if films and len(chosen) < count:
+                chosen[str(films.pop(0))] = None
+    return list(chosen)
+
+
+def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int], seed: int) -> None:
+    """Write the ``ingest`` folder of a sample, once.
+
+    Parameters
+    ----------
+    inputs : RunFolder
+        Its ``ingest`` is done.
+    sample : RunFolder
+        Where the sample's lies; one that is up to date stays.
+    films : mapping of str to int
+        Films at most by split, validation and test; training films are all kept.
+    seed : int
+        Of the choice.
+
+    Raises
+    ------
+    InputRefusedError
+        If a split has no annotated film.
+    """
+    wanted = {"films": dict(films), "seed": seed}
+    record, digest = inputs.record("ingest") or {}, inputs.output_digest("ingest")
+    found = sample.record("ingest")
+    if found is not None and (found.get("sample"), found.get("of")) == (wanted, digest):
+        return
+    source, target = inputs.root / "ingest", sample.root / "ingest"
+    shutil.rmtree(target, ignore_errors=True)
+    images = read_table(source / "images.parquet", IMAGE_COLUMNS)
+    annotations = read_table(source / "annotations.parquet", ANNOTATION_COLUMNS)
+    kept = set(images.loc[images["split"] == Split.TRAIN.value, "image_id"])
+    for split, count in films.items():
+        chosen = choose_films(images, annotations, split, count, seed)
+        if not chosen:
+            raise InputRefusedError(
+                f"no film of the split '{split}' is annotated; there is nothing to compare boxes with"
+            )
+        kept |= set(chosen)
+    link_tree(source / "store", target / "store")
+    shutil.copy2(source / "contract.json", target / "contract.json")
+    if (source / "ignored.parquet").is_file():
+        shutil.copy2(source / "ignored.parquet", target / "ignored.parquet")
+    labels = read_table(source / "labels.parquet", LABEL_COLUMNS)
+    for name, table, columns in (
+        ("images", images, IMAGE_COLUMNS), ("labels", labels, LABEL_COLUMNS),
+        ("annotations", annotations, ANNOTATION_COLUMNS),
+    ):  # fmt: skip
+        write_table(target / f"{name}.parquet", table[table["image_id"].isin(kept)], columns)
+    claim = {key: record[key] for key in _CLOSING if key in record} | {"sample": wanted, "of": digest}
+    sample.finish("ingest", claim, StageResult(Counts(len(kept), len(kept))))
+
+
+def share(first: RunFolder, other: RunFolder, stage: str) -> None:
+    """Give another run what the first one's stage wrote, as links; what is the same already stays."""
+    if other.record(stage) is not None and other.output_digest(stage) == first.output_digest(stage):
+        return
+    shutil.rmtree(other.root / stage, ignore_errors=True)
+    unfinished = other.root / f"{stage}.tmp"
+    link_tree(first.root / stage, unfinished)
+    unfinished.replace(other.root / stage)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Copy a folder as links to the same bytes, or as bytes where links are not to be had."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

@@ -1,0 +1,243 @@
+"""One network's rows of the comparison, and the trivial baselines'.
+
+Reads   ``ingest/ explain/ localize/ score/`` of samples, ``ingest/ train/`` of the network's run
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camray.adapters.pixel_store import PixelStore
+from camray.adapters.run_folder import RunFolder, read_table
+from camray.core.metrics.localization import baselines
+from camray.core.metrics.localization.annotated_films import CORNERS, FloatArray, Items, number_patients
+from camray.core.metrics.localization.hits_and_iou import best_overlaps
+from camray.core.metrics.localization.rows import baseline_levels, sweep_maps
+from camray.core.metrics.model_comparison import auroc_figures, baseline_rows, boxed_labels, placed_figures
+from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU, TOP_KS, top_errors
+from camray.core.metrics.score_table import LabelLogits, score_table
+from camray.core.metrics.threshold_selection import MAIN_POLICY
+from camray.domain.contract import ModelContract
+from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS, Split, ThresholdSource
+from camray.io.scored_films import Films, Maps, SplitItems, read_films, read_maps, split_items
+from camray.stages.explain.stage import network_input
+from camray.workflows.model_comparison.explanation import Classifier, Cost, film_logits
+
+_POLICIES = {ThresholdSource.VALIDATION.value: "calibrated", ThresholdSource.FIXED.value: MAIN_POLICY}
+TEST, VALIDATION = Split.TEST.value, Split.VALIDATION.value
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample's films, maps and annotations, and which labels its test films show.
+
+    Parameters
+    ----------
+    films, maps, test
+        As `score_inputs` reads them.
+    image_ids : list of str
+        Test films, N.
+    present : ndarray of shape (N, L), bool
+        Said to be present by the label table, or annotated.
+    scores : DataFrame
+        ``score/scores.csv``.
+    """
+
+    run: RunFolder
+    films: Films
+    maps: Maps
+    test: SplitItems
+    image_ids: list[str]
+    present: NDArray[np.bool_]
+    scores: pd.DataFrame
+
+    @property
+    def logits(self) -> FloatArray:
+        """Of the test films, [N, L]."""
+        return self.maps.logits.loc[self.image_ids].to_numpy(dtype=np.float64)
+
+    def right(self, boxes_of: Mapping[str, Sequence[FloatArray]]) -> FloatArray:
+        """Tell which labels' boxes are right, [N, L].
+
+        Parameters
+        ----------
+        boxes_of : mapping of str to sequence of ndarray of shape (n, 4)
+            By label, one box a film of the label's items; several draws are averaged.
+        """
+        found = np.zeros(self.present.shape)
+        place = {image_id: number for number, image_id in enumerate(self.image_ids)}
+        for label, draws in boxes_of.items():
+            items = self.test.items[label]
+            rows = [place[image_id] for image_id in items.image_ids]
+            share = [(best_overlaps(items, draw)[0] >= LOCALIZATION_IOU).astype(np.float64) for draw in draws]
+            if rows and share:
+                found[rows, self.maps.labels.index(label)] = np.mean(share, axis=0)
+        return found
+
+
+def read_sample(run: RunFolder) -> Sample:
+    """Read a scored sample."""
+    films, maps = read_films(run), read_maps(run)
+    if maps is None:
+        raise FileNotFoundError(run.root / "explain")
+    test = split_items(films, maps, TEST, maps.labels)
+    image_ids = sorted(test.films["image_id"])
+    shown = films.labels[films.labels["value"] == "1"]
+    pairs = set(zip(shown["image_id"], shown["label"], strict=True))
+    pairs |= {(image_id, label) for label, items in test.items.items() for image_id in items.image_ids}
+    present = np.array([[(image_id, label) in pairs for label in maps.labels] for image_id in image_ids])
+    return Sample(run, films, maps, test, image_ids, present, pd.read_csv(run.root / "score" / "scores.csv"))
+
+
+def method_rows(sample: Sample, costs: Mapping[str, Cost], named: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return two rows for each method that a sample was explained by: thresholds of validation, and fixed ones.
+
+    Parameters
+    ----------
+    sample : Sample
+    costs : mapping
+        By method; those with a reason get one row with it.
+    named : mapping
+        What all rows share.
+    """
+    predictions = read_table(sample.run.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
+    predictions = predictions[predictions["rank"] == 0].assign(image_id=predictions["image_id"].astype(str))
+    shared = {**named, **_counted(sample)}
+    rows = []
+    for name, cost in costs.items():
+        if cost.reason:
+            rows.append({**named, "method": name, "reason": cost.reason})
+            continue
+        spent = {"seconds_a_film": cost.seconds, "passes_a_film": cost.passes}
+        for source, policy in _POLICIES.items():
+            boxes = _boxes(sample, predictions, name, policy)
+            rows.append({
+                **shared, "method": name, "threshold_source": source, **spent,
+                "boxed_labels": boxed_labels(sample.scores, name),
+                **placed_figures(sample.scores, name, source),
+                **error_figures(sample.logits, sample.present, sample.right(boxes)),
+            })  # fmt: skip
+    return rows
+
+
+def error_figures(logits: FloatArray, present: NDArray[np.bool_], right: FloatArray) -> dict[str, float]:
+    """Return the errors of the comparison's columns; top 5 only where there are five labels."""
+    figures: dict[str, float] = {}
+    for k in TOP_KS:
+        if k <= logits.shape[1]:
+            found = top_errors(logits, present, right, k)
+            figures[f"top{k}_classification_error"] = found.classification
+            figures[f"top{k}_localization_error"] = found.localization
+    return figures
+
+
+def all_baseline_rows(sample: Sample, seed: int, iou_criterion: float) -> list[dict[str, Any]]:
+    """Return the trivial baselines' rows; they name labels by how common these are in training.
+
+    Levels of the baselines that are maps were chosen on the sample's validation films, as the score stage does.
+    """
+    common = np.array([_share_of_training(sample.films, label) for label in sample.maps.labels])
+    logits = np.tile(common, (len(sample.image_ids), 1))
+    drawn = _baseline_boxes(sample, seed, iou_criterion)
+    rows = []
+    for row in baseline_rows(sample.scores):
+        boxes = drawn.get(row["method"])
+        errors = {} if boxes is None else error_figures(logits, sample.present, sample.right(boxes))
+        rows.append(row | {"auroc": 0.5} | _counted(sample) | errors)
+    return rows
+
+
+def network_auroc(
+    run: RunFolder, network: Classifier, contract: ModelContract, batch_size: int, seed: int, resamples: int
+) -> dict[str, float]:
+    """Return the AUROC columns, over all test films whose labels are known."""
+    images = read_table(run.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
+    images = images[images["split"] == TEST].sort_values("image_id").reset_index(drop=True)
+    labels = read_table(run.root / "ingest" / "labels.parquet", LABEL_COLUMNS)
+    if images.empty:
+        return auroc_figures(score_table(TEST, 0, {}, {}, 0, 0.95, seed), 0)
+    store, patients = PixelStore(run.root / "ingest" / "store"), number_patients(images)
+    device = next(iter(network.parameters())).device
+    parts = []
+    for start in range(0, len(images), batch_size):
+        part = images.iloc[start : start + batch_size]
+        pixels = store.rows(part["shard"].tolist(), part["index"].tolist())
+        parts.append(film_logits(network, network_input(pixels, device), batch_size))
+    logits = np.concatenate(parts).astype(np.float64)
+    known: dict[str, LabelLogits] = {}
+    for number, label in enumerate(contract.labels):
+        rows = labels[(labels["label"] == label) & labels["value"].isin(["0", "1"])]
+        value = images["image_id"].map(dict(zip(rows["image_id"], rows["value"], strict=True)))
+        is_known = value.notna().to_numpy(dtype=bool)
+        numbers = np.array([patients[str(image_id)] for image_id in images["image_id"]], dtype=np.int64)
+        known[label] = LabelLogits(
+            numbers[is_known], logits[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool)
+        )
+    table = score_table(TEST, len(set(patients.values())), known, {}, resamples, 0.95, seed)
+    return auroc_figures(table, len(images))
+
+
+def _counted(sample: Sample) -> dict[str, Any]:
+    rows, cols = sample.maps.shape_feature
+    validation = sample.films.split(VALIDATION)
+    return {"map": f"{rows}x{cols}", "films": len(sample.image_ids), "threshold_films": len(validation)}
+
+
+def _boxes(sample: Sample, predictions: pd.DataFrame, method: str, policy: str) -> dict[str, list[FloatArray]]:
+    """Return a method's best box on every film of each label's items; NaN where it has none."""
+    thresholds = json.loads((sample.run.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))
+    ids = {
+        entry["label"]: entry["id"]
+        for entry in thresholds["thresholds"]
+        if (entry["method"], entry["policy"]) == (method, policy)
+    }
+    boxes = {}
+    for label, threshold_id in ids.items():
+        rows = predictions[(predictions["threshold_id"] == threshold_id) & (predictions["label"] == label)]
+        placed = rows.set_index("image_id").reindex(list(sample.test.items[label].image_ids))
+        boxes[label] = [placed[CORNERS].to_numpy(dtype=np.float64)]
+    return boxes
+
+
+def _share_of_training(films: Films, label: str) -> float:
+    train = set(films.split(Split.TRAIN.value)["image_id"])
+    known = films.labels[(films.labels["label"] == label) & films.labels["image_id"].isin(train)]
+    known = known[known["value"].isin(["0", "1"])]
+    return float((known["value"] == "1").mean()) if len(known) else 0.0
+
+
+def _baseline_boxes(sample: Sample, seed: int, iou_criterion: float) -> dict[str, dict[str, list[FloatArray]]]:
+    """Return every baseline's boxes by label, one array for each draw."""
+    validation = split_items(sample.films, sample.maps, VALIDATION, sample.maps.labels)
+    grid = sample.maps.shape_feature
+    found: dict[str, dict[str, list[FloatArray]]] = {name: {} for name in baselines.BASELINES}
+    for label, items in sample.test.items.items():
+        if not len(items):
+            continue
+        training = sample.films.training_fractions(label)
+        fixed = {
+            baselines.CLASS_MEAN_BOX: [baselines.native_boxes(baselines.class_mean_box(training), items.sizes_xy)],
+            baselines.WHOLE_IMAGE: [baselines.native_boxes(np.array([0.0, 0.0, 1.0, 1.0]), items.sizes_xy)],
+            baselines.SHUFFLED: baselines.shuffled_boxes(items, seed),
+        }
+        levels = baseline_levels(validation.items[label], validation.geometry, grid, seed, iou_criterion)
+        for name, level in levels.items():
+            if level is not None:
+                fixed[name] = [_map_boxes(name, sample, items, seed, grid)[:, level.box]]
+        for name, boxes in fixed.items():
+            found[name][label] = boxes
+    return {name: boxes for name, boxes in found.items() if boxes}
+
+
+def _map_boxes(name: str, sample: Sample, items: Items, seed: int, grid: tuple[int, int]) -> FloatArray:
+    if name == baselines.CENTRE:
+        return baselines.centre_boxes(items.sizes_xy)
+    sweep, _ = sweep_maps(
+        items, lambda image_id: baselines.random_heat(seed, items.label, image_id, 0, *grid), sample.test.geometry
+    )
+    return sweep.largest

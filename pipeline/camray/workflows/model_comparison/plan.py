@@ -1,0 +1,120 @@
+"""What `camray compare` will train and explain, settled before anything is computed.
+
+Reads   the settings' ``compare`` section
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from camray.adapters.settings import Settings, parse_settings
+from camray.core.explain.methods import METHODS, methods_named
+from camray.domain.contract import BACKBONES, FULLY_CONNECTED, POOLS, NetworkSpec
+from camray.domain.errors import SettingsError
+
+ALL = "all"
+NO_POOL = "none"
+_NETWORK_KEYS = tuple(NetworkSpec.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One network to train.
+
+    Parameters
+    ----------
+    network, pool : str
+        Pool is `NO_POOL` for a fully connected network.
+    settings : Settings
+        Of its run; named after both.
+    """
+
+    network: str
+    pool: str
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return self.network if self.pool == NO_POOL else f"{self.network}-{self.pool}"
+
+
+@dataclass(frozen=True)
+class ComparePlan:
+    """Everything that will be done: `inputs` are the settings of the films that all combinations share."""
+
+    inputs: Settings
+    combinations: tuple[Combination, ...]
+    methods: tuple[str, ...]
+
+
+def plan_of(settings: Settings) -> ComparePlan:
+    """Settle networks, pools, methods and every run's settings.
+
+    Raises
+    ------
+    SettingsError
+        If a network, pool or method is unknown or stands twice, or settings do not fit one another.
+    """
+    asked = settings.compare
+    for what, names, legal in (("networks", asked.networks, BACKBONES), ("pools", asked.pools, POOLS)):
+        unknown = [name for name in names if name not in legal]
+        if unknown or len(set(names)) != len(names):
+            raise SettingsError(f"compare.{what}: {list(names)}; expected different names out of {', '.join(legal)}")
+    methods = tuple(METHODS) if asked.methods == (ALL,) else tuple(each.name for each in methods_named(asked.methods))
+    combinations = tuple(
+        _combination(settings, network, pool)
+        for network in asked.networks
+        for pool in ((NO_POOL,) if network in FULLY_CONNECTED else asked.pools)
+    )
+    first = combinations[0].settings
+    for other in combinations:
+        if other.settings.ingest != first.ingest or other.settings.data != first.data:
+            raise SettingsError(f"compare.network_changes.{other.network}: all networks must share ingest and data")
+    return ComparePlan(_changed(first, {"name": "inputs"}), combinations, methods)
+
+
+def _combination(settings: Settings, network: str, pool: str) -> Combination:
+    changes = {key: value for key, value in settings.compare.changes_for(network).items()}
+    if settings.data.generate is None:
+        changes = {key: value for key, value in changes.items() if not key.startswith("data.generate.")}
+    changes |= {
+        "name": network if pool == NO_POOL else f"{network}-{pool}",
+        "model.backbone": network,
+        "model.pool": "gap" if pool == NO_POOL else pool,
+        "explain.methods": ["gradcam"],  # what is explained is chosen once the network is trained
+        "explain.heat_exponents": {},
+        "explain.prior": False,
+        "score.pictures": False,
+        "score.oracle": False,
+        "localize.policies": ["fraction_of_max", "calibrated"],
+        "localize.boxes": "one",
+        "localize.zones": False,
+        "track.enabled": False,  # the comparison is tracked as one run
+    }
+    chosen = _changed(settings, changes)
+    spec = chosen.model.model_dump()
+    try:
+        network_spec = NetworkSpec(**{key: spec[key] for key in _NETWORK_KEYS})
+    except ValueError as error:
+        raise SettingsError(f"compare, {network} with pool {pool}: {error}") from error
+    if chosen.ingest.rows % network_spec.stride or chosen.ingest.cols % network_spec.stride:
+        raise SettingsError(
+            f"compare, {network}: films of {chosen.ingest.rows} x {chosen.ingest.cols} px are no multiple of its "
+            f"stride of {network_spec.stride} px; change compare.changes.ingest.rows and cols"
+        )
+    return Combination(network, pool, chosen)
+
+
+def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings with dotted changes, validated again."""
+    plain = settings.model_dump(mode="json")
+    for dotted, value in changes.items():
+        *sections, key = dotted.split(".")
+        place = plain
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"compare: there is no setting '{dotted}'")
+        place[key] = value
+    return parse_settings(plain, "compare")

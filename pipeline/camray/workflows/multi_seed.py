@@ -1,0 +1,144 @@
+"""One experiment trained and scored from several seeds: mean and spread, and no seed chosen.
+
+Reads   ``runs/<name>-seed<n>/score/scores.csv`` of each seed
+Writes  ``runs/<name>-seeds/spread.csv`` and ``spread.json``, and a run of that name in MLflow
+Run     ``camray run configs/phantom.yaml --seeds 1,2,3``
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.settings import Settings
+from camray.adapters.tracking.interface import Tracker
+from camray.core.metrics.seed_spread import spread_of
+from camray.core.metrics.summary import HEADLINE_IOU, main_method
+from camray.domain.errors import PipelineError, SettingsError
+from camray.io.tracking import open_tracker
+
+SHARED_STAGES = ("generate", "ingest")  # no seed of training changes them
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Read ``1,2,3``.
+
+    Raises
+    ------
+    SettingsError
+        If these are not at least two different whole numbers from 0.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) != len(parts) or len(parts) < 2:
+        raise SettingsError(f"--seeds {text}: expected at least two different whole numbers, for instance 1,2,3")
+    return [int(part) for part in parts]
+
+
+def settings_of_seed(settings: Settings, seed: int) -> Settings:
+    """Return the experiment with another seed and a run of its own; patients stay in the same splits."""
+    experiment = settings.track.experiment or settings.name
+    track = settings.track.model_copy(update={"experiment": experiment})
+    return settings.model_copy(update={"name": f"{settings.name}-seed{seed}", "seed": seed, "track": track})
+
+
+def share_inputs(first: RunFolder, other: RunFolder) -> None:
+    """Give another seed's run the films that the first one ingested, as links to the same bytes.
+
+    A stage that the other run has finished or begun stays as it is. What is linked is what an ingest of its own would
+    write: the stage's record says so by its digests, and is checked against the settings as ever.
+    """
+    for name in SHARED_STAGES:
+        if first.record(name) is None or (other.root / name).exists():
+            continue
+        unfinished = other.root / f"{name}.tmp"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.copytree(first.root / name, unfinished, copy_function=_link)
+        unfinished.replace(other.root / name)
+
+
+def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.DataFrame:
+    """Write mean and spread over the seeds' score tables, and tell MLflow of them as a run beside the seeds' own.
+
+    Returns
+    -------
+    DataFrame
+        As `camray.core.metrics.seed_spread.spread_of` has it.
+
+    Raises
+    ------
+    PipelineError
+        If a seed's run was not scored.
+    """
+    tables = {}
+    for seed in seeds:
+        folder = RunFolder(runs / settings_of_seed(settings, seed).name)
+        path = folder.root / "score" / "scores.csv"
+        if folder.record("score") is None or not path.is_file():
+            raise PipelineError(f"{folder.root}: not scored; run the same command again")
+        tables[seed] = pd.read_csv(path)
+    spread = spread_of(tables)
+    folder = RunFolder(runs / f"{settings.name}-seeds")
+    write_bytes(folder.root / "spread.csv", spread.to_csv(index=False).encode())
+    write_json(folder.root / "spread.json", {"seeds": sorted(seeds), "rows": headline_of(spread)})
+    with open_tracker(_summary_settings(settings), folder) as tracker:
+        track_spread(settings, folder.root, seeds, spread, tracker)
+    return spread
+
+
+def track_spread(
+    settings: Settings, target: Path, seeds: Sequence[int], spread: pd.DataFrame, tracker: Tracker
+) -> None:
+    """Log settings, the headline's mean, spread, least and largest value by finding, and the written files."""
+    listed = ",".join(str(seed) for seed in sorted(seeds))
+    tracker.params({key: value for key, value in settings.model_dump(mode="json").items() if key != "seed"})
+    tracker.params({"seeds": listed})
+    tracker.tags({"seeds": listed, "summary": "mean and spread over seeds"})
+    figures = {}
+    for row in headline_of(spread):
+        metric = row["metric"] + ("" if row["criterion"] is None else f"_{row['criterion']:g}")
+        source = f"/{row['threshold_source']}" if row["threshold_source"] else ""
+        for what in ("mean", "sd", "low", "high"):
+            if row[what] is not None:
+                figures[f"{row['label']}/{metric}{source}/{what}"] = float(row[what])
+    tracker.metrics(figures)
+    for name in ("spread.csv", "spread.json"):
+        tracker.artifact(target / name)
+
+
+def _summary_settings(settings: Settings) -> Settings:
+    """Put the summary into the experiment that holds the seeds' runs."""
+    experiment = settings.track.experiment or settings.name
+    track = settings.track.model_copy(update={"experiment": experiment})
+    return settings.model_copy(update={"name": f"{settings.name}-seeds", "track": track})
+
+
+def headline_of(spread: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows a reader looks for first: per finding mean and spread of the shown method's numbers."""
+    method = main_method(spread)
+    wanted = (("auroc", np.nan), ("hit_rate", np.nan), ("iou_accuracy", HEADLINE_IOU), ("mean_iou", np.nan))
+    rows = []
+    for metric, criterion in wanted:
+        chosen = spread[(spread["metric"] == metric) & (spread["method"].isin([method, "classifier"]))]
+        if np.isfinite(criterion):
+            chosen = chosen[np.isclose(chosen["criterion"], criterion)]
+        for row in chosen[chosen["threshold_source"] != "oracle"].to_dict("records"):
+            rows.append({str(key): _plain(value) for key, value in row.items()})
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

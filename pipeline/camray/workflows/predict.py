@@ -1,0 +1,79 @@
+"""A trained run applied to new films: which settings, and which folder.
+
+Reads   a trained run's settings, network and thresholds; a folder of films, or one film; tables where given.
+Writes  a run folder of its own, without ``train``.
+Run     ``camray predict runs/phantom films/ --out findings``
+"""
+
+from pathlib import Path
+
+from camray.adapters.run_folder import RunFolder
+from camray.adapters.settings import Settings
+from camray.domain.errors import PipelineError, SettingsError
+from camray.workflows.run import settings_of
+
+
+def settings_for(
+    trained: Path, films: Path, labels: Path | None, boxes: Path | None, manifest: str | None = None
+) -> Settings:
+    """Return the trained run's settings, turned to new films.
+
+    Parameters
+    ----------
+    trained : Path
+        Root of the run.
+    films : Path
+        Folder of films, or one film.
+    labels, boxes : Path or None
+        Tables of the new films, in the form of the data manifest.
+    manifest : str or None
+        Data manifest of the tables, if not the run's own.
+
+    Raises
+    ------
+    SettingsError
+        If a path does not exist.
+    PipelineError
+        If the run is not trained.
+    """
+    for path in (films, labels, boxes):
+        if path is not None and not path.exists():
+            raise SettingsError(f"{path} does not exist")
+    old = settings_of(trained)
+    for stage in ("train", "localize"):
+        if RunFolder(trained).record(stage) is None:
+            raise PipelineError(f"{trained}: stage '{stage}' has not finished; run `camray run` on it first")
+    data = old.data.model_copy(
+        update={
+            "root": films,
+            "labels": labels,
+            "boxes": boxes,
+            "generate": None,
+            "manifest": manifest or old.data.manifest,
+        }
+    )
+    whole = {"splits": ("test",)}
+    return old.model_copy(
+        update={
+            "data": data,
+            "explain": old.explain.model_copy(update=whole),
+            "score": old.score.model_copy(update=whole),
+            "export": old.export.model_copy(update=whole),
+            "track": old.track.model_copy(update={"enabled": False}),
+        }
+    )
+
+
+def folder_of(trained: Path, out: Path) -> RunFolder:
+    """Return the run folder for the results.
+
+    Raises
+    ------
+    SettingsError
+        If it would lie in the trained run itself, or the folder holds something else.
+    """
+    if out.resolve() == trained.resolve() or trained.resolve() in out.resolve().parents:
+        raise SettingsError(f"{out}: lies in the trained run; choose a folder outside it")
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "settings.json").is_file())):
+        raise SettingsError(f"{out}: holds something that is not a camray run; choose an empty or a new folder")
+    return RunFolder(out, trained=trained)

@@ -1,0 +1,306 @@
+"""A trained run as a predictor: films in, boxes out; what the registered MLflow model and other callers use.
+
+Reads   ``train/model.safetensors contract.json``, ``localize/thresholds.json`` and ``settings.json`` of a run, or the
+        copy of these in a registered model
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from camray.adapters.run_folder import RunFolder
+from camray.adapters.settings import ExplainSettings, LocalizeSettings, parse_settings
+from camray.core.explain.cam import SeamNetwork
+from camray.core.explain.methods import methods_named
+from camray.core.explain.test_time_averaging import explain
+from camray.core.imaging.resampling import to_model_grid
+from camray.core.localization.box_recipes import locate, recipe_from_json
+from camray.core.localization.heat_maps import Window, film_window
+from camray.core.localization.reported_method import shown_method, shown_thresholds
+from camray.domain.contract import ModelContract
+from camray.domain.errors import ImageError, PipelineError, SettingsError
+from camray.domain.geometry import Box, GridTransform
+from camray.io.film_files import read_film
+from camray.io.trained_model import load_classifier
+
+_CPU = torch.device("cpu")
+_NO_BOX = dict.fromkeys(("x0", "y0", "x1", "y1", "score"), float("nan"))
+COLUMNS = ("image_id", "label", "probability", "x0", "y0", "x1", "y1", "score")
+FILMS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class GreyFilm:
+    """One film to look at: an id, grey values 0-1 on the native grid, and the pixel spacing where it is known."""
+
+    image_id: str
+    pixels: NDArray[np.float32]
+    row_spacing_mm: float | None = None
+    col_spacing_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the network makes of one film.
+
+    Parameters
+    ----------
+    film : GreyFilm
+    grey : ndarray of shape (rows, cols), float32
+        The film on the model grid.
+    transform : GridTransform
+        Native to model grid.
+    probabilities : ndarray of shape (L,), float64
+    heat : ndarray of shape (L, h, w), float32
+        Raw maps on the feature grid.
+    boxes : tuple
+        Label by label, (box on the native grid, score), best first; empty without localization.
+    """
+
+    film: GreyFilm
+    grey: NDArray[np.float32]
+    transform: GridTransform
+    probabilities: NDArray[np.float64]
+    heat: NDArray[np.float32]
+    boxes: tuple[tuple[tuple[Box, float], ...], ...]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its thresholds.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        In evaluation mode.
+    contract : ModelContract
+        What it expects.
+    thresholds : dict
+        By label, entries of ``thresholds.json``; a label without any gets no boxes.
+    method : str
+        Explanation method that the thresholds belong to.
+    explaining : ExplainSettings
+        Flips, scales and the rounding of the maps.
+    localizing : LocalizeSettings
+        Smallest region, score, and one or many boxes a label.
+    prior : ndarray of shape (L, h, w), float32, or None
+        Label-only prior maps, where the run made them.
+    device : torch.device
+        Where the network is.
+    """
+
+    network: SeamNetwork
+    contract: ModelContract
+    thresholds: dict[str, Any]
+    method: str
+    explaining: ExplainSettings
+    localizing: LocalizeSettings
+    prior: NDArray[np.float32] | None = None
+    device: torch.device = _CPU
+
+    def __call__(self, films: Any) -> pd.DataFrame:
+        """Find boxes.
+
+        Parameters
+        ----------
+        films : DataFrame with a column ``path``, sequence of paths, or array
+            Files (DICOM, PNG, JPEG), or films [N, H, W] or [H, W]: float 0 black to 1 white, or uint8.
+
+        Returns
+        -------
+        DataFrame
+            Columns `COLUMNS`: native px, half-open, corner origin. One row a box; a label without one on a film has one
+            row with missing corners and score, so that its probability is there too. Of an array, image_id is the
+            film's number. A file that is no usable film has one row with label ``refused:<reason>``.
+
+        Raises
+        ------
+        SettingsError
+            If `films` is none of these.
+        """
+        rows: list[dict[str, Any]] = []
+        batch: list[GreyFilm] = []
+        for film in _films(films):
+            if isinstance(film, GreyFilm):
+                batch.append(film)
+            else:
+                rows += [*self._rows(batch), film]
+                batch = []
+            if len(batch) == FILMS_AT_ONCE:
+                rows += self._rows(batch)
+                batch = []
+        rows += self._rows(batch)
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def look(self, films: Sequence[GreyFilm]) -> list[Look]:
+        """Explain a few films with every label."""
+        if not films:
+            return []
+        grids = [self._on_model_grid(film) for film in films]
+        batch = torch.from_numpy(np.stack([grey for grey, _ in grids]))[:, None].to(self.device)
+        cells = (self.contract.feature_rows, self.contract.feature_cols)
+        asked = self.explaining
+        found = explain(self.network, batch, methods_named([self.method]), cells, flip=asked.flip, scales=asked.scales)
+        probabilities = torch.sigmoid(found.logits.double()).cpu().numpy()
+        scale = np.float32(2.0 ** asked.heat_exponents.get(self.method, 0))
+        heat = (found.heat[self.method].float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
+        return [
+            Look(film, grey, transform, probabilities[number], heat[number], self._boxes(film, transform, heat[number]))
+            for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
+        ]
+
+    def window(self, look: Look) -> Window:
+        """Return the part of the model grid that a film covers."""
+        rows, cols = look.film.pixels.shape
+        return film_window(look.transform, (rows, cols), (self.contract.rows, self.contract.cols))
+
+    def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for look in self.look(films):
+            for number, label in enumerate(self.contract.labels):
+                said = {
+                    "image_id": look.film.image_id,
+                    "label": label,
+                    "probability": float(look.probabilities[number]),
+                }
+                rows += [{**said, **_box_columns(box, score)} for box, score in look.boxes[number]] or [
+                    {**said, **_NO_BOX}
+                ]
+        return rows
+
+    def _on_model_grid(self, film: GreyFilm) -> tuple[NDArray[np.float32], GridTransform]:
+        """Bring a film to the model grid, rounded as the pixel store rounds."""
+        contract = self.contract
+        grey, transform = to_model_grid(
+            film.pixels, contract.rows, contract.cols, _fit(contract), film.row_spacing_mm, film.col_spacing_mm
+        )
+        levels = np.float32(2**contract.bits - 1)
+        return (np.rint(np.clip(grey, 0.0, 1.0) * levels) / levels).astype(np.float32), transform
+
+    def _boxes(
+        self, film: GreyFilm, transform: GridTransform, heat: NDArray[np.float32]
+    ) -> tuple[tuple[tuple[Box, float], ...], ...]:
+        rows, cols = film.pixels.shape
+        shape_model, asked = (self.contract.rows, self.contract.cols), self.localizing
+        window = film_window(transform, (rows, cols), shape_model)
+        by_label: list[tuple[tuple[Box, float], ...]] = []
+        for number, label in enumerate(self.contract.labels):
+            boxes: list[tuple[Box, float]] = []
+            if label in self.thresholds:
+                recipe = recipe_from_json(self.thresholds[label]["parameters"])
+                prior = None if self.prior is None else self.prior[number]
+                located = locate(
+                    heat[number][None], window, shape_model, recipe, min_area=asked.min_area, score=asked.score,
+                    prior=prior,
+                )  # fmt: skip
+                for corners, score in zip(located.boxes, located.score, strict=True):
+                    box = transform.box_to_native(Box(*map(float, corners))).clipped(rows, cols)
+                    if box is not None:
+                        boxes.append((box, float(score)))
+            by_label.append(tuple(boxes[:1] if asked.boxes == "one" else boxes))
+        return tuple(by_label)
+
+
+def _box_columns(box: Box, score: float) -> dict[str, float]:
+    return {"x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1, "score": score}
+
+
+def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
+    """Load a run's network and thresholds, on the CPU.
+
+    Parameters
+    ----------
+    run_root : Path
+        ``runs/<name>``, or a copy of its ``train/`` and ``localize/`` tables.
+    method : str, optional
+        Explanation method; by default CAM where the run has it.
+
+    Raises
+    ------
+    CheckpointError
+        If weights and contract do not fit.
+    PipelineError
+        If the thresholds are missing.
+    SettingsError
+        If the run has no thresholds for the method.
+    """
+    folder = RunFolder(run_root)
+    network, contract = load_classifier(folder, torch.device("cpu"))
+    entries = _json(run_root / "localize" / "thresholds.json")["thresholds"]
+    settings = parse_settings(_json(run_root / "settings.json"), str(run_root))
+    known = sorted({entry["method"] for entry in entries})
+    if method is not None and method not in known:
+        raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(known)}")
+    method = method or shown_method(known)
+    thresholds = dict(shown_thresholds(entries, method, contract.labels))
+    prior_path = run_root / "explain" / f"prior-{method}.npy"
+    prior = np.load(prior_path) if prior_path.is_file() else None
+    return Predictor(network, contract, thresholds, method, settings.explain, settings.localize, prior)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise PipelineError(f"{path}: missing; finish the run up to its localize stage first")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _fit(contract: ModelContract) -> Any:
+    return contract.fit
+
+
+def _films(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
+    """Yield films, or a row that says why a file is none."""
+    if isinstance(films, np.ndarray) and films.dtype.kind in "fbui":
+        yield from _from_array(films)
+        return
+    if isinstance(films, pd.DataFrame) and "path" in films.columns:
+        paths: Any = films["path"]
+    elif isinstance(films, pd.Series | list | tuple | np.ndarray):
+        paths = films
+    else:
+        raise SettingsError(
+            f"films: got {type(films).__name__}; expected a table with a column 'path', a list of paths, or an array"
+        )
+    for path in paths:
+        if not isinstance(path, str | Path):
+            yield from _from_array(np.asarray(paths))  # what a JSON request makes of an array
+            return
+        yield _row_or_film(Path(path))
+
+
+def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
+    stack = films[None] if films.ndim == 2 else films
+    if stack.ndim != 3 or 0 in stack.shape[1:]:
+        raise SettingsError(f"films: array of shape {films.shape}; expected [N, H, W] or [H, W]")
+    grey = stack.astype(np.float32) / np.float32(255 if stack.dtype == np.uint8 else 1)
+    if not (np.isfinite(grey).all() and grey.min(initial=0.0) >= 0 and grey.max(initial=0.0) <= 1):
+        raise SettingsError("films: grey values must be uint8, or float from 0 (black) to 1 (white)")
+    yield from (GreyFilm(str(number), pixels) for number, pixels in enumerate(grey))
+
+
+def film_from_file(path: Path) -> GreyFilm:
+    """Read one film of any kind.
+
+    Raises
+    ------
+    ImageError
+        If it is no usable film.
+    """
+    film = read_film(path, None)
+    header = film.header
+    return GreyFilm(header.image_id, film.pixels, header.row_spacing_mm, header.col_spacing_mm)
+
+
+def _row_or_film(path: Path) -> GreyFilm | dict[str, Any]:
+    try:
+        return film_from_file(path)
+    except ImageError as error:
+        return {"image_id": path.stem, "label": f"refused:{error.reason}", "probability": float("nan")}

@@ -1,0 +1,84 @@
+"""The merged tables of an import as a data set of its own, with the run's split; no stage.
+
+Reads   ``ingest/images.parquet``, the run's data manifest
+Writes  ``reviewed/manifest.yaml split-train.txt split-validation.txt split-test.txt``, and for each split
+        ``labels-<split>.csv boxes-<split>.csv``
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json
+from camray.domain.errors import ManifestError
+from camray.domain.labels import Finding
+from camray.domain.records import IMAGE_COLUMNS
+
+_KEY = {"key": "image_id", "key_is": "image_id"}
+
+
+def write_data_set(folder: RunFolder, target: Path, findings: Sequence[Finding]) -> None:
+    """Write what lets the merged tables be trained and scored on with the very split of the run.
+
+    A split drawn anew would depend on the labels, which readers changed: films that the run tested on could be trained
+    on. The tables of one split alone let a trained network be scored on it without films that it was trained on.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        The run.
+    target : Path
+        ``reviewed``, with ``labels.csv`` and ``boxes.csv``.
+    findings : sequence of Finding
+        The run's, in order, with codes.
+    """
+    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
+    films = {str(split): set(rows["image_id"]) for split, rows in images.groupby("split", observed=True)}
+    for split, names in sorted(films.items()):
+        _write(target / f"split-{split}.txt", "\n".join(sorted(names)) + "\n")
+        for name in ("labels", "boxes"):
+            table = pd.read_csv(target / f"{name}.csv", dtype=str, keep_default_na=False)
+            part = table[table["image_id"].isin(names)]
+            _write(target / f"{name}-{split}.csv", part.to_csv(index=False, lineterminator="\n"))
+    place = target.parent.resolve() / target.name
+    manifest: dict[str, Any] = {
+        "name": "reviewed",
+        "title": "The films of a run with readers' answers in place of what they judged",
+        "licence": "that of the films",
+        "citation": "none",
+        "how_to_obtain": "camray review import; data.root is the folder of the run's films",
+        "films": _film_rules(folder),
+        "label_table": {"file": str(place / "labels.csv"), "form": "wide", **_KEY},
+        "box_table": {
+            "file": str(place / "boxes.csv"), **_KEY, "label": "label", "corners": ["x0", "y0", "x1", "y1"],
+            "frame": "native", "reader": "reader",
+        },
+        "splits": {split: str(place / f"split-{split}.txt") for split in sorted(films)},
+        "split_key_is": "image_id",
+        "labels": [_label(finding) for finding in findings],
+    }  # fmt: skip
+    write_json(target / "manifest.yaml", manifest)  # JSON is YAML
+
+
+def _film_rules(folder: RunFolder) -> dict[str, Any]:
+    """Return which files were films for the run; a patient that only its tables named is not known any more."""
+    record = folder.record("ingest") or {}
+    name = (record.get("settings") or {}).get("data", {}).get("manifest", "folder")
+    try:
+        rules = load_manifest(str(name)).films.model_dump(mode="json")
+    except ManifestError:  # a manifest that has gone since
+        rules = load_manifest("folder").films.model_dump(mode="json")
+    return {**rules, "patient": "header", "patient_pattern": None} if rules["patient"] == "table" else rules
+
+
+def _label(finding: Finding) -> dict[str, Any]:
+    code = finding.code
+    coded = None if code is None else {"value": code.value, "scheme": code.scheme, "meaning": code.meaning}
+    return {"name": finding.name, "code": coded, "localizable": finding.localizable}
+
+
+def _write(path: Path, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))

@@ -1,0 +1,284 @@
+"""Readers' decisions back into a run: agreement, predictive values, reading times, one merged table of annotations.
+
+Reads   decisions files, reports; ``ingest/`` (films, labels, annotations), ``explain/grid.json``, ``localize/`` (boxes)
+Writes  ``reviewed/decisions.parquet readings.parquet agreement.csv problems.csv unread.csv labels.csv boxes.csv
+        annotations.parquet manifest.yaml split-*.txt labels-*.csv boxes-*.csv summary.json``
+Run     ``camray review import decisions-*.json runs/phantom``
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.dicom.read.sr import is_dicom, read_reports
+from camray.adapters.review.decisions import read_decisions
+from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json
+from camray.adapters.tracking.interface import Tracker
+from camray.core.localization.reported_method import shown_method, shown_thresholds
+from camray.core.reader_study.agreement_table import ALL_LABELS, Claim, Plan, agreement_rows
+from camray.core.reader_study.consensus import MergePolicy, merge
+from camray.core.reader_study.sr_decisions import decisions_of
+from camray.domain.errors import AnnotationError
+from camray.domain.geometry import Box
+from camray.domain.labels import Finding
+from camray.domain.reader_decisions import Decision, DecisionsRead, Problem, Reading
+from camray.domain.records import IMAGE_COLUMNS, PREDICTION_COLUMNS
+from camray.io.film_results import findings_of
+from camray.workflows.review.dataset_manifest import write_data_set
+from camray.workflows.review.export_page import run_digest
+from camray.workflows.review.merged_tables import write_decisions, write_merged
+
+FOLDER = "reviewed"
+TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
+# one file or folder of decisions to records: path, the run's labels, name of the reader where the form has none
+Reader = Callable[[Path, Sequence[str], str], DecisionsRead]
+READERS: dict[str, Reader] = {".json": read_decisions}  # by suffix; DICOM reports are read against the run
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import found: the folder written, counts, and the tables for people."""
+
+    folder: Path
+    counts: dict[str, int]
+    agreement: pd.DataFrame
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What decisions are held against."""
+
+    images: pd.DataFrame
+    labels: tuple[str, ...]
+    claims: dict[tuple[str, str], Claim]
+    digest: str
+    findings: tuple[Finding, ...]
+
+
+def import_decisions(
+    paths: Sequence[Path],
+    folder: RunFolder,
+    tracker: Tracker,
+    *,
+    reader: str = "",
+    policy: MergePolicy = "majority",
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 1,
+    readers: Mapping[str, Reader] | None = None,
+) -> Imported:
+    """Read decisions, measure them and merge them; everything is written to ``reviewed/`` anew.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Decisions files (JSON), DICOM reports, and folders of such reports; where two decide the same, the later change
+        counts, else the later file.
+    folder : RunFolder
+        The run that was reviewed.
+    tracker : Tracker
+        Gets figures and tables, without comments: they are free text.
+    reader : str
+        Who read, for forms that do not say.
+    policy : {'majority', 'union'}
+        See `camray.core.reader_study.consensus.merge`.
+    resamples, confidence, seed
+        Of the intervals.
+    readers : mapping of suffix to Reader, optional
+        Forms beyond `READERS`.
+
+    Raises
+    ------
+    AnnotationError
+        If a file cannot be read, or no decision is left.
+    PipelineError
+        If the run has no boxes.
+    """
+    run = _read_run(folder)
+    forms = {**READERS, ".dcm": _reports_reader(run), **(readers or {})}
+    found = [_read(path, run, reader, forms) for path in paths]
+    problems = [problem for one in found for problem in one.problems] + _other_runs(found, run)
+    decisions, readings = _fitting(*_joined(found, problems), run, problems)
+    if not decisions:
+        raise AnnotationError(
+            f"no decision is left of {len(paths)} file(s): none names a film and a finding of {folder.root}; "
+            + "; ".join(sorted({problem.what for problem in problems})[:5])
+        )
+    patients = dict(zip(run.images["image_id"], run.images["patient_key"], strict=True))
+    plan = Plan(patients, resamples=resamples, confidence=confidence, seed=seed)
+    agreement = agreement_rows(decisions, run.claims, readings, plan)
+    counts = _counts(decisions, readings, problems)
+    target = folder.stage(FOLDER)
+    write_decisions(target, decisions, readings, problems, [mark for one in found for mark in one.unread])
+    write_bytes(target / "agreement.csv", agreement.to_csv(index=False, lineterminator="\n").encode())
+    write_merged(folder.root / "ingest", target, run.labels, merge(decisions, policy))
+    write_data_set(folder, target, run.findings)
+    write_json(target / "summary.json", {"counts": counts, "policy": policy, "run_digest": run.digest})
+    _tell(tracker, folder.root / FOLDER, agreement, counts)
+    return Imported(folder.root / FOLDER, counts, agreement, tuple(problems))
+
+
+def _read(path: Path, run: _Run, reader: str, readers: Mapping[str, Reader]) -> DecisionsRead:
+    if not path.exists():
+        raise AnnotationError(f"{path}: no such file of decisions")
+    suffix = path.suffix.lower()
+    if path.is_dir() or (suffix not in readers and is_dicom(path)):  # a PACS names files by their UIDs
+        suffix = ".dcm"
+    if suffix not in readers:
+        legal = ", ".join(sorted(readers))
+        raise AnnotationError(
+            f"{path.name}: no form of decisions that is known; expected {legal}, or a folder of DICOM reports"
+        )
+    return readers[suffix](path, run.labels, reader)
+
+
+def _reports_reader(run: _Run) -> Reader:
+    """Return what reads DICOM reports: they need the AI's boxes and the findings' codes to be understood."""
+
+    def read(path: Path, labels: Sequence[str], reader: str) -> DecisionsRead:
+        reports, problems = read_reports(path)
+        found = decisions_of(reports, run.findings, run.claims, path.name, reader)
+        return replace(found, problems=(*problems, *found.problems))
+
+    return read
+
+
+def _read_run(folder: RunFolder) -> _Run:
+    digest = run_digest(folder)
+    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
+    grid = json.loads((folder.root / "explain" / "grid.json").read_text(encoding="utf-8"))
+    predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
+    thresholds = json.loads((folder.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))["thresholds"]
+    method, labels = shown_method(grid["methods"]), tuple(grid["labels"])
+    shown = {label: entry["id"] for label, entry in shown_thresholds(thresholds, method, labels).items()}
+    predictions = predictions[predictions["threshold_id"] == predictions["label"].map(shown)]
+    claims: dict[tuple[str, str], Claim] = {}
+    row: Any
+    for row in predictions.sort_values(["image_id", "label", "rank"]).itertuples(index=False):
+        before = claims.get((row.image_id, row.label), Claim(bool(row.reported)))
+        corners = (row.x0, row.y0, row.x1, row.y1)
+        if row.reported and np.isfinite(corners).all():
+            before = replace(before, boxes=(*before.boxes, Box(*map(float, corners))))
+        claims[row.image_id, row.label] = before
+    coded = {finding.name: finding for finding in findings_of(folder)}
+    return _Run(images, labels, claims, digest, tuple(coded.get(label) or Finding(label) for label in labels))
+
+
+def _other_runs(found: Sequence[DecisionsRead], run: _Run) -> list[Problem]:
+    what = "made with another state of the run: its boxes may differ from those measured here; used all the same"
+    return [Problem(one.source, what) for one in found if one.run_digest and one.run_digest != run.digest]
+
+
+def _joined(
+    found: Sequence[DecisionsRead], problems: list[Problem]
+) -> tuple[list[tuple[str, Decision]], list[tuple[str, Reading]]]:
+    """Put the files together; of two answers to one question the later change counts, else the later file."""
+    decisions: dict[tuple[str, str, str, str], tuple[str, Decision]] = {}
+    readings: dict[tuple[str, str], tuple[str, Reading]] = {}
+    for one in found:
+        for decision in one.decisions:
+            key = (decision.reader, decision.image_id, decision.label, decision.phase)
+            old = decisions.get(key)
+            if old is not None and _answer(old[1]) != _answer(decision):
+                later = decision.changed >= old[1].changed or not old[1].changed or not decision.changed
+                loser = old[0] if later else one.source
+                what = f"two files differ ({old[0]} and {one.source}); the later one counts, that of {loser} does not"
+                problems.append(Problem(one.source, what, *key[:3]))
+                if not later:
+                    continue
+            decisions[key] = (one.source, decision)
+        for reading in one.readings:
+            earlier = readings.get((reading.reader, reading.image_id))
+            if earlier is None or reading.changed >= earlier[1].changed:
+                readings[reading.reader, reading.image_id] = (one.source, reading)
+    return list(decisions.values()), list(readings.values())
+
+
+def _answer(decision: Decision) -> tuple[Any, ...]:
+    return decision.value, decision.boxes, decision.verdict, decision.comment
+
+
+def _fitting(
+    decisions: Sequence[tuple[str, Decision]],
+    readings: Sequence[tuple[str, Reading]],
+    run: _Run,
+    problems: list[Problem],
+) -> tuple[list[Decision], list[Reading]]:
+    """Keep what is of this run; report the rest. A film that is not the run's is reported once for each reader."""
+    sizes = {i: (int(r), int(c)) for i, r, c in run.images[["image_id", "rows", "cols"]].itertuples(index=False)}
+    unknown: set[tuple[str, str]] = set()
+    kept = []
+    for source, one in decisions:
+        if one.image_id not in sizes:
+            unknown.add((one.reader, one.image_id))
+        elif one.label not in run.labels:
+            what = f"'{one.label}' is no finding of this run; left out"
+            problems.append(Problem(source, what, one.reader, one.image_id, one.label))
+        else:
+            kept.append(_clipped(one, sizes[one.image_id], source, problems))
+    unknown |= {(one.reader, one.image_id) for _, one in readings if one.image_id not in sizes}
+    sources = {(one.reader, one.image_id): source for source, one in decisions}
+    sources |= {(one.reader, one.image_id): source for source, one in readings}
+    problems += [
+        Problem(sources[key], "the film is not one of this run; its decisions were left out", *key)
+        for key in sorted(unknown)
+    ]
+    return kept, [one for _, one in readings if one.image_id in sizes]
+
+
+def _clipped(one: Decision, size: tuple[int, int], source: str, problems: list[Problem]) -> Decision:
+    boxes = []
+    for box in one.boxes:
+        inside = box.clipped(*size)
+        if inside is None:
+            problems.append(Problem(source, "a box outside its film; left out", one.reader, one.image_id, one.label))
+            continue
+        if max(abs(a - b) for a, b in zip(box.as_tuple(), inside.as_tuple(), strict=True)) > TOLERANCE_PX:
+            what = f"a box that reaches more than {TOLERANCE_PX:g} px over its film's edge; clipped"
+            problems.append(Problem(source, what, one.reader, one.image_id, one.label))
+        boxes.append(inside)
+    return replace(one, boxes=tuple(boxes))
+
+
+def _counts(decisions: Sequence[Decision], readings: Sequence[Reading], problems: Sequence[Problem]) -> dict[str, int]:
+    verdicts: dict[str, int] = {}
+    for one in decisions:
+        if one.verdict is not None:
+            verdicts[f"verdict_{one.verdict}"] = verdicts.get(f"verdict_{one.verdict}", 0) + 1
+    return {
+        "readers": len({one.reader for one in decisions}),
+        "films": len({one.image_id for one in decisions}),
+        "decisions": len(decisions),
+        "readings_finished": sum(one.is_finished for one in readings),
+        **dict(sorted(verdicts.items())),
+        "problems": len(problems),
+    }
+
+
+def _tell(tracker: Tracker, target: Path, agreement: pd.DataFrame, counts: Mapping[str, int]) -> None:
+    with tracker.stage("review"):
+        tracker.metrics({f"review.{key}": float(value) for key, value in counts.items()})
+        chosen = agreement[agreement["interval"].fillna("") != "wilson"]
+        row: Any
+        for row in chosen.itertuples(index=False):
+            at = f"@{row.criterion:g}" if np.isfinite(row.criterion) else ""
+            versus = f".{row.other}" if row.other else ""
+            tracker.metrics({f"{row.phase}.{row.reader}{versus}.{row.label}.{row.metric}{at}": float(row.value)})
+        for name in ("agreement.csv", "problems.csv", "labels.csv", "boxes.csv", "summary.json"):
+            tracker.artifact(target / name, "review")
+        tracker.table(agreement.astype(object).where(agreement.notna(), None), "agreement")
+
+
+def headline(agreement: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows worth printing: every reader against the AI over all findings, and between readers."""
+    several = ALL_LABELS in set(agreement["label"])
+    chosen = agreement[(agreement["label"] == ALL_LABELS) | ~agreement["label"].map(lambda _: several)]
+    metrics = ["cohen_kappa", "fleiss_kappa", "box_iou", "claim_ppv", "claim_npv", "box_ppv", "median_seconds"]
+    chosen = chosen[chosen["metric"].isin(metrics) & (chosen["interval"].fillna("") != "wilson")]
+    return chosen.reset_index(drop=True)

@@ -1,0 +1,124 @@
+"""Tables of an import: what each reader decided, and the run's annotations with their answers in place. No stage.
+
+Reads   ``ingest/{images,labels,annotations}.parquet``
+Writes  ``reviewed/decisions.parquet readings.parquet problems.csv unread.csv labels.csv boxes.csv
+        labels.parquet annotations.parquet``
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.run_folder import read_table, write_bytes, write_table
+from camray.core.metrics.localization.masks import box_from_rle
+from camray.core.reader_study.consensus import Merged
+from camray.domain.reader_decisions import Decision, Problem, Reading, Unread
+from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+
+CORNERS = ["x0", "y0", "x1", "y1"]
+DECISION_COLUMNS = {
+    "reader": "string",
+    "image_id": "string",
+    "label": "string",
+    "phase": "string",
+    "value": "string",
+    "verdict": "string",  # empty where the form knows none
+    "is_explicit": "bool",
+    "boxes": "string",  # JSON: [[x0, y0, x1, y1], ...], native px
+    "comment": "string",
+    "changed": "string",
+}
+READING_COLUMNS = {
+    "reader": "string",
+    "image_id": "string",
+    "is_finished": "bool",
+    "seconds": "float64",
+    "blind_seconds": "float64",
+    "changed": "string",
+}
+
+
+def write_decisions(
+    target: Path,
+    decisions: Sequence[Decision],
+    readings: Sequence[Reading],
+    problems: Sequence[Problem],
+    unread: Sequence[Unread] = (),
+) -> None:
+    """Write what was decided, how long it took, and what could not be used."""
+    rows = [
+        {
+            **{key: getattr(one, key) for key in ("reader", "image_id", "label", "value", "is_explicit")},
+            **{key: getattr(one, key) for key in ("comment", "changed")},
+            "phase": str(one.phase),
+            "verdict": "" if one.verdict is None else str(one.verdict),
+            "boxes": json.dumps([list(box.as_tuple()) for box in one.boxes]),
+        }
+        for one in decisions
+    ]
+    order = ["reader", "image_id", "label", "phase"]
+    table = pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).sort_values(order, ignore_index=True)
+    write_table(target / "decisions.parquet", table, DECISION_COLUMNS)
+    read = pd.DataFrame([asdict(one) for one in readings], columns=list(READING_COLUMNS))
+    write_table(target / "readings.parquet", read.sort_values(["reader", "image_id"]), READING_COLUMNS)
+    told = pd.DataFrame([asdict(one) for one in problems], columns=["source", "what", "reader", "image_id", "label"])
+    write_bytes(target / "problems.csv", told.to_csv(index=False, lineterminator="\n").encode())
+    marks = [(m.source, m.reader, m.image_id, m.words, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
+    left = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
+    write_bytes(target / "unread.csv", left.to_csv(index=False, lineterminator="\n").encode())
+
+
+def write_merged(
+    ingest: Path, target: Path, labels_in_order: Sequence[str], merged: Mapping[tuple[str, str], Merged]
+) -> None:
+    """Write the run's labels and annotations with the readers' answers in place of what they judged.
+
+    ``labels.csv`` (1, 0, -1 uncertain, empty unknown) and ``boxes.csv`` have the form of the data manifest ``folder``;
+    a mask stands there as the box around it.
+    """
+    labels = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
+    annotations = read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS)
+    labels, annotations = (
+        table[[key not in merged for key in zip(table["image_id"], table["label"], strict=True)]]
+        for table in (labels, annotations)
+    )
+    values = [(*key, one.value) for key, one in merged.items()]
+    boxes = [(*key, reader, "box", *box.as_tuple(), "") for key, one in merged.items() for reader, box in one.boxes]
+    labels = _stacked(labels, values, LABEL_COLUMNS)
+    annotations = _stacked(annotations, boxes, ANNOTATION_COLUMNS)
+    write_table(target / "annotations.parquet", annotations, ANNOTATION_COLUMNS)
+    write_table(target / "labels.parquet", labels, LABEL_COLUMNS)
+    wide = labels.assign(value=labels["value"].replace({"uncertain": "-1"})).pivot(
+        index="image_id", columns="label", values="value"
+    )
+    wide = wide.reindex(columns=list(labels_in_order)).sort_index()
+    write_bytes(target / "labels.csv", wide.to_csv(lineterminator="\n").encode())
+    columns = ["image_id", "label", *CORNERS, "reader"]
+    images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
+    table = _with_corners(annotations, images)[columns]
+    write_bytes(target / "boxes.csv", table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def _stacked(table: pd.DataFrame, rows: Sequence[tuple[Any, ...]], columns: Mapping[str, str]) -> pd.DataFrame:
+    added = pd.DataFrame(rows, columns=list(columns)).astype(dict(columns))
+    both = [part for part in (table, added) if len(part)]
+    return (pd.concat(both) if both else table).sort_values(["image_id", "label"], kind="stable", ignore_index=True)
+
+
+def _with_corners(annotations: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Give masks without corners the smallest boxes around them; empty masks go."""
+    table = annotations.copy()
+    sizes = {i: (int(r), int(c)) for i, r, c in images[["image_id", "rows", "cols"]].itertuples(index=False)}
+    corners = table[CORNERS].to_numpy(np.float64, copy=True)
+    for place in np.flatnonzero((table["x0"].isna() & (table["rle"] != "")).to_numpy(dtype=bool)):
+        row = table.iloc[int(place)]
+        box = box_from_rle(str(row["rle"]), *sizes[str(row["image_id"])])
+        if box is not None:
+            corners[place] = box.as_tuple()
+    table[CORNERS] = corners
+    return table.dropna(subset=CORNERS)

@@ -1,0 +1,146 @@
+"""What a person is told at the end of a run: the headline scores, or what was found on films without labels.
+
+Reads   ``score/scores.csv``, ``explain/images.parquet logits.npy grid.json``, ``export/boxes.csv``
+Writes  ``csv/<stage>-<table>.csv`` on request
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.run_folder import RunFolder
+from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
+from camray.core.metrics.summary import Compared, Estimate, baseline_name, headline, headline_rows
+
+_NO_AUROC = "none: one class"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a network says of films.
+
+    Parameters
+    ----------
+    films : int
+        How many there are.
+    labels : tuple of str
+        Findings, in the network's order.
+    rows : list of dict
+        The films of the highest probabilities, highest first: ``image_id``, ``probabilities`` by label, and ``boxes``,
+        how many boxes were exported (None: none were asked for).
+    """
+
+    films: int
+    labels: tuple[str, ...]
+    rows: list[dict[str, Any]]
+
+
+def shown_scores(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the headline table of a scored run in short texts, row by row; empty where there is no number at all."""
+    scores = _scores(folder)
+    if scores is None or not np.isfinite(scores["value"].astype(float)).any():
+        return []
+    single = set(_one_class(scores))
+    rows = [{str(key): value for key, value in row.items()} for row in headline(scores).to_dict("records")]
+    for row in rows:
+        if (row.get("split", scores["split"].iloc[0]), row["finding"]) in single:
+            row["AUROC"] = _NO_AUROC
+    return rows
+
+
+def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the headline of a scored run for machines: numbers, or None where undefined."""
+    scores = _scores(folder)
+    if scores is None:
+        return []
+    return [
+        {
+            "split": row.split,
+            "finding": row.label,
+            **_plain("auroc", row.auroc),
+            "best_probe_auroc": None if row.auroc_probe is None else row.auroc_probe.value,
+            **_beside("hit_rate", row.hit_rate),
+            **_beside("iou_accuracy_0.3", row.iou_accuracy),
+        }
+        for row in headline_rows(scores)
+    ]
+
+
+def top_findings(folder: RunFolder, most: int) -> Findings | None:
+    """Return what the network says of the films it is surest about; None where nothing was explained.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        With ``explain`` done.
+    most : int
+        Films at most.
+    """
+    explain = folder.root / "explain"
+    if folder.record("explain") is None:
+        return None
+    labels = tuple(json.loads((explain / "grid.json").read_text(encoding="utf-8"))["labels"])
+    image_ids = pd.read_parquet(explain / "images.parquet", columns=["image_id"])["image_id"].astype(str).tolist()
+    logits = np.load(explain / "logits.npy").astype(np.float64)
+    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    order = np.argsort(-probabilities.max(axis=1, initial=0.0), kind="stable")[:most]
+    boxes = _exported_boxes(folder)
+    rows = [
+        {
+            "image_id": image_ids[film],
+            "probabilities": {label: float(probabilities[film, i]) for i, label in enumerate(labels)},
+            "boxes": None if boxes is None else boxes.get(image_ids[film], 0),
+        }
+        for film in order
+    ]
+    return Findings(len(image_ids), labels, rows)
+
+
+def write_csv_twins(folder: RunFolder) -> None:
+    """Write every table of the run as ``csv/<stage>-<table>.csv``."""
+    target = folder.root / "csv"
+    target.mkdir(exist_ok=True)
+    for path in sorted(folder.root.glob("*/*.parquet")):
+        pd.read_parquet(path).to_csv(target / f"{path.parent.name}-{path.stem}.csv", index=False)
+
+
+def _scores(folder: RunFolder) -> pd.DataFrame | None:
+    path = folder.root / "score" / "scores.csv"
+    if folder.record("score") is None or not path.is_file():
+        return None
+    scores = pd.read_csv(path)
+    return scores if len(scores) else None
+
+
+def _one_class(scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """List (split, label) of the classifier's AUROCs that are undefined although films with a known label are there."""
+    rows = scores[(scores["metric"] == "auroc") & (scores["method"] == CLASSIFIER) & (scores["label"] != MEAN_LABEL)]
+    rows = rows[rows["value"].isna() & (rows["n"] > 0)]
+    return [(str(split), str(label)) for split, label in zip(rows["split"], rows["label"], strict=True)]
+
+
+def _plain(name: str, found: Estimate | None) -> dict[str, float | None]:
+    values = (None, None, None) if found is None else (found.value, found.low, found.high)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def _beside(name: str, found: Compared) -> dict[str, Any]:
+    ours, baseline = found.ours, found.baseline
+    return {
+        **_plain(name, ours),
+        f"{name}_films": None if ours is None else ours.n,
+        f"{name}_threshold_source": None if ours is None or ours.threshold_source == "nan" else ours.threshold_source,
+        f"{name}_best_baseline": None if baseline is None else baseline.value,
+        f"{name}_best_baseline_name": None if baseline is None else baseline_name(baseline.method),
+    }
+
+
+def _exported_boxes(folder: RunFolder) -> dict[str, int] | None:
+    path = folder.root / "export" / "boxes.csv"
+    if not path.is_file():
+        return None
+    counts = pd.read_csv(path, usecols=["image_id"], dtype=str)["image_id"].value_counts()
+    return {str(image_id): int(count) for image_id, count in counts.items()}

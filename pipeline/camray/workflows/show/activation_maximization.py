@@ -1,0 +1,99 @@
+"""What a trained run's labels look like to its network: a picture a label, by gradient ascent.
+
+Reads   a trained run's network
+Writes  one PNG
+Run     ``camray visualise runs/phantom --out labels.png``
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from camray.adapters.run_folder import RunFolder
+from camray.core.explain.activation_maximization import Ascent, visualise
+from camray.domain.errors import SettingsError
+from camray.io.trained_model import load_classifier
+from camray.reporting.contact_sheet import Panel, panel_size, sheet
+
+_PANEL_PX, _COLUMNS = 256, 5
+MID_GREY = 0.5
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Where the picture lies, and a row a label: `label`, and its probability at the start and at the end."""
+
+    picture: Path
+    labels: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelPictures:
+    """A picture a label, [labels, rows, cols] in grey 0-1, with its own label's probability `before` and `after`."""
+
+    labels: tuple[str, ...]
+    grey: NDArray[np.float32]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+
+def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent, out: Path) -> Drawn:
+    """Draw the pictures of a run's labels on one sheet.
+
+    Parameters
+    ----------
+    run_root : Path
+        A trained run.
+    labels : tuple of str
+        Which; all of them where it is empty.
+    ascent : Ascent
+    out : Path
+        PNG to write.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such label.
+    CheckpointError
+        If the run is not trained.
+    """
+    found = pictures_of_labels(run_root, labels, ascent)
+    size = panel_size((found.grey.shape[1], found.grey.shape[2]), _PANEL_PX)
+    panels = []
+    for label, grey, after in zip(found.labels, found.grey, found.after, strict=True):
+        shown = Image.fromarray(np.rint(grey * 255).astype(np.uint8)).convert("RGB")
+        resized = shown.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+        panels.append(Panel(np.asarray(resized, np.uint8), f"{label} {after:.2f}"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet(panels, _COLUMNS, f"gradient ascent from mid-grey, {ascent.steps} steps")).save(out, "PNG")
+    rows = [
+        {"label": label, "before": float(before), "after": float(after)}
+        for label, before, after in zip(found.labels, found.before, found.after, strict=True)
+    ]
+    return Drawn(out, rows)
+
+
+def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent) -> LabelPictures:
+    """Climb from mid-grey to each label's picture; see `draw_labels`."""
+    network, contract = load_classifier(RunFolder(run_root), torch.device("cpu"))
+    unknown = [label for label in labels if label not in contract.labels]
+    if unknown:
+        raise SettingsError(f"no label {unknown}; the run knows {', '.join(contract.labels)}")
+    chosen = [contract.labels.index(label) for label in labels or contract.labels]
+
+    def score(films: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = network(films)
+        return logits[:, chosen]
+
+    start = torch.full((1, contract.rows, contract.cols), MID_GREY)
+    pictures = visualise(score, start, len(chosen), ascent)
+    with torch.no_grad():
+        before = torch.sigmoid(score(start[None])[0].double())
+        after = torch.sigmoid(score(pictures).diagonal().double())
+    names = tuple(contract.labels[number] for number in chosen)
+    return LabelPictures(names, pictures[:, 0].numpy(), before.numpy(), after.numpy())

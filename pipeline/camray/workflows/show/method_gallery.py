@@ -1,0 +1,197 @@
+"""Every explanation method on the same generated films, as one page: what each makes of a known finding.
+
+Reads   a trained run of generated films; draws films of its own that the run never saw
+Writes  ``gallery.html`` and ``pictures/gallery/*.webp``
+Run     ``camray gallery --run runs/phantom --out docs``
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from camray.adapters.progress import progress
+from camray.adapters.run_folder import RunFolder, write_bytes
+from camray.core.explain.activation_maximization import Ascent, visualise
+from camray.core.explain.methods import METHODS
+from camray.core.explain.query import Question, ask
+from camray.core.imaging.resampling import to_model_grid
+from camray.core.localization.box_recipes import Recipe, locate
+from camray.core.localization.heat_maps import Window, film_window, upsampled
+from camray.core.phantom.film import PhantomFilm, render_film
+from camray.core.phantom.findings import FINDINGS
+from camray.domain.contract import ModelContract
+from camray.domain.errors import SettingsError
+from camray.domain.geometry import Box, GridTransform, box_from_mask, iou
+from camray.io.trained_model import load_classifier
+from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
+from camray.reporting.method_gallery_page import GalleryRow, gallery_page
+from camray.reporting.overlays import heat01_of
+
+PICTURES = "pictures/gallery"
+FIXED = Recipe("max", 0.2)
+_ROWS, _SEARCHED, _PANEL_PX, _MIN_AREA, _QUALITY = 512, 400, 224, 0.001, 80
+_CLIMB = Ascent(steps=96, rate=0.02, total_variation=0.02, jitter=8, blur_px=0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """One finding on one film, on the model grid: `grey` and `mask` [rows, cols], and the part that the film covers."""
+
+    label: str
+    place: int
+    grey: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    boxes: tuple[Box, ...]
+    window: Window
+
+
+@dataclass(frozen=True)
+class GalleryResult:
+    """Where the page lies, how many pictures belong to it, and their bytes in all."""
+
+    page: Path
+    pictures: int
+    size_bytes: int
+
+
+def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
+    """Draw the page.
+
+    Parameters
+    ----------
+    run_root : Path
+        A trained run whose labels are findings of generated films.
+    out : Path
+        Folder that gets ``gallery.html`` and its pictures.
+    seed : int
+        Of the films that are drawn; another one than the run's own films have.
+
+    Raises
+    ------
+    SettingsError
+        If the run's labels are not findings of generated films.
+    """
+    network, contract = load_classifier(RunFolder(run_root), torch.device("cpu"))
+    known = [label for label in contract.labels if label in FINDINGS]
+    if not known:
+        raise SettingsError(f"the run knows {', '.join(contract.labels)}; the gallery needs {', '.join(FINDINGS)}")
+    films = [_on_model_grid(label, contract, film) for label, film in _films_with(known, seed)]
+    questions = [(name, METHODS[name].note, Question(name)) for name in METHODS] + _further(network)
+    sheets: dict[str, bytes] = {"films": _strip([_plain(film) for film in films])}
+    rows: list[GalleryRow] = []
+    for title, note, question in progress(questions, len(questions), "explaining"):
+        panels, hits, overlaps = [], 0, []
+        for film in films:
+            panel, hit, overlap = _explained(network, contract, film, question)
+            panels.append(panel)
+            hits += hit
+            overlaps.append(overlap)
+        file = title.replace(" ", "-").replace(",", "")
+        sheets[file] = _strip(panels)
+        rows.append(GalleryRow(title, note, file, hits, float(np.mean(overlaps))))
+    sheets["labels"] = _strip(_label_panels(network, contract))
+    folder = out / PICTURES
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, content in sheets.items():
+        write_bytes(folder / f"{file}.webp", content)
+    page = out / "gallery.html"
+    write_bytes(page, gallery_page(rows, [film.label for film in films], PICTURES, contract.network.backbone).encode())
+    return GalleryResult(page, len(sheets), sum(map(len, sheets.values())))
+
+
+def _further(network: Any) -> list[tuple[str, str, Question]]:
+    """Add what a method by itself does not show: layers fused, and views averaged."""
+    layers = tuple(name for name, _ in network.named_modules() if name.removeprefix("backbone.") in
+                   {"layer2", "layer3", "layer4"} and name.startswith("backbone."))  # fmt: skip
+    found = [("cam, flip and scales", "CAM averaged over the mirror image and input sizes 1 and 1.25",
+              Question("cam", flip=True, scales=(1.0, 1.25)))]  # fmt: skip
+    if layers:
+        note = f"LayerCAM at {', '.join(layers)}, each as tanh(2 M / max M), the largest kept"
+        found.append(("layercam, layers fused", note, Question("layercam", layers=layers)))
+    return found
+
+
+def _films_with(labels: list[str], seed: int) -> list[tuple[str, PhantomFilm]]:
+    """Find, for each finding, the first film that shows it and little else; no film twice."""
+    found: dict[str, PhantomFilm] = {}
+    used: set[int] = set()
+    for most in (1, 2, len(FINDINGS)):
+        for index in range(_SEARCHED if most == 1 else 40):
+            if len(found) == len(labels):
+                break
+            if index in used:
+                continue
+            film = render_film(seed, index, 128)
+            missing = [label for label in film.masks if label in labels and label not in found]
+            if missing and len(film.masks) <= most:
+                found[missing[0]] = render_film(seed, index, _ROWS)
+                used.add(index)
+    return [(label, found[label]) for label in labels if label in found]
+
+
+def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _Shown:
+    spacing = (film.meta.row_spacing_mm, film.meta.col_spacing_mm)
+    rows, cols = contract.rows, contract.cols
+    fit: Any = contract.fit
+    grey, transform = to_model_grid(film.image, rows, cols, fit, *spacing)
+    native = np.any(film.masks[label], axis=0)
+    mask, _ = to_model_grid(native.astype(np.float32), rows, cols, fit, *spacing)
+    boxes = [box_from_mask(each) for each in film.masks[label]]
+    return _Shown(
+        label=label,
+        place=contract.labels.index(label),
+        grey=np.clip(grey, 0.0, 1.0),
+        mask=mask >= 0.5,
+        boxes=tuple(transform.box_to_model(box) for box in boxes if box is not None),
+        window=film_window(transform, (film.image.shape[0], film.image.shape[1]), (rows, cols)),
+    )
+
+
+def _explained(network: Any, contract: ModelContract, film: _Shown, question: Question) -> tuple[Panel, bool, float]:
+    """Draw one film's evidence; tell whether its peak hits the finding, and how much the first box overlaps it."""
+    shape = (contract.rows, contract.cols)
+    films = torch.from_numpy(film.grey)[None, None]
+    wanted = Question(question.method, question.layers, None, (film.place,), question.flip, question.scales)
+    answer = ask(network, films, (contract.feature_rows, contract.feature_cols), wanted)
+    heat = answer.heat[0, 0].float().numpy()
+    located = locate(heat[None], film.window, shape, FIXED, min_area=_MIN_AREA)
+    boxes = [Box(*map(float, corners)) for corners in located.boxes[:1]]
+    x, y = located.peaks_xy[0]
+    hit = any(box.contains_xy(float(x), float(y)) for box in film.boxes)
+    overlap = max((iou(boxes[0], box) for box in film.boxes), default=0.0) if boxes else 0.0
+    shown = upsampled(answer.shown[0, 0].float().numpy()[None], shape, film.window)[0]
+    caption = f"{'hit' if hit else 'miss'}, IoU {overlap:.2f}" if boxes else "no localization"
+    return Panel(_panel(film, heat01_of(shown), boxes), caption), hit, overlap
+
+
+def _plain(film: _Shown) -> Panel:
+    return Panel(_panel(film, None, []), film.label)
+
+
+def _panel(film: _Shown, heat01: NDArray[np.float32] | None, boxes: list[Box]) -> NDArray[np.uint8]:
+    """Draw the part of the model grid that the film covers."""
+    part = (slice(film.window.row0, film.window.row1), slice(film.window.col0, film.window.col1))
+    grey = np.repeat(np.rint(film.grey[part] * 255).astype(np.uint8)[..., None], 3, axis=2)
+    moved = GridTransform(1.0, 1.0, -float(film.window.col0), -float(film.window.row0))
+    size = panel_size((grey.shape[0], grey.shape[1]), _PANEL_PX)
+    return evidence_panel(grey, heat01, size, [moved.box_to_model(box) for box in boxes], film.mask[part])
+
+
+def _label_panels(network: Any, contract: ModelContract) -> list[Panel]:
+    start = torch.full((1, contract.rows, contract.cols), 0.5)
+    drawn = visualise(network, start, len(contract.labels), _CLIMB)[:, 0].numpy()
+    size = panel_size((contract.rows, contract.cols), _PANEL_PX)
+    pictures = [np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2) for grey in drawn]
+    return [Panel(evidence_panel(rgb, None, size), label) for rgb, label in zip(pictures, contract.labels, strict=True)]
+
+
+def _strip(panels: list[Panel]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(sheet(panels, len(panels))).save(stream, format="WEBP", quality=_QUALITY, method=6)
+    return stream.getvalue()

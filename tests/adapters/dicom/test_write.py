@@ -1,0 +1,366 @@
+"""Objects in the studies of their films: what is written is read back exactly, and validators find no error."""
+
+import shutil
+import subprocess
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from pydicom import Dataset
+from pydicom.dataset import Dataset as PydicomDataset
+
+from camray.adapters.dicom.read.image import read_dicom
+from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
+from camray.adapters.dicom.write.identity import ObjectReference
+from camray.adapters.dicom.write.source_header import TYPE_2, read_source
+from camray.core.imaging.grayscale import to_unit_scale
+from camray.core.imaging.voi import shown_voi
+from camray.domain.errors import ExportError
+from camray.domain.geometry import Box
+from tests.adapters.dicom.object_films import ENCODINGS, bare_film, dciodvfy, identity_of, phantom, result_of
+
+KINDS = ("sr", "gsps", "sc", "pdf", "seg-heat", "seg-boxes")
+PICTURE = np.full((120, 160, 3), 40, np.uint8)
+needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
+needs_dcmtk = pytest.mark.skipif(shutil.which("dsrdump") is None, reason="dsrdump (dcmtk) is not installed")
+
+
+def build(path: Path, kind: str, *, negative: bool = False, predecessor: Any = None, **more: Any) -> Dataset:
+    source, stored = read_source(path), read_dicom(path, None)
+    result = result_of(source, negative=negative, **more)
+    identity = identity_of(kind, 2 if predecessor else 1, predecessor)
+    match kind:
+        case "sr":
+            return sr.build_sr(result, source, identity)
+        case "gsps":
+            voi = shown_voi(stored.values, stored.grey)
+            return gsps.build_gsps(result, source, identity, stored.grey, voi, tracking_of(result))
+        case "sc":
+            return sc.build_sc(result, source, identity, PICTURE)
+        case "pdf":
+            return pdf.build_pdf(result, source, identity, pdf.report_page(result, PICTURE))
+        case "seg-heat":
+            return seg.build_heat_seg(result, source, identity, result.reported, heat_of(result))
+        case _:
+            return seg.build_box_seg(result, source, identity, [one for one in result.reported if one.boxes])
+
+
+def heat_of(result: Any) -> np.ndarray:
+    return np.random.default_rng(5).random((2, result.rows, result.cols)).astype(np.float32)
+
+
+def tracking_of(result: Any) -> dict[tuple[str, int], str]:
+    return {
+        (one.finding.name, n): sr.tracking_uid(result, one, n) for one in result.reported for n in range(len(one.boxes))
+    }
+
+
+def saved(ds: Dataset, path: Path) -> PydicomDataset:
+    ds.save_as(path, enforce_file_format=True)
+    return pydicom.dcmread(path)
+
+
+@pytest.fixture(params=[*ENCODINGS, "bare"])
+def film(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "film.dcm"
+    if request.param == "bare":
+        return bare_film(path)
+    path.write_bytes(phantom(request.param))
+    return path
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(phantom("dx-mono2"))
+    return path
+
+
+def test_a_report_read_back_says_what_was_exported(film: Path, tmp_path: Path) -> None:
+    rows = sr.read_sr(saved(build(film, "sr"), tmp_path / "sr.dcm"))
+    source = read_source(film)
+    result = result_of(source)
+    pneumonia = result.findings[0]
+    boxes = [row for row in rows if row["box"] is not None]
+    assert [row["box"] for row in boxes] == [one.box for one in pneumonia.boxes]  # exactly
+    assert {row["finding"] for row in boxes} == {("233604007", "SCT", "Pneumonia")}
+    assert {row["sop_instance_uid"] for row in rows} == {source.SOPInstanceUID}
+    certain = [row for row in rows if row["box"] is None]
+    assert [(row["finding"][1], row["certainty_percent"]) for row in certain] == [
+        ("SCT", 91.2346), ("SCT", 91.2346), ("SCT", 61.0), ("99CAMRAY", 4.3),
+    ]  # fmt: skip
+    assert [row["tracking_uid"] for row in boxes] == [row["tracking_uid"] for row in certain[:2]]
+    assert len({row["tracking_uid"] for row in certain}) == 4
+    assert boxes[0]["comment"] == "Pneumonia 0.91 (AI, not verified)"
+    assert certain[2]["comment"] == "Nodule/Mass 0.61 (AI, not verified): the map holds no localization"
+    assert certain[3]["comment"] == "Air leak, any 0.04 (AI, not verified): below the cutoff of 0.50"
+
+
+def test_a_box_group_holds_no_number(plain: Path) -> None:
+    """OHIF drops a region whose group holds one."""
+    content = hd.sr.ComprehensiveSR.from_dataset(build(plain, "sr")).content
+    groups = content.get_planar_roi_measurement_groups()
+    assert len(groups) == 2
+    for group in groups:
+        kinds = [item.ValueType for item in group[0].ContentSequence]
+        assert "NUM" not in kinds
+        assert kinds.count("SCOORD") == 1
+        assert "TEXT" in kinds
+
+
+@pytest.mark.parametrize(
+    ("zone", "laterality", "expected"),
+    [
+        ("right upper", "", ("Upper zone of lung", "Right")),
+        ("left mid", "R", ("Middle zone of lung", "Left")),
+        ("left lower", "", ("Lower zone of lung", "Left")),
+        ("", "L", ("Lung", "Left")),
+        ("", "", (None, None)),
+    ],
+)
+def test_zones_become_coded_anatomy(
+    plain: Path, zone: str, laterality: str, expected: tuple[str | None, str | None]
+) -> None:
+    source = read_source(plain)
+    if laterality:
+        source.ImageLaterality = laterality
+    elif "ImageLaterality" in source:
+        del source.ImageLaterality
+    ds = sr.build_sr(result_of(source, zones=(zone, zone)), source, identity_of("sr"))
+    rows = [row for row in sr.read_sr(ds) if row["box"] is not None]
+    assert {(row["site"], row["laterality"]) for row in rows} == {expected}
+
+
+def test_a_negative_study_says_so_in_every_object(plain: Path, tmp_path: Path) -> None:
+    report = build(plain, "sr", negative=True)
+    rows = sr.read_sr(report)
+    assert [row["box"] for row in rows] == [None] * 3
+    assert all("below the cutoff" in row["comment"] for row in rows)
+    state = build(plain, "gsps", negative=True)
+    assert gsps.read_gsps(state) == []
+    text = state.GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
+    assert text == "No finding reported (AI, not verified)"
+
+
+def test_a_presentation_state_read_back_has_the_reports_boxes(film: Path, tmp_path: Path) -> None:
+    source = read_source(film)
+    result = result_of(source)
+    told = gsps.read_gsps(saved(build(film, "gsps"), tmp_path / "pr.dcm"))
+    assert [box for box, _ in told] == [one.box for one in result.findings[0].boxes]  # exactly
+    rows = sr.read_sr(build(film, "sr"))
+    assert [uid for _, uid in told] == [row["tracking_uid"] for row in rows if row["box"] is not None]
+
+
+@needs_dcmtk
+@pytest.mark.parametrize("name", [name for name in ENCODINGS if not name.startswith("sigmoid")])
+def test_a_presentation_state_shows_the_film_as_camray_sees_it(name: str, tmp_path: Path) -> None:
+    """DCMTK applies it: no grey differs by more than a level and a half of 255. (Its 3.6.7 knows no SIGMOID.)"""
+    path, plain, shown = tmp_path / "film.dcm", tmp_path / "plain.dcm", tmp_path / "shown.pgm"
+    path.write_bytes(phantom(name))
+    saved(build(path, "gsps", negative=True), tmp_path / "pr.dcm")
+    ds = pydicom.dcmread(path)
+    if ds.file_meta.TransferSyntaxUID.is_compressed:
+        ds.decompress(generate_instance_uid=False)
+    ds.save_as(plain)
+    subprocess.run(
+        ["dcmp2pgm", "--pstate", str(tmp_path / "pr.dcm"), str(plain), str(shown)], check=True, capture_output=True
+    )
+    stored = read_dicom(path, None)
+    grey = np.asarray(Image.open(shown), np.float64) / 255
+    assert np.abs(grey - to_unit_scale(stored.values, stored.grey)).max() < 1.5 / 255
+
+
+def test_a_capture_holds_the_picture_and_names_its_film(plain: Path, tmp_path: Path) -> None:
+    ds = saved(build(plain, "sc"), tmp_path / "sc.dcm")
+    assert np.array_equal(ds.pixel_array, PICTURE)
+    assert ds.SourceImageSequence[0].ReferencedSOPInstanceUID == read_source(plain).SOPInstanceUID
+
+
+def test_segmentations_read_back_equal_maps_and_boxes(plain: Path, tmp_path: Path) -> None:
+    result = result_of(read_source(plain))
+    heat = hd.seg.Segmentation.from_dataset(saved(build(plain, "seg-heat"), tmp_path / "heat.dcm"))
+    back = heat.get_pixels_by_source_instance(
+        [result.image_id], segment_numbers=[1, 2], rescale_fractional=False
+    )[0]  # fmt: skip
+    assert np.array_equal(np.moveaxis(back, -1, 0), np.around(heat_of(result) * 255).astype(np.uint8))
+    boxes = hd.seg.Segmentation.from_dataset(saved(build(plain, "seg-boxes"), tmp_path / "boxes.dcm"))
+    mask = boxes.get_pixels_by_source_instance([result.image_id], segment_numbers=[1])[0, ..., 0]
+    centres = [(r, c) for r in range(result.rows) for c in range(result.cols)]
+    inside = {(r, c) for r, c in centres if any(b.box.contains_xy(c + 0.5, r + 0.5) for b in result.findings[0].boxes)}
+    assert {(int(r), int(c)) for r, c in np.argwhere(mask)} == inside
+
+
+def test_a_report_page_names_nobody_and_is_the_same_twice(plain: Path) -> None:
+    source = read_source(plain)
+    result = result_of(source)
+    page = pdf.report_page(result, PICTURE)
+    assert page.startswith(b"%PDF-")
+    assert page == pdf.report_page(result, PICTURE)
+    ds = build(plain, "pdf")
+    assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == page
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_report_pages_text_can_be_searched(tmp_path: Path) -> None:
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(result_of(source), PICTURE))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "AI, not verified" in text
+    assert "Pneumonia (233604007)" in text
+    assert "canary" not in text.lower()
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path) -> None:
+    result = result_of(read_source(bare_film(tmp_path / "film.dcm")))
+    first = result.findings[0]
+    names = [
+        "Costs $a_{$b",
+        "A name that is much longer than its column on the page",
+        *(f"Sign {n}" for n in range(18)),
+    ]
+    many = tuple(replace(first, finding=replace(first.finding, name=name)) for name in names)
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(replace(result, findings=many), PICTURE))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "Costs $a_{$b (233604007)" in text  # no mathematics
+    assert "A name that is much long... (233604007)" in text
+    assert "and 5 findings more, 5 of them reported" in text
+    assert "Sign 12" in text
+    assert "Sign 13" not in text
+    assert text.count(", first of 2") == 15
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_object_is_its_patients_and_says_who_made_it(kind: str, tmp_path: Path) -> None:
+    path = bare_film(
+        tmp_path / "film.dcm", InstitutionName="Canary General", SpecificCharacterSet="ISO_IR 192",
+        PatientName="Ωmega^Canary^^^", StudyDate="20240229", PatientComments="Canary", OperatorsName="Canary^Op",
+    )  # fmt: skip
+    ds = saved(build(path, kind), tmp_path / "object.dcm")
+    assert str(ds.PatientName) == "Ωmega^Canary^^^"
+    assert (ds.PatientID, ds.StudyDate, ds.StudyInstanceUID) == ("CANARY-7", "20240229", "1.2.826.0.1.3680043.8.498.2")
+    assert ds.SeriesInstanceUID != "1.2.826.0.1.3680043.8.498.3"
+    for keyword in ("InstitutionName", "OperatorsName"):
+        assert keyword not in ds
+    assert ds.Manufacturer == "camray"
+    assert ds.SoftwareVersions == "0.1.0+3f9a1c2b7d04"
+    assert ds.DeviceSerialNumber == "ab" * 32
+    assert "AI, not verified" in ds.SeriesDescription
+    text = str(ds)
+    assert "1.2.826.0.1.3680043.8.498.1" in text  # refers to its film
+    if kind in ("sr", "seg-heat", "seg-boxes"):
+        assert "ab" * 32 in text
+        assert "phantom" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_odd_patient_name_is_quoted_nowhere(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Warnings are errors here, and highdicom's would hold the name."""
+    ds = build(bare_film(tmp_path / "film.dcm", PatientName="Canary"), kind)
+    assert str(ds.PatientName) == "Canary"
+    assert "Canary" not in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_version_names_the_one_before(kind: str, plain: Path) -> None:
+    study = read_source(plain).StudyInstanceUID
+    before = ObjectReference("1.2.840.10008.5.1.4.1.1.88.33", "1.2.3.4", "1.2.3", study)
+    ds = build(plain, kind, predecessor=before)
+    if kind == "sr":
+        item = ds.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    else:
+        item = ds.ReferencedInstanceSequence[0]
+    assert item.ReferencedSOPInstanceUID == "1.2.3.4"
+    assert ds.InstanceNumber == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_twice_is_the_same_bytes(kind: str, plain: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        build(plain, kind).save_as(tmp_path / name, enforce_file_format=True)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_what_the_standard_requires_of_a_patient_is_there_if_empty(tmp_path: Path) -> None:
+    path = bare_film(tmp_path / "film.dcm", PatientSex="X", PatientBirthDate="last summer", StudyTime="25:00")
+    source = read_source(path)
+    assert all(keyword in source for keyword in TYPE_2)
+    assert (source.PatientSex, source.PatientBirthDate, source.StudyTime) == ("", "", "")
+
+
+@pytest.mark.parametrize(
+    "elements", [{"StudyInstanceUID": None}, {"StudyInstanceUID": "1.02.x"}, {"SOPInstanceUID": ""}]
+)
+def test_a_film_that_nothing_can_refer_to_is_refused(elements: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "film.dcm"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bare = bare_film(tmp_path / "whole.dcm")
+        ds = pydicom.dcmread(bare)
+        for keyword, value in elements.items():
+            if value is None:
+                del ds[keyword]
+            else:
+                setattr(ds, keyword, value)
+        ds.save_as(path)
+    with pytest.raises(ExportError, match="no object can refer to this film") as caught:
+        read_source(path)
+    assert "canary" not in str(caught.value).lower()
+
+
+@needs_dciodvfy
+@needs_dcmtk
+@pytest.mark.parametrize("negative", [False, True])
+def test_validators_find_no_error(film: Path, negative: bool, tmp_path: Path) -> None:
+    kinds = [kind for kind in KINDS if not (negative and kind.startswith("seg"))]
+    assert_valid(film, kinds, tmp_path, negative)
+
+
+@needs_dciodvfy
+@needs_dcmtk
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_validators_find_no_error_in_objects_of_real_films(real_data: Path, tmp_path: Path) -> None:
+    films = sorted((real_data / "dicom_variety").glob("*"))
+    films += sorted((real_data / "tb_hemithorax" / "dicom").glob("*"))[:4]
+    films += sorted((real_data / "rsna_sample" / "stage_2_train_images").glob("*"))[:2]
+    assert len(films) > 15
+    for film in films:
+        for negative in (False, True):
+            kinds = [kind for kind in KINDS if not (negative and kind.startswith("seg"))]
+            assert_valid(film, kinds, tmp_path, negative)
+        result = result_of(read_source(film))
+        rows = sr.read_sr(pydicom.dcmread(tmp_path / "sr.dcm"))
+        assert {row["sop_instance_uid"] for row in rows} == {result.image_id}
+
+
+def assert_valid(film: Path, kinds: list[str], folder: Path, negative: bool) -> None:
+    for kind in kinds:
+        for predecessor in (None, ObjectReference("1.2.840.10008.5.1.4.1.1.88.33", "1.2.3.4", "1.2.3", "1.2.5")):
+            path = folder / f"{kind}.dcm"
+            ds = saved(build(film, kind, negative=negative, predecessor=predecessor), path)
+            assert dciodvfy(path) == [], (film.name, kind)
+        if kind == "sr":
+            done = subprocess.run(["dsrdump", str(path)], capture_output=True, text=True, check=False)
+            assert (done.returncode, "E:" in done.stderr, "F:" in done.stderr) == (0, False, False), film.name
+        if kind == "gsps" and ds.PatientName:  # without a name, which the standard allows, dcmpschk is not content
+            done = subprocess.run(["dcmpschk", str(path)], capture_output=True, text=True, check=False)
+            assert "Test passed" in done.stdout + done.stderr, film.name
+
+
+def test_a_box_on_the_last_pixel_stays_inside(plain: Path) -> None:
+    source = read_source(plain)
+    boxes = [one.box for one in result_of(source).findings[0].boxes]
+    assert boxes[1].x1 == source.Columns
+    assert boxes[1].y1 == source.Rows
+    assert Box(*boxes[1].as_tuple()).clipped(source.Rows, source.Columns) == boxes[1]

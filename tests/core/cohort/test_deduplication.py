@@ -1,0 +1,60 @@
+"""Conflicts of identity and duplicates."""
+
+import numpy as np
+import pandas as pd
+
+from camray.core.cohort.deduplication import conflicting_patients, duplicate_ids, duplicate_pixels, leaders
+from camray.domain.records import RefusalReason
+
+
+def _films(**columns: list[str]) -> pd.DataFrame:
+    n = len(next(iter(columns.values())))
+    plain = {
+        "image_id": [f"i{k}" for k in range(n)], "study_key": [""] * n, "patient_key": [f"p{k}" for k in range(n)],
+        "patient_source": ["header"] * n, "pixel_sha256": [f"d{k}" for k in range(n)],
+        "source": [f"f{k}.dcm" for k in range(n)],
+    }  # fmt: skip
+    return pd.DataFrame({**plain, **columns})
+
+
+def test_a_study_under_two_patients_goes_as_a_whole() -> None:
+    films = _films(study_key=["s", "s", "t", "t"], patient_key=["a", "b", "c", "c"])
+    refused = conflicting_patients(films)
+    assert [one.row for one in refused] == [0, 1]
+    assert {one.reason for one in refused} == {RefusalReason.CONFLICTING_PATIENT}
+
+
+def test_an_image_under_two_patients_goes_once() -> None:
+    films = _films(image_id=["x", "x", "y"], patient_key=["a", "b", "c"], study_key=["s", "s", "s2"])
+    assert [one.row for one in conflicting_patients(films)] == [0, 1]
+
+
+def test_films_of_unknown_study_or_patient_do_not_conflict() -> None:
+    films = _films(study_key=["", "", "s", "s"], patient_source=["header", "header", "file", "header"])
+    assert conflicting_patients(films) == []
+
+
+def test_the_first_of_equal_pixels_stays() -> None:
+    refused = duplicate_pixels(_films(pixel_sha256=["d", "e", "d", "d"]))
+    assert [(one.row, one.reason) for one in refused] == [
+        (2, RefusalReason.DUPLICATE_PIXELS), (3, RefusalReason.DUPLICATE_PIXELS),
+    ]  # fmt: skip
+    assert "f0.dcm" in refused[1].message
+
+
+def test_equal_ids_with_other_pixels_are_another_reason_than_a_copied_file() -> None:
+    films = _films(image_id=["x", "x", "x"], pixel_sha256=["d", "e", "d"])
+    refused = duplicate_ids(films)
+    assert [(one.row, one.reason) for one in refused] == [
+        (1, RefusalReason.DUPLICATE_ID), (2, RefusalReason.DUPLICATE_PIXELS),
+    ]  # fmt: skip
+
+
+def test_rows_are_named_by_the_index_not_by_position() -> None:
+    films = _films(pixel_sha256=["d", "d", "e"]).iloc[[1, 2, 0]]
+    assert [one.row for one in duplicate_pixels(films)] == [0]
+
+
+def test_patients_are_led_by_their_first_film() -> None:
+    names = leaders(np.array(["k1", "k2", "k1"], object), np.array(["c", "b", "a"], object))
+    assert names == ["a", "b", "a"]

@@ -1,0 +1,90 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camray.core.metrics.summary import headline, headline_rows, mean_figures
+from camray.domain.records import SCORE_COLUMNS
+
+
+def table_of(rows: list[tuple[object, ...]]) -> pd.DataFrame:
+    """Rows of method, label, metric, criterion, source, value, low, high, n in the split 'test'."""
+    return pd.DataFrame([("test", *row) for row in rows], columns=list(SCORE_COLUMNS)).astype(SCORE_COLUMNS)
+
+
+SCORES = table_of(
+    [
+        ("classifier", "a", "auroc", np.nan, "", 0.9, 0.85, 0.95, 40),
+        ("cam", "a", "hit_rate", np.nan, "fixed", 0.5, 0.3, 0.6, 20),
+        ("cam", "a", "hit_rate", np.nan, "validation", 0.6, 0.55, 0.7, 20),
+        ("cam", "a", "iou_accuracy", 0.3, "fixed", 0.4, 0.3, 0.5, 20),
+        ("cam", "a", "iou_accuracy", 0.5, "validation", 0.2, 0.1, 0.3, 20),
+        ("cam", "a", "iou_accuracy", 0.3, "oracle", 0.9, 0.8, 1.0, 20),
+        ("baseline:centre", "a", "hit_rate", np.nan, "fixed", 0.52, 0.4, 0.6, 20),
+        ("baseline:random", "a", "hit_rate", np.nan, "fixed", 0.1, 0.0, 0.2, 20),
+        ("baseline:centre", "a", "iou_accuracy", 0.3, "validation", 0.45, 0.4, 0.5, 20),
+        ("baseline:centre", "a", "iou_accuracy", 0.3, "oracle", 0.99, 0.9, 1.0, 20),
+        ("classifier", "mean", "auroc", np.nan, "", 0.9, 0.85, 0.95, 1),
+        ("cam", "mean", "hit_rate", np.nan, "validation", 0.6, 0.55, 0.7, 1),
+    ]
+)
+
+
+@pytest.mark.parametrize("read_back", [False, True])
+def test_validation_comes_before_fixed_and_the_oracle_never(read_back: bool) -> None:
+    scores = pd.read_csv(io.StringIO(SCORES.to_csv(index=False))) if read_back else SCORES
+    row = headline_rows(scores)[0]
+    assert row.auroc is not None
+    assert row.auroc.value == 0.9
+    assert row.hit_rate.ours is not None
+    assert row.hit_rate.ours.value == 0.6
+    assert row.hit_rate.baseline is not None
+    assert (row.hit_rate.baseline.value, row.hit_rate.baseline.method) == (0.52, "baseline:centre")
+    assert row.hit_rate.verdict == "clearly above"
+    assert row.iou_accuracy.ours is not None
+    assert (row.iou_accuracy.ours.value, row.iou_accuracy.ours.threshold_source) == (0.4, "fixed")
+    assert row.iou_accuracy.baseline is not None
+    assert row.iou_accuracy.baseline.value == 0.45
+    assert row.iou_accuracy.verdict == "not above"
+
+
+def test_the_terminal_gets_short_texts() -> None:
+    shown = headline(SCORES)
+    assert shown["finding"].tolist() == ["a", "mean"]
+    assert shown["hit rate"][0] == "0.60 (0.55–0.70)"
+    assert shown["best baseline"][0] == "0.52 centre Gaussian"
+    assert shown["IoU >= 0.3"][1] == "–"
+    assert "split" not in shown
+    both = pd.concat([SCORES, SCORES.assign(split="validation")])
+    assert headline(both)["split"].tolist() == ["test", "test", "validation", "validation"]
+
+
+def test_figures_leave_out_what_is_undefined() -> None:
+    assert mean_figures(SCORES) == {"mean_auroc": 0.9, "mean_hit_rate": 0.6}
+
+
+def test_nothing_scored_is_an_empty_headline() -> None:
+    assert headline(SCORES.iloc[:0]).empty
+    assert mean_figures(SCORES.iloc[:0]) == {}
+
+
+def test_the_means_baselines_are_over_the_same_findings() -> None:
+    """Ours knows a alone; the centre's mean over a and b, 0.5, is 0.2 on a; a box that lacks a is no baseline."""
+    rows = [
+        ("cam", "a", "hit_rate", np.nan, "validation", 0.4, 0.3, 0.5, 9),
+        ("cam", "b", "hit_rate", np.nan, "fixed", 0.9, 0.8, 1.0, 9),
+        ("baseline:centre", "a", "hit_rate", np.nan, "fixed", 0.2, 0.1, 0.3, 9),
+        ("baseline:centre", "b", "hit_rate", np.nan, "fixed", 0.8, 0.7, 0.9, 9),
+        ("baseline:class_mean_box", "b", "hit_rate", np.nan, "fixed", 0.7, 0.6, 0.8, 9),
+        ("cam", "mean", "hit_rate", np.nan, "validation", 0.4, 0.3, 0.5, 1),
+        ("baseline:centre", "mean", "hit_rate", np.nan, "fixed", 0.5, 0.4, 0.6, 2),
+        ("baseline:class_mean_box", "mean", "hit_rate", np.nan, "fixed", 0.7, 0.6, 0.8, 1),
+    ]
+    columns = ["method", "label", "metric", "criterion", "threshold_source", "value", "low", "high", "n"]
+    scores = pd.DataFrame(rows, columns=columns).assign(split="test")[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
+    found = headline_rows(scores)[-1].hit_rate
+    assert found.baseline is not None
+    assert (found.baseline.method, found.baseline.value) == ("baseline:centre", pytest.approx(0.2))
+    assert found.verdict == "clearly above"
+    assert headline(scores)["boxed films"].tolist() == ["9", "9", "1 finding"]

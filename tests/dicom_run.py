@@ -1,0 +1,101 @@
+"""A run folder as ``localize`` leaves it, with source films in many encodings, for tests of what goes to a PACS."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.dicom.read.image import read_dicom
+from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.settings import Settings
+from camray.domain.records import (
+    ANNOTATION_COLUMNS,
+    EXPLAINED_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    PREDICTION_COLUMNS,
+)
+from camray.io.film_files import pixel_digest
+from tests.adapters.dicom.object_films import ENCODINGS, phantom
+
+LABELS = ("Nodule/Mass", "Effusion")
+ROWS, COLS = 101, 83
+MODEL, FEATURE = (64, 64), (8, 8)
+
+
+def settings_of(root: Path, **export: Any) -> Settings:
+    return Settings.model_validate(
+        {"name": "squares", "data": {"root": root / "films"}, "export": {"max_overlays": 0, **export}}
+    )
+
+
+def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
+    """Films of mixed encoding, or copies of `sources`; every third is negative, every fourth has two boxes."""
+    folder, names = RunFolder(root / "run"), list(ENCODINGS)
+    (root / "films").mkdir(parents=True)
+    images, predictions = [], []
+    rng = np.random.default_rng(2)
+    for film in range(films):
+        path = root / "films" / f"{film:03d}.dcm"
+        made = (
+            phantom(names[film % len(names)], (ROWS, COLS), index=film) if not sources else sources[film].read_bytes()
+        )
+        path.write_bytes(made)
+        stored = read_dicom(path, None)
+        rows, cols = stored.values.shape
+        scale = 64 / max(rows, cols)
+        offset = ((64 - cols * scale) / 2, (64 - rows * scale) / 2)
+        image_id = stored.header.image_id
+        images.append(
+            (image_id, "p", "s", path.name, pixel_digest(stored.values), rows, cols, 0.2, 0.18, "imager", "MONOCHROME2",
+             12, "1.2.840.10008.1.2.1", "DX", "PA", "", "test", 0, film, scale, scale, *offset)
+        )  # fmt: skip
+        for number, label in enumerate(LABELS):
+            probability = 0.2 if film % 3 == 0 else (0.9, 0.3)[number]
+            for rank in range(2 if film % 4 == 1 else 1):
+                x0, y0 = rng.uniform(1, 40, 2)
+                row = {
+                    "image_id": image_id, "label": label, "logit": 0.0, "probability": probability,
+                    "x0": x0, "y0": y0, "x1": x0 + 20 + rank, "y1": y0 + 31.3, "score": 1.5 - rank, "method": "cam",
+                    "threshold_id": f"fixed/cam/{label}", "peak_x": x0 + 3, "peak_y": y0 + 3, "rank": rank,
+                    "reported": probability > 0.5, "zone": "right upper",
+                }  # fmt: skip
+                predictions.append({name: row[name] for name in PREDICTION_COLUMNS})
+    ingest, explain, localize = (folder.stage(name) for name in ("ingest", "explain", "localize"))
+    write_table(ingest / "images.parquet", pd.DataFrame(images, columns=list(IMAGE_COLUMNS)), IMAGE_COLUMNS)
+    for name, columns in (("labels", LABEL_COLUMNS), ("annotations", ANNOTATION_COLUMNS)):
+        write_table(ingest / f"{name}.parquet", pd.DataFrame(columns=list(columns)), columns)
+    code = {"value": "4147007", "scheme": "SCT", "meaning": "Mass"}
+    findings = [{"name": LABELS[0], "code": code}, {"name": LABELS[1], "code": None}]
+    write_json(ingest / "contract.json", {"findings": findings})
+    table = pd.DataFrame(
+        {"image_id": [row[0] for row in images], "split": "test", "shard": 0, "index": range(films)},
+        columns=list(EXPLAINED_COLUMNS),
+    )
+    write_table(explain / "images.parquet", table, EXPLAINED_COLUMNS)
+    np.save(explain / "logits.npy", np.zeros((films, 2), np.float32))
+    np.save(explain / "heat-cam-00000.npy", rng.normal(0.2, 1.0, (films, 2, *FEATURE)).astype(np.float16))
+    grid = {
+        "rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8, "labels": list(LABELS), "methods": ["cam"],
+        "heat_exponents": {"cam": 0}, "notes": {},
+    }  # fmt: skip
+    write_json(explain / "grid.json", grid)
+    entries = [
+        {"id": f"fixed/cam/{label}", "method": "cam", "label": label, "source": "fixed", "parameters": {}}
+        for label in LABELS
+    ]
+    cutoffs = [{"label": label, "probability": 0.5} for label in LABELS]
+    write_json(localize / "thresholds.json", {"thresholds": entries, "cutoffs": cutoffs})
+    write_table(localize / "predictions.parquet", pd.DataFrame(predictions), PREDICTION_COLUMNS)
+    (folder.stage("train") / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def change_a_box(folder: RunFolder, image_id: str) -> None:
+    """Move a film's boxes by one pixel."""
+    path = folder.root / "localize" / "predictions.parquet"
+    table = pd.read_parquet(path)
+    table.loc[table["image_id"] == image_id, ["x0", "x1"]] += 1.0
+    write_table(path, table, PREDICTION_COLUMNS)

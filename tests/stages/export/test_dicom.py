@@ -1,0 +1,171 @@
+"""DICOM objects of a run: every film once, the same objects twice, a changed result a new version."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+
+from camray.adapters.dicom.write import gsps, sr
+from camray.adapters.run_folder import RunFolder
+from camray.adapters.tracking.interface import NullTracker
+from camray.core.imaging.voi import shown_voi
+from camray.domain.errors import ExportError
+from camray.domain.film_results import on_export_grid
+from camray.domain.films import GreyScale, LookupTable, Window
+from camray.domain.geometry import Box, GridTransform
+from camray.reporting.overlays import PREDICTED_RGB
+from camray.reporting.secondary_capture import LabelledBox, draw_capture, heat_on_film, shown_shape
+from camray.stages.export import stage as export
+from tests.dicom_run import change_a_box, make_run, settings_of
+
+FORMATS = ["sr", "gsps", "sc", "seg", "pdf"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return make_run(tmp_path, films=4)
+
+
+def _export(folder: RunFolder, **more: Any) -> Any:
+    return export.run(settings_of(folder.root.parent, **{"formats": FORMATS, **more}), folder, NullTracker())
+
+
+def _rows(folder: RunFolder, name: str = "objects.csv") -> list[dict[str, str]]:
+    with (folder.root / "export" / "dicom" / name).open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _bytes(folder: RunFolder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder.root / "export" / "dicom").glob("*.dcm"))}
+
+
+def test_every_film_gets_its_objects(run: RunFolder) -> None:
+    result = _export(run)
+    rows = _rows(run)
+    assert result.counts.n_done == 4
+    assert (
+        result.figures["dicom_objects"] == len(rows) == len(_bytes(run)) == 2 * 4 + 2 * 6
+    )  # films 0 and 3 are negative
+    ids = sorted({row["image_id"] for row in rows})
+    assert len(ids) == 4
+    for row in rows:
+        ds = pydicom.dcmread(run.root / "export" / "dicom" / row["file"])
+        assert ds.SOPInstanceUID == row["sop_instance_uid"]
+    shown = _boxes_of(run)
+    for image_id in ids:
+        report = pydicom.dcmread(run.root / "export" / "dicom" / f"{image_id}.sr.dcm")
+        found = [entry for entry in sr.read_sr(report) if entry["box"] is not None]
+        assert [entry["box"] for entry in found] == shown.get(image_id, [])
+        assert {(entry["finding"], entry["site"]) for entry in found} <= {
+            (("4147007", "SCT", "Mass"), "Upper zone of lung")
+        }
+        state = pydicom.dcmread(run.root / "export" / "dicom" / f"{image_id}.gsps.dcm")
+        assert [box for box, _ in gsps.read_gsps(state)] == shown.get(image_id, [])
+
+
+def _boxes_of(run: RunFolder) -> dict[str, list[Box]]:
+    """Reported boxes of the predictions table, best first."""
+    import pandas as pd
+
+    table = pd.read_parquet(run.root / "localize" / "predictions.parquet")
+    shown: dict[str, list[Box]] = {}
+    for row in table[table["reported"]].sort_values(["image_id", "rank"]).itertuples():
+        box = on_export_grid(Box(row.x0, row.y0, row.x1, row.y1), 101, 83)
+        assert box is not None
+        shown.setdefault(row.image_id, []).append(box)
+    return shown
+
+
+def test_twice_gives_the_same_objects_and_a_change_gives_successors(run: RunFolder) -> None:
+    _export(run)
+    first, rows = _bytes(run), _rows(run)
+    os.utime(run.root / "localize" / "predictions.parquet", (2e9, 2e9))  # drawn again, with the same outcome
+    _export(run)
+    assert _bytes(run) == first
+    changed = next(row["image_id"] for row in rows if row["kind"] == "seg-boxes")
+    change_a_box(run, changed)
+    _export(run)
+    after = {(row["image_id"], row["kind"]): row for row in _rows(run)}
+    for row in rows:
+        now = after[row["image_id"], row["kind"]]
+        if row["image_id"] != changed:
+            continue
+        assert (now["version"], now["predecessor"]) == ("2", row["sop_instance_uid"])
+        assert now["sop_instance_uid"] != row["sop_instance_uid"]
+    same = [row for row in rows if row["image_id"] != changed]
+    assert all(after[row["image_id"], row["kind"]] == row for row in same)
+    second = _bytes(run)
+    _export(run)
+    assert _bytes(run) == second
+
+
+def test_a_film_that_is_gone_or_changed_is_refused_by_name(run: RunFolder) -> None:
+    films = sorted((run.root.parent / "films").iterdir())
+    films[0].unlink()
+    films[1].write_bytes(films[2].read_bytes())
+    result = _export(run, formats=["sr"])
+    assert (result.counts.n_done, result.counts.n_refused) == (2, 2)
+    reasons = sorted(row["reason"].split(": ", 1)[1] for row in _rows(run, "refused.csv"))
+    assert reasons[0].startswith("its source is no longer under")
+    assert reasons[1].startswith("the film has changed since it was ingested")
+
+
+def test_without_any_film_the_stage_stops(run: RunFolder) -> None:
+    for path in (run.root.parent / "films").iterdir():
+        path.unlink()
+    with pytest.raises(ExportError, match="no film can have DICOM objects"):
+        _export(run, formats=["sr"])
+
+
+def test_the_model_must_be_known(run: RunFolder) -> None:
+    (run.root / "train" / "model.safetensors").unlink()
+    with pytest.raises(ExportError, match="which model"):
+        _export(run, formats=["sr"])
+
+
+def test_heat_is_sampled_at_pixel_centres() -> None:
+    """Two cells of 4 model px; the film covers the left half at twice the size. Worked by hand."""
+    raw = np.array([[0.0, 8.0]], np.float32)
+    whole = heat_on_film(raw, GridTransform(0.5, 0.5), (4, 8), (8, 16), (1, 16))
+    # centres in cells: (c + 0.5) / 8 - 0.5, clipped to 0..1
+    assert np.allclose(whole[0], np.clip((np.arange(16) + 0.5) / 8 - 0.5, 0, 1) * 8)
+    half = heat_on_film(raw, GridTransform(0.5, 0.5), (4, 8), (8, 8), (1, 4))
+    assert np.allclose(half[0], np.clip((np.arange(4) + 0.5) * 2 / 8 - 0.5, 0, 1) * 8)
+
+
+def test_a_capture_has_its_boxes_where_they_are() -> None:
+    shape = shown_shape((200, 100), 1.0, 100)
+    assert shape == (100, 50)
+    drawn = draw_capture(
+        np.full((200, 100), 0.2, np.float32), None, [LabelledBox(Box(20, 80, 80, 160), "")], ["Mass"], shape
+    )
+    cyan = np.argwhere((drawn[:100, :50] == PREDICTED_RGB).all(axis=-1))
+    assert (*cyan.min(axis=0), *(cyan.max(axis=0) + 1)) == (40, 10, 80, 40)
+
+
+@pytest.mark.parametrize(
+    ("grey", "expected"),
+    [
+        (GreyScale(windows=(Window(5, 0), Window(40, 80))), Window(40, 80)),
+        (GreyScale(voi_luts=(LookupTable(0, np.array([1], np.uint16), 8),)), None),
+        (GreyScale(slope=2.0, intercept=1.0), Window(100.0, 198.0, "LINEAR_EXACT")),
+        (GreyScale(padding=(0, 0)), Window(50.0, 98.0, "LINEAR_EXACT")),
+    ],
+)
+def test_a_film_is_shown_with_one_transform(grey: GreyScale, expected: Window | None) -> None:
+    """0 to 99: with 100 values the 0.5 percentile is the lowest, and the 99.5 percentile the highest."""
+    found = shown_voi(np.arange(100).reshape(10, 10), grey)
+    assert found == (grey.voi_luts[0] if expected is None else expected)
+
+
+def test_the_export_grid_moves_nothing_by_more_than_half_a_step() -> None:
+    box = Box(1.23456789, 0.001, 7.777, 9.999)
+    rounded = on_export_grid(box, 10, 10)
+    assert rounded is not None
+    assert np.abs(np.array(rounded.as_tuple()) - box.as_tuple()).max() <= 1 / 512
+    assert all(np.float32(side) == side for side in rounded.as_tuple())
+    assert on_export_grid(Box(11, 0, 12, 1), 10, 10) is None

@@ -1,0 +1,236 @@
+"""The localize stage on a run folder written by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camray.adapters.pixel_store import shard_path, write_shard
+from camray.adapters.run_folder import RunFolder, read_table, write_json, write_table
+from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.tracking.interface import NullTracker
+from camray.domain.errors import CheckpointError, PipelineError
+from camray.domain.geometry import Box, iou
+from camray.domain.records import (
+    ANNOTATION_COLUMNS,
+    EXPLAINED_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    PREDICTION_COLUMNS,
+)
+from camray.stages.localize import stage as localize
+
+LABELS, CELLS, MODEL = ("mass", "effusion"), 8, 64
+SIZES = [(400, 200), (200, 400), (256, 256)]  # native rows, cols; letterboxed to 64 x 64 px
+
+
+def _settings(**changes: object) -> Settings:
+    return parse_settings({"name": "t", "localize": {"zones": False, **changes}}, "test")
+
+
+def _transform(rows: int, cols: int) -> tuple[float, float, float]:
+    scale = MODEL / max(rows, cols)
+    return scale, (MODEL - cols * scale) / 2, (MODEL - rows * scale) / 2
+
+
+def _table(rows: list[dict[str, object]], columns: dict[str, str]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(columns))
+    for name, kind in columns.items():
+        if table[name].isna().all():
+            table[name] = "" if kind == "string" else 0
+    return table
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """18 films in three shapes; mass is one bright cell, annotated with 2 x 2 cells about its centre."""
+    run, rng = RunFolder(tmp_path / "run"), np.random.default_rng(5)
+    films, explained, labels, boxes = [], [], [], []
+    heat = np.full((18, 2, CELLS, CELLS), -1.0, np.float16)
+    logits = np.full((18, 2), -2.0, np.float32)
+    for number in range(18):
+        (rows, cols), split = SIZES[number % 3], "validation" if number < 12 else "test"
+        scale, x_off, y_off = _transform(rows, cols)
+        name = f"film{number:02d}"
+        films.append({"image_id": name, "rows": rows, "cols": cols, "split": split, "shard": 0, "index": number,
+                      "scale_x": scale, "scale_y": scale, "offset_x": x_off, "offset_y": y_off})  # fmt: skip
+        explained.append({"image_id": name, "split": split, "shard": number // 10, "index": number % 10})
+        shows = number % 6 != 5
+        labels += [{"image_id": name, "label": "mass", "value": "1" if shows else "0"}]
+        labels += [{"image_id": name, "label": "effusion", "value": "uncertain" if number % 2 else "0"}]
+        if shows:
+            row, col = rng.integers(3, 5, 2)
+            heat[number, 0, row, col] = 4.0
+            logits[number, 0] = 1.0 + number / 10
+            x, y = (col + 0.5) * 8, (row + 0.5) * 8
+            corners = [
+                (x - 8 - x_off) / scale,
+                (y - 8 - y_off) / scale,
+                (x + 8 - x_off) / scale,
+                (y + 8 - y_off) / scale,
+            ]
+            clipped = Box(*corners).clipped(rows, cols)
+            assert clipped is not None
+            boxes.append({"image_id": name, "label": "mass", "kind": "box", **dict(zip(("x0", "y0", "x1", "y1"), clipped.as_tuple(), strict=True))})  # fmt: skip # noqa: E501
+    write_table(run.stage("ingest") / "images.parquet", _table(films, IMAGE_COLUMNS), IMAGE_COLUMNS)
+    write_table(run.stage("ingest") / "labels.parquet", _table(labels, LABEL_COLUMNS), LABEL_COLUMNS)
+    write_table(run.stage("ingest") / "annotations.parquet", _table(boxes, ANNOTATION_COLUMNS), ANNOTATION_COLUMNS)
+    target = run.stage("explain")
+    write_table(target / "images.parquet", _table(explained, EXPLAINED_COLUMNS), EXPLAINED_COLUMNS)
+    np.save(target / "logits.npy", logits)
+    for method in ("cam", "gradcam"):
+        stored = heat if method == "cam" else np.maximum(heat, 0) / np.float16(64)
+        for shard, part in enumerate((stored[:10], stored[10:])):
+            write_shard(shard_path(target, shard, f"heat-{method}"), iter(part), part.shape[1:], np.float16)
+    write_json(target / "grid.json", {
+        "rows": MODEL, "cols": MODEL, "feature_rows": CELLS, "feature_cols": CELLS, "labels": list(LABELS),
+        "methods": ["cam", "gradcam"], "heat_exponents": {"cam": 0, "gradcam": 0}, "notes": {}})  # fmt: skip
+    return run
+
+
+def _run(folder: RunFolder, **changes: object) -> tuple[pd.DataFrame, dict[str, object]]:
+    result = localize.run(_settings(**changes), folder, NullTracker())
+    assert result.counts.n_in == result.counts.n_done
+    target = folder.root / "localize"
+    chosen = json.loads((target / "thresholds.json").read_text(encoding="utf-8"))
+    return read_table(target / "predictions.parquet", PREDICTION_COLUMNS), chosen
+
+
+def test_every_film_label_method_and_policy_has_a_row_and_boxes_lie_where_the_heat_is(folder: RunFolder) -> None:
+    rows = _run(folder, policies=["fraction_of_max", "otsu", "calibrated"])[0]
+    assert len(rows) == 18 * (2 * 2 * 2 + 2)  # effusion has no validation boxes: nothing calibrated for it
+    assert not rows.duplicated(["image_id", "label", "method", "threshold_id"]).any()
+    truth = read_table(folder.root / "ingest" / "annotations.parquet", ANNOTATION_COLUMNS).set_index("image_id")
+    found = rows[(rows["label"] == "mass") & rows["threshold_id"].str.startswith("calibrated")]
+    assert set(found.dropna(subset="x0")["image_id"]) == set(truth.index)
+    for row in found.dropna(subset="x0").itertuples():
+        annotated = Box(*truth.loc[row.image_id, ["x0", "y0", "x1", "y1"]].astype(float))
+        assert iou(Box(row.x0, row.y0, row.x1, row.y1), annotated) > 0.6
+        assert annotated.contains_xy(row.peak_x, row.peak_y)
+        assert np.allclose((row.peak_x, row.peak_y), annotated.centre_xy, atol=400 / 16)
+    assert rows[rows["label"] == "effusion"][["x0", "peak_x", "score"]].isna().all(axis=None)
+    assert (rows["rank"] == 0).all()
+
+
+def test_boxes_stay_on_the_film(folder: RunFolder) -> None:
+    rows = _run(folder, policies=["quantile"], quantile=0.01, boxes="many")[0].dropna(subset="x0")
+    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS).set_index("image_id")
+    of_film = images.loc[rows["image_id"]]
+    assert (rows["x0"] >= 0).all()
+    assert (rows["y0"] >= 0).all()
+    assert (rows["x1"].to_numpy() <= of_film["cols"].to_numpy()).all()
+    assert (rows["y1"].to_numpy() <= of_film["rows"].to_numpy()).all()
+
+
+def test_thresholds_name_where_they_come_from_and_only_validation_films_count(folder: RunFolder) -> None:
+    first = _run(folder)[1]
+    entries = {entry["id"]: entry for entry in first["thresholds"]}
+    fixed, calibrated = entries["fraction_of_max/cam/mass"], entries["calibrated/cam/mass"]
+    assert (fixed["source"], fixed["split"], fixed["n"], fixed["value"]) == ("fixed", None, 0, 0.2)
+    assert (calibrated["source"], calibrated["split"], calibrated["n"]) == ("validation", "validation", 10)
+    assert "IoU >= 0.3" in calibrated["criterion"]
+    assert "calibrated/cam/effusion" not in entries
+    assert any("effusion" in note and "n=0" in note for note in first["notes"])
+    cutoff = {entry["label"]: entry for entry in first["cutoffs"]}
+    assert (cutoff["mass"]["n"], cutoff["mass"]["probability"] > 0.12) == (12, True)
+    assert (cutoff["effusion"]["n"], cutoff["effusion"]["probability"]) == (0, 0.5)
+    path = folder.root / "ingest" / "annotations.parquet"
+    annotations = read_table(path, ANNOTATION_COLUMNS)
+    is_test = annotations["image_id"] >= "film12"
+    assert is_test.any()
+    write_table(path, annotations[~is_test], ANNOTATION_COLUMNS)
+    assert _run(folder)[1] == first
+
+
+def test_cam_and_gradcam_of_one_relative_map_get_the_same_boxes(folder: RunFolder) -> None:
+    rows = _run(folder, policies=["fraction_of_max"], fraction_of_max=0.5)[0]
+    columns = ["image_id", "label", "x0", "y0", "x1", "y1", "peak_x", "peak_y"]
+    first, second = (
+        rows.loc[(rows["method"] == method) & (rows["label"] == "mass"), columns].reset_index(drop=True)
+        for method in ("cam", "gradcam")
+    )
+    inside = first.dropna(subset="x0")
+    assert len(inside) == 15
+    pd.testing.assert_frame_equal(first[["peak_x", "peak_y"]], second[["peak_x", "peak_y"]])
+    # the rectified map falls to 0 and not to -1 around its peak: its boxes can only be as large or larger
+    assert ((second["x1"] - second["x0"]).dropna() >= (inside["x1"] - inside["x0"]) - 1e-9).all()
+
+
+def test_reported_follows_the_cutoff_or_everything(folder: RunFolder) -> None:
+    rows = _run(folder)[0]
+    mass = rows[rows["label"] == "mass"].drop_duplicates("image_id")
+    assert mass["reported"].tolist() == (mass["logit"] > 0).tolist()
+    assert mass["reported"].sum() == 15
+    assert np.allclose(mass["probability"], 1 / (1 + np.exp(-mass["logit"])), atol=1e-6)
+    assert _run(folder, report="all")[0]["reported"].all()
+
+
+def test_many_boxes_are_ranked(folder: RunFolder) -> None:
+    path = shard_path(folder.root / "explain", 0, "heat-cam")
+    heat = np.load(path)
+    heat[0, 0] = -1
+    heat[0, 0, 3, 3], heat[0, 0, 6, 4] = 4, 3
+    write_shard(path, iter(heat), heat.shape[1:], np.float16)
+    rows = _run(folder, policies=["fraction_of_max"], boxes="many")[0]
+    film = rows[(rows["image_id"] == "film00") & (rows["label"] == "mass") & (rows["method"] == "cam")]
+    assert film["rank"].tolist() == [0, 1]
+    assert film["score"].is_monotonic_decreasing
+    assert film["peak_x"].nunique() == 1
+
+
+def test_the_stored_power_of_two_is_undone(folder: RunFolder) -> None:
+    before = _run(folder)[0]
+    target = folder.root / "explain"
+    for shard in (0, 1):
+        path = shard_path(target, shard, "heat-cam")
+        heat = np.load(path) * np.float16(0.25)
+        write_shard(path, iter(heat), heat.shape[1:], np.float16)
+    grid = json.loads((target / "grid.json").read_text(encoding="utf-8"))
+    grid["heat_exponents"]["cam"] = -2
+    write_json(target / "grid.json", grid)
+    pd.testing.assert_frame_equal(_run(folder)[0], before)
+
+
+def test_a_trained_runs_thresholds_are_taken_as_they_are(folder: RunFolder, tmp_path: Path) -> None:
+    rows, chosen = _run(folder)
+    new = RunFolder(tmp_path / "new", trained=folder.root)
+    for stage in ("ingest", "explain"):
+        for path in (folder.root / stage).iterdir():
+            (new.stage(stage) / path.name).write_bytes(path.read_bytes())
+    (new.stage("ingest") / "annotations.parquet").unlink()  # never looked at
+    again, used = _run(new)
+    assert used == chosen
+    pd.testing.assert_frame_equal(again, rows)
+    grid = json.loads((new.root / "explain" / "grid.json").read_text(encoding="utf-8"))
+    write_json(new.root / "explain" / "grid.json", grid | {"labels": ["mass", "nodule"]})
+    with pytest.raises(CheckpointError, match="effusion"):
+        _run(new)
+    (folder.root / "localize" / "thresholds.json").unlink()
+    with pytest.raises(PipelineError, match="no thresholds"):
+        _run(new)
+
+
+def test_a_prior_made_while_explaining_is_tried(folder: RunFolder) -> None:
+    prior = np.zeros((2, CELLS, CELLS), np.float32)
+    prior[0, 3:5, 3:5] = 1
+    np.save(folder.root / "explain" / "prior-cam.npy", prior)
+    chosen = _run(folder, calibrate_prior=[0.5])[1]
+    used = {entry["id"]: entry["parameters"]["prior"] for entry in chosen["thresholds"]}
+    assert used["calibrated/cam/mass"] == 0.5
+    assert used["calibrated/gradcam/mass"] == 0.0
+    assert used["fraction_of_max/cam/mass"] == 0.0
+
+
+def test_same_input_same_bytes(folder: RunFolder) -> None:
+    _run(folder)
+    first = {path.name: path.read_bytes() for path in (folder.root / "localize").iterdir()}
+    _run(folder)
+    assert {path.name: path.read_bytes() for path in (folder.root / "localize").iterdir()} == first
+
+
+def test_films_that_do_not_belong_together_are_an_error(folder: RunFolder) -> None:
+    np.save(folder.root / "explain" / "logits.npy", np.zeros((3, 2), np.float32))
+    with pytest.raises(PipelineError, match="does not belong"):
+        _run(folder)

@@ -1,0 +1,258 @@
+"""Training as a stage: what it writes, that it resumes, and what it never reads."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from camray.adapters.run_folder import RunFolder, file_digest, read_table
+from camray.adapters.settings import Settings
+from camray.adapters.tracking.interface import NullTracker
+from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
+from camray.domain.records import EPOCH_COLUMNS
+from camray.io.labelled_films import targets_of
+from camray.io.trained_model import load_classifier
+from camray.stages.train import stage as train
+from tests.trained_run import LABELS, SIDE, ingested_run, small_settings
+
+
+class InterruptedFitError(Exception):
+    """Stands for a kill."""
+
+
+class Listener(NullTracker):
+    """Keeps what is told; may break off after an epoch."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.told: dict[int, Mapping[str, float]] = {}
+        self.stop_after = stop_after
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        self.told[step] = values
+        if step == self.stop_after:
+            raise InterruptedFitError
+
+
+def _digests(folder: RunFolder) -> dict[str, str]:
+    out = folder.root / "train"
+    return {p.relative_to(out).as_posix(): file_digest(p) for p in sorted(out.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, Listener]:
+    folder, listener = ingested_run(tmp_path_factory.mktemp("trained")), Listener()
+    train.run(small_settings(), folder, listener)
+    return folder, listener
+
+
+def test_it_writes_weights_contract_and_epochs_and_no_state(trained: tuple[RunFolder, Listener]) -> None:
+    folder, _ = trained
+    assert set(_digests(folder)) == {"model.safetensors", "contract.json", "epochs.parquet", "epochs.csv"}
+    contract = json.loads((folder.root / "train" / "contract.json").read_text())
+    assert contract["labels"] == list(LABELS)
+    assert (contract["feature_rows"], contract["rows"], contract["network"]["stride"]) == (4, 32, 8)
+    assert contract["data_digest"] == folder.output_digest("ingest")
+
+
+def test_epochs_are_tabled_without_clock_times_and_told_with_them(trained: tuple[RunFolder, Listener]) -> None:
+    folder, listener = trained
+    table = read_table(folder.root / "train" / "epochs.parquet", EPOCH_COLUMNS)
+    assert set(table["metric"]) == {"loss", "learning_rate", "auroc"}
+    assert sorted(set(table["epoch"])) == [1, 2, 3]
+    assert sorted(listener.told) == [1, 2, 3]
+    assert listener.told[3]["images_per_second"] > 0
+    row = table[(table["epoch"] == 3) & (table["label"] == "mean")]
+    assert listener.told[3]["validation_auroc"] == row["value"].item()
+    assert f"validation_auroc.{LABELS[0]}" in listener.told[1]
+
+
+def test_the_trained_network_is_loaded_ready_to_use(trained: tuple[RunFolder, Listener]) -> None:
+    model, contract = load_classifier(trained[0], torch.device("cpu"))
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    films = torch.rand(2, 1, contract.rows, contract.cols)
+    assert model.features(films).shape[2:] == (contract.feature_rows, contract.feature_cols)
+    assert model(films).shape == (2, len(LABELS))
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_an_interrupted_training_ends_in_the_same_files(
+    trained: tuple[RunFolder, Listener], tmp_path: Path, stop_after: int
+) -> None:
+    folder = ingested_run(tmp_path)
+    with pytest.raises(InterruptedFitError):
+        train.run(small_settings(), folder, Listener(stop_after))
+    assert (folder.root / "train" / "state" / "member-0.fit.pt").is_file()
+    listener = Listener()
+    result = train.run(small_settings(), folder, listener)
+    assert sorted(listener.told) == list(range(stop_after + 1, 4))
+    assert _digests(folder) == _digests(trained[0])
+    again = Listener()
+    assert (
+        train.run(small_settings(), folder, again).figures == result.figures
+    )  # done, and only the stage was not closed
+    assert again.told == {}
+
+
+def _with_pretext_and_two_members() -> Settings:
+    settings = small_settings(max_epochs=2, pretext={"epochs": 2})
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"members": 2})})
+
+
+def test_pretext_and_members_resume_to_the_same_files_wherever_they_break_off(tmp_path: Path) -> None:
+    settings, whole = _with_pretext_and_two_members(), ingested_run(tmp_path / "whole")
+    figures = train.run(settings, whole, NullTracker()).figures
+    assert figures["members"] == 2
+    model, contract = load_classifier(whole, torch.device("cpu"))
+    assert contract.network.members == 2
+    assert model(torch.rand(2, 1, SIDE, SIDE)).shape == (2, len(LABELS))
+    table = read_table(whole.root / "train" / "epochs.parquet", EPOCH_COLUMNS)
+    assert list(table["part"].unique()) == ["pretext", "member-0", "member-1"]
+    broken = ingested_run(tmp_path / "broken")
+    for _ in range(6):  # every epoch of every part is the last one that is lived through
+        with pytest.raises(InterruptedFitError):
+            train.run(settings, broken, Breaker())
+    assert train.run(settings, broken, NullTracker()).figures == figures
+    assert _digests(broken) == _digests(whole)
+
+
+class Breaker(NullTracker):
+    """Breaks off after the first epoch that it is told of."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        raise InterruptedFitError
+
+
+def test_the_pretext_changes_what_training_starts_from(tmp_path: Path) -> None:
+    weights = []
+    for number, epochs in enumerate((0, 1)):
+        folder = ingested_run(tmp_path / str(number))
+        train.run(small_settings(max_epochs=1, learning_rate=1e-12, pretext={"epochs": epochs}), folder, NullTracker())
+        weights.append(load_classifier(folder, torch.device("cpu"))[0].backbone.conv1.weight)
+    assert not torch.allclose(weights[0], weights[1], atol=1e-4)
+
+
+def test_annotations_are_not_read_and_need_not_be_there(trained: tuple[RunFolder, Listener]) -> None:
+    assert not (trained[0].root / "ingest" / "annotations.parquet").exists()
+
+
+def test_counts_add_up_and_films_of_which_nothing_is_known_are_left_out(tmp_path: Path) -> None:
+    folder = ingested_run(tmp_path)
+    path = folder.root / "ingest" / "labels.parquet"
+    table = pd.read_parquet(path)
+    table[table["image_id"] != "1.2.3"].to_parquet(path, index=False)
+    counts = train.run(small_settings(max_epochs=1), folder, NullTracker()).counts
+    assert counts.as_json() == {"in": 12, "done": 11, "refused": 1}
+
+
+def test_targets_by_hand() -> None:
+    table = pd.DataFrame(
+        [("a", "X", "1"), ("a", "Y", "uncertain"), ("b", "Y", "0"), ("c", "X", "0")],
+        columns=["image_id", "label", "value"],
+    ).astype("string")
+    found = targets_of(pd.Series(["b", "a", "d"], dtype="string"), table, ["Y", "X", "Z"])
+    nan = np.nan
+    assert np.array_equal(found, np.array([[0, nan, nan], [nan, 1, nan], [nan, nan, nan]], np.float32), equal_nan=True)
+
+
+def test_starting_weights_are_taken_and_reported(trained: tuple[RunFolder, Listener], tmp_path: Path) -> None:
+    folder = ingested_run(tmp_path)
+    settings = small_settings(max_epochs=1, learning_rate=1e-12, ema_decay=0)
+    weights = trained[0].root / "train" / "model.safetensors"
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"weights": weights})})
+    train.run(settings, folder, NullTracker())
+    report = json.loads((folder.root / "train" / "weights_report.json").read_text())
+    assert report["counts"]["missing"] == report["counts"]["unused"] == report["counts"]["wrong_shape"] == 0
+    first, second = (load_classifier(f, torch.device("cpu"))[0].classifier.weight for f in (trained[0], folder))
+    assert torch.allclose(first, second, atol=1e-6)
+
+
+def test_weights_that_fit_nowhere_are_refused(tmp_path: Path) -> None:
+    torch.save({"encoder.w": torch.zeros(3)}, tmp_path / "w.pth")
+    settings = small_settings()
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"weights": tmp_path / "w.pth"})})
+    with pytest.raises(CheckpointError, match="choose the backbone it was made for"):
+        train.run(settings, ingested_run(tmp_path / "run"), NullTracker())
+
+
+def _without_train_split(folder: RunFolder) -> None:
+    path = folder.root / "ingest" / "images.parquet"
+    table = pd.read_parquet(path)
+    table.assign(split="test").astype({"split": "string"}).to_parquet(path, index=False)
+
+
+def test_no_film_to_train_on_is_told(tmp_path: Path) -> None:
+    folder = ingested_run(tmp_path)
+    _without_train_split(folder)
+    with pytest.raises(InputRefusedError, match="no film of the train split"):
+        train.run(small_settings(), folder, NullTracker())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (small_settings(label_weights={"Noddle": 2.0}), "no labels"),
+        (
+            small_settings().model_copy(
+                update={"model": small_settings().model.model_copy(update={"stem_pool": False, "stride": 32})}
+            ),
+            "has stride 16",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_the_films_are_refused(settings: Settings, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=message):
+        train.run(settings, ingested_run(tmp_path), NullTracker())
+
+
+def test_a_grid_that_is_no_multiple_of_the_stride_is_refused(tmp_path: Path) -> None:
+    folder = ingested_run(tmp_path)
+    path = folder.root / "ingest" / "contract.json"
+    path.write_text(path.read_text().replace(f'"rows": {SIDE}', '"rows": 30'))
+    with pytest.raises(SettingsError, match="choose multiples of 8"):
+        train.run(small_settings(), folder, NullTracker())
+
+
+def test_weights_that_do_not_fit_their_contract_are_refused(
+    trained: tuple[RunFolder, Listener], tmp_path: Path
+) -> None:
+    out = RunFolder(tmp_path).stage("train")
+    for name in ("model.safetensors", "contract.json"):
+        (out / name).write_bytes((trained[0].root / "train" / name).read_bytes())
+    contract = json.loads((out / "contract.json").read_text())
+    (out / "contract.json").write_text(json.dumps({**contract, "labels": ["one"]}))
+    with pytest.raises(CheckpointError, match="do not fit their contract"):
+        load_classifier(RunFolder(tmp_path), torch.device("cpu"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_together_and_one_writes(tmp_path: Path) -> None:
+    folder = ingested_run(tmp_path / "run")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = (
+        "import sys; from pathlib import Path; from camray.stages import train;"
+        "from camray.adapters.run_folder import RunFolder;"
+        "from camray.adapters.tracking.interface import NullTracker; from tests.trained_run import small_settings;"
+        "train.run(small_settings(), RunFolder(Path(sys.argv[1])), NullTracker())"
+    )
+    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder.root)], env={**os.environ, **together, "RANK": str(rank)}
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(240) for process in processes] == [0, 0]
+    model, _ = load_classifier(folder, torch.device("cpu"))
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    assert not (folder.root / "train" / "state" / "fit.pt").exists()

@@ -1,0 +1,135 @@
+"""One film by a trained run: the run's own boxes where it has them, and any other method, layer, target or view."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from camray.adapters.run_folder import write_json
+from camray.cli import app
+from camray.core.explain.activation_maximization import Ascent
+from camray.core.explain.methods import METHODS
+from camray.core.localization.box_recipes import Recipe
+from camray.core.networks.classifier import build_classifier
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.errors import CheckpointError, ImageError, SettingsError
+from camray.workflows.predictor import load_predictor
+from camray.workflows.show.activation_maximization import draw_labels, pictures_of_labels
+from camray.workflows.show.film import FilmQuestion, show_film
+
+LABELS = ("Mass", "Pleural Effusion")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with fresh weights; thresholds for CAM alone."""
+    root = tmp_path_factory.mktemp("runs") / "shown"
+    spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=8)
+    network = build_classifier(spec, len(LABELS), seed=4)
+    with torch.no_grad():
+        network.classifier.weight.mul_(50)
+        for number, part in enumerate(network.modules()):
+            if isinstance(part, torch.nn.BatchNorm2d):  # so that mid-grey is no dead end
+                part.bias.copy_(torch.randn(len(part.bias), generator=torch.Generator().manual_seed(number)) / 4)
+    (root / "train").mkdir(parents=True)
+    save_file(network.state_dict(), root / "train" / "model.safetensors")
+    contract = ModelContract(LABELS, 64, 48, "letterbox", 8, spec, 8, 6, "data", 4, "0.1.0")
+    write_json(root / "train" / "contract.json", contract.as_json())
+    recipe = Recipe("range", 0.5).as_json()
+    entries = [
+        {"id": "x", "method": "cam", "label": label, "source": "fixed", "parameters": recipe} for label in LABELS
+    ]
+    write_json(root / "localize" / "thresholds.json", {"thresholds": entries})
+    write_json(root / "settings.json", {"name": "shown"})
+    return root
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("films") / "film.png"
+    grey = np.random.default_rng(1).integers(40, 90, (128, 96), dtype=np.uint8)
+    grey[30:60, 50:80] = 230
+    Image.fromarray(grey).save(path)
+    return path
+
+
+def test_the_runs_own_method_gives_its_own_boxes(trained: Path, film: Path, tmp_path: Path) -> None:
+    predicted = load_predictor(trained)([film])
+    for method in (None, "cam"):
+        shown = show_film(film, trained, FilmQuestion(method=method), tmp_path / "out.png")
+        assert (shown.method, shown.boxes_by) == ("cam", "the run's thresholds")
+        for finding in shown.findings:
+            rows = predicted[predicted["label"] == finding["label"]]
+            np.testing.assert_allclose(finding["probability"], rows["probability"].iloc[0])
+            expected = rows[["x0", "y0", "x1", "y1"]].dropna().to_numpy().tolist()
+            assert finding["boxes"] == expected
+    assert shown.label == max(shown.findings, key=lambda finding: finding["probability"])["label"]
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "cam"])
+def test_every_other_method_is_shown_with_a_fixed_threshold(
+    method: str, trained: Path, film: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "sub" / "out.png"
+    shown = show_film(film, trained, FilmQuestion(method=method, label="Mass"), out)
+    assert (shown.label, shown.boxes_by) == ("Mass", "20 % of the maximum")
+    assert [finding["label"] for finding in shown.findings] == list(LABELS)
+    for x0, y0, x1, y1 in (box for finding in shown.findings for box in finding["boxes"]):
+        assert 0 <= x0 < x1 <= 96
+        assert 0 <= y0 < y1 <= 128
+    with Image.open(out) as drawn:
+        assert drawn.width > 300
+
+
+def test_views_layers_and_targets_are_reached(trained: Path, film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    plain = show_film(film, trained, FilmQuestion(), out).findings
+    both = show_film(film, trained, FilmQuestion(flip=True, scales=(1.0, 1.5)), out)
+    assert both.boxes_by == "20 % of the maximum"
+    assert both.findings[0]["probability"] != plain[0]["probability"]
+    layers = ("backbone.layer1", "backbone.layer4")
+    first = out.read_bytes()
+    fused = show_film(film, trained, FilmQuestion(method="layercam", layers=layers), out)
+    assert fused.findings[0]["probability"] == pytest.approx(plain[0]["probability"], abs=1e-6)
+    assert out.read_bytes() != first
+    shown = show_film(film, trained, FilmQuestion(method="gradcam", targets=lambda z: z[:, 0] - z[:, 1]), out)
+    assert shown.label == "target 1"
+    assert [finding["probability"] for finding in shown.findings] == [None]
+
+
+def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path) -> None:
+    for wanted, error, fault in (
+        (FilmQuestion(method="gradcamm"), SettingsError, "out of: cam"),
+        (FilmQuestion(label="Cyst"), SettingsError, "the run knows Mass"),
+        (FilmQuestion(method="cam", layers=("backbone.layer1",)), SettingsError, "not taken at layers"),
+        (FilmQuestion(method="layercam", layers=("backbone.layer8",)), CheckpointError, "for instance"),
+        (FilmQuestion(targets=lambda z: z[:, 0]), SettingsError, "CAM explains the labels"),
+    ):
+        with pytest.raises(error, match=fault):
+            show_film(film, trained, wanted, tmp_path / "out.png")
+    with pytest.raises(SettingsError, match="no such file"):
+        show_film(tmp_path / "nowhere.png", trained, FilmQuestion(), None)
+
+
+def test_a_picture_per_label_raises_its_own_logit(trained: Path, tmp_path: Path) -> None:
+    ascent = Ascent(steps=20, rate=0.01)
+    drawn = draw_labels(trained, (), ascent, tmp_path / "labels.png")
+    assert [row["label"] for row in drawn.labels] == list(LABELS)
+    assert all(row["after"] > row["before"] for row in drawn.labels), drawn.labels
+    alone = pictures_of_labels(trained, LABELS[1:], ascent)
+    together = pictures_of_labels(trained, (), ascent)
+    np.testing.assert_allclose(alone.grey[0], together.grey[1], rtol=0, atol=1e-4)
+    assert alone.grey.shape == (1, 64, 48)
+    with pytest.raises(SettingsError, match="the run knows Mass"):
+        draw_labels(trained, ("Cyst",), ascent, tmp_path / "labels.png")
+
+
+def test_a_file_that_is_no_film_is_named(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no film")
+    spoken = CliRunner().invoke(app, ["show", str(tmp_path / "notes.txt"), "--run", str(trained)])
+    assert isinstance(spoken.exception, ImageError)
+    assert str(spoken.exception).endswith("notes.txt: neither a DICOM file nor a PNG or JPEG picture")

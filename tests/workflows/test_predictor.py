@@ -1,0 +1,115 @@
+"""A trained run as a predictor agrees with the stages, film by film."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from camray.adapters.run_folder import write_json
+from camray.core.localization.box_recipes import Recipe
+from camray.core.networks.classifier import build_classifier
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.errors import PipelineError, SettingsError
+from camray.workflows.predictor import COLUMNS, load_predictor
+from tests.film_factory import FilmRecipe
+
+LABELS = ("Mass", "Effusion")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with fresh weights, its contract and thresholds; Effusion has no threshold."""
+    root = tmp_path_factory.mktemp("runs") / "served"
+    spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=8)
+    network = build_classifier(spec, len(LABELS), seed=4)
+    with torch.no_grad():
+        network.classifier.weight.mul_(50)
+    (root / "train").mkdir(parents=True)
+    save_file(network.state_dict(), root / "train" / "model.safetensors")
+    contract = ModelContract(LABELS, 64, 48, "letterbox", 8, spec, 8, 6, "data", 4, "0.1.0")
+    write_json(root / "train" / "contract.json", contract.as_json())
+    recipe = Recipe("range", 0.5).as_json()
+    entry = {"id": "x", "method": "cam", "label": "Mass", "source": "fixed", "parameters": recipe}
+    write_json(root / "localize" / "thresholds.json", {"thresholds": [entry]})
+    write_json(root / "settings.json", {"name": "served"})
+    return root
+
+
+def test_arrays_of_either_kind_give_the_same_boxes(trained: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (3, 100, 80), dtype=np.uint8)
+    predict = load_predictor(trained)
+    found = predict(levels)
+    assert tuple(found.columns) == COLUMNS
+    assert list(found["image_id"].unique()) == ["0", "1", "2"]
+    assert found["probability"].between(0, 1).all()
+    boxes = found.dropna(subset=["x0"])
+    assert set(boxes["label"]) == {"Mass"}
+    assert (boxes["x0"] >= 0).all()
+    assert (boxes["x1"] <= 80).all()
+    assert (boxes["y1"] <= 100).all()
+    pd.testing.assert_frame_equal(found, predict(levels / 255))
+    pd.testing.assert_frame_equal(found, predict((levels / np.float32(255)).tolist()))  # as a JSON request has it
+
+
+def test_a_batch_equals_one_by_one(trained: Path) -> None:
+    films = np.random.default_rng(1).random((18, 64, 48), dtype=np.float32)
+    predict = load_predictor(trained)
+    together = predict(films)
+    alone = pd.concat([predict(film).assign(image_id=str(number)) for number, film in enumerate(films)])
+    pd.testing.assert_frame_equal(together, alone.reset_index(drop=True), rtol=1e-4, atol=1e-5)
+
+
+def test_paths_and_arrays_of_the_same_film_agree(trained: Path, tmp_path: Path) -> None:
+    levels = np.random.default_rng(2).integers(0, 256, (90, 120), dtype=np.uint8)
+    Image.fromarray(levels).save(tmp_path / "film.png")
+    predict = load_predictor(trained)
+    by_path = predict(pd.DataFrame({"path": [str(tmp_path / "film.png")]}))
+    assert set(by_path["image_id"]) == {"film"}
+    pd.testing.assert_frame_equal(by_path.drop(columns="image_id"), predict(levels).drop(columns="image_id"))
+    pd.testing.assert_frame_equal(by_path, predict([tmp_path / "film.png"]))
+
+
+def test_a_film_that_is_none_has_its_row_and_no_name_leaks(
+    trained: Path, tmp_path: Path, write_film: Callable[..., Path]
+) -> None:
+    good = write_film(FilmRecipe())
+    (tmp_path / "broken.dcm").write_bytes(b"nothing" * 100)
+    found = load_predictor(trained)(pd.DataFrame({"path": [str(tmp_path / "broken.dcm"), str(good)]}))
+    assert found["label"].iloc[0] == "refused:not_dicom"
+    assert found.iloc[0][["probability", "x0", "score"]].isna().all()
+    assert set(found["image_id"]) == {"broken", "1.2.826.0.1.3680043.8.498.1"}
+    assert "canary" not in found.to_csv().lower()
+
+
+def test_nothing_in_nothing_out(trained: Path) -> None:
+    predict = load_predictor(trained)
+    for nothing in (pd.DataFrame({"path": []}), [], np.zeros((0, 8, 8), np.float32)):
+        assert list(predict(nothing).columns) == list(COLUMNS)
+        assert predict(nothing).empty
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros(5),
+        np.zeros((1, 2, 3, 4)),
+        np.full((1, 8, 8), 2.0),
+        np.full((1, 8, 8), np.nan),
+        pd.DataFrame({"file": []}),
+        7,
+    ],
+)
+def test_what_is_no_film_is_said_to_be_none(trained: Path, wrong: object) -> None:
+    with pytest.raises(SettingsError, match="films"):
+        load_predictor(trained)(wrong)
+
+
+def test_a_run_without_thresholds_is_not_served(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "train").symlink_to(trained / "train")
+    with pytest.raises(PipelineError, match="thresholds"):
+        load_predictor(tmp_path)

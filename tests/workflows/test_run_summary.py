@@ -1,0 +1,95 @@
+"""What is told at the end of a run, to people and to machines."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camray.adapters.run_folder import RunFolder, write_json
+from camray.commands import experiment
+from camray.domain.records import SCORE_COLUMNS
+from camray.workflows.run import StageReport
+from camray.workflows.run_summary import plain_scores, shown_scores, top_findings
+
+NAN = float("nan")
+
+
+def _scored(root: Path, rows: list[tuple[str, str, float, int]]) -> RunFolder:
+    """Scores of the classifier alone: label, metric, value, films."""
+    table = pd.DataFrame(
+        [("test", "classifier", label, metric, NAN, "", value, NAN, NAN, n) for label, metric, value, n in rows],
+        columns=list(SCORE_COLUMNS),
+    )
+    write_json(root / "score" / "stage.json", {"outputs": {}})
+    table.to_csv(root / "score" / "scores.csv", index=False)
+    return RunFolder(root)
+
+
+def test_a_label_of_one_class_says_why_it_has_no_auroc(tmp_path: Path) -> None:
+    rows = [
+        ("Mass", "auroc", 0.75, 8),
+        ("Cyst", "auroc", NAN, 8),
+        ("Scar", "auroc", NAN, 0),
+        ("mean", "auroc", 0.75, 1),
+    ]
+    folder = _scored(tmp_path, rows)
+    assert [(row["finding"], row["AUROC"]) for row in shown_scores(folder)] == [
+        ("Mass", "0.75"), ("Cyst", "none: one class"), ("Scar", "–"), ("mean", "0.75"),
+    ]  # fmt: skip
+    plain = plain_scores(folder)
+    assert [(row["finding"], row["auroc"]) for row in plain[:1]] == [("Mass", 0.75)]
+    assert np.isnan(plain[1]["auroc"])
+    assert plain[0]["hit_rate"] is None
+
+
+def test_without_any_number_there_is_no_table_of_dashes(tmp_path: Path) -> None:
+    assert shown_scores(_scored(tmp_path, [("Mass", "auroc", NAN, 0)])) == []
+    assert shown_scores(RunFolder(tmp_path / "none")) == []
+    assert plain_scores(RunFolder(tmp_path / "none")) == []
+
+
+def _explained(root: Path) -> RunFolder:
+    explain = root / "explain"
+    write_json(explain / "stage.json", {"outputs": {}})
+    write_json(explain / "grid.json", {"labels": ["Mass", "Cyst"]})
+    pd.DataFrame({"image_id": ["a", "b", "c"]}).to_parquet(explain / "images.parquet")
+    np.save(explain / "logits.npy", np.array([[0, -1], [-2, 3], [1, 0]], dtype=np.float32))
+    return RunFolder(root)
+
+
+def test_the_surest_films_come_first(tmp_path: Path) -> None:
+    folder = _explained(tmp_path)
+    found = top_findings(folder, 2)
+    assert found is not None
+    assert (found.films, [row["image_id"] for row in found.rows], found.rows[0]["boxes"]) == (3, ["b", "c"], None)
+    assert found.rows[1]["probabilities"] == pytest.approx({"Mass": 1 / (1 + np.exp(-1)), "Cyst": 0.5})
+    (tmp_path / "export").mkdir()
+    pd.DataFrame({"image_id": ["b", "b", "x"], "label": "Mass"}).to_csv(tmp_path / "export" / "boxes.csv", index=False)
+    found = top_findings(folder, 9)
+    assert found is not None
+    assert [row["boxes"] for row in found.rows] == [2, 0, 0]
+    assert top_findings(RunFolder(tmp_path / "none"), 9) is None
+
+
+def test_the_table_of_findings_fits_narrow_and_wide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = top_findings(_explained(tmp_path), 2)
+    for width, told in (("80", "Cyst 0.95, Mass 0.12"), ("120", "0.12 │ 0.95")):
+        monkeypatch.setenv("COLUMNS", width)
+        experiment._print_findings(found)
+        shown = capsys.readouterr().out
+        assert "2 of 3 films" in shown
+        assert told in shown
+
+
+def test_texts_of_a_stage_stand_on_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    figures = {"films": 3, "methods": "cam", "note_0": "first", "note_1": "second", "test: coco": "x" * 60}
+    record = {"stage": "localize", "counts": {"in": 3, "done": 3, "refused": 0}, "seconds": 1.0, "figures": figures}
+    experiment._tell(StageReport(record, skipped=False, resumed=False))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1].split() == ["films", "3,", "methods", "cam"]
+    assert [line.split() for line in lines[2:]] == [
+        ["note", "first"], ["note", "second"], ["note", "test:", "coco:", "x" * 60],
+    ]  # fmt: skip
