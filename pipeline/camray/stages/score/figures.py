@@ -32,7 +32,7 @@ from camray.reporting.overlays import draw_overlay, heat01_of
 from camray.reporting.score_report.charts import forest_chart, overlap_chart
 from camray.reporting.score_report.curves import Curve, curve_chart, froc_chart, reliability_chart, threshold_chart
 from camray.reporting.score_report.page import FilmPicture, SplitReport
-from camray.stages.score.protocol_inputs import Scored
+from camray.stages.score.protocol_inputs import ProtocolInputs
 
 PLACES = ("best", "median", "worst")
 CURVES = frozenset({"thresholds", "froc", "roc", "pr", "reliability"})  # stand two in a row
@@ -69,7 +69,7 @@ class Shown:
         Method and label to MaxBoxAcc at every threshold, [T].
     chosen : mapping
         Method and label to the threshold (an index) chosen on validation.
-    scored : Scored
+    scored : ProtocolInputs
         The same split as the protocols see it.
     """
 
@@ -81,7 +81,7 @@ class Shown:
     boxes: pd.DataFrame
     accuracy: Mapping[tuple[str, str], NDArray[np.float64]]
     chosen: Mapping[tuple[str, str], int]
-    scored: Scored
+    scored: ProtocolInputs
 
     @property
     def predictions(self) -> pd.DataFrame:

@@ -29,10 +29,10 @@ from camray.core.metrics.protocols.chexlocalize import (
 from camray.core.metrics.score_table import LabelLogits
 from camray.core.metrics.statistics import Part
 from camray.domain.records import ThresholdSource
-from camray.stages.score.protocol_inputs import Scored, Validation
+from camray.stages.score.protocol_inputs import ProtocolInputs, Validation
 
 
-def chexlocalize_parts(scored: Scored) -> list[Part]:
+def chexlocalize_parts(scored: ProtocolInputs) -> list[Part]:
     """Make the rows of all labels and methods, and write the shown method's masks beside them."""
     parts: list[Part] = []
     shown = shown_method(scored.maps.methods)
@@ -64,14 +64,14 @@ def chexlocalize_parts(scored: Scored) -> list[Part]:
     return parts + means_below_human(parts)
 
 
-def _native_heat01(scored: Scored | Validation, method: str, label: str, image_id: str) -> NDArray[np.float32]:
+def _native_heat01(scored: ProtocolInputs | Validation, method: str, label: str, image_id: str) -> NDArray[np.float32]:
     film = scored.sizes[image_id]
     transform = scored.chosen.geometry.placements[image_id].transform
     return native_heat01(scored.maps.heat(method, label, image_id), transform, film, scored.maps.shape_model)
 
 
 def _mask_counts(
-    scored: Scored | Validation,
+    scored: ProtocolInputs | Validation,
     known: LabelLogits,
     masks: Mapping[str, NDArray[np.bool_]],
     method: str,

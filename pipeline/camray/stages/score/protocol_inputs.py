@@ -31,7 +31,7 @@ from camray.io.scored_films import Maps, SplitItems, known_logits, read_films, r
 
 @dataclass(frozen=True)
 class Validation:
-    """The trained run's validation films: what thresholds may be chosen on; fields as in `Scored`."""
+    """The trained run's validation films: what thresholds may be chosen on; fields as in `ProtocolInputs`."""
 
     chosen: SplitItems
     maps: Maps
@@ -45,7 +45,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ProtocolInputs:
     """One split as the protocols see it.
 
     Parameters

@@ -22,10 +22,10 @@ from camray.core.metrics.protocols.wsol_rows import max_box_acc_parts, overlaps_
 from camray.core.metrics.statistics import MeanOver, Part, part_table
 from camray.domain.records import ThresholdSource
 from camray.stages.score.mask_protocol import chexlocalize_parts
-from camray.stages.score.protocol_inputs import Scored
+from camray.stages.score.protocol_inputs import ProtocolInputs
 
 
-def protocol_rows(scored: Scored) -> pd.DataFrame:
+def protocol_rows(scored: ProtocolInputs) -> pd.DataFrame:
     """Make the rows of all protocols asked for, in the form of the score table, and always those of the ceiling."""
     parts: list[Part] = []
     names = list(dict.fromkeys((*scored.asked.protocols, CEILING)))
@@ -43,7 +43,7 @@ def protocol_rows(scored: Scored) -> pd.DataFrame:
     )
 
 
-def _wsol(scored: Scored) -> list[Part]:
+def _wsol(scored: ProtocolInputs) -> list[Part]:
     thresholds = np.arange(scored.asked.wsol_thresholds) / scored.asked.wsol_thresholds
     parts: list[Part] = []
     for label, items in scored.chosen.items.items():
@@ -64,7 +64,7 @@ def _wsol(scored: Scored) -> list[Part]:
     return parts
 
 
-def _chestxray14(scored: Scored) -> list[Part]:
+def _chestxray14(scored: ProtocolInputs) -> list[Part]:
     annotated = {image_id for items in scored.chosen.items.values() for image_id in items.image_ids}
     films = scored.chosen.films[scored.chosen.films["image_id"].isin(annotated)]
     parts: list[Part] = []
@@ -79,7 +79,7 @@ def _chestxray14(scored: Scored) -> list[Part]:
     return parts
 
 
-def _detection(scored: Scored) -> list[Part]:
+def _detection(scored: ProtocolInputs) -> list[Part]:
     parts: list[Part] = []
     for items in scored.chosen.items.values():
         if not len(items):
@@ -93,7 +93,7 @@ def _detection(scored: Scored) -> list[Part]:
     return parts
 
 
-def _classification(scored: Scored) -> list[Part]:
+def _classification(scored: ProtocolInputs) -> list[Part]:
     parts: list[Part] = []
     for label, found in scored.logits.items():
         beside = None if scored.validation is None else scored.validation.logits.get(label)
@@ -101,7 +101,7 @@ def _classification(scored: Scored) -> list[Part]:
     return parts
 
 
-def _containment(scored: Scored) -> list[Part]:
+def _containment(scored: ProtocolInputs) -> list[Part]:
     parts: list[Part] = []
     cells = np.array(scored.maps.shape_model[::-1]) / np.array(scored.maps.shape_feature[::-1])
     for label, items in scored.chosen.items.items():
@@ -114,12 +114,12 @@ def _containment(scored: Scored) -> list[Part]:
     return parts
 
 
-def _ceiling(scored: Scored) -> list[Part]:
+def _ceiling(scored: ProtocolInputs) -> list[Part]:
     geometry, shape = scored.chosen.geometry, scored.maps.shape_feature
     return [ceiling_part(items, geometry, shape) for items in scored.chosen.items.values() if len(items)]
 
 
-def _ilsvrc(scored: Scored) -> list[Part]:
+def _ilsvrc(scored: ProtocolInputs) -> list[Part]:
     """Score the films with any annotated box; a label with a box there, or called present, is true of the film."""
     labels = scored.maps.labels
     image_ids = sorted({image_id for items in scored.chosen.items.values() for image_id in items.image_ids})
@@ -144,7 +144,7 @@ def _ilsvrc(scored: Scored) -> list[Part]:
     return parts
 
 
-_PROTOCOLS: Mapping[str, Callable[[Scored], list[Part]]] = {
+_PROTOCOLS: Mapping[str, Callable[[ProtocolInputs], list[Part]]] = {
     "wsol": _wsol,
     "chestxray14": _chestxray14,
     "chexlocalize": chexlocalize_parts,

@@ -38,7 +38,7 @@ from camray.io.scored_films import Films, Maps, SplitItems, known_logits, read_f
 from camray.reporting.score_report.page import report_page
 from camray.reporting.score_report.protocol_sections import silent_protocols
 from camray.stages.score.figures import Shown, split_pictures
-from camray.stages.score.protocol_inputs import Scored
+from camray.stages.score.protocol_inputs import ProtocolInputs
 from camray.stages.score.protocols import protocol_rows
 
 VALIDATION = Split.VALIDATION.value
@@ -83,7 +83,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         uses = thresholds_to_score(scoring.thresholds, split, settings.score.oracle)
         logits = known_logits(scoring.films, scoring.maps, chosen)
         table, accuracy = _score_split(scoring, split, chosen, logits, uses)
-        seen = Scored(
+        seen = ProtocolInputs(
             settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes, scoring.training
         )
         tables.append(pd.concat([table, protocol_rows(seen)], ignore_index=True))
