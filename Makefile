@@ -1,7 +1,7 @@
-# One word per task. `make demo` and `make test` are complete on a fresh machine with Python 3.11 or 3.12.
-FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+# One word per task. `make demo` and `make test` are complete on a fresh machine with Python 3.11, 3.12 or 3.13.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 # the first that runs and fits: a name on the path may be a shim that leads nowhere
-PYTHON ?= $(shell for p in python3 python3.11 python3.12 python; do $$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do $$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
@@ -11,7 +11,7 @@ install: .venv/.installed
 
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || \
-		{ echo "camray needs Python 3.11 or 3.12; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+		{ echo "camray needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
