@@ -1,7 +1,7 @@
 import pytest
 
 from camray.domain.errors import DicomError
-from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, Window
+from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, VoiWindow
 from camray.domain.records import RefusalReason
 
 POLICY = FilmPolicy(modalities=("CR", "DX"), body_parts=("CHEST", ""), views=("PA", "AP", ""))
@@ -57,16 +57,16 @@ def test_header_does_not_print_identifiers() -> None:
 @pytest.mark.parametrize(
     ("window", "is_valid"),
     [
-        (Window(0, 1), True),
-        (Window(0, 0.5), False),
-        (Window(0, 0.5, "LINEAR_EXACT"), True),
-        (Window(0, 0, "SIGMOID"), False),
-        (Window(0, -5), False),
-        (Window(float("nan"), 100), False),
-        (Window(0, float("inf")), False),
+        (VoiWindow(0, 1), True),
+        (VoiWindow(0, 0.5), False),
+        (VoiWindow(0, 0.5, "LINEAR_EXACT"), True),
+        (VoiWindow(0, 0, "SIGMOID"), False),
+        (VoiWindow(0, -5), False),
+        (VoiWindow(float("nan"), 100), False),
+        (VoiWindow(0, float("inf")), False),
     ],
 )
-def test_windows_are_valid_as_the_standard_says(window: Window, is_valid: bool) -> None:
+def test_windows_are_valid_as_the_standard_says(window: VoiWindow, is_valid: bool) -> None:
     assert window.is_valid is is_valid
 
 

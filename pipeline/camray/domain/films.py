@@ -18,7 +18,7 @@ MAX_AREA_PX = 2**27  # 134 million px: no film is larger, and a forged header mu
 
 
 @dataclass(frozen=True)
-class Window:
+class VoiWindow:
     """One VOI window (PS3.3 C.11.2.1.2), in units of the modality transform's output.
 
     ``function`` is ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID``.
@@ -73,7 +73,7 @@ class GreyScale:
         Modality LUT sequence.
     padding : (int, int) or None
         Stored values from the first to the second, both included, are padding and not film.
-    windows : tuple of Window
+    windows : tuple of VoiWindow
         As the header lists them; the first is shown.
     voi_luts : tuple of LookupTable
         As the header lists them; the first is shown, before any window.
@@ -88,7 +88,7 @@ class GreyScale:
     intercept: float = 0.0
     modality_lut: LookupTable | None = None
     padding: tuple[int, int] | None = None
-    windows: tuple[Window, ...] = ()
+    windows: tuple[VoiWindow, ...] = ()
     voi_luts: tuple[LookupTable, ...] = ()
     presentation_lut_shape: str = ""
 

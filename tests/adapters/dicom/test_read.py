@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.domain.errors import ImageError
-from camray.domain.films import FilmPolicy, Window
+from camray.domain.films import FilmPolicy, VoiWindow
 from camray.domain.records import RefusalReason as Reason
 from tests.film_factory import FilmRecipe, film_dataset, lut_item
 
@@ -174,7 +174,7 @@ def test_age(write_film: Write, text: str, years: float | None) -> None:
 def test_windows_keep_their_order_and_function(write_film: Write) -> None:
     elements = {"WindowCenter": ["40", "50"], "WindowWidth": ["400", "0"], "VOILUTFunction": "SIGMOID"}
     grey = read_dicom(write_film(FilmRecipe(), **elements), None).grey
-    assert grey.windows == (Window(40, 400, "SIGMOID"), Window(50, 0, "SIGMOID"))
+    assert grey.windows == (VoiWindow(40, 400, "SIGMOID"), VoiWindow(50, 0, "SIGMOID"))
 
 
 def test_window_without_a_width_is_invalid(write_film: Write) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camray.core.imaging.grayscale import is_blank, to_unit_scale
-from camray.domain.films import GreyScale, LookupTable, Window
+from camray.domain.films import GreyScale, LookupTable, VoiWindow
 
 
 def scaled(values: list[float], **grey: object) -> list[float]:
@@ -14,53 +14,53 @@ def scaled(values: list[float], **grey: object) -> list[float]:
 
 def test_linear_window_by_hand() -> None:
     # C.11.2.1.2.1: centre 5, width 5: dark up to 5 - .5 - 2 = 2.5, bright beyond 6.5, (x - 4.5)/4 + .5 between
-    assert scaled([2, 3, 4, 5, 6, 7], windows=(Window(5, 5),)) == [0, 0.125, 0.375, 0.625, 0.875, 1]
+    assert scaled([2, 3, 4, 5, 6, 7], windows=(VoiWindow(5, 5),)) == [0, 0.125, 0.375, 0.625, 0.875, 1]
 
 
 def test_linear_window_of_width_one_is_a_step() -> None:
-    assert scaled([3, 4, 5, 6], windows=(Window(5, 1),)) == [0, 0, 1, 1]
+    assert scaled([3, 4, 5, 6], windows=(VoiWindow(5, 1),)) == [0, 0, 1, 1]
 
 
 def test_linear_exact_window_by_hand() -> None:
-    assert scaled([2, 3, 5, 7, 8], windows=(Window(5, 4, "LINEAR_EXACT"),)) == [0, 0, 0.5, 1, 1]
+    assert scaled([2, 3, 5, 7, 8], windows=(VoiWindow(5, 4, "LINEAR_EXACT"),)) == [0, 0, 0.5, 1, 1]
 
 
 def test_sigmoid_window_by_hand() -> None:
     # 1 / (1 + exp(-4 (x - c) / w)) with x - c = w / 4 gives 1 / (1 + 1/e)
-    assert scaled([10, 14, 6], windows=(Window(10, 16, "SIGMOID"),)) == [0.5, 0.731059, 0.268941]
+    assert scaled([10, 14, 6], windows=(VoiWindow(10, 16, "SIGMOID"),)) == [0.5, 0.731059, 0.268941]
 
 
 def test_far_ends_of_a_sigmoid_do_not_overflow() -> None:
-    assert scaled([-32768, 0, 32767], windows=(Window(0, 0.01, "SIGMOID"),)) == [0, 0.5, 1]
+    assert scaled([-32768, 0, 32767], windows=(VoiWindow(0, 0.01, "SIGMOID"),)) == [0, 0.5, 1]
 
 
 def test_first_window_counts_and_an_invalid_one_is_passed_over() -> None:
-    both = (Window(5, 4, "LINEAR_EXACT"), Window(50, 100))
+    both = (VoiWindow(5, 4, "LINEAR_EXACT"), VoiWindow(50, 100))
     assert scaled([3, 7], windows=both) == [0, 1]
-    assert scaled([3, 7], windows=(Window(100, 0), both[0])) == [0, 1]
+    assert scaled([3, 7], windows=(VoiWindow(100, 0), both[0])) == [0, 1]
 
 
 def test_rescale_comes_before_the_window() -> None:
     # 2 x - 1000 : 500 -> 0, 510 -> 20
-    window = (Window(10, 20, "LINEAR_EXACT"),)
+    window = (VoiWindow(10, 20, "LINEAR_EXACT"),)
     assert scaled([500, 505, 510], slope=2.0, intercept=-1000.0, windows=window) == [0, 0.5, 1]
 
 
 def test_modality_lut_takes_the_place_of_the_rescale() -> None:
     lut = LookupTable(2, np.array([100, 300, 200], np.uint16), 16)
-    window = (Window(200, 200, "LINEAR_EXACT"),)
+    window = (VoiWindow(200, 200, "LINEAR_EXACT"),)
     assert scaled([0, 2, 3, 4, 9], modality_lut=lut, slope=7.0, windows=window) == [0, 0, 1, 0.5, 0.5]
 
 
 def test_voi_lut_comes_before_windows_and_is_divided_by_its_bits() -> None:
     lut = LookupTable(-1, np.array([0, 1023, 4095], np.uint16), 12)
-    shown = scaled([-5, -1, 0, 1, 5], voi_luts=(lut,), windows=(Window(5, 4),))
+    shown = scaled([-5, -1, 0, 1, 5], voi_luts=(lut,), windows=(VoiWindow(5, 4),))
     assert shown == [0, 0, round(1023 / 4095, 6), 1, 1]
 
 
 @pytest.mark.parametrize("turned", [{"photometric": "MONOCHROME1"}, {"presentation_lut_shape": "INVERSE"}])
 def test_inversion_is_of_the_output_range_and_not_of_the_films_maximum(turned: dict[str, str]) -> None:
-    window = (Window(50, 100, "LINEAR_EXACT"),)
+    window = (VoiWindow(50, 100, "LINEAR_EXACT"),)
     assert scaled([0, 10, 40], windows=window, **turned) == [1, 0.9, 0.6]
 
 
@@ -73,7 +73,7 @@ def test_padding_is_darkest_after_inversion_and_left_out_of_the_percentiles() ->
 
 
 def test_padding_range_includes_both_ends_in_either_order() -> None:
-    window = (Window(5, 10, "LINEAR_EXACT"),)
+    window = (VoiWindow(5, 10, "LINEAR_EXACT"),)
     for padding in ((2, 4), (4, 2)):
         assert scaled([1, 2, 3, 4, 5], padding=padding, windows=window) == [0.1, 0, 0, 0, 0.5]
 
@@ -90,8 +90,8 @@ def test_percentiles_with_a_falling_rescale() -> None:
 
 
 def test_window_that_shows_one_grey_only_gives_way_to_the_percentiles() -> None:
-    assert scaled([1000, 1500, 2000], windows=(Window(40, 80),)) == [0, 0.5, 1]
-    padded = scaled([-2000, 1000, 1500, 2000], windows=(Window(40, 80),), padding=(-2000, -2000))
+    assert scaled([1000, 1500, 2000], windows=(VoiWindow(40, 80),)) == [0, 0.5, 1]
+    padded = scaled([-2000, 1000, 1500, 2000], windows=(VoiWindow(40, 80),), padding=(-2000, -2000))
     assert padded == [0, 0, 0.5, 1]
 
 
@@ -109,15 +109,15 @@ def test_constant_film_and_padding_throughout_are_dark() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32])
 def test_all_integer_types_agree(dtype: type) -> None:
     values = np.array([[0, 3, 60, 127]])
-    expected = to_unit_scale(values, GreyScale(windows=(Window(50, 90),)))
-    found = to_unit_scale(values.astype(dtype), GreyScale(windows=(Window(50, 90),)))
+    expected = to_unit_scale(values, GreyScale(windows=(VoiWindow(50, 90),)))
+    found = to_unit_scale(values.astype(dtype), GreyScale(windows=(VoiWindow(50, 90),)))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
 
 
 def test_wide_range_of_32_bits_equals_the_formula() -> None:
     stored = np.array([[0, 2**31 - 1, 2**30]], np.int32)
-    window = Window(2.0**30, 2.0**31, "LINEAR_EXACT")
+    window = VoiWindow(2.0**30, 2.0**31, "LINEAR_EXACT")
     np.testing.assert_allclose(to_unit_scale(stored, GreyScale(windows=(window,))), [[0, 1, 0.5]], atol=1e-6)
 
 
@@ -125,9 +125,9 @@ def test_wide_range_of_32_bits_equals_the_formula() -> None:
 @given(st.integers(0, 2**32 - 1), st.floats(-100, 4000), st.floats(1, 5000))
 def test_inverted_twin_gives_equal_pixels(seed: int, centre: float, width: float) -> None:
     stored = np.random.default_rng(seed).integers(0, 4096, (9, 11)).astype(np.uint16)
-    plain = to_unit_scale(stored, GreyScale(windows=(Window(centre, width, "LINEAR_EXACT"),)))
+    plain = to_unit_scale(stored, GreyScale(windows=(VoiWindow(centre, width, "LINEAR_EXACT"),)))
     # the twin's window is mirrored with its values
-    mirrored = GreyScale(photometric="MONOCHROME1", windows=(Window(4095 - centre, width, "LINEAR_EXACT"),))
+    mirrored = GreyScale(photometric="MONOCHROME1", windows=(VoiWindow(4095 - centre, width, "LINEAR_EXACT"),))
     np.testing.assert_allclose(to_unit_scale(4095 - stored, mirrored), plain, atol=1e-6)
     assert plain.min() >= 0
     assert plain.max() <= 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camray.domain.errors import PixelError
-from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, GreyScale, StoredFilm, Window
+from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, GreyScale, StoredFilm, VoiWindow
 from camray.domain.records import RefusalReason
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -55,7 +55,7 @@ def read_picture(path: Path) -> StoredFilm:
         is_cut = "truncated" in str(error) or isinstance(error, EOFError)
         reason = RefusalReason.TRUNCATED if is_cut else RefusalReason.UNREADABLE_PIXELS
         raise PixelError(reason, f"the picture cannot be decoded ({type(error).__name__})") from None
-    windows = (Window(127.5, 255.0, "LINEAR_EXACT"),) if bits == 8 else ()
+    windows = (VoiWindow(127.5, 255.0, "LINEAR_EXACT"),) if bits == 8 else ()
     header = FilmHeader(
         image_id=path.stem,
         rows=values.shape[0],

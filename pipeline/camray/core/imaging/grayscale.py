@@ -7,7 +7,7 @@ films are computed once per grey level and looked up, in float64 throughout, so 
 import numpy as np
 from numpy.typing import NDArray
 
-from camray.domain.films import GreyScale, LookupTable, Window
+from camray.domain.films import GreyScale, LookupTable, VoiWindow
 
 PERCENTILES = (0.5, 99.5)  # what is shown where the header holds no usable window
 BLANK_PERCENTILES = (0.1, 99.9)
@@ -40,7 +40,7 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
 
     Examples
     --------
-    >>> grey = GreyScale(photometric="MONOCHROME1", windows=(Window(2.0, 4.0, "LINEAR_EXACT"),))
+    >>> grey = GreyScale(photometric="MONOCHROME1", windows=(VoiWindow(2.0, 4.0, "LINEAR_EXACT"),))
     >>> to_unit_scale(np.array([[0, 1, 4]], np.uint8), grey)
     array([[1.  , 0.75, 0.  ]], dtype=float32)
     """
@@ -118,7 +118,7 @@ def _voi(values: Floats, grey: GreyScale) -> Floats | None:
     return None
 
 
-def _apply_window(values: Floats, window: Window) -> Floats:
+def _apply_window(values: Floats, window: VoiWindow) -> Floats:
     """Apply PS3.3 C.11.2.1.2 with an output range of 0 to 1."""
     centre, width = window.centre, window.width
     match window.function:

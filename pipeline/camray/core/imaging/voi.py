@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.core.imaging.grayscale import PERCENTILES
-from camray.domain.films import GreyScale, LookupTable, Window
+from camray.domain.films import GreyScale, LookupTable, VoiWindow
 
 
-def shown_voi(stored: NDArray[np.integer[Any]], grey: GreyScale) -> Window | LookupTable:
+def shown_voi(stored: NDArray[np.integer[Any]], grey: GreyScale) -> VoiWindow | LookupTable:
     """Return what `camray.core.imaging.grayscale.to_unit_scale` shows a film with.
 
     Parameters
@@ -21,7 +21,7 @@ def shown_voi(stored: NDArray[np.integer[Any]], grey: GreyScale) -> Window | Loo
 
     Returns
     -------
-    Window or LookupTable
+    VoiWindow or LookupTable
         In units of the modality transform's output. The first VOI LUT, else the first valid window, else a window from
         the film's 0.5 to its 99.5 percentile, padding left out.
     """
@@ -45,4 +45,4 @@ def shown_voi(stored: NDArray[np.integer[Any]], grey: GreyScale) -> Window | Loo
     if high <= low:
         low, high = float(shown.min()), float(shown.max())
     width = max(float(high - low), 1.0)
-    return Window(float(low + high) / 2, width, "LINEAR_EXACT")
+    return VoiWindow(float(low + high) / 2, width, "LINEAR_EXACT")

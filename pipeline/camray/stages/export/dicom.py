@@ -29,7 +29,7 @@ from camray.core.imaging.voi import shown_voi
 from camray.domain.errors import ExportError, ImageError
 from camray.domain.file_names import file_names
 from camray.domain.film_results import FilmResult, FoundFinding
-from camray.domain.films import GreyScale, LookupTable, StoredFilm, Window
+from camray.domain.films import GreyScale, LookupTable, StoredFilm, VoiWindow
 from camray.domain.geometry import GridTransform
 from camray.io.explained_films import ExplainedFilms, read_explained
 from camray.io.film_files import pixel_digest
@@ -237,12 +237,13 @@ def _segmentations(film: _Film) -> Iterator[_Plan]:
         )
 
 
-def _grey_words(grey: GreyScale, voi: Window | LookupTable) -> tuple[str, ...]:
+def _grey_words(grey: GreyScale, voi: VoiWindow | LookupTable) -> tuple[str, ...]:
     tables = [lut for lut in (grey.modality_lut, voi) if isinstance(lut, LookupTable)]
     words = [f"{lut.first_mapped} {lut.bits} {_digest(lut.entries)}" for lut in tables]
-    return (
-        *words, f"{grey.slope} {grey.intercept} {grey.is_inverted}", repr(voi) if isinstance(voi, Window) else "",
-    )  # fmt: skip
+    window = ""
+    if isinstance(voi, VoiWindow):  # spelled out: the object's identity must not depend on a class's name
+        window = f"Window(centre={voi.centre!r}, width={voi.width!r}, function={voi.function!r})"
+    return *words, f"{grey.slope} {grey.intercept} {grey.is_inverted}", window
 
 
 def _digest(array: NDArray[Any]) -> str:

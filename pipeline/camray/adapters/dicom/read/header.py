@@ -10,7 +10,7 @@ from pydicom import Dataset, uid
 
 from camray.adapters.dicom.read.elements import code_of, integer_of, items_of, number_of, numbers_of, text_of, values_of
 from camray.domain.errors import DicomError
-from camray.domain.films import FilmHeader, GreyScale, LookupTable, Window
+from camray.domain.films import FilmHeader, GreyScale, LookupTable, VoiWindow
 from camray.domain.records import RefusalReason
 
 _NO_VIEW = {"XX", "X", "NA", "N/A", "NONE", "UNKNOWN", "UNK", "OTHER", "."}
@@ -140,12 +140,12 @@ def _age_years(text: str) -> float | None:
     return int(match[1]) * _YEARS[match[2]] if match else None
 
 
-def _windows(ds: Dataset) -> tuple[Window, ...]:
+def _windows(ds: Dataset) -> tuple[VoiWindow, ...]:
     function = code_of(ds, "VOILUTFunction")
     function = function if function in {"LINEAR_EXACT", "SIGMOID"} else "LINEAR"
     centres, widths = numbers_of(ds, "WindowCenter"), numbers_of(ds, "WindowWidth")
     nan = float("nan")
-    return tuple(Window(centre, width, function) for centre, width in zip_longest(centres, widths, fillvalue=nan))
+    return tuple(VoiWindow(centre, width, function) for centre, width in zip_longest(centres, widths, fillvalue=nan))
 
 
 def _padding(ds: Dataset, is_signed: bool, bits_allocated: int) -> tuple[int, int] | None:

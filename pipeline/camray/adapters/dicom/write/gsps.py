@@ -17,7 +17,7 @@ from camray.adapters.dicom.write.common_attributes import (
 from camray.adapters.dicom.write.identity import ObjectIdentity
 from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult
-from camray.domain.films import GreyScale, LookupTable, Window
+from camray.domain.films import GreyScale, LookupTable, VoiWindow
 from camray.domain.geometry import Box
 
 FORMAT = "1"
@@ -28,7 +28,7 @@ _TEXT_ROWS = 40  # a text starts this share of the film's rows from its edge whe
 
 @quiet()
 def build_gsps(
-    result: FilmResult, source: Dataset, identity: ObjectIdentity, grey: GreyScale, voi: Window | LookupTable,
+    result: FilmResult, source: Dataset, identity: ObjectIdentity, grey: GreyScale, voi: VoiWindow | LookupTable,
     tracking: dict[tuple[str, int], str],
 ) -> Dataset:  # fmt: skip
     """Write boxes and labels as a presentation state.
@@ -43,7 +43,7 @@ def build_gsps(
         Who the object is.
     grey : GreyScale
         How the film's stored values become grey.
-    voi : Window or LookupTable
+    voi : VoiWindow or LookupTable
         The one VOI transform to show it with, in units of the modality transform's output.
     tracking : dict
         (finding, number of the box) to the tracking UID that the report uses.
@@ -122,7 +122,7 @@ def _modality(grey: GreyScale) -> Any:
     return hd.ModalityLUTTransformation(rescale_intercept=grey.intercept, rescale_slope=grey.slope, rescale_type="US")
 
 
-def _voi(voi: Window | LookupTable) -> Any:
+def _voi(voi: VoiWindow | LookupTable) -> Any:
     if isinstance(voi, LookupTable):
         scaled = full_range(voi)
         return hd.pr.SoftcopyVOILUTTransformation(voi_luts=[hd.VOILUT(max(voi.first_mapped, 0), scaled.entries)])
@@ -136,7 +136,7 @@ def full_range(lut: LookupTable) -> LookupTable:
     return replace(lut, entries=entries.astype(np.uint16), bits=16)
 
 
-def _put_tables(ds: Dataset, grey: GreyScale, voi: Window | LookupTable) -> None:
+def _put_tables(ds: Dataset, grey: GreyScale, voi: VoiWindow | LookupTable) -> None:
     """Give tables that start below zero their true start, which highdicom refuses."""
     tables = []
     if grey.modality_lut is not None:
