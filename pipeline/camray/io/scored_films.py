@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.core.localization.heat_maps import film_window
-from camray.core.metrics.localization.annotated_films import CORNERS, Items, annotated_items, number_patients
+from camray.core.metrics.localization.annotated_films import (
+    CORNERS,
+    AnnotatedFilms,
+    collect_annotated_films,
+    number_patients,
+)
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.score_table import LabelLogits
@@ -55,7 +60,7 @@ class Films:
     def training_fractions(self, label: str) -> NDArray[np.float64]:
         """Return the training split's boxes of a label as fractions of their films' sides, [A, 4]."""
         films = self.split("train")
-        return annotated_items(label, self.boxes, films, number_patients(films)).fraction_boxes()
+        return collect_annotated_films(label, self.boxes, films, number_patients(films)).fraction_boxes()
 
 
 def read_films(folder: RunFolder) -> Films:
@@ -218,7 +223,7 @@ class SplitItems:
     films: pd.DataFrame
     patients: dict[str, int]
     geometry: Geometry
-    items: dict[str, Items]
+    items: dict[str, AnnotatedFilms]
 
 
 def split_items(films: Films, maps: Maps, split: str, labels: list[str]) -> SplitItems:
@@ -231,7 +236,7 @@ def split_items(films: Films, maps: Maps, split: str, labels: list[str]) -> Spli
             f"add '{split}' to explain.splits and run again"
         )
     patients = number_patients(explained)
-    found = {label: annotated_items(label, films.boxes, explained, patients) for label in labels}
+    found = {label: collect_annotated_films(label, films.boxes, explained, patients) for label in labels}
     return SplitItems(explained, patients, geometry_of(explained, maps.shape_model), found)
 
 

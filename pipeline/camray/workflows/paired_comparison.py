@@ -17,10 +17,10 @@ from camray.adapters.run_folder import RunFolder, check_is_run, read_table
 from camray.core.localization.reported_method import shown_method, shown_thresholds
 from camray.core.metrics.localization.annotated_films import (
     CORNERS,
+    AnnotatedFilms,
     FloatArray,
-    Items,
     Measure,
-    annotated_items,
+    collect_annotated_films,
     number_patients,
 )
 from camray.core.metrics.localization.hits_and_iou import box_measures, point_hits
@@ -172,14 +172,14 @@ def _paired_values(
     found = {}
     chosen = [shown_thresholds(run.thresholds, run.method, labels) for run in runs]
     for label in labels:
-        items = annotated_items(label, runs[0].films.boxes, shared, patients)
+        items = collect_annotated_films(label, runs[0].films.boxes, shared, patients)
         if len(items) and all(label in entries for entries in chosen):
             both = [_measures(run, items, entries[label]) for run, entries in zip(runs, chosen, strict=True)]
             found[label] = PairedValues(items.patients, both[0], both[1])
     return found
 
 
-def _measures(run: _Run, items: Items, entry: Mapping[str, Any]) -> dict[Measure, FloatArray]:
+def _measures(run: _Run, items: AnnotatedFilms, entry: Mapping[str, Any]) -> dict[Measure, FloatArray]:
     rows = run.predictions[(run.predictions["label"] == items.label) & (run.predictions["threshold_id"] == entry["id"])]
     by_film = rows.set_index("image_id").reindex(list(items.image_ids))
     hits = point_hits(items, by_film[["peak_x", "peak_y"]].to_numpy(dtype=np.float64))

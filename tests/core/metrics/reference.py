@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from camray.core.metrics.localization.annotated_films import Items
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 
 Corners = Sequence[float]
 
@@ -62,10 +62,12 @@ def box_of(region: list[tuple[int, int]]) -> tuple[float, float, float, float]:
     return min(cols), min(rows), max(cols) + 1.0, max(rows) + 1.0
 
 
-def items_of(films: list[tuple[int, int, list[Corners]]], label: str = "a", patients: list[int] | None = None) -> Items:
-    """Items from (rows, cols, boxes) a film; a patient each unless said otherwise."""
+def items_of(
+    films: list[tuple[int, int, list[Corners]]], label: str = "a", patients: list[int] | None = None
+) -> AnnotatedFilms:
+    """Annotated films from (rows, cols, boxes) a film; a patient each unless said otherwise."""
     counts = [len(boxes) for _, _, boxes in films]
-    return Items(
+    return AnnotatedFilms(
         label=label,
         image_ids=tuple(f"film{number:04d}" for number in range(len(films))),
         patients=np.array(patients if patients is not None else range(len(films)), dtype=np.int64),

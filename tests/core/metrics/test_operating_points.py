@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_calibration_error
 
 from camray.core.metrics.operating_points import (
-    CalibrationPart,
-    classification_parts,
+    CalibrationErrorStatistic,
+    classification_statistics,
     fitted_temperature,
     operating_points,
     probability_of,
 )
 from camray.core.metrics.score_table import LabelLogits
-from camray.core.metrics.statistics import PartRow, RatioPart, part_table
+from camray.core.metrics.statistics import RatioStatistic, StatisticRow, statistics_table
 
-ROW = PartRow("a", "classifier", "classification/ece", None, "fixed", 4)
+ROW = StatisticRow("a", "classifier", "classification/ece", None, "fixed", 4)
 
 
 def test_operating_points_by_hand() -> None:
@@ -30,7 +30,7 @@ def test_operating_points_by_hand() -> None:
 def test_rows_by_hand() -> None:
     found = LabelLogits(np.arange(4), np.array([2.0, -1.0, 0.0, -3.0]), np.array([True, True, False, False]))
     beside = LabelLogits(np.arange(4), np.array([1.0, -2.0, -1.5, -3.0]), np.array([True, True, False, False]))
-    table = part_table("test", 4, classification_parts("a", found, beside, 0.95), 20, 0.95, 1)
+    table = statistics_table("test", 4, classification_statistics("a", found, beside, 0.95), 20, 0.95, 1)
     value = table[table.label == "a"].set_index(["metric", "threshold_source"]).value
     assert value["classification/sensitivity", "fixed"] == 0.5  # 2 is called; so is 0, at probability 0.5
     assert value["classification/specificity", "fixed"] == 0.5
@@ -46,15 +46,17 @@ def test_rows_by_hand() -> None:
     assert np.isnan(whole["mean", "classification/auroc_delong"])
     assert np.isnan(whole["a", "classification/temperature"])
     assert np.isfinite(whole["a", "classification/auroc_delong"])
-    alone = part_table("test", 4, classification_parts("a", found, None, 0.95), 0, 0.95, 1)
+    alone = statistics_table("test", 4, classification_statistics("a", found, None, 0.95), 0, 0.95, 1)
     assert set(alone.threshold_source) == {"", "fixed"}
-    assert classification_parts("a", LabelLogits(np.zeros(0, int), np.zeros(0), np.zeros(0, bool)), None, 0.95) == []
+    assert (
+        classification_statistics("a", LabelLogits(np.zeros(0, int), np.zeros(0), np.zeros(0, bool)), None, 0.95) == []
+    )
 
 
 def test_calibration_error_by_hand() -> None:
     # bins of 1/15: 0.5 and 0.5 share one (promised 0.5, came 1), 0.9 promises 0.1 too little, 0 is right
     probability, present = np.array([0.5, 0.5, 0.9, 0.0]), np.array([True, True, True, False])
-    part = CalibrationPart(ROW, np.arange(4), probability, present)
+    part = CalibrationErrorStatistic(ROW, np.arange(4), probability, present)
     np.testing.assert_allclose(part(np.ones((1, 4))), [[(2 * 0.5 + 0.1) / 4]])
     np.testing.assert_allclose(part(np.array([[0.0, 0, 1, 1]])), [[0.05]])
 
@@ -64,7 +66,7 @@ def test_calibration_error_by_hand() -> None:
 def test_calibration_error_equals_the_librarys(seed: int) -> None:
     rng = np.random.default_rng(seed)
     probability, present = rng.random(60), rng.random(60) < 0.4
-    ours = CalibrationPart(ROW, np.arange(60), probability, present)(np.ones((1, 60)))[0, 0]
+    ours = CalibrationErrorStatistic(ROW, np.arange(60), probability, present)(np.ones((1, 60)))[0, 0]
     theirs = binary_calibration_error(
         torch.tensor(probability), torch.tensor(present.astype(int)), n_bins=15, norm="l1"
     )
@@ -78,7 +80,7 @@ def test_temperature_undoes_what_sharpened_the_logits() -> None:
     assert fitted_temperature(3 * logits, present) == pytest.approx(3, rel=0.05)
     assert np.isnan(fitted_temperature(logits, np.ones(20000, bool)))
     ece = [
-        CalibrationPart(ROW, np.arange(20000), probability_of(scaled), present)(np.ones((1, 20000)))[0, 0]
+        CalibrationErrorStatistic(ROW, np.arange(20000), probability_of(scaled), present)(np.ones((1, 20000)))[0, 0]
         for scaled in (3 * logits, logits)
     ]
     assert ece[0] > 0.05 > 0.02 > ece[1]
@@ -88,10 +90,12 @@ def test_intervals_by_patient_cover_the_truth() -> None:
     # films of a patient agree, so that intervals by film would be too short
     rng, covered = np.random.default_rng(5), 0
     patients = np.repeat(np.arange(60), 4)
-    row = PartRow("a", "cam", "x", None, "fixed", 240)
+    row = StatisticRow("a", "cam", "x", None, "fixed", 240)
     for seed in range(150):
         chance = rng.beta(2, 3, 60)  # mean 0.4
         values = (rng.random(240) < chance[patients]).astype(float)[:, None]
-        table = part_table("test", 60, [RatioPart([row], patients, values, np.ones_like(values))], 300, 0.95, seed)
+        table = statistics_table(
+            "test", 60, [RatioStatistic([row], patients, values, np.ones_like(values))], 300, 0.95, seed
+        )
         covered += bool(table.low[0] <= 0.4 <= table.high[0])
     assert 0.89 <= covered / 150 <= 0.99

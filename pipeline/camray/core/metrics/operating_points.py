@@ -24,7 +24,7 @@ from camray.core.metrics.bootstrap import PatientSums
 from camray.core.metrics.delong import auroc_interval
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.score_table import CLASSIFIER, LabelLogits
-from camray.core.metrics.statistics import OwnInterval, Part, PartRow, RatioPart
+from camray.core.metrics.statistics import OwnInterval, RatioStatistic, Statistic, StatisticRow
 from camray.domain.records import ThresholdSource
 
 ECE_BINS = 15
@@ -69,16 +69,16 @@ def fitted_temperature(logits: FloatArray, present: NDArray[np.bool_]) -> float:
 
 
 @dataclass(frozen=True)
-class CalibrationPart:
+class CalibrationErrorStatistic:
     """Expected calibration error of one label: one row."""
 
-    row: PartRow
+    row: StatisticRow
     patients: IntArray
     probability: FloatArray
     present: NDArray[np.bool_]
 
     @property
-    def rows(self) -> Sequence[PartRow]:
+    def rows(self) -> Sequence[StatisticRow]:
         """The one row."""
         return [self.row]
 
@@ -96,15 +96,15 @@ class CalibrationPart:
 
 
 @dataclass(frozen=True)
-class DelongPart:
+class DelongStatistic:
     """AUROC of one label whose interval is DeLong's."""
 
-    row: PartRow
+    row: StatisticRow
     found: LabelLogits
     confidence: float
 
     @property
-    def rows(self) -> Sequence[PartRow]:
+    def rows(self) -> Sequence[StatisticRow]:
         """The one row."""
         return [self.row]
 
@@ -121,14 +121,14 @@ class DelongPart:
 
 
 @dataclass(frozen=True)
-class ChosenPart:
+class ConstantStatistic:
     """A number that was chosen elsewhere, and has no interval here."""
 
-    row: PartRow
+    row: StatisticRow
     value: float
 
     @property
-    def rows(self) -> Sequence[PartRow]:
+    def rows(self) -> Sequence[StatisticRow]:
         """The one row."""
         return [self.row]
 
@@ -141,25 +141,25 @@ class ChosenPart:
         return float("nan"), float("nan")
 
 
-def classification_parts(
+def classification_statistics(
     label: str, found: LabelLogits, validation: LabelLogits | None, confidence: float
-) -> list[Part]:
+) -> list[Statistic]:
     """Make one label's rows; without validation films, those of fixed points only."""
     n = len(found.logits)
     if n == 0:
         return []
 
-    def row(metric: str, criterion: float | None, source: str, count: int = n) -> PartRow:
-        return PartRow(label, CLASSIFIER, f"classification/{metric}", criterion, source, count)
+    def row(metric: str, criterion: float | None, source: str, count: int = n) -> StatisticRow:
+        return StatisticRow(label, CLASSIFIER, f"classification/{metric}", criterion, source, count)
 
-    parts: list[Part] = [DelongPart(row("auroc_delong", None, ""), found, confidence)]
+    parts: list[Statistic] = [DelongStatistic(row("auroc_delong", None, ""), found, confidence)]
     points: dict[tuple[str, float | None, str], float] = {("", 0.5, _FIXED): 0.0}
     temperature = float("nan")
     if validation is not None and len(validation.logits):
         chosen = operating_points(validation.logits, validation.present)
         points |= {(suffix, None, _VALIDATION): threshold for suffix, threshold in chosen.items()}
         temperature = fitted_temperature(validation.logits, validation.present)
-    rows: list[PartRow] = []
+    rows: list[StatisticRow] = []
     above: list[NDArray[Any]] = []
     below: list[NDArray[Any]] = []
     for (suffix, criterion, source), threshold in points.items():
@@ -171,12 +171,14 @@ def classification_parts(
     scales = {"": (1.0, _FIXED)} | ({"_scaled": (temperature, _VALIDATION)} if np.isfinite(temperature) else {})
     for suffix, (scale, source) in scales.items():
         probability = probability_of(found.logits / scale)
-        parts.append(CalibrationPart(row(f"ece{suffix}", None, source), found.patients, probability, found.present))
+        parts.append(
+            CalibrationErrorStatistic(row(f"ece{suffix}", None, source), found.patients, probability, found.present)
+        )
         rows.append(row(f"brier{suffix}", None, source))
         above.append((probability - found.present) ** 2)
         below.append(np.ones(n))
         if suffix:
             chosen_on = 0 if validation is None else len(validation.logits)
-            parts.append(ChosenPart(row("temperature", None, source, chosen_on), scale))
+            parts.append(ConstantStatistic(row("temperature", None, source, chosen_on), scale))
     stacked = (np.stack(columns, axis=1).astype(np.float64) for columns in (above, below))
-    return [*parts, RatioPart(rows, found.patients, *stacked)]
+    return [*parts, RatioStatistic(rows, found.patients, *stacked)]

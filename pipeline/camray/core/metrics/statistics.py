@@ -24,7 +24,7 @@ from camray.core.metrics.score_table import MEAN_LABEL
 from camray.domain.records import SCORE_COLUMNS
 
 
-class PartRow(NamedTuple):
+class StatisticRow(NamedTuple):
     """What one row is about; `n` counts what its mean is taken over."""
 
     label: str
@@ -40,11 +40,11 @@ BELOW_HUMAN = "_percent_below_human"  # a mean of percents is no percent of mean
 ALL_LABELS = "all"  # label of a row that is about all of them at once; no mean takes it in
 
 
-class Part(Protocol):
+class Statistic(Protocol):
     """A group of K rows."""
 
     @property
-    def rows(self) -> Sequence[PartRow]:
+    def rows(self) -> Sequence[StatisticRow]:
         """The rows, in the order of the values."""
 
     def __call__(self, counts: FloatArray) -> FloatArray:
@@ -52,7 +52,7 @@ class Part(Protocol):
 
 
 @runtime_checkable
-class PartWithInterval(Part, Protocol):
+class StatisticWithInterval(Statistic, Protocol):
     """A part of one row whose interval does not come from resampling."""
 
     def own_interval(self) -> OwnInterval:
@@ -60,12 +60,12 @@ class PartWithInterval(Part, Protocol):
 
 
 @dataclass(frozen=True)
-class RatioPart:
+class RatioStatistic:
     """Ratios of sums over films: shares, means, counts a film.
 
     Parameters
     ----------
-    rows : sequence of PartRow
+    rows : sequence of StatisticRow
         K of them.
     patients : ndarray of shape (N,), int64
         Patient number of each film.
@@ -73,7 +73,7 @@ class RatioPart:
         What each film adds to the numerator and to the denominator. NaN in `above` makes the whole row undefined.
     """
 
-    rows: Sequence[PartRow]
+    rows: Sequence[StatisticRow]
     patients: IntArray
     above: FloatArray
     below: FloatArray
@@ -97,12 +97,12 @@ class RatioPart:
 
 
 @dataclass(frozen=True)
-class BestThresholdPart:
+class BestThresholdStatistic:
     """The mean over G criteria of the best, over T thresholds, share of films: one row, re-chosen in each resample.
 
     Parameters
     ----------
-    row : PartRow
+    row : StatisticRow
         What it is about.
     patients : ndarray of shape (N,), int64
         Patient number of each film.
@@ -110,12 +110,12 @@ class BestThresholdPart:
         Whether the film counts.
     """
 
-    row: PartRow
+    row: StatisticRow
     patients: IntArray
     counts_as: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
     @property
-    def rows(self) -> Sequence[PartRow]:
+    def rows(self) -> Sequence[StatisticRow]:
         """The one row."""
         return [self.row]
 
@@ -141,10 +141,10 @@ class MeanOver:
     without: Collection[str]
 
 
-def part_table(
+def statistics_table(
     split: str,
     n_patients: int,
-    parts: Sequence[Part],
+    parts: Sequence[Statistic],
     resamples: int,
     confidence: float,
     seed: int,
@@ -158,7 +158,7 @@ def part_table(
         Goes into the first column.
     n_patients : int
         Patients of the split; they are what is resampled.
-    parts : sequence of Part
+    parts : sequence of Statistic
         What to evaluate.
     resamples, confidence, seed
         Of the percentile bootstrap, as in `camray.core.metrics.score_table.score_table`: same seed, same draws.
@@ -174,7 +174,7 @@ def part_table(
     rows = [row for part in parts for row in part.rows]
     if not rows or n_patients == 0:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})
-    groups: dict[PartRow, list[int]] = {}
+    groups: dict[StatisticRow, list[int]] = {}
     for over in (MeanOver(MEAN_LABEL, "", ()), *further_means):
         for number, row in enumerate(rows):
             is_plain = row.label not in (*over.without, ALL_LABELS, MEAN_LABEL)
@@ -201,21 +201,21 @@ def part_table(
             low[number], high[number] = np.nan, np.nan
     low[~np.isfinite(value)], high[~np.isfinite(value)] = np.nan, np.nan
     rows += [row._replace(n=int(np.isfinite(value[members]).sum())) for row, members in groups.items()]
-    table = pd.DataFrame(rows, columns=list(PartRow._fields))
+    table = pd.DataFrame(rows, columns=list(StatisticRow._fields))
     table = table.assign(split=split, value=value, low=low, high=high)
     return table[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
 
 
-def _patients_of(part: Part) -> list[int]:
+def _patients_of(part: Statistic) -> list[int]:
     """Return, row by row, how many patients have a part in a share; 0 for what is no share."""
-    return part.patients_of_shares() if isinstance(part, RatioPart) else [0] * len(part.rows)
+    return part.patients_of_shares() if isinstance(part, RatioStatistic) else [0] * len(part.rows)
 
 
-def _own_intervals(parts: Sequence[Part]) -> dict[int, OwnInterval]:
+def _own_intervals(parts: Sequence[Statistic]) -> dict[int, OwnInterval]:
     """Return the intervals that do not come from resampling, by row number."""
     found, first = {}, 0
     for part in parts:
-        if isinstance(part, PartWithInterval):
+        if isinstance(part, StatisticWithInterval):
             found[first] = part.own_interval()
         first += len(part.rows)
     return found

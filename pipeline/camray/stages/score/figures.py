@@ -19,7 +19,7 @@ from camray.core.localization.heat_maps import upsampled
 from camray.core.localization.reported_method import shown_method, shown_thresholds
 from camray.core.metrics.auroc import roc_points
 from camray.core.metrics.curves import precision_recall_points, reliability
-from camray.core.metrics.localization.annotated_films import CORNERS, Items
+from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms
 from camray.core.metrics.localization.hits_and_iou import best_overlaps, point_hits
 from camray.core.metrics.localization.rows import Placement
 from camray.core.metrics.protocols.detection import froc_curve
@@ -242,7 +242,7 @@ def _chosen(iou: "np.ndarray[Any, np.dtype[np.float64]]") -> dict[str, int]:
 def _overlay(
     store: PixelStore,
     shown: Shown,
-    items: Items,
+    items: AnnotatedFilms,
     number: int,
     film: Mapping[Any, Any],
     row: "pd.Series[Any]",

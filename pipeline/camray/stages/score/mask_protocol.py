@@ -17,7 +17,7 @@ from camray.core.metrics.protocols.chexlocalize import (
     TUNED_THRESHOLDS,
     MaskCounts,
     count_film,
-    mask_parts,
+    mask_statistics,
     means_below_human,
     native_heat01,
     predicted_mask,
@@ -27,14 +27,14 @@ from camray.core.metrics.protocols.chexlocalize import (
     tuned_cutoff,
 )
 from camray.core.metrics.score_table import LabelLogits
-from camray.core.metrics.statistics import Part
+from camray.core.metrics.statistics import Statistic
 from camray.domain.records import ThresholdSource
 from camray.stages.score.protocol_inputs import ProtocolInputs, Validation
 
 
-def chexlocalize_parts(scored: ProtocolInputs) -> list[Part]:
+def chexlocalize_statistics(scored: ProtocolInputs) -> list[Statistic]:
     """Make the rows of all labels and methods, and write the shown method's masks beside them."""
-    parts: list[Part] = []
+    parts: list[Statistic] = []
     shown = shown_method(scored.maps.methods)
     segmentations: dict[str, dict[str, object]] = {}
     for label in scored.maps.labels:
@@ -50,7 +50,7 @@ def chexlocalize_parts(scored: ProtocolInputs) -> list[Part]:
                 tuning = _mask_counts(beside, beside.logits[label], beside.masks[label], method, label)
                 chosen, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
                 columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
-            parts += mask_parts(label, method, counts, columns, cutoff, human)
+            parts += mask_statistics(label, method, counts, columns, cutoff, human)
             if method == shown:
                 column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
                 for image_id in sorted(masks):

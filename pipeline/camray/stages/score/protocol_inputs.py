@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.adapters.settings import ScoreSettings
-from camray.core.metrics.localization.annotated_films import CORNERS, FloatArray, IntArray, Items
+from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.baselines import (
     CENTRE_BOX,
     CLASS_MEAN_BOX,
@@ -111,19 +111,21 @@ class ProtocolInputs:
             return {}
         return masks_of(read_table(path, ANNOTATION_COLUMNS), self.chosen.films)
 
-    def best_boxes(self, items: Items, use: ThresholdUse) -> FloatArray:
+    def best_boxes(self, items: AnnotatedFilms, use: ThresholdUse) -> FloatArray:
         """Return one use's best box of each film, [N, 4] native px; NaN where there is none."""
         rows = self.boxes[(self.boxes["label"] == items.label) & (self.boxes["method"] == use.method)]
         rows = rows[rows["threshold_id"].isin(use.threshold_ids) & (rows["rank"] == 0)].set_index("image_id")
         return rows.reindex(list(items.image_ids))[CORNERS].to_numpy(np.float64)
 
-    def telling_films(self, items: Items) -> pd.DataFrame:
+    def telling_films(self, items: AnnotatedFilms) -> pd.DataFrame:
         """Return the films on which a box of the label is right or wrong: annotated, or known not to show it."""
         known = self.logits[items.label]
         absent = {i for i, is_present in zip(known.image_ids, known.present, strict=True) if not is_present}
         return self.chosen.films[self.chosen.films["image_id"].isin(absent | set(items.image_ids))]
 
-    def detections(self, items: Items, use: ThresholdUse, films: pd.DataFrame) -> tuple[Detections, NDArray[np.bool_]]:
+    def detections(
+        self, items: AnnotatedFilms, use: ThresholdUse, films: pd.DataFrame
+    ) -> tuple[Detections, NDArray[np.bool_]]:
         """Return one label's boxes of one use on some films, and which of them are reported.
 
         Boxes of a film are ordered by the label's probability there, then by their rank.
@@ -147,7 +149,7 @@ class ProtocolInputs:
             rows["reported"].to_numpy(bool),
         )
 
-    def trivial_detections(self, items: Items, films: pd.DataFrame) -> dict[str, Detections]:
+    def trivial_detections(self, items: AnnotatedFilms, films: pd.DataFrame) -> dict[str, Detections]:
         """Return one box a film that knows nothing of it, equally sure everywhere."""
         films = films.sort_values("image_id")
         numbers = {str(image_id): number for number, image_id in enumerate(films["image_id"].astype(str))}
@@ -169,7 +171,7 @@ class ProtocolInputs:
 
 
 def _detections(
-    items: Items,
+    items: AnnotatedFilms,
     numbers: Mapping[str, int],
     patients: Mapping[str, int],
     boxes: FloatArray,

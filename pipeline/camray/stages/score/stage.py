@@ -18,7 +18,7 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes
 from camray.adapters.settings import Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.metrics.localization.annotated_films import Items
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 from camray.core.metrics.localization.rows import (
     Chosen,
     add_baselines,
@@ -189,7 +189,7 @@ def _label_values(
     scoring: _Scoring,
     split: str,
     chosen: SplitItems,
-    items: Items,
+    items: AnnotatedFilms,
     uses: list[ThresholdUse],
     accuracy: dict[tuple[str, str], np.ndarray[Any, np.dtype[np.float64]]],
 ) -> LabelValues:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.core.metrics.localization import baselines
-from camray.core.metrics.localization.annotated_films import CORNERS, FloatArray, Items, number_patients
+from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, number_patients
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
 from camray.core.metrics.localization.rows import baseline_levels, sweep_maps
 from camray.core.metrics.model_comparison import auroc_figures, baseline_rows, boxed_labels, placed_figures
@@ -234,7 +234,7 @@ def _baseline_boxes(sample: Sample, seed: int, iou_criterion: float) -> dict[str
     return {name: boxes for name, boxes in found.items() if boxes}
 
 
-def _map_boxes(name: str, sample: Sample, items: Items, seed: int, grid: tuple[int, int]) -> FloatArray:
+def _map_boxes(name: str, sample: Sample, items: AnnotatedFilms, seed: int, grid: tuple[int, int]) -> FloatArray:
     if name == baselines.CENTRE:
         return baselines.centre_boxes(items.sizes_xy)
     sweep, _ = sweep_maps(

@@ -10,13 +10,13 @@ from camray.core.metrics.localization.detections import Detections
 from camray.core.metrics.protocols.chestxray14 import (
     CRITERIA,
     LABELS,
-    accuracy_parts,
+    accuracy_statistics,
     found_and_false,
     frame_boxes,
     label_name,
     leave_one_out_mean_boxes,
 )
-from camray.core.metrics.statistics import MeanOver, part_table
+from camray.core.metrics.statistics import MeanOver, statistics_table
 from camray.domain.geometry import iobb_matrix, iou_matrix
 
 TABLE = Path(__file__).parents[5] / "shared" / "data" / "nih_sample" / "BBox_List_2017.csv.gz"
@@ -42,7 +42,7 @@ def values_of(table: pd.DataFrame, label: str = "Mass") -> pd.Series:
 
 def test_accuracy_and_false_positives_by_hand() -> None:
     reported = np.array([True, True, True, False])
-    table = part_table("test", 3, accuracy_parts(detections_of(), "cam", "fixed", reported), 10, 0.95, 1)
+    table = statistics_table("test", 3, accuracy_statistics(detections_of(), "cam", "fixed", reported), 10, 0.95, 1)
     value = values_of(table)
     assert value["chestxray14/iou_accuracy", 0.1] == pytest.approx(2 / 3)  # of three annotated boxes
     assert value["chestxray14/iou_accuracy", 0.2] == pytest.approx(2 / 3)
@@ -62,9 +62,9 @@ def test_means_with_and_without_cardiomegaly() -> None:
     heart = detections_of("Cardiomegaly")
     perfect = Detections(heart.label, heart.patients, heart.annotated, heart.annotated_film, heart.annotated,
                          heart.annotated_film, np.zeros(3))  # fmt: skip
-    parts = [*accuracy_parts(detections_of(), "cam", "fixed"), *accuracy_parts(perfect, "cam", "fixed")]
+    parts = [*accuracy_statistics(detections_of(), "cam", "fixed"), *accuracy_statistics(perfect, "cam", "fixed")]
     further = [MeanOver("mean without Cardiomegaly", "chestxray14/", {"Cardiomegaly"})]
-    table = part_table("test", 3, parts, 0, 0.95, 1, further)
+    table = statistics_table("test", 3, parts, 0, 0.95, 1, further)
     key = ("chestxray14/iou_accuracy", 0.3)
     assert values_of(table, "Cardiomegaly")[key] == 1
     assert values_of(table, "mean")[key] == pytest.approx((1 / 3 + 1) / 2)
@@ -132,8 +132,8 @@ def test_trivial_boxes_on_the_real_table() -> None:
             # each annotated box has its own prediction here: a film a box
             alone = np.arange(own.sum())
             found = Detections(label, alone, boxes[own], alone, predicted, alone, np.zeros(own.sum()))
-            parts += accuracy_parts(found, method, "fixed")
-    scores = part_table("all", 200, parts, 0, 0.95, 1)
+            parts += accuracy_statistics(found, method, "fixed")
+    scores = statistics_table("all", 200, parts, 0, 0.95, 1)
     value = scores.set_index(["label", "method", "metric", "criterion"]).value
     assert value["mean", "class mean", "chestxray14/iou_accuracy", 0.5] == pytest.approx(0.108, abs=5e-4)
     assert value["mean", "centre", "chestxray14/iou_accuracy", 0.5] == pytest.approx(0.087, abs=5e-4)

@@ -10,7 +10,7 @@ from camray.core.metrics.protocols.chexlocalize import (
     TUNED_THRESHOLDS,
     MaskCounts,
     count_film,
-    mask_parts,
+    mask_statistics,
     means_below_human,
     native_heat01,
     percent_below,
@@ -20,7 +20,7 @@ from camray.core.metrics.protocols.chexlocalize import (
     tuned_column,
     tuned_cutoff,
 )
-from camray.core.metrics.statistics import part_table
+from camray.core.metrics.statistics import statistics_table
 from camray.domain.geometry import GridTransform, iou_matrix
 
 
@@ -41,8 +41,8 @@ def counts_by_hand() -> MaskCounts:
 
 def test_rows_by_hand() -> None:
     human = {"miou_all": 0.5}
-    parts = mask_parts("a", "cam", counts_by_hand(), {"fixed": OTSU, "validation": 2}, 0.35, human)
-    table = part_table("test", 3, parts, 10, 0.95, 1)
+    parts = mask_statistics("a", "cam", counts_by_hand(), {"fixed": OTSU, "validation": 2}, 0.35, human)
+    table = statistics_table("test", 3, parts, 10, 0.95, 1)
     value = table[table.label == "a"].set_index(["metric", "threshold_source"]).value
     assert value["chexlocalize/miou_true_positive", "fixed"] == 0.5
     assert value["chexlocalize/miou_annotated", "fixed"] == 0.25
@@ -78,9 +78,9 @@ def test_the_means_percent_is_one_of_means() -> None:
     parts = [
         part
         for label, human in labels.items()
-        for part in mask_parts(label, "cam", counts_by_hand(), columns, None, {"miou_annotated": human})
+        for part in mask_statistics(label, "cam", counts_by_hand(), columns, None, {"miou_annotated": human})
     ]
-    table = part_table("test", 3, parts + means_below_human(parts), 10, 0.95, 1)
+    table = statistics_table("test", 3, parts + means_below_human(parts), 10, 0.95, 1)
     below = table[table.metric == "chexlocalize/miou_annotated_percent_below_human"].set_index("label")
     assert below.value.to_dict() == pytest.approx({"a": 50, "b": 100 * 0.5 / 0.75, "mean": 60})
     assert below.n["mean"] == 2

@@ -9,14 +9,14 @@ from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.containment import (
     _boxes_of_one_peak,
     ceiling_ious,
-    ceiling_part,
-    containment_part,
+    ceiling_statistic,
+    containment_statistic,
     covered_cells,
     holds,
     holds_at_random,
 )
-from camray.core.metrics.protocols.ilsvrc import top_errors_part
-from camray.core.metrics.statistics import part_table
+from camray.core.metrics.protocols.ilsvrc import top_errors_statistic
+from camray.core.metrics.statistics import statistics_table
 from camray.domain.geometry import GridTransform
 from tests.core.metrics import reference
 
@@ -25,8 +25,8 @@ def test_rows_by_hand() -> None:
     # centres (10, 10) and (60, 60) on the first film, (50, 50) on the second
     items = reference.items_of([(100, 100, [(8, 8, 12, 12), (50, 50, 70, 70)]), (100, 100, [(45, 45, 55, 55)])])
     predicted = np.array([[0.0, 0, 20, 20], [np.nan] * 4])
-    part = containment_part(items, predicted, np.array([0.6, 0.6]), np.full((2, 2), 16.0), "cam", "fixed")
-    table = part_table("test", 2, [part], 0, 0.95, 1)
+    part = containment_statistic(items, predicted, np.array([0.6, 0.6]), np.full((2, 2), 16.0), "cam", "fixed")
+    table = statistics_table("test", 2, [part], 0, 0.95, 1)
     chosen = table[table.label == "a"].set_index("metric")
     assert chosen.value["containment/centre"] == pytest.approx(1 / 3)
     assert chosen.value["containment/centre_small"] == pytest.approx(1 / 2)
@@ -35,7 +35,7 @@ def test_rows_by_hand() -> None:
     expected = (10 / 80) ** 2 + (20 / 80) ** 2
     assert chosen.value["containment/centre_random"] == pytest.approx(expected / 3)
     assert chosen.value["containment/centre_fixed_point"] == pytest.approx(1 / 3)  # about (60, 60)
-    without = containment_part(items, predicted, np.full(2, np.nan), np.full((2, 2), 16.0), "cam", "fixed")
+    without = containment_statistic(items, predicted, np.full(2, np.nan), np.full((2, 2), 16.0), "cam", "fixed")
     assert not any("fixed_point" in row.metric for row in without.rows)
 
 
@@ -69,7 +69,7 @@ def test_the_ceiling_falls_with_the_grid_and_hardly_binds_large_boxes() -> None:
     np.testing.assert_allclose(fine, [1.0, 1.0])
     assert coarse[0] > 0.85
     assert coarse[1] < 0.5
-    part = ceiling_part(items, geometry_of(64, 1), (8, 8))
+    part = ceiling_statistic(items, geometry_of(64, 1), (8, 8))
     value = dict(zip([(row.metric, row.criterion) for row in part.rows], part(np.ones((1, 1)))[0], strict=True))
     assert value["ceiling/iou_accuracy", 0.7] == 1.0  # the film's best box
     assert value["ceiling/mean_iou", None] == pytest.approx(coarse[0])
@@ -79,7 +79,7 @@ def test_top_errors_as_rows() -> None:
     logits = np.array([[2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [1.0, 0.0, 0.0]])
     present = np.array([[True, False, False], [True, False, False], [False, False, False]])
     right = np.array([[0.0, 0, 0], [1.0, 0, 0], [0.0, 0, 0]])
-    part = top_errors_part(logits, present, right, np.arange(3), "cam", "fixed")
+    part = top_errors_statistic(logits, present, right, np.arange(3), "cam", "fixed")
     value = dict(zip([(row.metric, row.criterion) for row in part.rows], part(np.ones((1, 3)))[0], strict=True))
     # of two films with a label, top 1 names the first's; all three name both, and place the second's
     assert value == {
@@ -89,7 +89,7 @@ def test_top_errors_as_rows() -> None:
         ("ilsvrc/localization_error", 3.0): 0.5,
     }
     assert {row.n for row in part.rows} == {2}
-    assert set(part_table("test", 3, [part], 0, 0.95, 1).label) == {"all"}
+    assert set(statistics_table("test", 3, [part], 0, 0.95, 1).label) == {"all"}
 
 
 @settings(max_examples=100, deadline=None)

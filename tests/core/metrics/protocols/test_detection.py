@@ -10,14 +10,14 @@ from camray.core.metrics.localization.detections import UNMATCHED, Detections, m
 from camray.core.metrics.protocols.coco import IOU_THRESHOLDS, evaluated, matched, weighted_coco_precision
 from camray.core.metrics.protocols.detection import (
     FROC_RATES,
-    detection_parts,
+    detection_statistics,
     froc_curve,
     rsna_film_scores,
     weighted_merit,
     weighted_sensitivity,
     weighted_voc_precision,
 )
-from camray.core.metrics.statistics import part_table
+from camray.core.metrics.statistics import statistics_table
 from tests.core.metrics import reference
 
 
@@ -173,7 +173,7 @@ def test_weights_equal_films_repeated(seed: int) -> None:
 
 
 def value_of(found: Detections, metric: str) -> float:
-    table = part_table("test", len(found.patients), detection_parts(found, None, "cam", "fixed"), 0, 0.95, 1)
+    table = statistics_table("test", len(found.patients), detection_statistics(found, None, "cam", "fixed"), 0, 0.95, 1)
     chosen = table[(table.label == "a") & (table.metric == f"detection/{metric}") & table.criterion.isna()]
     if metric == "vindr_ap":
         chosen = table[(table.label == "a") & (table.metric == "detection/vindr_ap")]

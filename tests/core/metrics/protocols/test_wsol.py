@@ -9,8 +9,14 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 from camray.core.localization.heat_maps import Window
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms
-from camray.core.metrics.protocols.wsol_rows import CLEAN, ORIGINAL, max_box_acc_parts, overlaps_of, pixel_part
-from camray.core.metrics.statistics import part_table
+from camray.core.metrics.protocols.wsol_rows import (
+    CLEAN,
+    ORIGINAL,
+    max_box_acc_statistics,
+    overlaps_of,
+    pixel_statistic,
+)
+from camray.core.metrics.statistics import statistics_table
 from camray.domain.geometry import GridTransform
 from tests.core.metrics import reference
 
@@ -142,7 +148,7 @@ def test_rows_by_hand() -> None:
     heat[2:6, 2:6] = 1
     items = reference.items_of([(10, 10, [(2, 2, 6, 6)]), (10, 10, [(7, 7, 9, 9)])])
     found = overlaps_of(items, lambda _: heat, geometry_of(10, items.image_ids), LEVELS)
-    table = part_table("test", 2, max_box_acc_parts(items, "cam", found, found, oracle=True), 20, 0.95, 1)
+    table = statistics_table("test", 2, max_box_acc_statistics(items, "cam", found, found, oracle=True), 20, 0.95, 1)
     chosen = table[table.label == "a"].set_index(["metric", "threshold_source", "criterion"]).value
     for convention in (CLEAN, ORIGINAL):
         for source in ("fixed", "validation", "oracle"):
@@ -191,7 +197,9 @@ def test_the_pixel_row_takes_masks_to_the_map() -> None:
     heat = np.zeros((10, 10), np.float32)
     heat[2:6, 2:6] = 1
     placed = Placement(GridTransform(0.5, 0.5), Window(0, 10, 0, 10))
-    part = pixel_part("a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS)
+    part = pixel_statistic(
+        "a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS
+    )
     np.testing.assert_allclose(part(np.ones((1, 1))), [[1.0]])
 
 
@@ -203,7 +211,9 @@ def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None
     ignored[:2, :] = True  # the wrong pixel of 0.8, and the mask's own of 1.0, where the mask goes before
     placed = Geometry((2, 2), {"f": Placement(GridTransform(0.5, 0.5), Window(0, 2, 0, 2))})
     values = [
-        pixel_part("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)(np.ones((1, 1)))[0, 0]
+        pixel_statistic("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)(np.ones((1, 1)))[
+            0, 0
+        ]
         for left_out in ({}, {"f": ignored}, {"g": ignored})
     ]
     # half the mask at precision 1; the other half at 2/3 if 0.8 counts as wrong, at 1 if it does not count

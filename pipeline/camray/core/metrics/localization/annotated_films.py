@@ -16,7 +16,7 @@ Measure = tuple[str, float | None]  # metric and criterion
 
 
 @dataclass(frozen=True)
-class Items:
+class AnnotatedFilms:
     """All annotated films of one label in one split, ordered by ``image_id``.
 
     Parameters
@@ -85,7 +85,9 @@ def number_patients(films: pd.DataFrame) -> dict[str, int]:
     return {str(image_id): int(code) for image_id, code in zip(films["image_id"], codes, strict=True)}
 
 
-def annotated_items(label: str, annotations: pd.DataFrame, films: pd.DataFrame, patients: Mapping[str, int]) -> Items:
+def collect_annotated_films(
+    label: str, annotations: pd.DataFrame, films: pd.DataFrame, patients: Mapping[str, int]
+) -> AnnotatedFilms:
     """Collect the films that carry at least one box of a label.
 
     Parameters
@@ -119,7 +121,7 @@ def annotated_items(label: str, annotations: pd.DataFrame, films: pd.DataFrame, 
     names, starts = np.unique(chosen["image_id"].to_numpy(dtype=str), return_index=True)
     image_ids = tuple(str(name) for name in names)
     places = of_split.get_indexer(np.array(image_ids, dtype=object))
-    return Items(
+    return AnnotatedFilms(
         label=label,
         image_ids=image_ids,
         patients=np.array([patients[image_id] for image_id in image_ids], dtype=np.int64),

@@ -19,7 +19,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from camray.core.metrics.localization.annotated_films import FloatArray, Items
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray
 from camray.core.metrics.protocols.max_box_acc import LEVELS
 
 RANDOM, CENTRE, CLASS_MEAN_BOX = "baseline:random", "baseline:centre", "baseline:class_mean_box"
@@ -139,12 +139,12 @@ def fixed_point(training: FloatArray) -> FloatArray:
     return point
 
 
-def shuffled_boxes(items: Items, seed: int) -> list[FloatArray]:
+def shuffled_boxes(items: AnnotatedFilms, seed: int) -> list[FloatArray]:
     """Give every film an annotated box of another film of the same label.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N annotated films.
     seed : int
         Same seed, same boxes, whatever the order of the films.

@@ -10,19 +10,19 @@ Conventions (the benchmark convention of Wang et al., CVPR 2017, made explicit):
 
 import numpy as np
 
-from camray.core.metrics.localization.annotated_films import FloatArray, Items, Measure
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 
 OVERLAP_CRITERIA = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 MAX_BOX_ACC_CRITERION = 0.5  # Choe et al., CVPR 2020
 MAX_BOX_ACC_V2_CRITERIA = (0.3, 0.5, 0.7)
 
 
-def best_overlaps(items: Items, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:
+def best_overlaps(items: AnnotatedFilms, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Overlap of each film's predicted box with its best matching annotated box.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N annotated films of a label.
     predicted : ndarray of shape (N, 4), float64
         One box a film (x0, y0, x1, y1), native px; NaN where nothing is predicted.
@@ -45,12 +45,12 @@ def best_overlaps(items: Items, predicted: FloatArray) -> tuple[FloatArray, Floa
     return best[0], best[1]
 
 
-def point_hits(items: Items, points: FloatArray) -> FloatArray:
+def point_hits(items: AnnotatedFilms, points: FloatArray) -> FloatArray:
     """Tell which films' predicted point lies in an annotated box.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N annotated films of a label.
     points : ndarray of shape (N, 2), float64
         (x, y), native px; NaN where nothing is predicted.
@@ -67,7 +67,7 @@ def point_hits(items: Items, points: FloatArray) -> FloatArray:
     return np.maximum.reduceat(inside.astype(np.float64), items.starts)
 
 
-def box_measures(items: Items, predicted: FloatArray) -> dict[Measure, FloatArray]:
+def box_measures(items: AnnotatedFilms, predicted: FloatArray) -> dict[Measure, FloatArray]:
     """Return each box metric's value per film, [N]: accuracies at all criteria, and the IoU itself."""
     iou, iobb = best_overlaps(items, predicted)
     values: dict[Measure, FloatArray] = {}
@@ -79,7 +79,7 @@ def box_measures(items: Items, predicted: FloatArray) -> dict[Measure, FloatArra
     return values
 
 
-def single_box_max_box_acc(items: Items, predicted: FloatArray) -> dict[Measure, FloatArray]:
+def single_box_max_box_acc(items: AnnotatedFilms, predicted: FloatArray) -> dict[Measure, FloatArray]:
     """Return MaxBoxAcc and V2 per film, [N], of a method that has one box a film and no threshold to choose."""
     iou, _ = best_overlaps(items, predicted)
     at_each = np.stack([iou >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from camray.core.localization.heat_maps import Window, peak_xy, upsampled
 from camray.core.metrics.localization import baselines
-from camray.core.metrics.localization.annotated_films import CORNERS, FloatArray, Items, Measure
+from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.hits_and_iou import (
     box_measures,
     mean_of_measures,
@@ -60,12 +60,14 @@ class Chosen:
     max_box_acc_v2: tuple[int, ...]
 
 
-def sweep_maps(items: Items, heat_of: HeatOf, geometry: Geometry, step_px: int = 1) -> tuple[Sweep, FloatArray]:
+def sweep_maps(
+    items: AnnotatedFilms, heat_of: HeatOf, geometry: Geometry, step_px: int = 1
+) -> tuple[Sweep, FloatArray]:
     """Sweep every annotated film's map over all thresholds.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N films of one label.
     heat_of : callable
         ``image_id`` to the label's raw map [h, w] on the feature grid.
@@ -109,7 +111,9 @@ def add_max_box_acc(values: LabelValues, method: str, sweep: Sweep, chosen: Chos
         values.add(method, ORACLE, oracle_values(sweep))
 
 
-def add_predictions(values: LabelValues, method: str, source: str, items: Items, predictions: pd.DataFrame) -> None:
+def add_predictions(
+    values: LabelValues, method: str, source: str, items: AnnotatedFilms, predictions: pd.DataFrame
+) -> None:
     """Add hit rate and box metrics of one method's best box and peak a film.
 
     Parameters
@@ -118,7 +122,7 @@ def add_predictions(values: LabelValues, method: str, source: str, items: Items,
         Filled in place.
     method, source : str
         What the rows are about.
-    items : Items
+    items : AnnotatedFilms
         The label's annotated films.
     predictions : DataFrame
         Columns ``image_id, x0, y0, x1, y1, peak_x, peak_y``, native px: the rows of rank 0 of this label, method and
@@ -133,7 +137,7 @@ def add_predictions(values: LabelValues, method: str, source: str, items: Items,
 
 def add_baselines(
     values: LabelValues,
-    items: Items,
+    items: AnnotatedFilms,
     training: FloatArray,
     geometry: Geometry,
     shape_feature: tuple[int, int],
@@ -147,7 +151,7 @@ def add_baselines(
     ----------
     values : LabelValues
         Filled in place.
-    items : Items
+    items : AnnotatedFilms
         The label's annotated films.
     training : ndarray of shape (A, 4), float64
         The label's training boxes, as fractions of their films' sides.
@@ -183,7 +187,7 @@ def add_baselines(
 
 
 def baseline_levels(
-    items: Items, geometry: Geometry, shape_feature: tuple[int, int], seed: int, iou_criterion: float
+    items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int], seed: int, iou_criterion: float
 ) -> dict[str, Chosen | None]:
     """Choose the levels of the random map and the centre Gaussian on validation films, as a method's would be."""
     drawn = _map_baselines(items, geometry, shape_feature, seed, 1)
@@ -191,7 +195,7 @@ def baseline_levels(
 
 
 def _map_baselines(
-    items: Items, geometry: Geometry, shape_feature: tuple[int, int], seed: int, n_draws: int
+    items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int], seed: int, n_draws: int
 ) -> dict[str, list[tuple[Sweep, FloatArray]]]:
     def heat_of(draw: int) -> HeatOf:
         return lambda image_id: baselines.random_heat(seed, items.label, image_id, draw, *shape_feature)
@@ -203,7 +207,7 @@ def _map_baselines(
     }
 
 
-def _at_level(items: Items, draw: tuple[Sweep, FloatArray], level: int) -> dict[Measure, FloatArray]:
+def _at_level(items: AnnotatedFilms, draw: tuple[Sweep, FloatArray], level: int) -> dict[Measure, FloatArray]:
     sweep, peaks = draw
     return {("hit_rate", None): point_hits(items, peaks), **box_measures(items, sweep.largest[:, level])}
 
@@ -217,7 +221,7 @@ def _max_box_acc_of_draws(
     return {source: mean_of_measures(measures) for source, measures in found.items()}
 
 
-def _box_and_centre(items: Items, boxes: FloatArray) -> dict[Measure, FloatArray]:
+def _box_and_centre(items: AnnotatedFilms, boxes: FloatArray) -> dict[Measure, FloatArray]:
     """All measures of one box a film whose centre is its point; undefined if there is no box at all."""
     measures: dict[Measure, FloatArray] = {
         ("hit_rate", None): point_hits(items, baselines.box_centres(boxes)),

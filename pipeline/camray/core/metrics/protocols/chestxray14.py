@@ -22,7 +22,7 @@ import numpy as np
 
 from camray.core.metrics.localization.annotated_films import FloatArray
 from camray.core.metrics.localization.detections import Detections, by_film
-from camray.core.metrics.statistics import PartRow, RatioPart
+from camray.core.metrics.statistics import RatioStatistic, StatisticRow
 from camray.domain.geometry import intersection_px2
 
 LABELS = (
@@ -85,9 +85,9 @@ def found_and_false(annotated: FloatArray, predicted: FloatArray) -> tuple[Float
     return hits.any(axis=1).sum(axis=1).astype(float), (~hits.any(axis=2)).sum(axis=1).astype(float)
 
 
-def accuracy_parts(
+def accuracy_statistics(
     detections: Detections, method: str, source: str, reported: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-) -> Sequence[RatioPart]:
+) -> Sequence[RatioStatistic]:
     """Make one label's rows.
 
     Parameters
@@ -106,13 +106,13 @@ def accuracy_parts(
     found_rows = _rows(detections.label, method, source, "accuracy", n_boxes)
     false_rows = _rows(detections.label, method, source, "afp", n_films)
     parts = [
-        RatioPart(found_rows, detections.patients, counted[0], boxes),
-        RatioPart(false_rows, detections.patients, counted[1], films),
+        RatioStatistic(found_rows, detections.patients, counted[0], boxes),
+        RatioStatistic(false_rows, detections.patients, counted[1], films),
     ]
     if reported is not None:
         false = _counts(detections.kept(reported))[1]
         rows = _rows(detections.label, method, source, "afp_reported", n_films)
-        parts.append(RatioPart(rows, detections.patients, false, films))
+        parts.append(RatioStatistic(rows, detections.patients, false, films))
     return parts
 
 
@@ -126,7 +126,8 @@ def _counts(detections: Detections) -> tuple[FloatArray, FloatArray]:
     return found, false
 
 
-def _rows(label: str, method: str, source: str, kind: str, n: int) -> list[PartRow]:
+def _rows(label: str, method: str, source: str, kind: str, n: int) -> list[StatisticRow]:
     return [
-        PartRow(label, method, f"chestxray14/{overlap}_{kind}", criterion, source, n) for overlap, criterion in CRITERIA
+        StatisticRow(label, method, f"chestxray14/{overlap}_{kind}", criterion, source, n)
+        for overlap, criterion in CRITERIA
     ]

@@ -29,7 +29,7 @@ from skimage.filters import threshold_otsu
 from camray.core.metrics.bootstrap import mean_of_defined
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.score_table import MEAN_LABEL
-from camray.core.metrics.statistics import BELOW_HUMAN, Part, PartRow, RatioPart
+from camray.core.metrics.statistics import BELOW_HUMAN, RatioStatistic, Statistic, StatisticRow
 from camray.domain.geometry import GridTransform
 from camray.domain.records import ThresholdSource
 from camray.domain.run_lengths import coco_text, counts_of_mask
@@ -182,14 +182,14 @@ def percent_below(human: float, value: float) -> float:
 
 
 @dataclass(frozen=True)
-class BelowHumanPart:
+class BelowHumanStatistic:
     """`percent_below` of the values of another part's rows that have a benchmark."""
 
-    part: RatioPart
+    part: RatioStatistic
     benchmark: Mapping[int, float]  # column of the part to benchmark
 
     @property
-    def rows(self) -> list[PartRow]:
+    def rows(self) -> list[StatisticRow]:
         """The same rows, their metrics renamed."""
         chosen = [self.part.rows[column] for column in self.benchmark]
         return [row._replace(metric=f"{row.metric}{BELOW_HUMAN}") for row in chosen]
@@ -201,13 +201,13 @@ class BelowHumanPart:
 
 
 @dataclass(frozen=True)
-class MeanBelowHumanPart:
+class MeanBelowHumanStatistic:
     """How far, in percent, one metric's mean over labels lies below the mean of their benchmarks: one row."""
 
-    parts: Sequence[tuple[RatioPart, int, float]]  # part, column, and benchmark of each label
+    parts: Sequence[tuple[RatioStatistic, int, float]]  # part, column, and benchmark of each label
 
     @property
-    def rows(self) -> list[PartRow]:
+    def rows(self) -> list[StatisticRow]:
         """The one row; it counts labels."""
         part, column, _ = self.parts[0]
         row = part.rows[column]
@@ -222,26 +222,26 @@ class MeanBelowHumanPart:
         return np.asarray(100 * (human - mean_of_defined(values)) / human)[:, None]
 
 
-def means_below_human(parts: Sequence[Part]) -> list[Part]:
-    """Put beside all labels' `BelowHumanPart` the rows of their means, for each method, metric and threshold source."""
-    groups: dict[tuple[str, str, str], list[tuple[RatioPart, int, float]]] = {}
+def means_below_human(parts: Sequence[Statistic]) -> list[Statistic]:
+    """Add the rows of the labels' mean to their `BelowHumanStatistic`, by method, metric and threshold source."""
+    groups: dict[tuple[str, str, str], list[tuple[RatioStatistic, int, float]]] = {}
     for each in parts:
-        if isinstance(each, BelowHumanPart):
+        if isinstance(each, BelowHumanStatistic):
             for column, human in each.benchmark.items():
                 row = each.part.rows[column]
                 key = (row.method, row.metric, row.threshold_source)
                 groups.setdefault(key, []).append((each.part, column, human))
-    return [MeanBelowHumanPart(members) for members in groups.values()]
+    return [MeanBelowHumanStatistic(members) for members in groups.values()]
 
 
-def mask_parts(
+def mask_statistics(
     label: str,
     method: str,
     counts: MaskCounts,
     columns: Mapping[str, int],
     cutoff: float | None,
     human: Mapping[str, float],
-) -> list[Part]:
+) -> list[Statistic]:
     """Make one label's rows.
 
     Parameters
@@ -257,20 +257,20 @@ def mask_parts(
     human : mapping
         Metric (``miou_true_positive``, ``miou_annotated``, ``miou_all``, ``hit_rate``) to the label's benchmark, 0-1.
     """
-    parts: list[Part] = []
+    parts: list[Statistic] = []
     for source, column in columns.items():
         found = _ratios(label, method, source, "", counts, column)
         parts.append(found)
         named = {row.metric.removeprefix("chexlocalize/"): place for place, row in enumerate(found.rows)}
         benchmark = {named[metric]: value for metric, value in human.items() if metric in named}
         if benchmark:
-            parts.append(BelowHumanPart(found, benchmark))
+            parts.append(BelowHumanStatistic(found, benchmark))
     if cutoff is not None:
         parts.append(_ratios(label, method, ThresholdSource.VALIDATION.value, "_cutoff", counts.cut(cutoff), OTSU))
     return parts
 
 
-def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCounts, column: int) -> RatioPart:
+def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCounts, column: int) -> RatioStatistic:
     iou, shown = np.nan_to_num(counts.iou(column)), counts.annotated > 0
     called = shown & (counts.predicted[:, column] > 0)
     both, predicted = counts.both[:, column], counts.predicted[:, column]
@@ -285,8 +285,8 @@ def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCount
     if not suffix:
         columns["hit_rate"] = ((counts.hit & shown).astype(float), shown.astype(float))
     rows = [
-        PartRow(label, method, f"chexlocalize/{metric}{suffix}", None, source, int((below > 0).sum()))
+        StatisticRow(label, method, f"chexlocalize/{metric}{suffix}", None, source, int((below > 0).sum()))
         for metric, (_, below) in columns.items()
     ]
     above, below = (np.stack([pair[k] for pair in columns.values()], axis=1) for k in (0, 1))
-    return RatioPart(rows, counts.patients, above, below)
+    return RatioStatistic(rows, counts.patients, above, below)

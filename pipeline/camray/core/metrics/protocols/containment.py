@@ -21,12 +21,12 @@ import numpy as np
 from numba import njit
 
 from camray.core.localization.heat_maps import upsampled
-from camray.core.metrics.localization.annotated_films import FloatArray, Items
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray
 from camray.core.metrics.localization.component_tree import RINGS, grown_regions, reached_levels
 from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
 from camray.core.metrics.localization.rows import FIXED, Geometry
 from camray.core.metrics.protocols.max_box_acc import LEVELS, best_ious, low_and_span, native_corners, window_transform
-from camray.core.metrics.statistics import PartRow, RatioPart
+from camray.core.metrics.statistics import RatioStatistic, StatisticRow
 from camray.domain.geometry import GridTransform
 
 CEILING = "ceiling"
@@ -63,14 +63,14 @@ def moved_to(boxes: FloatArray, points: FloatArray) -> FloatArray:
     return np.concatenate([points - half, points + half], axis=1)
 
 
-def containment_part(
-    items: Items, predicted: FloatArray, point: FloatArray, cells_xy: FloatArray, method: str, source: str
-) -> RatioPart:
+def containment_statistic(
+    items: AnnotatedFilms, predicted: FloatArray, point: FloatArray, cells_xy: FloatArray, method: str, source: str
+) -> RatioStatistic:
     """Make one label's rows.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N annotated films.
     predicted : ndarray of shape (N, 4), float64
         One box a film, native px; NaN where nothing is predicted.
@@ -96,10 +96,10 @@ def containment_part(
     for suffix, value in values.items():
         for kind, counted in (("centre", np.ones(len(small))), ("centre_small", small)):
             metric = f"containment/{kind}{suffix}"
-            rows.append(PartRow(items.label, method, metric, None, source, int(counted.sum())))
+            rows.append(StatisticRow(items.label, method, metric, None, source, int(counted.sum())))
             above.append(np.bincount(owners, weights=np.where(counted > 0, value, 0.0), minlength=len(items)))
             below.append(np.bincount(owners, weights=counted, minlength=len(items)))
-    return RatioPart(rows, items.patients, np.stack(above, axis=1), np.stack(below, axis=1))
+    return RatioStatistic(rows, items.patients, np.stack(above, axis=1), np.stack(below, axis=1))
 
 
 def covered_cells(box: FloatArray, to_cells: GridTransform, shape: tuple[int, int]) -> FloatArray:
@@ -116,7 +116,7 @@ def _covered(low: float, high: float, cells: int) -> FloatArray:
     return np.asarray(np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0.0, None))
 
 
-def ceiling_ious(items: Items, geometry: Geometry, shape_feature: tuple[int, int]) -> FloatArray:
+def ceiling_ious(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int]) -> FloatArray:
     """Return the best IoU that each annotated box allows, [A], on a feature grid of (h, w) cells."""
     best = np.zeros(len(items.boxes))
     down, across = (cells / px for cells, px in zip(shape_feature, geometry.shape_model, strict=True))
@@ -177,7 +177,7 @@ def _boxes_of_one_peak(levels: Any) -> Any:  # pragma: no cover (compiled)
     return boxes
 
 
-def ceiling_part(items: Items, geometry: Geometry, shape_feature: tuple[int, int]) -> RatioPart:
+def ceiling_statistic(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int]) -> RatioStatistic:
     """Make one label's rows: the best annotated box of a film counts, as for a film's one predicted box."""
     each = ceiling_ious(items, geometry, shape_feature)
     best = np.maximum.reduceat(each, items.starts) if len(items) else each
@@ -185,6 +185,6 @@ def ceiling_part(items: Items, geometry: Geometry, shape_feature: tuple[int, int
         **{("iou_accuracy", criterion): (best >= criterion).astype(np.float64) for criterion in OVERLAP_CRITERIA},
         ("mean_iou", None): best,
     }
-    rows = [PartRow(items.label, CEILING, f"ceiling/{name}", at, FIXED, len(items)) for name, at in columns]
+    rows = [StatisticRow(items.label, CEILING, f"ceiling/{name}", at, FIXED, len(items)) for name, at in columns]
     above = np.stack(list(columns.values()), axis=1)
-    return RatioPart(rows, items.patients, above, np.ones_like(above))
+    return RatioStatistic(rows, items.patients, above, np.ones_like(above))

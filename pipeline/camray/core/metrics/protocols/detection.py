@@ -31,7 +31,7 @@ from camray.core.metrics.curves import FROC_IOU
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.localization.detections import UNMATCHED, Detections, Matches, match
 from camray.core.metrics.protocols.coco import IOU_THRESHOLDS, evaluated, matched, weighted_coco_precision
-from camray.core.metrics.statistics import Part, PartRow, RatioPart
+from camray.core.metrics.statistics import RatioStatistic, Statistic, StatisticRow
 
 VINDR_IOU = 0.4
 RSNA_IOUS = tuple(round(0.40 + 0.05 * step, 2) for step in range(8))
@@ -69,10 +69,10 @@ def weighted_voc_precision(
 
 
 @dataclass(frozen=True)
-class PrecisionPart:
+class AveragePrecisionStatistic:
     """COCO's and VinBigData's average precision of one label."""
 
-    rows: Sequence[PartRow]
+    rows: Sequence[StatisticRow]
     detections: Detections
     coco: tuple[FloatArray, IntArray, NDArray[np.bool_]]
     right: NDArray[np.bool_]
@@ -88,10 +88,10 @@ class PrecisionPart:
 
 
 @dataclass(frozen=True)
-class FrocPart:
+class FrocStatistic:
     """Sensitivity at some rates of false positives, their mean, and the figures of merit of one label."""
 
-    rows: Sequence[PartRow]
+    rows: Sequence[StatisticRow]
     detections: Detections
     matches: Matches
 
@@ -182,12 +182,14 @@ def rsna_film_scores(detections: Detections) -> FloatArray:
     return np.asarray(np.mean(scores, axis=0))
 
 
-def detection_parts(detections: Detections, reported: NDArray[np.bool_] | None, method: str, source: str) -> list[Part]:
+def detection_statistics(
+    detections: Detections, reported: NDArray[np.bool_] | None, method: str, source: str
+) -> list[Statistic]:
     """Make one label's rows; `reported` [D] says which boxes count for RSNA's score, all where it is None."""
     label, n_boxes = detections.label, len(detections.annotated)
 
-    def row(metric: str, criterion: float | None, n: int) -> PartRow:
-        return PartRow(label, method, f"detection/{metric}", criterion, source, n)
+    def row(metric: str, criterion: float | None, n: int) -> StatisticRow:
+        return StatisticRow(label, method, f"detection/{metric}", criterion, source, n)
 
     precision = [row("coco_ap", criterion, n_boxes) for criterion in (None, 0.5, 0.75)]
     voc = match(detections, VINDR_IOU, strict=True, second_choice=False).found != UNMATCHED
@@ -198,9 +200,9 @@ def detection_parts(detections: Detections, reported: NDArray[np.bool_] | None, 
     counted = np.isfinite(films)
     rsna = row("rsna", None, int(counted.sum()))
     return [
-        PrecisionPart(
+        AveragePrecisionStatistic(
             [*precision, row("vindr_ap", VINDR_IOU, n_boxes)], detections, matched(evaluated(detections)), voc
         ),
-        FrocPart(froc, detections, near),
-        RatioPart([rsna], detections.patients, np.nan_to_num(films)[:, None], counted[:, None].astype(np.float64)),
+        FrocStatistic(froc, detections, near),
+        RatioStatistic([rsna], detections.patients, np.nan_to_num(films)[:, None], counted[:, None].astype(np.float64)),
     ]

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.protocols.top_k_errors import TOP_KS, top_errors
-from camray.core.metrics.statistics import ALL_LABELS, PartRow, RatioPart
+from camray.core.metrics.statistics import ALL_LABELS, RatioStatistic, StatisticRow
 
 
-def top_errors_part(
+def top_errors_statistic(
     logits: FloatArray, present: NDArray[np.bool_], right: FloatArray, patients: IntArray, method: str, source: str
-) -> RatioPart:
+) -> RatioStatistic:
     """Make the rows of one method.
 
     Parameters
@@ -31,7 +31,7 @@ def top_errors_part(
     for k in sorted({min(k, logits.shape[1]) for k in TOP_KS}):
         films = [top_errors(logits[[n]], present[[n]], right[[n]], k) for n in range(len(logits))]
         for kind in ("classification", "localization"):
-            rows.append(PartRow(ALL_LABELS, method, f"ilsvrc/{kind}_error", float(k), source, int(counted.sum())))
+            rows.append(StatisticRow(ALL_LABELS, method, f"ilsvrc/{kind}_error", float(k), source, int(counted.sum())))
             errors.append([getattr(each, kind) for each in films])
     above = np.nan_to_num(np.array(errors, np.float64).T.reshape(len(logits), len(rows)))
-    return RatioPart(rows, patients, above, np.repeat(counted[:, None], len(rows), axis=1))
+    return RatioStatistic(rows, patients, above, np.repeat(counted[:, None], len(rows), axis=1))

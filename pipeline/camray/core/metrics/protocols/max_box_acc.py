@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from camray.core.localization.box_recipes import FLAT, holds_localization
 from camray.core.localization.heat_maps import Window
-from camray.core.metrics.localization.annotated_films import FloatArray, Items, Measure
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.component_tree import (
     RINGS,
     best_of_intervals,
@@ -158,13 +158,13 @@ class SweepBuilder:
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         The annotated films of one label.
     thresholds : ndarray of shape (T,), float64
         Fractions of a map's range, ascending.
     """
 
-    def __init__(self, items: Items, thresholds: FloatArray = LEVELS) -> None:
+    def __init__(self, items: AnnotatedFilms, thresholds: FloatArray = LEVELS) -> None:
         self._items, self._thresholds = items, thresholds
         self._starts = [*items.starts.tolist(), len(items.boxes)]
         n_items, n_levels = len(items), len(thresholds)
@@ -204,7 +204,7 @@ class SweepBuilder:
         return Sweep(self._largest, self._iou_largest, self._iou_any)
 
 
-def sweep_of_boxes(items: Items, largest: FloatArray) -> Sweep:
+def sweep_of_boxes(items: AnnotatedFilms, largest: FloatArray) -> Sweep:
     """Make a `Sweep` from one known box a film and threshold, [N, T, 4]."""
     boxes = items.boxes[:, None, :]
     predicted = largest[items.owners]

@@ -39,7 +39,7 @@ from camray.core.metrics.bootstrap import PatientSums
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.localization.component_tree import region_tree
 from camray.core.metrics.protocols.max_box_acc import best_ious
-from camray.core.metrics.statistics import PartRow
+from camray.core.metrics.statistics import StatisticRow
 
 _CUTS = 255  # an 8-bit map is above 0, 1, ... 254, or nowhere
 
@@ -194,10 +194,10 @@ def pixel_average_precision(inside: FloatArray, outside: FloatArray) -> FloatArr
 
 
 @dataclass(frozen=True)
-class PixelPart:
+class PixelPrecisionStatistic:
     """PxAP of N films: one row."""
 
-    row: PartRow
+    row: StatisticRow
     patients: IntArray
     inside: FloatArray
     outside: FloatArray
@@ -207,7 +207,7 @@ class PixelPart:
         return PatientSums(self.inside, self.patients), PatientSums(self.outside, self.patients)
 
     @property
-    def rows(self) -> list[PartRow]:
+    def rows(self) -> list[StatisticRow]:
         """The one row."""
         return [self.row]
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.core.localization.heat_maps import upsampled
-from camray.core.metrics.localization.annotated_films import FloatArray, IntArray, Items
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from camray.core.metrics.localization.rows import Geometry, HeatOf
 from camray.core.metrics.protocols.max_box_acc import SweepBuilder, best_level, window_transform
-from camray.core.metrics.protocols.wsol import PixelPart, original_sweep, pixel_histograms
-from camray.core.metrics.statistics import BestThresholdPart, Part, PartRow, RatioPart
+from camray.core.metrics.protocols.wsol import PixelPrecisionStatistic, original_sweep, pixel_histograms
+from camray.core.metrics.statistics import BestThresholdStatistic, RatioStatistic, Statistic, StatisticRow
 from camray.domain.geometry import GridTransform
 from camray.domain.records import ThresholdSource
 
@@ -29,12 +29,14 @@ class Overlaps:
     every: FloatArray
 
 
-def overlaps_of(items: Items, heat_of: HeatOf, geometry: Geometry, thresholds: FloatArray) -> dict[str, Overlaps]:
+def overlaps_of(
+    items: AnnotatedFilms, heat_of: HeatOf, geometry: Geometry, thresholds: FloatArray
+) -> dict[str, Overlaps]:
     """Sweep the maps of a label's annotated films by both sets of conventions.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N films.
     heat_of : callable
         ``image_id`` to the label's raw map [h, w] on the feature grid.
@@ -69,18 +71,18 @@ def film_heat(heat_of: HeatOf, image_id: str, geometry: Geometry) -> tuple[NDArr
     return heat, window_transform(placed.transform, placed.window, heat.shape)
 
 
-def max_box_acc_parts(
-    items: Items,
+def max_box_acc_statistics(
+    items: AnnotatedFilms,
     method: str,
     scored: Mapping[str, Overlaps],
     validation: Mapping[str, Overlaps] | None,
     oracle: bool,
-) -> list[Part]:
+) -> list[Statistic]:
     """Make the rows of MaxBoxAcc and V2.
 
     Parameters
     ----------
-    items : Items
+    items : AnnotatedFilms
         N films of a label.
     method : str
         As it stands in the score table.
@@ -93,11 +95,11 @@ def max_box_acc_parts(
 
     Returns
     -------
-    list of Part
+    list of Statistic
         ``wsol/max_box_acc``; ``wsol/max_box_acc_v2`` at each criterion, and without one their mean; and
         ``wsol_original/...`` likewise. A fixed threshold is 20 % of the range (of the maximum, by the original).
     """
-    parts: list[Part] = []
+    parts: list[Statistic] = []
     for convention, overlaps in scored.items():
         fixed = round(FIXED_FRACTION * overlaps.largest.shape[1])
         levels = {FIXED: [fixed] * (1 + len(MAX_BOX_ACC_V2_CRITERIA))}
@@ -108,34 +110,40 @@ def max_box_acc_parts(
         for source, (level, *levels_v2) in levels.items():
             parts.append(_at_levels(items, method, convention, source, overlaps, level, levels_v2))
         if oracle:
-            parts += _oracle_parts(items, method, convention, overlaps)
+            parts += _oracle_statistics(items, method, convention, overlaps)
     return parts
 
 
-def _rows(items: Items, method: str, convention: str, source: str) -> list[PartRow]:
+def _rows(items: AnnotatedFilms, method: str, convention: str, source: str) -> list[StatisticRow]:
     v2 = [(f"{convention}/max_box_acc_v2", criterion) for criterion in (*MAX_BOX_ACC_V2_CRITERIA, None)]
     keys = [(f"{convention}/max_box_acc", MAX_BOX_ACC_CRITERION), *v2]
-    return [PartRow(items.label, method, metric, criterion, source, len(items)) for metric, criterion in keys]
+    return [StatisticRow(items.label, method, metric, criterion, source, len(items)) for metric, criterion in keys]
 
 
 def _at_levels(
-    items: Items, method: str, convention: str, source: str, overlaps: Overlaps, level: int, levels_v2: Sequence[int]
-) -> RatioPart:
+    items: AnnotatedFilms,
+    method: str,
+    convention: str,
+    source: str,
+    overlaps: Overlaps,
+    level: int,
+    levels_v2: Sequence[int],
+) -> RatioStatistic:
     each = [
         overlaps.every[:, chosen] >= criterion
         for chosen, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
     ]
     counted = [overlaps.largest[:, level] >= MAX_BOX_ACC_CRITERION, *each, np.mean(each, axis=0)]
     above = np.stack(counted, axis=1).astype(np.float64)
-    return RatioPart(_rows(items, method, convention, source), items.patients, above, np.ones_like(above))
+    return RatioStatistic(_rows(items, method, convention, source), items.patients, above, np.ones_like(above))
 
 
-def _oracle_parts(items: Items, method: str, convention: str, overlaps: Overlaps) -> list[Part]:
+def _oracle_statistics(items: AnnotatedFilms, method: str, convention: str, overlaps: Overlaps) -> list[Statistic]:
     largest = (overlaps.largest >= MAX_BOX_ACC_CRITERION)[:, None]
     every = np.stack([overlaps.every >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)
     groups = [largest, every[:, :1], every[:, 1:2], every[:, 2:], every]
     rows = _rows(items, method, convention, ORACLE)
-    return [BestThresholdPart(row, items.patients, group) for row, group in zip(rows, groups, strict=True)]
+    return [BestThresholdStatistic(row, items.patients, group) for row, group in zip(rows, groups, strict=True)]
 
 
 def mask_on_map(mask: NDArray[np.bool_], to_map: GridTransform, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -146,7 +154,7 @@ def mask_on_map(mask: NDArray[np.bool_], to_map: GridTransform, shape: tuple[int
     return np.asarray(mask[np.clip(y, 0, mask.shape[0] - 1)[:, None], np.clip(x, 0, mask.shape[1] - 1)])
 
 
-def pixel_part(
+def pixel_statistic(
     label: str,
     method: str,
     masks: Mapping[str, NDArray[np.bool_]],
@@ -155,7 +163,7 @@ def pixel_part(
     heat_of: HeatOf,
     geometry: Geometry,
     thresholds: FloatArray,
-) -> PixelPart:
+) -> PixelPrecisionStatistic:
     """Make the row of PxAP over the films that carry a mask of the label.
 
     Parameters
@@ -180,5 +188,5 @@ def pixel_part(
         outside = np.zeros(heat.shape, bool) if left_out is None else mask_on_map(left_out, to_heat, heat.shape)
         histograms[:, number] = pixel_histograms(heat01, mask, outside, thresholds)
     numbers: IntArray = np.array([patients[image_id] for image_id in image_ids], np.int64)
-    row = PartRow(label, method, f"{CLEAN}/pxap", None, FIXED, len(image_ids))
-    return PixelPart(row, numbers, histograms[0], histograms[1])
+    row = StatisticRow(label, method, f"{CLEAN}/pxap", None, FIXED, len(image_ids))
+    return PixelPrecisionStatistic(row, numbers, histograms[0], histograms[1])
