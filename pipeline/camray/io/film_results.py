@@ -15,7 +15,7 @@ import pandas as pd
 from camray.adapters.export_formats import BOX_COLUMNS
 from camray.adapters.run_folder import RunFolder, code_version, file_digest, read_table
 from camray.adapters.settings import Settings
-from camray.core.localization.reported_method import shown_method, shown_thresholds
+from camray.core.localization.default_method import default_method, default_thresholds
 from camray.domain.errors import ExportError
 from camray.domain.film_results import Algorithm, FilmResult, FoundBox, FoundFinding, on_export_grid
 from camray.domain.geometry import Box
@@ -106,10 +106,10 @@ def read_results(settings: Settings, folder: RunFolder) -> ShownResults:
         for film in images.sort_values("image_id").to_dict("records")
     }
     predictions = read_table(localize / "predictions.parquet", PREDICTION_COLUMNS)
-    method = shown_method(sorted(predictions["method"].dropna().unique()) or list(settings.explain.methods))
+    method = default_method(sorted(predictions["method"].dropna().unique()) or list(settings.explain.methods))
     labels = tuple(json.loads((explain / "grid.json").read_text(encoding="utf-8"))["labels"])
     entries = json.loads(thresholds_path(folder).read_text(encoding="utf-8"))
-    thresholds = shown_thresholds(entries["thresholds"], method, labels)
+    thresholds = default_thresholds(entries["thresholds"], method, labels)
     keys = pd.MultiIndex.from_arrays([predictions["label"], predictions["threshold_id"]])
     shown = keys.isin([(label, entry["id"]) for label, entry in thresholds.items()])
     predictions = predictions[shown & (predictions["method"] == method) & predictions["image_id"].isin(list(films))]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder, check_is_run, read_table
-from camray.core.localization.reported_method import shown_method, shown_thresholds
+from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.metrics.localization.annotated_films import (
     CORNERS,
     AnnotatedFilms,
@@ -144,7 +144,7 @@ def _open(path: Path, method: str | None) -> _Run:
         maps,
         predictions[predictions["rank"] == 0],
         json.loads(thresholds.read_text(encoding="utf-8"))["thresholds"],
-        shown_method(maps.methods) if method is None else method,
+        default_method(maps.methods) if method is None else method,
     )
 
 
@@ -170,7 +170,7 @@ def _paired_values(
     runs: Sequence[_Run], shared: pd.DataFrame, patients: Mapping[str, int], labels: Sequence[str]
 ) -> dict[str, PairedValues]:
     found = {}
-    chosen = [shown_thresholds(run.thresholds, run.method, labels) for run in runs]
+    chosen = [default_thresholds(run.thresholds, run.method, labels) for run in runs]
     for label in labels:
         items = collect_annotated_films(label, runs[0].films.boxes, shared, patients)
         if len(items) and all(label in entries for entries in chosen):

@@ -22,8 +22,8 @@ from camray.core.explain.methods import methods_named
 from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import locate, recipe_from_json
+from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import Window, film_window
-from camray.core.localization.reported_method import shown_method, shown_thresholds
 from camray.domain.contract import ModelContract
 from camray.domain.errors import ImageError, PipelineError, SettingsError
 from camray.domain.geometry import Box, GridTransform
@@ -238,8 +238,8 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     known = sorted({entry["method"] for entry in entries})
     if method is not None and method not in known:
         raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(known)}")
-    method = method or shown_method(known)
-    thresholds = dict(shown_thresholds(entries, method, contract.labels))
+    method = method or default_method(known)
+    thresholds = dict(default_thresholds(entries, method, contract.labels))
     prior_path = run_root / "explain" / f"prior-{method}.npy"
     prior = np.load(prior_path) if prior_path.is_file() else None
     return Predictor(network, contract, thresholds, method, settings.explain, settings.localize, prior)

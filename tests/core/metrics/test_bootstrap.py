@@ -5,9 +5,9 @@ from camray.core.metrics.bootstrap import (
     CHUNK_RESAMPLES,
     mean_of_defined,
     percentile_intervals,
+    replace_zero_width_intervals,
     resampled_counts,
     sums_by_patient,
-    told_intervals,
     weighted_means,
 )
 
@@ -68,7 +68,7 @@ def test_an_interval_without_width_is_wilsons_or_none() -> None:
     value = np.array([1.0, 0.0, 0.37, 1.0, 0.5])
     low, high = value.copy(), value.copy()
     low[4], high[4] = 0.2, 0.8
-    found = told_intervals(value, low, high, np.array([3, 5, 1, 0, 9]), 0.95)
+    found = replace_zero_width_intervals(value, low, high, np.array([3, 5, 1, 0, 9]), 0.95)
     np.testing.assert_allclose(found[0], [0.4385, 0.0, np.nan, np.nan, 0.2], atol=1e-4)
     np.testing.assert_allclose(found[1], [1.0, 0.4345, np.nan, np.nan, 0.8], atol=1e-4)
     assert low[0] == 1  # the arguments stay

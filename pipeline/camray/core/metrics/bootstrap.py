@@ -127,7 +127,7 @@ def percentile_intervals(draws: FloatArray, confidence: float) -> tuple[FloatArr
     return low, high
 
 
-def told_intervals(
+def replace_zero_width_intervals(
     value: FloatArray, low: FloatArray, high: FloatArray, patients: IntArray, confidence: float
 ) -> tuple[FloatArray, FloatArray]:
     """Replace intervals without any width, which would pass for certainty.

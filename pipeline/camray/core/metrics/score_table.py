@@ -17,8 +17,8 @@ from camray.core.metrics.bootstrap import (
     PatientSums,
     mean_of_defined,
     percentile_intervals,
+    replace_zero_width_intervals,
     resampled_counts,
-    told_intervals,
 )
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray, Measure
 from camray.domain.records import SCORE_COLUMNS
@@ -171,7 +171,7 @@ def score_table(
     low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
     patients = [count for _, part in parts for count in part.patients]
     patients += [min(patients[member] for member in members) for members in groups.values()]
-    low, high = told_intervals(value, low, high, np.array(patients, np.int64), confidence)
+    low, high = replace_zero_width_intervals(value, low, high, np.array(patients, np.int64), confidence)
     undefined = ~np.isfinite(value)
     low[undefined], high[undefined] = np.nan, np.nan
     rows += [(MEAN_LABEL, key, int(np.isfinite(value[members]).sum())) for key, members in groups.items()]

@@ -16,8 +16,8 @@ from camray.core.metrics.bootstrap import (
     PatientSums,
     mean_of_defined,
     percentile_intervals,
+    replace_zero_width_intervals,
     resampled_counts,
-    told_intervals,
 )
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.score_table import MEAN_LABEL
@@ -192,7 +192,7 @@ def statistics_table(
     low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
     patients = [count for part in parts for count in _patients_of(part)]
     patients += [min(patients[member] for member in members) for members in groups.values()]
-    low, high = told_intervals(value, low, high, np.array(patients, np.int64), confidence)
+    low, high = replace_zero_width_intervals(value, low, high, np.array(patients, np.int64), confidence)
     owned = _own_intervals(parts)
     for number, interval in owned.items():
         low[number], high[number] = interval

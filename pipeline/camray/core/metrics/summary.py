@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.core.localization.reported_method import shown_method
+from camray.core.localization.default_method import default_method
 from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
 from camray.domain.records import ThresholdSource
 
@@ -83,7 +83,7 @@ def main_method(scores: pd.DataFrame) -> str | None:
     """Return the method that the headline speaks of, by name and order and never by its scores; None without any."""
     methods = [str(method) for method in scores["method"].unique() if method != CLASSIFIER]
     methods = [method for method in methods if not method.startswith(BASELINE_PREFIX)]
-    return shown_method(methods) if methods else None
+    return default_method(methods) if methods else None
 
 
 def rows_of(scores: pd.DataFrame, metric: str, criterion: float | None = None) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder
+from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import upsampled
-from camray.core.localization.reported_method import shown_method, shown_thresholds
 from camray.core.metrics.auroc import roc_points
 from camray.core.metrics.curves import precision_recall_points, reliability
 from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms
@@ -142,7 +142,7 @@ def _charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tuple[str, bytes]]:
 
 def _threshold_charts(shown: Shown) -> dict[str, tuple[str, bytes]]:
     """Draw what a threshold does: every one of them on the shown method's maps, and FROC of each method's boxes."""
-    method, charts = shown_method(shown.maps.methods), {}
+    method, charts = default_method(shown.maps.methods), {}
     labels = [label for label, items in shown.items.items.items() if len(items)][:MOST_LABELS]
     accuracy = {label: shown.accuracy[method, label] for label in labels if (method, label) in shown.accuracy}
     chosen = {label: shown.chosen[method, label] for label in labels if (method, label) in shown.chosen}
@@ -197,9 +197,9 @@ def _classification_charts(shown: Shown, scores: pd.DataFrame) -> dict[str, tupl
 
 
 def _film_pictures(store: PixelStore, shown: Shown) -> list[FilmPicture]:
-    method = shown_method(shown.maps.methods)
+    method = default_method(shown.maps.methods)
     labels = [label for label, items in shown.items.items.items() if len(items)][:MOST_LABELS]
-    entries = shown_thresholds(shown.thresholds, method, labels)
+    entries = default_thresholds(shown.thresholds, method, labels)
     films = {str(film["image_id"]): film for film in shown.items.films.to_dict("records")}
     pictures = []
     for label, entry in entries.items():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.adapters.run_folder import write_json
-from camray.core.localization.reported_method import shown_method
+from camray.core.localization.default_method import default_method
 from camray.core.metrics.operating_points import probability_of
 from camray.core.metrics.protocols.chexlocalize import (
     OTSU,
@@ -35,7 +35,7 @@ from camray.stages.score.protocol_inputs import ProtocolInputs, Validation
 def chexlocalize_statistics(scored: ProtocolInputs) -> list[Statistic]:
     """Make the rows of all labels and methods, and write the shown method's masks beside them."""
     parts: list[Statistic] = []
-    shown = shown_method(scored.maps.methods)
+    shown = default_method(scored.maps.methods)
     segmentations: dict[str, dict[str, object]] = {}
     for label in scored.maps.labels:
         masks = scored.masks.get(label, {})

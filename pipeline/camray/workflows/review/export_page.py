@@ -23,7 +23,7 @@ from camray.adapters.review.page import PageFilm, PageRecipe, PageRun, PictureFo
 from camray.adapters.run_folder import RunFolder, digest_of, file_digest, read_table
 from camray.adapters.settings import Settings
 from camray.core.localization.box_recipes import Recipe, recipe_from_json
-from camray.core.localization.reported_method import shown_method, shown_thresholds
+from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.geometry import Box, boxes_to_array, iou_matrix
@@ -144,8 +144,8 @@ def _known(folder: RunFolder, thresholds: Mapping[str, Any], annotations: bool) 
     ingest = folder.root / "ingest"
     images = read_table(ingest / "images.parquet", IMAGE_COLUMNS).set_index("image_id")
     predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
-    method = shown_method(films.methods)
-    shown = shown_thresholds(thresholds["thresholds"], method, films.labels)
+    method = default_method(films.methods)
+    shown = default_thresholds(thresholds["thresholds"], method, films.labels)
     pairs = pd.MultiIndex.from_arrays([predictions["label"], predictions["threshold_id"]])
     wanted = pairs.isin([(label, entry["id"]) for label, entry in shown.items()])
     predictions = predictions[wanted & (predictions["method"] == method)].sort_values(["image_id", "label", "rank"])
@@ -192,7 +192,7 @@ def _page_run(
     settings: Settings, folder: RunFolder, known: _Known, thresholds: Mapping[str, Any], *, has_annotations: bool
 ) -> PageRun:
     films, method = known.films, known.method
-    entries = shown_thresholds(thresholds["thresholds"], method, films.labels)
+    entries = default_thresholds(thresholds["thresholds"], method, films.labels)
     cutoffs = {entry["label"]: float(entry["probability"]) for entry in thresholds["cutoffs"]}
     recipes = tuple(_page_recipe(entries[label]) if label in entries else None for label in films.labels)
     prior = films.prior(method)

@@ -19,7 +19,7 @@ from camray.adapters.dicom.read.sr import is_dicom, read_reports
 from camray.adapters.review.decisions import read_decisions
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json
 from camray.adapters.tracking.interface import Tracker
-from camray.core.localization.reported_method import shown_method, shown_thresholds
+from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.reader_study.agreement_table import ALL_LABELS, Claim, Plan, agreement_rows
 from camray.core.reader_study.consensus import MergePolicy, merge
 from camray.core.reader_study.sr_decisions import decisions_of
@@ -155,8 +155,8 @@ def _read_run(folder: RunFolder) -> _Run:
     grid = json.loads((folder.root / "explain" / "grid.json").read_text(encoding="utf-8"))
     predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
     thresholds = json.loads((folder.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))["thresholds"]
-    method, labels = shown_method(grid["methods"]), tuple(grid["labels"])
-    shown = {label: entry["id"] for label, entry in shown_thresholds(thresholds, method, labels).items()}
+    method, labels = default_method(grid["methods"]), tuple(grid["labels"])
+    shown = {label: entry["id"] for label, entry in default_thresholds(thresholds, method, labels).items()}
     predictions = predictions[predictions["threshold_id"] == predictions["label"].map(shown)]
     claims: dict[tuple[str, str], Claim] = {}
     row: Any

@@ -9,7 +9,7 @@ PREFERRED_METHOD = "cam"
 _ORDER = {ThresholdSource.VALIDATION: 0, ThresholdSource.FIXED: 1}
 
 
-def shown_method(methods: Collection[str]) -> str:
+def default_method(methods: Collection[str]) -> str:
     """Return ``cam`` where it is there, else the first.
 
     Raises
@@ -22,7 +22,7 @@ def shown_method(methods: Collection[str]) -> str:
     return PREFERRED_METHOD if PREFERRED_METHOD in methods else next(iter(methods))
 
 
-def shown_thresholds(
+def default_thresholds(
     entries: Iterable[Mapping[str, Any]], method: str, labels: Iterable[str]
 ) -> dict[str, Mapping[str, Any]]:
     """Pick one threshold a label: chosen on validation films if there is one, else fixed; never the oracle's.
