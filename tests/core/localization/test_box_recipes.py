@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
 from camray.core.localization.box_recipes import (
-    Recipe,
+    BoxRecipe,
     fixed_recipe,
     heat_thresholds,
     hit_points,
@@ -21,7 +21,7 @@ from camray.domain.errors import CheckpointError
 from camray.domain.geometry import Box, GridTransform
 
 WHOLE = Window(0, 32, 0, 32)
-PLAIN = Recipe("max", 0.5)
+PLAIN = BoxRecipe("max", 0.5)
 
 
 def _bright(row: int, col: int, cells: int = 4, value: float = 1.0) -> np.ndarray:
@@ -34,7 +34,7 @@ def test_one_bright_cell_of_a_letterboxed_film_gives_its_exact_native_box() -> N
     """Cells of 16 px; heat falls linearly to 0 over one cell: it is >= 0.5 within 8 px of the cell's centre line."""
     transform = GridTransform(0.16, 0.16, 16.0, 0.0)  # 400 x 200 px native, 16 px of margin left and right on 64 x 64
     window = film_window(transform, (400, 200), (64, 64))
-    found = locate(_bright(1, 2), window, (64, 64), Recipe("max", 0.5), min_area=0)
+    found = locate(_bright(1, 2), window, (64, 64), BoxRecipe("max", 0.5), min_area=0)
     # the heat is the product of two tents: half its maximum along an axis lies 8 px from the centre (40, 24); the
     # highest sample is (31/32)^2, half of that is crossed where one factor is 31/64, 8.25 px off: last centre 7.5
     assert found.boxes.tolist() == [[32.0, 16.0, 48.0, 32.0]]
@@ -64,7 +64,7 @@ def test_the_margin_holds_neither_region_nor_peak() -> None:
 )
 @pytest.mark.parametrize("reference", ["max", "range", "raw", "quantile", "otsu"])
 def test_constant_and_never_positive_maps_hold_no_localization(heat: np.ndarray, reference: str) -> None:
-    found = locate(heat.astype(np.float32), WHOLE, (32, 32), Recipe(reference, 0.2), min_area=0)
+    found = locate(heat.astype(np.float32), WHOLE, (32, 32), BoxRecipe(reference, 0.2), min_area=0)
     assert found.boxes.shape == (0, 4)
     assert np.isnan(found.peaks_xy).all()
 
@@ -105,7 +105,7 @@ def test_no_threshold_takes_in_what_speaks_against_a_label_or_the_whole_film() -
 def test_a_higher_level_gives_boxes_inside_the_lower_ones(seed: int, level: float, more: float) -> None:
     heat = np.random.default_rng(seed).normal(size=(1, 6, 6)).astype(np.float32)
     low, high = (
-        locate(heat, WHOLE, (32, 32), Recipe("range", each), min_area=0).boxes for each in (level, level + more)
+        locate(heat, WHOLE, (32, 32), BoxRecipe("range", each), min_area=0).boxes for each in (level, level + more)
     )
     for box in high:
         assert ((low[:, :2] <= box[:2]) & (low[:, 2:] >= box[2:])).all(axis=1).any()
@@ -115,7 +115,7 @@ def test_a_higher_level_gives_boxes_inside_the_lower_ones(seed: int, level: floa
 @given(st.integers(0, 10_000))
 def test_a_stack_equals_its_maps_one_by_one_and_cam_equals_gradcam_relative_to_the_maximum(seed: int) -> None:
     heat = np.random.default_rng(seed).normal(size=(5, 6, 6)).astype(np.float32)
-    recipe = Recipe("max", 0.4, smooth=0.7, dilate=1.2, region="largest")
+    recipe = BoxRecipe("max", 0.4, smooth=0.7, dilate=1.2, region="largest")
     whole = locate(heat, WHOLE, (32, 32), recipe, min_area=0.01)
     for number in range(5):
         alone = locate(heat[number : number + 1], WHOLE, (32, 32), recipe, min_area=0.01)
@@ -123,7 +123,7 @@ def test_a_stack_equals_its_maps_one_by_one_and_cam_equals_gradcam_relative_to_t
         np.testing.assert_array_equal(whole.boxes[mine], alone.boxes)
         np.testing.assert_array_equal(whole.rank[mine], np.arange(len(alone.rank)))
         np.testing.assert_array_equal(whole.peaks_xy[number], alone.peaks_xy[0])
-    plain = Recipe("max", 0.4)
+    plain = BoxRecipe("max", 0.4)
     np.testing.assert_array_equal(
         locate(heat, WHOLE, (32, 32), plain, min_area=0).boxes,
         locate(heat * 2.0**-8, WHOLE, (32, 32), plain, min_area=0).boxes,
@@ -133,22 +133,22 @@ def test_a_stack_equals_its_maps_one_by_one_and_cam_equals_gradcam_relative_to_t
 def test_many_boxes_are_ranked_by_the_recipe_and_small_ones_dropped() -> None:
     heat = _bright(0, 0, 8, 1.0) + _bright(4, 4, 8, 0.8) + _bright(4, 5, 8, 0.8) + _bright(7, 1, 8, 0.6)
     shape, window = (64, 64), Window(0, 64, 0, 64)
-    hottest = locate(heat, window, shape, Recipe("max", 0.5), min_area=0)
+    hottest = locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=0)
     assert hottest.rank.tolist() == [0, 1, 2]
     assert hottest.score.tolist() == sorted(hottest.score, reverse=True)
     assert hottest.boxes[0].tolist()[:2] == [0, 0]
-    largest = locate(heat, window, shape, Recipe("max", 0.5, region="largest"), min_area=0)
+    largest = locate(heat, window, shape, BoxRecipe("max", 0.5, region="largest"), min_area=0)
     assert largest.boxes[0].tolist() == hottest.boxes[1].tolist()
-    assert len(locate(heat, window, shape, Recipe("max", 0.5), min_area=60 / 4096).boxes) == 1  # 58, 72 and 10 px
-    mean = locate(heat, window, shape, Recipe("max", 0.5), min_area=0, score="mean")
+    assert len(locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=60 / 4096).boxes) == 1  # 58, 72 and 10 px
+    mean = locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=0, score="mean")
     assert (mean.score < hottest.score).all()
 
 
 def test_a_widened_box_keeps_its_centre_and_the_hit_point_has_its_own_smoothing() -> None:
     heat = _bright(1, 1, 8, 1.2) + _bright(5, 5, 8, 0.9) + _bright(5, 6, 8, 0.9) + _bright(6, 5, 8, 0.9)
     window = Window(0, 64, 0, 64)
-    plain = locate(heat, window, (64, 64), Recipe("max", 0.5), min_area=0)
-    wide = locate(heat, window, (64, 64), Recipe("max", 0.5, dilate=2.0, peak_smooth=1.0), min_area=0)
+    plain = locate(heat, window, (64, 64), BoxRecipe("max", 0.5), min_area=0)
+    wide = locate(heat, window, (64, 64), BoxRecipe("max", 0.5, dilate=2.0, peak_smooth=1.0), min_area=0)
     centre = (plain.boxes[0, :2] + plain.boxes[0, 2:]) / 2
     np.testing.assert_allclose((wide.boxes[0, :2] + wide.boxes[0, 2:]) / 2, centre)
     np.testing.assert_allclose(wide.boxes[0, 2:] - wide.boxes[0, :2], 2 * (plain.boxes[0, 2:] - plain.boxes[0, :2]))
@@ -161,7 +161,7 @@ def test_a_widened_box_keeps_its_centre_and_the_hit_point_has_its_own_smoothing(
 def test_the_prior_moves_boxes_but_makes_none() -> None:
     heat = np.concatenate([_bright(0, 0) + _bright(3, 3, value=0.9), np.zeros((1, 4, 4), np.float32)])
     prior = _bright(3, 3, value=0.4)[0]
-    recipe = Recipe("max", 0.5, prior=0.5, peak_prior=0.5)
+    recipe = BoxRecipe("max", 0.5, prior=0.5, peak_prior=0.5)
     found = locate(heat, WHOLE, (32, 32), recipe, min_area=0, prior=prior)
     assert found.peaks_xy[0].tolist() == [30.0, 30.0]
     assert np.isnan(found.peaks_xy[1]).all()
@@ -173,12 +173,12 @@ def test_the_prior_moves_boxes_but_makes_none() -> None:
 
 
 def test_recipes_travel_as_json_and_fixed_policies_have_theirs() -> None:
-    recipe = Recipe("range", 0.55, smooth=0.5, peak_smooth=1.0, prior=0.25, dilate=1.25, region="evidence")
+    recipe = BoxRecipe("range", 0.55, smooth=0.5, peak_smooth=1.0, prior=0.25, dilate=1.25, region="evidence")
     assert recipe_from_json(recipe.as_json()) == recipe
     with pytest.raises(CheckpointError, match="not a recipe"):
         recipe_from_json({"reference": "max", "level": 0.2, "colour": 1})
-    assert fixed_recipe("fraction_of_max", 0.2, 0.0, "hottest") == Recipe("max", 0.2)
-    assert fixed_recipe("otsu", 0.3, 1.0, "largest") == Recipe("otsu", 0.0, 1.0, 1.0, region="largest")
+    assert fixed_recipe("fraction_of_max", 0.2, 0.0, "hottest") == BoxRecipe("max", 0.2)
+    assert fixed_recipe("otsu", 0.3, 1.0, "largest") == BoxRecipe("otsu", 0.0, 1.0, 1.0, region="largest")
     with pytest.raises(ValueError, match="calibrated"):
         fixed_recipe("calibrated", 0.2, 0.0, "hottest")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from camray.core.localization.box_recipes import Recipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff
 from camray.core.localization.heat_maps import Window
 from camray.domain.geometry import iou_matrix
@@ -26,7 +26,7 @@ def _maps(
     return ValidationMaps(heat, [window] * count, boxes, np.zeros((16, 16), np.float32))
 
 
-def _accuracy(maps: ValidationMaps, recipe: Recipe, iou_threshold: float) -> float:
+def _accuracy(maps: ValidationMaps, recipe: BoxRecipe, iou_threshold: float) -> float:
     found = locate(maps.heat, WINDOW, SHAPE, recipe, min_area=0.001, prior=maps.prior)
     first = found.rank == 0
     met = np.zeros(len(maps.heat))
@@ -67,7 +67,7 @@ def test_a_plateau_beats_a_lone_spike() -> None:
     levels = [
         each
         for each in GRID.levels
-        if _accuracy(maps, Recipe(found.recipe.reference, each), 0.5) >= found.accuracy - 1e-9
+        if _accuracy(maps, BoxRecipe(found.recipe.reference, each), 0.5) >= found.accuracy - 1e-9
     ]
     assert found.recipe.level not in (min(levels), max(levels)) or len(levels) < 3
 

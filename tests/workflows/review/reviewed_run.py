@@ -7,16 +7,16 @@ import numpy as np
 from camray.adapters.run_folder import RunFolder, write_json
 from camray.adapters.settings import Settings
 from camray.adapters.tracking.interface import NullTracker
-from camray.core.localization.box_recipes import Recipe
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.stages.localize import stage as localize
 from tests.scored_run import FEATURE, make_run
 
 RECIPES = {
-    "Mass": Recipe("max", 0.4),
-    "Effusion": Recipe("range", 0.6, smooth=0.7, dilate=1.25, region="evidence"),
-    "Nodule": Recipe("raw", 0.5, region="largest"),
-    "Fibrosis": Recipe("quantile", 0.9, smooth=1.0),
-    "Hernia": Recipe("otsu", 0.0, prior=0.5, dilate=0.8),
+    "Mass": BoxRecipe("max", 0.4),
+    "Effusion": BoxRecipe("range", 0.6, smooth=0.7, dilate=1.25, region="evidence"),
+    "Nodule": BoxRecipe("raw", 0.5, region="largest"),
+    "Fibrosis": BoxRecipe("quantile", 0.9, smooth=1.0),
+    "Hernia": BoxRecipe("otsu", 0.0, prior=0.5, dilate=0.8),
 }
 LABELS = tuple(RECIPES)
 

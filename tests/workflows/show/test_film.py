@@ -13,7 +13,7 @@ from camray.adapters.run_folder import write_json
 from camray.cli import app
 from camray.core.explain.activation_maximization import Ascent
 from camray.core.explain.methods import METHODS
-from camray.core.localization.box_recipes import Recipe
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, ImageError, SettingsError
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(network.state_dict(), root / "train" / "model.safetensors")
     contract = ModelContract(LABELS, 64, 48, "letterbox", 8, spec, 8, 6, "data", 4, "0.1.0")
     write_json(root / "train" / "contract.json", contract.as_json())
-    recipe = Recipe("range", 0.5).as_json()
+    recipe = BoxRecipe("range", 0.5).as_json()
     entries = [
         {"id": "x", "method": "cam", "label": label, "source": "fixed", "parameters": recipe} for label in LABELS
     ]

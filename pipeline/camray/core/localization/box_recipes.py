@@ -23,7 +23,7 @@ FLAT = 1e-5  # relative spread below which an interpolated map counts as constan
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BoxRecipe:
     """From a raw map to its box and hit point.
 
     Parameters
@@ -110,9 +110,9 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
     heat : ndarray of shape (N, H, W), float32
         Interpolated maps, cropped to the film.
     reference : str
-        As in `Recipe`.
+        As in `BoxRecipe`.
     levels : ndarray of shape (T,), float64
-        As in `Recipe`.
+        As in `BoxRecipe`.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def locate(
     heat: FloatImage,
     window: Window,
     shape_model: tuple[int, int],
-    recipe: Recipe,
+    recipe: BoxRecipe,
     *,
     min_area: float,
     score: Literal["max", "mean"] = "max",
@@ -165,7 +165,7 @@ def locate(
         Model pixels that the film covers; nothing outside is looked at.
     shape_model : tuple of int
         (rows, cols) of the model grid.
-    recipe : Recipe
+    recipe : BoxRecipe
         How.
     min_area : float
         Smallest region, fraction of the window.
@@ -246,7 +246,7 @@ def _peaks_of(maps: FloatImage, window: Window, usable: NDArray[np.bool_]) -> ND
     return points
 
 
-def fixed_recipe(policy: str, level: float, smooth: float, region: RegionChoice) -> Recipe:
+def fixed_recipe(policy: str, level: float, smooth: float, region: RegionChoice) -> BoxRecipe:
     """Return the recipe of a policy that no boxes influence.
 
     Parameters
@@ -273,12 +273,12 @@ def fixed_recipe(policy: str, level: float, smooth: float, region: RegionChoice)
     }
     if policy not in references:
         raise ValueError(f"'{policy}' is not a fixed threshold policy; expected one of {', '.join(references)}")
-    plain = Recipe(references[policy], level, smooth=smooth, peak_smooth=smooth, region=region)
+    plain = BoxRecipe(references[policy], level, smooth=smooth, peak_smooth=smooth, region=region)
     return replace(plain, level=0.0) if policy == "otsu" else plain
 
 
-def recipe_from_json(plain: Mapping[str, Any]) -> Recipe:
-    """Read a recipe back; see `Recipe.as_json`.
+def recipe_from_json(plain: Mapping[str, Any]) -> BoxRecipe:
+    """Read a recipe back; see `BoxRecipe.as_json`.
 
     Raises
     ------
@@ -286,6 +286,6 @@ def recipe_from_json(plain: Mapping[str, Any]) -> Recipe:
         If a key is missing or unknown.
     """
     try:
-        return Recipe(**plain)
+        return BoxRecipe(**plain)
     except TypeError as error:
         raise CheckpointError(f"threshold parameters {dict(plain)} are not a recipe: {error}") from error

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from camray.core.localization.box_recipes import Recipe, Reference, heat_thresholds, hit_points, with_prior
+from camray.core.localization.box_recipes import BoxRecipe, Reference, heat_thresholds, hit_points, with_prior
 from camray.core.localization.connected_components import REGION_CHOICES, FloatImage, best_boxes
 from camray.core.localization.heat_maps import Window, scaled_about_centre, upsampled
 from camray.domain.geometry import iou_matrix
@@ -79,10 +79,10 @@ class RecipeGrid:
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CalibratedRecipe:
     """A chosen recipe, how many films chose it, and what it reached on them (optimistic: it was chosen there)."""
 
-    recipe: Recipe
+    recipe: BoxRecipe
     n: int
     accuracy: float
     hit_rate: float
@@ -105,7 +105,7 @@ def calibrate(
     iou_threshold: float,
     min_area: float,
     shrink_films: float,
-) -> dict[str, Calibrated]:
+) -> dict[str, CalibratedRecipe]:
     """Choose one recipe for each label that has validation boxes.
 
     Parameters
@@ -132,7 +132,7 @@ def calibrate(
     n = {label: len(maps.heat) for label, maps in used.items()}
     levels = {label: grid.levels_of(maps.heat) for label, maps in used.items()}
     overlaps = {label: _overlaps(used[label], shape_model, grid, levels[label], min_area) for label in used}
-    best: dict[str, tuple[float, Recipe, float]] = {}
+    best: dict[str, tuple[float, BoxRecipe, float]] = {}
     for reference in next(iter(levels.values()), {}):
         judged = {label: _judge(table[reference], iou_threshold) for label, table in overlaps.items()}
         for label, blended in _blend(judged, n, shrink_films).items():
@@ -146,7 +146,7 @@ def calibrate(
     hits = {label: _hits(maps, shape_model, grid) for label, maps in used.items()}
     peaks = {label: _first_best(each) for label, each in _blend(hits, n, shrink_films).items()}
     return {
-        label: Calibrated(
+        label: CalibratedRecipe(
             recipe=replace(recipe, peak_smooth=grid.smooth[peaks[label][0]], peak_prior=grid.prior[peaks[label][1]]),
             n=n[label],
             accuracy=accuracy,
@@ -191,9 +191,9 @@ def _blend(
 
 def _recipe_at(
     grid: RecipeGrid, reference: Reference, levels: NDArray[np.float64], where: tuple[np.intp, ...]
-) -> Recipe:
+) -> BoxRecipe:
     smooth, prior, level, dilate, region = where
-    return Recipe(
+    return BoxRecipe(
         reference,
         float(levels[level]),
         smooth=grid.smooth[smooth],

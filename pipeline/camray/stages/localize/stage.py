@@ -19,7 +19,7 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_json, write_table
 from camray.adapters.settings import LocalizeSettings, Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.localization.box_recipes import Located, Recipe, fixed_recipe, locate, recipe_from_json
+from camray.core.localization.box_recipes import BoxRecipe, Located, fixed_recipe, locate, recipe_from_json
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff
 from camray.core.localization.heat_maps import Window
 from camray.core.training.device import choose_device
@@ -117,7 +117,7 @@ def _choose(
     return {"thresholds": entries, "cutoffs": cutoffs, "notes": notes}
 
 
-def _fixed(policy: str, asked: LocalizeSettings) -> Recipe:
+def _fixed(policy: str, asked: LocalizeSettings) -> BoxRecipe:
     level = {"fraction_of_max": asked.fraction_of_max, "raw": asked.raw, "quantile": asked.quantile, "otsu": 0.0}
     return fixed_recipe(policy, level[policy], asked.smooth, asked.region)
 
@@ -126,7 +126,7 @@ def _entry(
     method: str,
     label: str,
     policy: str,
-    recipe: Recipe,
+    recipe: BoxRecipe,
     source: ThresholdSource,
     split: str | None,
     criterion: str,
@@ -260,7 +260,7 @@ def _rows_of(
     films: ExplainedFilms,
     heat: NDArray[np.float32],
     prior: NDArray[np.float32] | None,
-    recipe: Recipe,
+    recipe: BoxRecipe,
     asked: LocalizeSettings,
 ) -> pd.DataFrame:
     """Draw one label's boxes with one recipe: film, box, peak, score and rank; one row at least for every film."""

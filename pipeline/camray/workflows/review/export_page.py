@@ -22,7 +22,7 @@ from camray.adapters.progress import progress
 from camray.adapters.review.page import PageFilm, PageRecipe, PageRun, PictureFormat, write_page
 from camray.adapters.run_folder import RunFolder, digest_of, file_digest, read_table
 from camray.adapters.settings import Settings
-from camray.core.localization.box_recipes import Recipe, recipe_from_json
+from camray.core.localization.box_recipes import BoxRecipe, recipe_from_json
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.domain.errors import PipelineError, SettingsError
@@ -226,7 +226,7 @@ def known_cells(folder: RunFolder) -> tuple[int, int]:
 
 
 def _page_recipe(entry: Mapping[str, Any]) -> PageRecipe:
-    recipe: Recipe = recipe_from_json(entry["parameters"])
+    recipe: BoxRecipe = recipe_from_json(entry["parameters"])
     words = [_REFERENCES[recipe.reference]]
     words += [f"smoothed by {recipe.smooth:g} cells"] if recipe.smooth else []
     words += [f"prior map × {recipe.prior:g}"] if recipe.prior else []

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camray.core.explain.query import Question, ask
-from camray.core.localization.box_recipes import Recipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.heat_maps import upsampled
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
@@ -23,7 +23,7 @@ from camray.reporting.overlays import draw_overlay, heat01_of
 from camray.workflows.predictor import Look, Predictor, film_from_file, load_predictor
 from camray.workflows.run import settings_of
 
-FIXED = Recipe("max", 0.2)  # for what the run has no thresholds for: 20 % of the maximum, hottest region first
+FIXED = BoxRecipe("max", 0.2)  # for what the run has no thresholds for: 20 % of the maximum, hottest region first
 
 
 @dataclass(frozen=True)

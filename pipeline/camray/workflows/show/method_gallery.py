@@ -21,7 +21,7 @@ from camray.core.explain.activation_maximization import Ascent, visualise
 from camray.core.explain.methods import METHODS
 from camray.core.explain.query import Question, ask
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.localization.box_recipes import Recipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.heat_maps import Window, film_window, upsampled
 from camray.core.phantom.film import PhantomFilm, render_film
 from camray.core.phantom.findings import FINDINGS
@@ -34,7 +34,7 @@ from camray.reporting.method_gallery_page import GalleryRow, gallery_page
 from camray.reporting.overlays import heat01_of
 
 PICTURES = "pictures/gallery"
-FIXED = Recipe("max", 0.2)
+FIXED = BoxRecipe("max", 0.2)
 _ROWS, _SEARCHED, _PANEL_PX, _MIN_AREA, _QUALITY = 512, 400, 224, 0.001, 80
 _CLIMB = Ascent(steps=96, rate=0.02, total_variation=0.02, jitter=8, blur_px=0.5)
 

@@ -19,7 +19,7 @@ from camray.adapters.images.photo import read_class_names, read_colours
 from camray.core.explain.query import Answer, Question, ask
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
-from camray.core.localization.box_recipes import Recipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.heat_maps import Window, upsampled
 from camray.core.networks.published import published_classifier
 from camray.domain.errors import SettingsError
@@ -27,7 +27,7 @@ from camray.domain.geometry import Box, GridTransform
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.overlays import heat01_of
 
-CAM_PAPER = Recipe("max", 0.2, region="largest")  # Zhou et al., CVPR 2016, section 3.2
+CAM_PAPER = BoxRecipe("max", 0.2, region="largest")  # Zhou et al., CVPR 2016, section 3.2
 _PANEL_PX, _COLUMNS, _MIN_AREA = 320, 3, 0.001
 
 
