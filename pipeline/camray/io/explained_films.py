@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
-from camray.core.localization.heat_maps import Window, film_window
+from camray.core.localization.heat_maps import CropWindow, film_window
 from camray.domain.errors import PipelineError
 from camray.domain.geometry import GridTransform
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS
@@ -40,7 +40,7 @@ class ExplainedFilms:
         Native (rows, cols) of each film, px.
     transforms : tuple of GridTransform
         Native to model, for each film.
-    windows : tuple of Window
+    windows : tuple of CropWindow
         Model pixels that each film covers.
     folder : Path
         Where the maps lie.
@@ -56,7 +56,7 @@ class ExplainedFilms:
     shape_model: tuple[int, int]
     sizes: tuple[tuple[int, int], ...]
     transforms: tuple[GridTransform, ...]
-    windows: tuple[Window, ...]
+    windows: tuple[CropWindow, ...]
     folder: Path
     prior_folder: Path
 

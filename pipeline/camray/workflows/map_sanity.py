@@ -22,7 +22,7 @@ from camray.adapters.run_folder import RunFolder, code_version, digest_of, read_
 from camray.adapters.settings import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import METHODS, methods_named
-from camray.core.map_sanity.examination import COUNTS, MethodFigures, Plan, examine, examine_order
+from camray.core.map_sanity.examination import COUNTS, MethodFigures, SanityPlan, examine, examine_order
 from camray.core.map_sanity.table import (
     SANITY_COLUMNS,
     baseline_heat,
@@ -69,7 +69,7 @@ class SanityChoice:
     seed : int
         Of everything that is drawn.
     most_passes : int
-        See `Plan`; 0 sets no limit.
+        See `SanityPlan`; 0 sets no limit.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -141,7 +141,7 @@ def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker:
     network, contract = load_classifier(folder, device)
     shown = _chosen_films(folder, contract, choice)
     films = torch.from_numpy(shown.grey)[:, None].to(device)
-    plan = Plan(seed=choice.seed, most_passes=choice.most_passes or None)
+    plan = SanityPlan(seed=choice.seed, most_passes=choice.most_passes or None)
     examined = list(progress(examine(network, films, shown.labels, methods, plan), len(methods), "examining methods"))
     examined += _baselines(network, contract, shown, films, plan)
     return _write(folder.stage(STAGE), examined, tracker, asdict(choice))
@@ -190,7 +190,7 @@ def _baselines(
     contract: ModelContract,
     shown: _Films,
     films: torch.Tensor,
-    plan: Plan,
+    plan: SanityPlan,
 ) -> list[MethodFigures]:
     names = [contract.labels[number] for number in shown.labels]
     grid = (contract.feature_rows, contract.feature_cols)

@@ -32,7 +32,7 @@ from camray.io.scored_films import Films, Maps, read_films, read_maps
 
 
 @dataclass(frozen=True)
-class Compared:
+class PairedComparison:
     """What `camray diff` tells.
 
     Parameters
@@ -71,7 +71,7 @@ class _Run:
 
 def compare_runs(
     first: Path, second: Path, split: str, method: str | None, resamples: int, confidence: float, seed: int
-) -> Compared:
+) -> PairedComparison:
     """Compare two runs on the films of a split that both have.
 
     Parameters
@@ -124,7 +124,7 @@ def compare_runs(
         "confidence": confidence,
         "resamples": resamples,
     }
-    return Compared(table, about)
+    return PairedComparison(table, about)
 
 
 def _open(path: Path, method: str | None) -> _Run:

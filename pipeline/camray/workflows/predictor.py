@@ -23,7 +23,7 @@ from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import locate, recipe_from_json
 from camray.core.localization.default_method import default_method, default_thresholds
-from camray.core.localization.heat_maps import Window, film_window
+from camray.core.localization.heat_maps import CropWindow, film_window
 from camray.domain.contract import ModelContract
 from camray.domain.errors import ImageError, PipelineError, SettingsError
 from camray.domain.geometry import Box, GridTransform
@@ -156,7 +156,7 @@ class Predictor:
             for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
 
-    def window(self, look: Look) -> Window:
+    def window(self, look: Look) -> CropWindow:
         """Return the part of the model grid that a film covers."""
         rows, cols = look.film.pixels.shape
         return film_window(look.transform, (rows, cols), (self.contract.rows, self.contract.cols))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from camray.adapters.run_folder import RunFolder
 from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
-from camray.core.metrics.summary import Compared, Estimate, baseline_name, headline, headline_rows
+from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
 
 _NO_AUROC = "none: one class"
 
@@ -127,7 +127,7 @@ def _plain(name: str, found: Estimate | None) -> dict[str, float | None]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
-def _beside(name: str, found: Compared) -> dict[str, Any]:
+def _beside(name: str, found: BaselineComparison) -> dict[str, Any]:
     ours, baseline = found.ours, found.baseline
     return {
         **_plain(name, ours),

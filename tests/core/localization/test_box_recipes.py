@@ -16,11 +16,11 @@ from camray.core.localization.box_recipes import (
     recipe_from_json,
     with_prior,
 )
-from camray.core.localization.heat_maps import Window, film_window
+from camray.core.localization.heat_maps import CropWindow, film_window
 from camray.domain.errors import CheckpointError
 from camray.domain.geometry import Box, GridTransform
 
-WHOLE = Window(0, 32, 0, 32)
+WHOLE = CropWindow(0, 32, 0, 32)
 PLAIN = BoxRecipe("max", 0.5)
 
 
@@ -52,7 +52,7 @@ def test_axes_break_the_test_when_swapped() -> None:
 
 def test_the_margin_holds_neither_region_nor_peak() -> None:
     heat = _bright(1, 0, value=9.0) + _bright(2, 2)
-    window = Window(0, 32, 16, 32)
+    window = CropWindow(0, 32, 16, 32)
     found = locate(heat, window, (32, 32), PLAIN, min_area=0)
     assert len(found.boxes) == 1
     assert found.boxes[0, 0] >= 16
@@ -71,7 +71,7 @@ def test_constant_and_never_positive_maps_hold_no_localization(heat: np.ndarray,
 
 def test_a_constant_map_stays_constant_under_uneven_interpolation() -> None:
     heat = np.full((1, 7, 13), np.float32(0.1), np.float32)
-    assert not len(locate(heat, Window(0, 50, 0, 37), (50, 37), PLAIN, min_area=0).boxes)
+    assert not len(locate(heat, CropWindow(0, 50, 0, 37), (50, 37), PLAIN, min_area=0).boxes)
 
 
 def test_not_a_number_is_an_error() -> None:
@@ -132,7 +132,7 @@ def test_a_stack_equals_its_maps_one_by_one_and_cam_equals_gradcam_relative_to_t
 
 def test_many_boxes_are_ranked_by_the_recipe_and_small_ones_dropped() -> None:
     heat = _bright(0, 0, 8, 1.0) + _bright(4, 4, 8, 0.8) + _bright(4, 5, 8, 0.8) + _bright(7, 1, 8, 0.6)
-    shape, window = (64, 64), Window(0, 64, 0, 64)
+    shape, window = (64, 64), CropWindow(0, 64, 0, 64)
     hottest = locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=0)
     assert hottest.rank.tolist() == [0, 1, 2]
     assert hottest.score.tolist() == sorted(hottest.score, reverse=True)
@@ -146,7 +146,7 @@ def test_many_boxes_are_ranked_by_the_recipe_and_small_ones_dropped() -> None:
 
 def test_a_widened_box_keeps_its_centre_and_the_hit_point_has_its_own_smoothing() -> None:
     heat = _bright(1, 1, 8, 1.2) + _bright(5, 5, 8, 0.9) + _bright(5, 6, 8, 0.9) + _bright(6, 5, 8, 0.9)
-    window = Window(0, 64, 0, 64)
+    window = CropWindow(0, 64, 0, 64)
     plain = locate(heat, window, (64, 64), BoxRecipe("max", 0.5), min_area=0)
     wide = locate(heat, window, (64, 64), BoxRecipe("max", 0.5, dilate=2.0, peak_smooth=1.0), min_area=0)
     centre = (plain.boxes[0, :2] + plain.boxes[0, 2:]) / 2

@@ -5,15 +5,15 @@ import pytest
 
 from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff
-from camray.core.localization.heat_maps import Window
+from camray.core.localization.heat_maps import CropWindow
 from camray.domain.geometry import iou_matrix
 
-SHAPE, WINDOW = (128, 128), Window(0, 128, 0, 128)
+SHAPE, WINDOW = (128, 128), CropWindow(0, 128, 0, 128)
 GRID = RecipeGrid()
 
 
 def _maps(
-    count: int, sigma_cells: float, side_px: float, seed: int, noise: float = 0.0, window: Window = WINDOW
+    count: int, sigma_cells: float, side_px: float, seed: int, noise: float = 0.0, window: CropWindow = WINDOW
 ) -> ValidationMaps:
     """Blobs on 16 x 16 cells of 8 px, each annotated with a square about its centre."""
     rng = np.random.default_rng(seed)
@@ -126,8 +126,8 @@ def test_raw_levels_are_tried_where_asked() -> None:
 
 
 def test_windows_of_several_sizes_are_compared_together() -> None:
-    tall = _maps(5, 2.0, 40.0, seed=1, window=Window(0, 128, 16, 112))
-    wide = _maps(5, 2.0, 40.0, seed=2, window=Window(16, 112, 0, 128))
+    tall = _maps(5, 2.0, 40.0, seed=1, window=CropWindow(0, 128, 16, 112))
+    wide = _maps(5, 2.0, 40.0, seed=2, window=CropWindow(16, 112, 0, 128))
     mixed = ValidationMaps(
         np.concatenate([tall.heat, wide.heat]),
         [*tall.windows, *wide.windows],

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from camray.core.localization.heat_maps import (
-    Window,
+    CropWindow,
     boxes_from_heat,
     film_window,
     peak_xy,
@@ -50,7 +50,7 @@ def test_upsampling_equals_torch_with_the_corner_origin(cells: tuple[int, int], 
         torch.from_numpy(heat)[:, None], size=side, mode="bilinear", align_corners=False
     )[:, 0]
     np.testing.assert_allclose(upsampled(heat, side), expected, rtol=0, atol=2e-5)
-    window = Window(1, side[0] - 2, 3, side[1])
+    window = CropWindow(1, side[0] - 2, 3, side[1])
     np.testing.assert_array_equal(upsampled(heat, side, window), upsampled(heat, side)[:, 1:-2, 3:])
 
 
@@ -87,11 +87,11 @@ def test_coarse_samples_see_the_same_place() -> None:
 
 def test_the_window_is_the_film_without_its_margin() -> None:
     # 400 x 200 px native to 64 x 64: scale 0.16, 32 columns wide, 16 px of margin left and right
-    assert film_window(GridTransform(0.16, 0.16, 16.0, 0.0), (400, 200), (64, 64)) == Window(0, 64, 16, 48)
+    assert film_window(GridTransform(0.16, 0.16, 16.0, 0.0), (400, 200), (64, 64)) == CropWindow(0, 64, 16, 48)
     # a crop: the film is larger than the model grid
-    assert film_window(GridTransform(0.5, 0.5, -10.0, -3.0), (200, 200), (64, 64)) == Window(0, 64, 0, 64)
+    assert film_window(GridTransform(0.5, 0.5, -10.0, -3.0), (200, 200), (64, 64)) == CropWindow(0, 64, 0, 64)
     # half a pixel of film does not make a pixel, a little more does
-    assert film_window(GridTransform(1.0, 1.0, 0.5, 0.51), (4, 4), (8, 8)) == Window(1, 5, 0, 4)
+    assert film_window(GridTransform(1.0, 1.0, 0.5, 0.51), (4, 4), (8, 8)) == CropWindow(1, 5, 0, 4)
     with pytest.raises(ValueError, match="misses"):
         film_window(GridTransform(1.0, 1.0, 100.0, 0.0), (4, 4), (8, 8))
 

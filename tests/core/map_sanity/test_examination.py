@@ -8,16 +8,18 @@ import torch
 
 from camray.core.explain.cam import forward
 from camray.core.explain.methods import METHODS, methods_named
-from camray.core.map_sanity.examination import SUMMARY, MethodFigures, Plan, examine, examine_order
+from camray.core.map_sanity.examination import SUMMARY, MethodFigures, SanityPlan, examine, examine_order
 from camray.core.map_sanity.single_label import OneLabel, label_maps
 from tests.core.explain import tiny
 from tests.core.map_sanity import linear
 
 SETTLED_BY_ALL_LABELS = {"integrated_gradients", "occlusion_coarse_to_fine"}  # how far they go depends on every label
-PLAN = Plan(steps=4, noise_draws=2)
+PLAN = SanityPlan(steps=4, noise_draws=2)
 
 
-def _figures(network: torch.nn.Module, films: torch.Tensor, labels: Sequence[int], *names: str, plan: Plan = PLAN):
+def _figures(
+    network: torch.nn.Module, films: torch.Tensor, labels: Sequence[int], *names: str, plan: SanityPlan = PLAN
+):
     return list(examine(network, films, labels, methods_named(names), plan))
 
 
@@ -33,7 +35,7 @@ def test_one_labels_map_is_the_same_as_among_all_labels(name: str) -> None:
 def test_a_random_last_layer_leaves_no_correlation_and_noise_stays_within_its_bound() -> None:
     network = linear.LinearNetwork(16, 2)
     films = torch.full((2, 1, 64, 64), 0.5, dtype=torch.float64)
-    (found,) = _figures(network, films, [0, 1], "cam", plan=Plan(noise=0.02, noise_draws=3, steps=4))
+    (found,) = _figures(network, films, [0, 1], "cam", plan=SanityPlan(noise=0.02, noise_draws=3, steps=4))
     assert found.cascade is not None
     assert found.cascade.blocks == ("classifier",)  # all that has weights
     assert np.abs(found.cascade.signed).max() < 0.2  # 256 independent cells: standard deviation 0.06
@@ -110,7 +112,7 @@ def test_constant_maps_are_counted_and_have_no_figures() -> None:
 
 
 def test_dear_methods_get_fewer_films_and_say_so() -> None:
-    plan = Plan(steps=4, noise_draws=2, most_passes=40)
+    plan = SanityPlan(steps=4, noise_draws=2, most_passes=40)
     cheap, dear = _figures(tiny.tiny(), tiny.films(), [0, 1, 2], "cam", "smoothgrad", plan=plan)
     assert cheap.passes == 1
     assert cheap.summary()["films"] == cheap.summary()["checked_films"] == 3
@@ -140,4 +142,4 @@ def test_what_cannot_be_examined() -> None:
     with pytest.raises(ValueError, match="one label a film"):
         _figures(tiny.tiny(), tiny.films(), [0], "cam")
     with pytest.raises(ValueError, match="expected steps"):
-        Plan(steps=0)
+        SanityPlan(steps=0)

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from camray.core.metrics.agreement import wilson_interval
-from camray.core.reader_study.agreement_table import COLUMNS, Claim, Plan, agreement_rows
+from camray.core.reader_study.agreement_table import COLUMNS, AgreementPlan, Claim, agreement_rows
 from camray.core.reader_study.consensus import merge
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import Decision, Phase, Reading
 
 BOX, NEAR, FAR = Box(0, 0, 10, 10), Box(0, 0, 10, 8), Box(50, 50, 60, 60)
-PLAN = Plan({str(film): f"p{film // 2}" for film in range(6)}, iou_thresholds=(0.5,), resamples=200)
+PLAN = AgreementPlan({str(film): f"p{film // 2}" for film in range(6)}, iou_thresholds=(0.5,), resamples=200)
 CLAIMS = {
     (str(film), "Mass"): Claim(film < 3, (BOX,) if film < 3 else ()) for film in range(6)
 }  # reported on films 0, 1, 2
@@ -103,7 +103,7 @@ def test_reading_times(table: pd.DataFrame) -> None:
 
 
 def test_one_patient_gives_no_interval() -> None:
-    table = agreement_rows(A, CLAIMS, [], Plan(dict.fromkeys(map(str, range(6)), "p"), resamples=50))
+    table = agreement_rows(A, CLAIMS, [], AgreementPlan(dict.fromkeys(map(str, range(6)), "p"), resamples=50))
     assert math.isnan(_row(table, "cohen_kappa", "A", "AI")["low"])
 
 

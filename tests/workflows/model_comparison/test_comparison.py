@@ -18,7 +18,7 @@ from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
 from camray.workflows.model_comparison import explanation as compare_explain
-from camray.workflows.model_comparison.comparison import STAGE, Compared, compare
+from camray.workflows.model_comparison.comparison import STAGE, ModelComparison, compare
 from camray.workflows.model_comparison.explanation import Cost, is_dear, try_methods
 from camray.workflows.model_comparison.film_sampling import choose_films
 from camray.workflows.model_comparison.plan import NO_POOL, plan_of
@@ -65,7 +65,7 @@ def refusing(network: Any, passed: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Compared, Path]]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelComparison, Path]]:
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         choosy = replace(METHODS["guided_backprop"], signed=refusing)
@@ -73,7 +73,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Compared, P
         yield compare(settings_of(), runs, lambda line: None), runs
 
 
-def test_every_network_pool_and_method_has_its_rows(done: tuple[Compared, Path]) -> None:
+def test_every_network_pool_and_method_has_its_rows(done: tuple[ModelComparison, Path]) -> None:
     table = done[0].table
     assert list(table.columns) == list(COMPARE_COLUMNS)
     ours = table[table["network"] != "baseline"]
@@ -85,7 +85,7 @@ def test_every_network_pool_and_method_has_its_rows(done: tuple[Compared, Path])
     assert len(table[table["network"] == "baseline"]) == 6
 
 
-def test_a_refusal_is_a_row_with_its_reason_and_no_figures(done: tuple[Compared, Path]) -> None:
+def test_a_refusal_is_a_row_with_its_reason_and_no_figures(done: tuple[ModelComparison, Path]) -> None:
     table = done[0].table
     refused = table[(table["network"] == "alexnet_gap") & (table["method"] == "guided_backprop")]
     assert refused["reason"].str.contains("no ReLU").all()
@@ -94,7 +94,7 @@ def test_a_refusal_is_a_row_with_its_reason_and_no_figures(done: tuple[Compared,
     assert (table.loc[~table.index.isin(refused.index), "reason"] == "").all()
 
 
-def test_figures_fit_one_another(done: tuple[Compared, Path]) -> None:
+def test_figures_fit_one_another(done: tuple[ModelComparison, Path]) -> None:
     table = done[0].table
     rows = table[(table["reason"] == "") & table["top1_localization_error"].notna()]
     for k in (1, 5):
@@ -112,13 +112,13 @@ def test_figures_fit_one_another(done: tuple[Compared, Path]) -> None:
     assert ours["deletion_auc"].between(0, 1).all()
 
 
-def test_the_same_network_has_the_same_classification_whatever_explains_it(done: tuple[Compared, Path]) -> None:
+def test_the_same_network_has_the_same_classification_whatever_explains_it(done: tuple[ModelComparison, Path]) -> None:
     table = done[0].table[done[0].table["reason"] == ""]
     for _, rows in table[table["network"] != "baseline"].groupby(["network", "pool"]):
         assert rows[["auroc", "top1_classification_error"]].nunique().tolist() == [1, 1]
 
 
-def test_the_whole_image_baseline_is_worked_out_from_the_boxes_alone(done: tuple[Compared, Path]) -> None:
+def test_the_whole_image_baseline_is_worked_out_from_the_boxes_alone(done: tuple[ModelComparison, Path]) -> None:
     table = done[0].table.set_index("method")
     assert (
         table.loc["baseline:whole_image", "iou_accuracy_0.1"] >= table.loc["baseline:whole_image", "iou_accuracy_0.5"]
@@ -127,7 +127,7 @@ def test_the_whole_image_baseline_is_worked_out_from_the_boxes_alone(done: tuple
     assert np.isnan(table.loc["baseline:fixed_point", "mean_iou"])  # a point has no box
 
 
-def test_what_is_finished_is_not_done_again_and_the_table_stays(done: tuple[Compared, Path]) -> None:
+def test_what_is_finished_is_not_done_again_and_the_table_stays(done: tuple[ModelComparison, Path]) -> None:
     first, runs = done
     stamps = {path: path.stat().st_mtime_ns for path in first.folder.glob(f"*/{STAGE}/stage.json")}
     assert len(stamps) == 4
@@ -141,7 +141,7 @@ def test_what_is_finished_is_not_done_again_and_the_table_stays(done: tuple[Comp
     assert sum("skipped" in line for line in told) == 3
 
 
-def test_the_page_holds_the_table_and_loads_nothing(done: tuple[Compared, Path]) -> None:
+def test_the_page_holds_the_table_and_loads_nothing(done: tuple[ModelComparison, Path]) -> None:
     page = (done[0].folder / "comparison.html").read_text(encoding="utf-8")
     assert page.count("<tr") == 1 + len(done[0].table)
     assert "guided_backprop" in page
@@ -151,7 +151,7 @@ def test_the_page_holds_the_table_and_loads_nothing(done: tuple[Compared, Path])
     assert len(written) == len(done[0].table)
 
 
-def test_a_dear_method_is_scored_on_fewer_films_and_says_so(done: tuple[Compared, Path]) -> None:
+def test_a_dear_method_is_scored_on_fewer_films_and_says_so(done: tuple[ModelComparison, Path]) -> None:
     changed = {"networks": ["resnet_light"], "pools": ["gap"], "methods": ["cam", "occlusion"], "sanity_films": 0}
     found = compare(settings_of(**changed, most_passes=100), done[1], lambda line: None).table
     ours = found[found["network"] != "baseline"].set_index("method")
@@ -222,6 +222,6 @@ def test_dear_is_what_costs_more_passes_than_allowed() -> None:
     assert is_dear(Cost("a", passes=10.1), 5, 50)
 
 
-def test_a_comparison_leaves_no_lock_behind(done: tuple[Compared, Path]) -> None:
+def test_a_comparison_leaves_no_lock_behind(done: tuple[ModelComparison, Path]) -> None:
     with RunFolder(done[0].folder).locked():
         pass

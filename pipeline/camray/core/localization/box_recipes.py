@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from camray.core.localization.connected_components import FloatImage, RegionChoice, find_regions
-from camray.core.localization.heat_maps import Window, peaks_xy, scaled_about_centre, upsampled
+from camray.core.localization.heat_maps import CropWindow, peaks_xy, scaled_about_centre, upsampled
 from camray.domain.errors import CheckpointError
 
 Reference = Literal["max", "range", "raw", "quantile", "otsu"]
@@ -147,7 +147,7 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
 
 def locate(
     heat: FloatImage,
-    window: Window,
+    window: CropWindow,
     shape_model: tuple[int, int],
     recipe: BoxRecipe,
     *,
@@ -161,7 +161,7 @@ def locate(
     ----------
     heat : ndarray of shape (N, h, w), float32
         Raw maps of one label and method on the feature grid.
-    window : Window
+    window : CropWindow
         Model pixels that the film covers; nothing outside is looked at.
     shape_model : tuple of int
         (rows, cols) of the model grid.
@@ -231,7 +231,9 @@ def with_prior(heat: FloatImage, prior: FloatImage | None, weight: float) -> Flo
     return np.asarray(heat + added, dtype=np.float32)
 
 
-def hit_points(heat: FloatImage, window: Window, shape_model: tuple[int, int], smooth: float) -> NDArray[np.float64]:
+def hit_points(
+    heat: FloatImage, window: CropWindow, shape_model: tuple[int, int], smooth: float
+) -> NDArray[np.float64]:
     """Find each map's peak within the film, [N, 2] (x, y) in model px; NaN where it holds no localization.
 
     Arguments as for `locate`; `smooth` is a sigma in feature cells.
@@ -240,7 +242,7 @@ def hit_points(heat: FloatImage, window: Window, shape_model: tuple[int, int], s
     return _peaks_of(maps, window, holds_localization(maps))
 
 
-def _peaks_of(maps: FloatImage, window: Window, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _peaks_of(maps: FloatImage, window: CropWindow, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
     points = peaks_xy(maps) + np.array([window.col0, window.row0], np.float64)
     points[~usable] = np.nan
     return points

@@ -14,7 +14,7 @@ from scipy.ndimage import convolve1d
 
 from camray.core.localization.box_recipes import BoxRecipe, Reference, heat_thresholds, hit_points, with_prior
 from camray.core.localization.connected_components import REGION_CHOICES, FloatImage, best_boxes
-from camray.core.localization.heat_maps import Window, scaled_about_centre, upsampled
+from camray.core.localization.heat_maps import CropWindow, scaled_about_centre, upsampled
 from camray.domain.geometry import iou_matrix
 
 _COARSE_SIDE_PX = 96  # maps are sampled about this finely while recipes are compared; boxes are drawn on the full grid
@@ -31,7 +31,7 @@ class ValidationMaps:
     ----------
     heat : ndarray of shape (P, h, w), float32
         Raw maps on the feature grid.
-    windows : sequence of Window
+    windows : sequence of CropWindow
         Model pixels of each film.
     annotated : sequence of ndarray of shape (A, 4), float64
         The label's boxes on each film, at least one, on the *model* grid (IoU is the same there), px.
@@ -40,7 +40,7 @@ class ValidationMaps:
     """
 
     heat: FloatImage
-    windows: Sequence[Window]
+    windows: Sequence[CropWindow]
     annotated: Sequence[NDArray[np.float64]]
     prior: FloatImage
 
@@ -245,21 +245,21 @@ def _hits(maps: ValidationMaps, shape_model: tuple[int, int], grid: RecipeGrid) 
     return np.asarray(inside.mean(axis=0))
 
 
-def _by_window(windows: Sequence[Window]) -> Iterator[tuple[Window, NDArray[np.int64]]]:
-    groups: dict[Window, list[int]] = {}
+def _by_window(windows: Sequence[CropWindow]) -> Iterator[tuple[CropWindow, NDArray[np.int64]]]:
+    groups: dict[CropWindow, list[int]] = {}
     for film, window in enumerate(windows):
         groups.setdefault(window, []).append(film)
     for window, films in groups.items():
         yield window, np.array(films)
 
 
-def _from_samples(boxes: NDArray[np.float64], window: Window, samples: tuple[int, int]) -> NDArray[np.float64]:
+def _from_samples(boxes: NDArray[np.float64], window: CropWindow, samples: tuple[int, int]) -> NDArray[np.float64]:
     """Map boxes [..., 4] from the coarse samples of a window to the model grid."""
     scale = np.array([(window.col1 - window.col0) / samples[1], (window.row1 - window.row0) / samples[0]] * 2)
     return np.asarray(boxes * scale + np.array([window.col0, window.row0] * 2))
 
 
-def _clipped(boxes: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+def _clipped(boxes: NDArray[np.float64], window: CropWindow) -> NDArray[np.float64]:
     low = np.array([window.col0, window.row0] * 2, np.float64)
     return np.clip(boxes, low, np.array([window.col1, window.row1] * 2, np.float64))
 

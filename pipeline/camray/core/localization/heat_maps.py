@@ -17,7 +17,7 @@ from camray.domain.geometry import Box, GridTransform
 
 
 @dataclass(frozen=True)
-class Window:
+class CropWindow:
     """The part of the model grid that a film covers: rows [row0, row1), columns [col0, col1), px."""
 
     row0: int
@@ -26,7 +26,7 @@ class Window:
     col1: int
 
 
-def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]) -> Window:
+def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]) -> CropWindow:
     """Find the model pixels whose centres lie on the film, so that no margin is left.
 
     Parameters
@@ -47,11 +47,15 @@ def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_m
     high = [min(side, int(np.ceil(edge - 0.5))) for edge, side in zip((y1, x1), shape_model, strict=True)]
     if low[0] >= high[0] or low[1] >= high[1]:
         raise ValueError(f"a film of {shape_native} px at {transform} misses the model grid of {shape_model} px")
-    return Window(low[0], high[0], low[1], high[1])
+    return CropWindow(low[0], high[0], low[1], high[1])
 
 
 def upsampled(
-    heat: FloatImage, shape_model: tuple[int, int], window: Window | None = None, smooth: float = 0.0, step_px: int = 1
+    heat: FloatImage,
+    shape_model: tuple[int, int],
+    window: CropWindow | None = None,
+    smooth: float = 0.0,
+    step_px: int = 1,
 ) -> FloatImage:
     """Interpolate maps bilinearly from the feature grid to (a window of) the model grid, corner origin.
 
@@ -61,7 +65,7 @@ def upsampled(
         Raw evidence on the feature grid, which covers the model grid exactly.
     shape_model : tuple of int
         (rows, cols) of the model grid, px.
-    window : Window, optional
+    window : CropWindow, optional
         What to keep; all by default.
     smooth : float
         Sigma of a Gaussian applied first (edges mirrored), in feature cells.
@@ -72,7 +76,7 @@ def upsampled(
     -------
     ndarray of shape (N, rows of the window / step, cols of the window / step), float32
     """
-    kept = window or Window(0, shape_model[0], 0, shape_model[1])
+    kept = window or CropWindow(0, shape_model[0], 0, shape_model[1])
     maps = heat.astype(np.float32)
     if smooth > 0:
         maps = gaussian_filter(maps, (0.0, smooth, smooth), mode="reflect")

@@ -58,7 +58,7 @@ COUNTS = ("films", "constant", "checked_films")
 
 
 @dataclass(frozen=True)
-class Plan:
+class SanityPlan:
     """How thoroughly.
 
     Parameters
@@ -161,7 +161,7 @@ class MethodFigures:
 
 
 def examine(
-    network: nn.Module, films: Tensor, labels: Sequence[int], methods: Iterable[Method], plan: Plan
+    network: nn.Module, films: Tensor, labels: Sequence[int], methods: Iterable[Method], plan: SanityPlan
 ) -> Iterator[MethodFigures]:
     """Put every method to all checks.
 
@@ -174,7 +174,7 @@ def examine(
     labels : sequence of int
         Which label of the network each film is examined for; films that show it, or the figures mean little.
     methods : iterable of Method
-    plan : Plan
+    plan : SanityPlan
 
     Yields
     ------
@@ -197,7 +197,7 @@ def examine(
 
 
 def examine_order(
-    network: nn.Module, films: Tensor, labels: Sequence[int], heat: FloatArray, name: str, plan: Plan
+    network: nn.Module, films: Tensor, labels: Sequence[int], heat: FloatArray, name: str, plan: SanityPlan
 ) -> MethodFigures:
     """Put given maps [N, h, w] to the checks that need no method: deletion, insertion, average drop and increase.
 
@@ -227,7 +227,7 @@ class _Pairs:
 
 
 def _examined(
-    network: nn.Module, pairs: _Pairs, method: Method, blocks: tuple[Block, ...], plan: Plan
+    network: nn.Module, pairs: _Pairs, method: Method, blocks: tuple[Block, ...], plan: SanityPlan
 ) -> MethodFigures:
     count = len(pairs.labels)
     heat, passes = _maps(network, pairs.part(0, 1), method, plan)  # tells what a map costs
@@ -249,7 +249,7 @@ def _examined(
     return replace(found, noise=noise, cascade=randomised, passes=passes)
 
 
-def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, plan: Plan) -> MethodFigures:
+def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, plan: SanityPlan) -> MethodFigures:
     size, blur_px = plan.batch_size, plan.blur * max(pairs.films.shape[-2:])
     per_film: dict[str, FloatArray] = {key: np.zeros(len(heat)) for key in ("whole", "drop", "increase")}
     parts: list[tuple[list[int], Curves]] = []
@@ -270,7 +270,7 @@ def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, pla
     return MethodFigures(name, "", is_constant(heat), curves, per_film["whole"], per_film["drop"], per_film["increase"])
 
 
-def _maps(network: nn.Module, pairs: _Pairs, method: Method, plan: Plan) -> tuple[FloatArray, float]:
+def _maps(network: nn.Module, pairs: _Pairs, method: Method, plan: SanityPlan) -> tuple[FloatArray, float]:
     """Return raw maps [N, h, w] and what one of them cost."""
     found: dict[int, FloatArray] = {}
     passes = 0
@@ -282,13 +282,13 @@ def _maps(network: nn.Module, pairs: _Pairs, method: Method, plan: Plan) -> tupl
     return np.stack([found[number] for number in range(len(pairs.labels))]), passes / len(pairs.labels)
 
 
-def _affordable(passes: float, count: int, plan: Plan) -> int:
+def _affordable(passes: float, count: int, plan: SanityPlan) -> int:
     if plan.most_passes is None:
         return count
     return max(1, min(count, int(plan.most_passes / max(passes, 1.0))))
 
 
-def _noisy(pairs: _Pairs, plan: Plan) -> Iterator[_Pairs]:
+def _noisy(pairs: _Pairs, plan: SanityPlan) -> Iterator[_Pairs]:
     """Yield the films under noise: uniform in -r to r, the same for every film of a draw, cut to grey 0-1."""
     generator = torch.Generator().manual_seed(plan.seed)
     for _ in range(plan.noise_draws):

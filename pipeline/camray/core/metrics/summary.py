@@ -51,7 +51,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Compared:
+class BaselineComparison:
     """A method's number and the best trivial baseline's; None where there is no row."""
 
     ours: Estimate | None
@@ -74,8 +74,8 @@ class HeadlineRow:
     split: str
     label: str
     auroc: Estimate | None
-    hit_rate: Compared
-    iou_accuracy: Compared
+    hit_rate: BaselineComparison
+    iou_accuracy: BaselineComparison
     auroc_probe: Estimate | None = None  # the best trivial feature's, fitted on training films
 
 
@@ -154,13 +154,13 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
     return rows
 
 
-def _compared(rows: pd.DataFrame, label: str, method: str | None) -> Compared:
+def _compared(rows: pd.DataFrame, label: str, method: str | None) -> BaselineComparison:
     """Put one label's number of a method beside the best baseline; `rows` are of one split, metric and criterion."""
     of_label = rows[rows["label"] == label]
     ours = estimate_of(of_label, method)
     if label == MEAN_LABEL and ours is not None:
         of_label = _over_the_same_labels(of_label, rows[rows["label"] != MEAN_LABEL], ours)
-    return Compared(ours, best_baseline(of_label))
+    return BaselineComparison(ours, best_baseline(of_label))
 
 
 def _over_the_same_labels(means: pd.DataFrame, by_label: pd.DataFrame, ours: Estimate) -> pd.DataFrame:

@@ -44,7 +44,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AgreementPlan:
     """How measures are taken.
 
     Parameters
@@ -69,7 +69,7 @@ class Plan:
 
 
 def agreement_rows(
-    decisions: Sequence[Decision], claims: Mapping[Key, Claim], readings: Sequence[Reading], plan: Plan
+    decisions: Sequence[Decision], claims: Mapping[Key, Claim], readings: Sequence[Reading], plan: AgreementPlan
 ) -> pd.DataFrame:
     """Measure readers against the AI and against one another.
 
@@ -81,7 +81,7 @@ def agreement_rows(
         The AI's answers; a decision without one is not measured against it.
     readings : sequence of Reading
         One at most for each reader and film.
-    plan : Plan
+    plan : AgreementPlan
         Patients, thresholds and intervals.
 
     Returns
@@ -124,7 +124,7 @@ def _by_label(decided: Mapping[Key, Decision]) -> Iterator[tuple[str, list[Key]]
 
 
 def _against_ai(
-    keys: list[Key], mine: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: Plan
+    keys: list[Key], mine: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: AgreementPlan
 ) -> Iterator[tuple[object, ...]]:
     sure = [key for key in keys if mine[key].value != "uncertain" and key in claims]
     says = np.array([mine[key].value == "1" for key in sure], dtype=np.int64)
@@ -141,7 +141,7 @@ def _against_ai(
 
 
 def _box_values(
-    keys: list[Key], mine: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: Plan
+    keys: list[Key], mine: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: AgreementPlan
 ) -> Iterator[tuple[object, ...]]:
     """Yield the predictive value of the AI's boxes: the share that the reader's boxes bear out.
 
@@ -167,7 +167,7 @@ def _box_values(
 
 
 def _between(
-    keys: list[Key], first: Mapping[Key, Decision], second: Mapping[Key, Decision], plan: Plan
+    keys: list[Key], first: Mapping[Key, Decision], second: Mapping[Key, Decision], plan: AgreementPlan
 ) -> Iterator[tuple[object, ...]]:
     sure = [key for key in keys if "uncertain" not in {first[key].value, second[key].value}]
     answers = [np.array([who[key].value == "1" for key in sure], dtype=np.int64) for who in (first, second)]
@@ -203,7 +203,7 @@ def _times(readings: Sequence[Reading]) -> Iterator[tuple[str, tuple[object, ...
 class _Draws:
     """Resamples of the patients of some subjects, as weights of the subjects."""
 
-    def __init__(self, films: Sequence[str], plan: Plan) -> None:
+    def __init__(self, films: Sequence[str], plan: AgreementPlan) -> None:
         names = [plan.patients.get(film, film) for film in films]
         patients = {name: number for number, name in enumerate(sorted(set(names)))}
         self.confidence = plan.confidence

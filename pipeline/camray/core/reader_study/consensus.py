@@ -15,14 +15,14 @@ Key = tuple[str, str]  # image_id, label
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedDecision:
     """What all readers together say of one finding on one film: its value, and (reader, box) for each box."""
 
     value: str
     boxes: tuple[tuple[str, Box], ...]
 
 
-def merge(decisions: Sequence[Decision], policy: MergePolicy) -> dict[Key, Merged]:
+def merge(decisions: Sequence[Decision], policy: MergePolicy) -> dict[Key, MergedDecision]:
     """Merge final decisions, subject by subject.
 
     Parameters
@@ -46,19 +46,19 @@ def merge(decisions: Sequence[Decision], policy: MergePolicy) -> dict[Key, Merge
     return {key: _merged(found, policy) for key, found in sorted(answers.items())}
 
 
-def _merged(answers: list[Decision], policy: MergePolicy) -> Merged:
+def _merged(answers: list[Decision], policy: MergePolicy) -> MergedDecision:
     present, absent = ([one for one in answers if one.value == value] for value in ("1", "0"))
     if policy == "union":
         value = "1" if present else "0" if absent else "uncertain"
     else:
         value = "uncertain" if len(present) == len(absent) else "1" if len(present) > len(absent) else "0"
     if value != "1":
-        return Merged(value, ())
+        return MergedDecision(value, ())
     drawn = [(one.reader, box) for one in present for box in one.boxes]
     if policy == "union" or len(present) == 1 or not drawn:
-        return Merged(value, tuple(drawn))
+        return MergedDecision(value, tuple(drawn))
     corners = np.array([box.as_tuple() for _, box in drawn])
-    return Merged(
+    return MergedDecision(
         value,
         tuple(
             ("majority", Box(*map(float, box)))

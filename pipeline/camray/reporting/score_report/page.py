@@ -17,7 +17,7 @@ from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
 from camray.core.metrics.summary import (
     BASELINE_NAMES,
     HEADLINE_IOU,
-    Compared,
+    BaselineComparison,
     Estimate,
     baseline_text,
     counted_text,
@@ -169,11 +169,11 @@ def _ceilings(scores: pd.DataFrame) -> dict[str, Estimate]:
     return {str(row["label"]): estimate_from(row) for _, row in rows.iterrows()}
 
 
-def _films_cell(compared: Compared, label: str) -> str:
+def _films_cell(compared: BaselineComparison, label: str) -> str:
     return f"<td class=number>{counted_text(compared.ours, label)}</td>"
 
 
-def _compared(compared: Compared) -> str:
+def _compared(compared: BaselineComparison) -> str:
     kind = {"clearly above": "good", "above": "fair", "not above": "bad"}.get(compared.verdict, "none")
     mark = {"good": "▲▲", "fair": "▲", "bad": "▼"}.get(kind, "")
     return (

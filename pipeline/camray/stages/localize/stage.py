@@ -21,7 +21,7 @@ from camray.adapters.settings import LocalizeSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.box_recipes import BoxRecipe, Located, fixed_recipe, locate, recipe_from_json
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff
-from camray.core.localization.heat_maps import Window
+from camray.core.localization.heat_maps import CropWindow
 from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError, PipelineError
 from camray.domain.geometry import Box
@@ -280,9 +280,9 @@ def _rows_of(
     return pd.DataFrame(rows, columns=columns).sort_values(["film", "rank"], ignore_index=True)
 
 
-def _stacks(windows: tuple[Window, ...]) -> Iterator[tuple[NDArray[np.int64], Window]]:
+def _stacks(windows: tuple[CropWindow, ...]) -> Iterator[tuple[NDArray[np.int64], CropWindow]]:
     """Cut the films into stacks of one window each, small enough to stay in the processor's cache."""
-    groups: dict[Window, list[int]] = {}
+    groups: dict[CropWindow, list[int]] = {}
     for number, window in enumerate(windows):
         groups.setdefault(window, []).append(number)
     for window, numbers in groups.items():

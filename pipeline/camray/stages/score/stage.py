@@ -20,7 +20,7 @@ from camray.adapters.settings import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 from camray.core.metrics.localization.rows import (
-    Chosen,
+    ChosenLevels,
     add_baselines,
     add_max_box_acc,
     add_predictions,
@@ -54,7 +54,7 @@ class _Scoring:
     maps: Maps
     labels: list[str]  # those with any annotated box, here or in training
     training: dict[str, np.ndarray[Any, np.dtype[np.float64]]]
-    chosen: dict[tuple[str, str], Chosen | None]  # (method or baseline, label) to levels chosen on validation
+    chosen: dict[tuple[str, str], ChosenLevels | None]  # (method or baseline, label) to levels chosen on validation
     thresholds: list[dict[str, Any]]
     boxes: pd.DataFrame  # all predictions
 
@@ -145,12 +145,12 @@ def _prepare(settings: Settings, folder: RunFolder) -> _Scoring:
 
 def _validation_levels(
     settings: Settings, films: Films, maps: Maps, labels: list[str]
-) -> dict[tuple[str, str], Chosen | None]:
+) -> dict[tuple[str, str], ChosenLevels | None]:
     """Choose the levels of MaxBoxAcc and of the baselines' maps on the trained run's validation films."""
     if VALIDATION not in set(maps.images["split"]):
         return {}
     validation = split_items(films, maps, VALIDATION, labels)
-    chosen: dict[tuple[str, str], Chosen | None] = {}
+    chosen: dict[tuple[str, str], ChosenLevels | None] = {}
     criterion = settings.localize.calibrate_iou
     for label in progress(labels, len(labels), "thresholds on validation"):
         items = validation.items[label]
@@ -195,7 +195,7 @@ def _label_values(
 ) -> LabelValues:
     values, label, asked, maps = LabelValues(items.patients), items.label, scoring.settings.score, scoring.maps
     # levels chosen on validation are an oracle's there
-    levels: Mapping[tuple[str, str], Chosen | None] = {} if split == VALIDATION else scoring.chosen
+    levels: Mapping[tuple[str, str], ChosenLevels | None] = {} if split == VALIDATION else scoring.chosen
     best = scoring.boxes[(scoring.boxes["label"] == label) & (scoring.boxes["rank"] == 0)]
     for use in uses:
         rows = best[(best["method"] == use.method) & best["threshold_id"].isin(use.threshold_ids)]

@@ -58,7 +58,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Compared:
+class ModelComparison:
     """Where the comparison lies, its table (`COMPARE_COLUMNS`), and the seconds of each part by combination."""
 
     folder: Path
@@ -88,7 +88,7 @@ class _Work:
         return RunFolder(self.root / "sample" / size)
 
 
-def compare(settings: Settings, runs: Path, tell: Tell) -> Compared:
+def compare(settings: Settings, runs: Path, tell: Tell) -> ModelComparison:
     """Train, explain and score every combination that is not there yet, and write the table.
 
     Parameters
@@ -254,7 +254,7 @@ def _rows(
     return rows
 
 
-def _write(work: _Work) -> Compared:
+def _write(work: _Work) -> ModelComparison:
     """Join all rows, the baselines last, and hand them on."""
     tables, strips, seconds = [], [], {}
     sanity: dict[str, list[dict[str, Any]]] = {}
@@ -277,7 +277,7 @@ def _write(work: _Work) -> Compared:
     for name in ("comparison.csv", "comparison.html"):
         work.tracker.artifact(work.root / name)
     work.tracker.table(table, "comparison")
-    return Compared(work.root, table, seconds)
+    return ModelComparison(work.root, table, seconds)
 
 
 def _baselines(work: _Work, sanity: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from camray.adapters.review.decisions import read_decisions
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.default_method import default_method, default_thresholds
-from camray.core.reader_study.agreement_table import ALL_LABELS, Claim, Plan, agreement_rows
+from camray.core.reader_study.agreement_table import ALL_LABELS, AgreementPlan, Claim, agreement_rows
 from camray.core.reader_study.consensus import MergePolicy, merge
 from camray.core.reader_study.sr_decisions import decisions_of
 from camray.domain.errors import AnnotationError
@@ -111,7 +111,7 @@ def import_decisions(
             + "; ".join(sorted({problem.what for problem in problems})[:5])
         )
     patients = dict(zip(run.images["image_id"], run.images["patient_key"], strict=True))
-    plan = Plan(patients, resamples=resamples, confidence=confidence, seed=seed)
+    plan = AgreementPlan(patients, resamples=resamples, confidence=confidence, seed=seed)
     agreement = agreement_rows(decisions, run.claims, readings, plan)
     counts = _counts(decisions, readings, problems)
     target = folder.stage(FOLDER)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from camray.adapters.run_folder import read_table, write_bytes, write_table
 from camray.core.metrics.localization.masks import box_from_rle
-from camray.core.reader_study.consensus import Merged
+from camray.core.reader_study.consensus import MergedDecision
 from camray.domain.reader_decisions import Decision, Problem, Reading, Unread
 from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
@@ -74,7 +74,7 @@ def write_decisions(
 
 
 def write_merged(
-    ingest: Path, target: Path, labels_in_order: Sequence[str], merged: Mapping[tuple[str, str], Merged]
+    ingest: Path, target: Path, labels_in_order: Sequence[str], merged: Mapping[tuple[str, str], MergedDecision]
 ) -> None:
     """Write the run's labels and annotations with the readers' answers in place of what they judged.
 

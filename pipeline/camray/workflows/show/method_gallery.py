@@ -22,7 +22,7 @@ from camray.core.explain.methods import METHODS
 from camray.core.explain.query import Question, ask
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import BoxRecipe, locate
-from camray.core.localization.heat_maps import Window, film_window, upsampled
+from camray.core.localization.heat_maps import CropWindow, film_window, upsampled
 from camray.core.phantom.film import PhantomFilm, render_film
 from camray.core.phantom.findings import FINDINGS
 from camray.domain.contract import ModelContract
@@ -48,7 +48,7 @@ class _Shown:
     grey: NDArray[np.float32]
     mask: NDArray[np.bool_]
     boxes: tuple[Box, ...]
-    window: Window
+    window: CropWindow
 
 
 @dataclass(frozen=True)

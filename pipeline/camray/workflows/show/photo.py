@@ -20,7 +20,7 @@ from camray.core.explain.query import Answer, Question, ask
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
 from camray.core.localization.box_recipes import BoxRecipe, locate
-from camray.core.localization.heat_maps import Window, upsampled
+from camray.core.localization.heat_maps import CropWindow, upsampled
 from camray.core.networks.published import published_classifier
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, GridTransform
@@ -163,7 +163,7 @@ def _box(
     heat: NDArray[np.float32], side: int, transform: GridTransform, shape_native: tuple[int, ...]
 ) -> list[float] | None:
     """Enclose the largest region above 20 % of the maximum, as the CAM paper does; native px, or None."""
-    window = Window(0, side, 0, side)
+    window = CropWindow(0, side, 0, side)
     located = locate(heat[None].astype(np.float32), window, (side, side), CAM_PAPER, min_area=_MIN_AREA)
     for corners in located.boxes:
         box = transform.box_to_native(Box(*map(float, corners))).clipped(shape_native[0], shape_native[1])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.localization.heat_maps import Window
+from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.component_tree import region_tree
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.containment import (
@@ -58,7 +58,7 @@ def test_covered_cells_by_hand() -> None:
 
 
 def geometry_of(side: int, count: int) -> Geometry:
-    placed = Placement(GridTransform(1.0, 1.0), Window(0, side, 0, side))
+    placed = Placement(GridTransform(1.0, 1.0), CropWindow(0, side, 0, side))
     return Geometry((side, side), {f"film{number:04d}": placed for number in range(count)})
 
 

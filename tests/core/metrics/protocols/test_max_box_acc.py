@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.localization.heat_maps import Window
+from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.protocols.max_box_acc import (
     FIXED_LEVEL,
     LEVELS,
-    Sweep,
     SweepBuilder,
+    ThresholdSweep,
     best_level,
     chosen_levels,
     heat01_levels,
@@ -22,11 +22,11 @@ from tests.core.metrics import reference
 IDENTITY = GridTransform(1.0, 1.0)
 
 
-def sweep_of(heat: np.ndarray, boxes: list[reference.Corners]) -> Sweep:
+def sweep_of(heat: np.ndarray, boxes: list[reference.Corners]) -> ThresholdSweep:
     rows, cols = heat.shape
     items = reference.items_of([(rows, cols, boxes)])
     builder = SweepBuilder(items)
-    builder.add(0, heat, Window(0, rows, 0, cols), IDENTITY)
+    builder.add(0, heat, CropWindow(0, rows, 0, cols), IDENTITY)
     return builder.sweep()
 
 
@@ -68,11 +68,11 @@ def test_boxes_are_mapped_to_the_native_grid_and_clipped_to_the_film() -> None:
     items = reference.items_of([(10, 9, [(0, 0, 4, 10)])])
     builder, heat = SweepBuilder(items), np.zeros((20, 18), np.float32)
     heat[:, :8] = 1.0
-    builder.add(0, heat, Window(0, 20, 4, 22), GridTransform(2.0, 2.0, 3.5, 0.0))
+    builder.add(0, heat, CropWindow(0, 20, 4, 22), GridTransform(2.0, 2.0, 3.5, 0.0))
     np.testing.assert_allclose(builder.sweep().largest[0, 50], [0.25, 0, 4.25, 10])
     heat[:] = 1.0
     heat[0, 0] = 0.9
-    builder.add(0, heat, Window(0, 20, 4, 22), GridTransform(2.0, 2.0, 3.5, 0.0))
+    builder.add(0, heat, CropWindow(0, 20, 4, 22), GridTransform(2.0, 2.0, 3.5, 0.0))
     np.testing.assert_allclose(builder.sweep().largest[0, 0], [0.25, 0, 9, 10])
 
 
@@ -80,7 +80,7 @@ def test_a_coarser_map_covers_the_same_window() -> None:
     items = reference.items_of([(20, 20, [(0, 0, 10, 10)])])
     builder, heat = SweepBuilder(items), np.zeros((10, 10), np.float32)
     heat[:5, :5] = 1.0
-    builder.add(0, heat, Window(2, 22, 4, 24), GridTransform(1.0, 1.0, 4.0, 2.0))
+    builder.add(0, heat, CropWindow(2, 22, 4, 24), GridTransform(1.0, 1.0, 4.0, 2.0))
     np.testing.assert_array_equal(builder.sweep().largest[0, 50], [0, 0, 10, 10])
     assert builder.sweep().iou_largest[0, 50] == 1
 
@@ -114,13 +114,13 @@ def test_sweep_of_known_boxes() -> None:
     np.testing.assert_array_equal(sweep.iou_largest, sweep.iou_any)
 
 
-def two_films() -> Sweep:
+def two_films() -> ThresholdSweep:
     """Film 0 is best at level 30, film 1 at 60; at 45 both reach 0.5; regions beside the largest reach more."""
     iou = np.zeros((2, len(LEVELS)))
     iou[0, 20:50], iou[1, 40:70] = 0.55, 0.6
     every = iou.copy()
     every[0, 45], every[1, 45] = 0.7, 0.7
-    return Sweep(np.zeros((2, len(LEVELS), 4)), iou, every)
+    return ThresholdSweep(np.zeros((2, len(LEVELS), 4)), iou, every)
 
 
 def test_levels_are_chosen_by_the_most_films_and_the_lowest_of_equals() -> None:

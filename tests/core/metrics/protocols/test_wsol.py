@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from camray.core.localization.heat_maps import Window
+from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms
 from camray.core.metrics.protocols.wsol_rows import (
@@ -138,7 +138,7 @@ def test_the_threshold_is_strict_and_cut_to_eight_bits() -> None:
 
 
 def geometry_of(side: int, image_ids: tuple[str, ...]) -> Geometry:
-    placed = Placement(GridTransform(1.0, 1.0), Window(0, side, 0, side))
+    placed = Placement(GridTransform(1.0, 1.0), CropWindow(0, side, 0, side))
     return Geometry((side, side), {image_id: placed for image_id in image_ids})
 
 
@@ -196,7 +196,7 @@ def test_the_pixel_row_takes_masks_to_the_map() -> None:
     mask[4:12, 4:12] = True
     heat = np.zeros((10, 10), np.float32)
     heat[2:6, 2:6] = 1
-    placed = Placement(GridTransform(0.5, 0.5), Window(0, 10, 0, 10))
+    placed = Placement(GridTransform(0.5, 0.5), CropWindow(0, 10, 0, 10))
     part = pixel_statistic(
         "a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS
     )
@@ -209,7 +209,7 @@ def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None
     mask, ignored = np.zeros((2, 4, 4), bool)
     mask[:, :2] = True
     ignored[:2, :] = True  # the wrong pixel of 0.8, and the mask's own of 1.0, where the mask goes before
-    placed = Geometry((2, 2), {"f": Placement(GridTransform(0.5, 0.5), Window(0, 2, 0, 2))})
+    placed = Geometry((2, 2), {"f": Placement(GridTransform(0.5, 0.5), CropWindow(0, 2, 0, 2))})
     values = [
         pixel_statistic("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)(np.ones((1, 1)))[
             0, 0

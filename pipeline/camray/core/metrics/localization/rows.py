@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.core.localization.heat_maps import Window, peak_xy, upsampled
+from camray.core.localization.heat_maps import CropWindow, peak_xy, upsampled
 from camray.core.metrics.localization import baselines
 from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.hits_and_iou import (
@@ -18,8 +18,8 @@ from camray.core.metrics.localization.hits_and_iou import (
 )
 from camray.core.metrics.protocols.max_box_acc import (
     FIXED_LEVEL,
-    Sweep,
     SweepBuilder,
+    ThresholdSweep,
     best_level,
     chosen_levels,
     max_box_acc_at,
@@ -40,7 +40,7 @@ class Placement:
     """Where a film lies on the model grid."""
 
     transform: GridTransform
-    window: Window
+    window: CropWindow
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenLevels:
     """Levels that a map's boxes are cut at, all chosen on validation films."""
 
     box: int
@@ -62,7 +62,7 @@ class Chosen:
 
 def sweep_maps(
     items: AnnotatedFilms, heat_of: HeatOf, geometry: Geometry, step_px: int = 1
-) -> tuple[Sweep, FloatArray]:
+) -> tuple[ThresholdSweep, FloatArray]:
     """Sweep every annotated film's map over all thresholds.
 
     Parameters
@@ -78,7 +78,7 @@ def sweep_maps(
 
     Returns
     -------
-    sweep : Sweep
+    sweep : ThresholdSweep
         Boxes and overlaps at all thresholds.
     peaks : ndarray of shape (N, 2), float64
         (x, y) of each map's peak, native px.
@@ -95,14 +95,16 @@ def sweep_maps(
     return builder.sweep(), peaks
 
 
-def choose_levels(sweep: Sweep, iou_criterion: float) -> Chosen | None:
+def choose_levels(sweep: ThresholdSweep, iou_criterion: float) -> ChosenLevels | None:
     """Choose all levels on validation films; None where there is no annotated one."""
     if len(sweep.iou_largest) == 0:
         return None
-    return Chosen(best_level(sweep.iou_largest, iou_criterion), *chosen_levels(sweep))
+    return ChosenLevels(best_level(sweep.iou_largest, iou_criterion), *chosen_levels(sweep))
 
 
-def add_max_box_acc(values: LabelValues, method: str, sweep: Sweep, chosen: Chosen | None, oracle: bool) -> None:
+def add_max_box_acc(
+    values: LabelValues, method: str, sweep: ThresholdSweep, chosen: ChosenLevels | None, oracle: bool
+) -> None:
     """Add MaxBoxAcc and V2 at 20 % of the range, at the levels chosen on validation, and at the best if asked for."""
     values.add(method, FIXED, max_box_acc_at(sweep, FIXED_LEVEL, (FIXED_LEVEL,) * 3))
     if chosen is not None:
@@ -141,7 +143,7 @@ def add_baselines(
     training: FloatArray,
     geometry: Geometry,
     shape_feature: tuple[int, int],
-    chosen: Mapping[str, Chosen | None],
+    chosen: Mapping[str, ChosenLevels | None],
     seed: int,
     oracle: bool,
 ) -> None:
@@ -188,7 +190,7 @@ def add_baselines(
 
 def baseline_levels(
     items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int], seed: int, iou_criterion: float
-) -> dict[str, Chosen | None]:
+) -> dict[str, ChosenLevels | None]:
     """Choose the levels of the random map and the centre Gaussian on validation films, as a method's would be."""
     drawn = _map_baselines(items, geometry, shape_feature, seed, 1)
     return {method: choose_levels(draws[0][0], iou_criterion) for method, draws in drawn.items()}
@@ -196,7 +198,7 @@ def baseline_levels(
 
 def _map_baselines(
     items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int], seed: int, n_draws: int
-) -> dict[str, list[tuple[Sweep, FloatArray]]]:
+) -> dict[str, list[tuple[ThresholdSweep, FloatArray]]]:
     def heat_of(draw: int) -> HeatOf:
         return lambda image_id: baselines.random_heat(seed, items.label, image_id, draw, *shape_feature)
 
@@ -207,13 +209,13 @@ def _map_baselines(
     }
 
 
-def _at_level(items: AnnotatedFilms, draw: tuple[Sweep, FloatArray], level: int) -> dict[Measure, FloatArray]:
+def _at_level(items: AnnotatedFilms, draw: tuple[ThresholdSweep, FloatArray], level: int) -> dict[Measure, FloatArray]:
     sweep, peaks = draw
     return {("hit_rate", None): point_hits(items, peaks), **box_measures(items, sweep.largest[:, level])}
 
 
 def _max_box_acc_of_draws(
-    draws: list[tuple[Sweep, FloatArray]], levels: Chosen | None
+    draws: list[tuple[ThresholdSweep, FloatArray]], levels: ChosenLevels | None
 ) -> dict[str, dict[Measure, FloatArray]]:
     found = {FIXED: [max_box_acc_at(sweep, FIXED_LEVEL, (FIXED_LEVEL,) * 3) for sweep, _ in draws]}
     if levels is not None:

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from camray.core.localization.box_recipes import FLAT, holds_localization
-from camray.core.localization.heat_maps import Window
+from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.component_tree import (
     RINGS,
@@ -32,7 +32,7 @@ FIXED_LEVEL = 20  # LEVELS[20]: the CAM paper's 20 %
 
 
 @dataclass(frozen=True)
-class Sweep:
+class ThresholdSweep:
     """What the maps of N films give at all T thresholds.
 
     Parameters
@@ -71,7 +71,7 @@ def heat01_levels(heat: NDArray[np.floating], thresholds: FloatArray = LEVELS) -
     return levels_of((heat.astype(np.float64) - low) / (high - low), thresholds)
 
 
-def window_transform(transform: GridTransform, window: Window, shape: tuple[int, ...]) -> GridTransform:
+def window_transform(transform: GridTransform, window: CropWindow, shape: tuple[int, ...]) -> GridTransform:
     """Return the way from the native grid to a map of a shape (rows, cols) that covers the window."""
     rows, cols = shape
     return transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
@@ -138,7 +138,7 @@ def _sweep_film(
     iou_largest: Any,
     iou_any: Any,
 ) -> None:  # pragma: no cover (compiled)
-    """Fill one film's rows of a `Sweep`; what `heat01_levels`, `region_tree` and `boxes_to_native` do, in one go."""
+    """Fill one film of a `ThresholdSweep`: `heat01_levels`, `region_tree` and `boxes_to_native` in one pass."""
     low, span = low_and_span(heat)
     if span <= 0:
         return
@@ -154,7 +154,7 @@ def _sweep_film(
 
 
 class SweepBuilder:
-    """Fill a `Sweep` film by film, so that only one map is in memory at a time.
+    """Fill a `ThresholdSweep` film by film, so that only one map is in memory at a time.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class SweepBuilder:
         self._largest = np.full((n_items, n_levels, 4), np.nan)
         self._iou_largest, self._iou_any = np.zeros((n_items, n_levels)), np.zeros((n_items, n_levels))
 
-    def add(self, item: int, heat: NDArray[np.floating], window: Window, transform: GridTransform) -> None:
+    def add(self, item: int, heat: NDArray[np.floating], window: CropWindow, transform: GridTransform) -> None:
         """Sweep one film's map.
 
         Parameters
@@ -180,7 +180,7 @@ class SweepBuilder:
             Which film of the items.
         heat : ndarray of shape (H, W), floating
             Raw map on the window; it may be sampled more coarsely than the model grid.
-        window : Window
+        window : CropWindow
             The part of the model grid that the film covers.
         transform : GridTransform
             Native to model grid.
@@ -199,13 +199,13 @@ class SweepBuilder:
             self._iou_any[item],
         )
 
-    def sweep(self) -> Sweep:
+    def sweep(self) -> ThresholdSweep:
         """Return what was filled so far; films without a map are misses."""
-        return Sweep(self._largest, self._iou_largest, self._iou_any)
+        return ThresholdSweep(self._largest, self._iou_largest, self._iou_any)
 
 
-def sweep_of_boxes(items: AnnotatedFilms, largest: FloatArray) -> Sweep:
-    """Make a `Sweep` from one known box a film and threshold, [N, T, 4]."""
+def sweep_of_boxes(items: AnnotatedFilms, largest: FloatArray) -> ThresholdSweep:
+    """Make a `ThresholdSweep` from one known box per film and threshold, [N, T, 4]."""
     boxes = items.boxes[:, None, :]
     predicted = largest[items.owners]
     low, high = np.maximum(predicted[..., :2], boxes[..., :2]), np.minimum(predicted[..., 2:], boxes[..., 2:])
@@ -213,7 +213,7 @@ def sweep_of_boxes(items: AnnotatedFilms, largest: FloatArray) -> Sweep:
     union = (predicted[..., 2:] - predicted[..., :2]).prod(axis=-1) + (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
     overlap = both / (union - both)
     iou = np.maximum.reduceat(overlap, items.starts, axis=0) if len(items) else np.zeros(largest.shape[:2])
-    return Sweep(largest, iou, iou)
+    return ThresholdSweep(largest, iou, iou)
 
 
 def best_level(iou: FloatArray, criterion: float) -> int:
@@ -229,7 +229,7 @@ def best_level(iou: FloatArray, criterion: float) -> int:
     return int(np.argmax((iou >= criterion).sum(axis=0)))
 
 
-def max_box_acc_at(sweep: Sweep, level: int, levels_v2: tuple[int, ...]) -> dict[Measure, FloatArray]:
+def max_box_acc_at(sweep: ThresholdSweep, level: int, levels_v2: tuple[int, ...]) -> dict[Measure, FloatArray]:
     """Return MaxBoxAcc and V2 per film, [N], at thresholds chosen elsewhere (V2 has one for each criterion)."""
     at_each = [
         sweep.iou_any[:, chosen] >= criterion
@@ -241,18 +241,18 @@ def max_box_acc_at(sweep: Sweep, level: int, levels_v2: tuple[int, ...]) -> dict
     }
 
 
-def max_box_acc_at_levels(sweep: Sweep) -> FloatArray:
+def max_box_acc_at_levels(sweep: ThresholdSweep) -> FloatArray:
     """Return MaxBoxAcc at every threshold, [T]: a curve for people, never a choice."""
     return np.asarray((sweep.iou_largest >= MAX_BOX_ACC_CRITERION).mean(axis=0))
 
 
-def chosen_levels(sweep: Sweep) -> tuple[int, tuple[int, ...]]:
+def chosen_levels(sweep: ThresholdSweep) -> tuple[int, tuple[int, ...]]:
     """Choose the thresholds of MaxBoxAcc and of V2's criteria on these films."""
     level = best_level(sweep.iou_largest, MAX_BOX_ACC_CRITERION)
     return level, tuple(best_level(sweep.iou_any, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA)
 
 
-def oracle_values(sweep: Sweep) -> dict[Measure, FloatArray]:
+def oracle_values(sweep: ThresholdSweep) -> dict[Measure, FloatArray]:
     """Return per film, criterion and threshold whether it counts, [N, G, T]; the best threshold is chosen per resample.
 
     The metric is the mean over G criteria of the best, over T thresholds, mean over films.

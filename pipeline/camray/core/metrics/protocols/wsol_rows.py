@@ -32,7 +32,7 @@ class Overlaps:
 def overlaps_of(
     items: AnnotatedFilms, heat_of: HeatOf, geometry: Geometry, thresholds: FloatArray
 ) -> dict[str, Overlaps]:
-    """Sweep the maps of a label's annotated films by both sets of conventions.
+    """ThresholdSweep the maps of a label's annotated films by both sets of conventions.
 
     Parameters
     ----------
