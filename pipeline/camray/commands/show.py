@@ -152,10 +152,10 @@ def _show_film(film: Path, trained: Path, asked: dict[str, Any], out: Path | Non
 def _show_picture(
     path: Path, wanted: dict[str, Any], question: dict[str, Any], out: Path | None, as_json: bool
 ) -> None:
-    from camray.core.explain.query import Question
+    from camray.core.explain.explanation import ExplanationRequest
     from camray.workflows.show.photo import PictureQuestion, show_picture
 
-    shown = show_picture(path, PictureQuestion(**wanted), Question(**question), out)
+    shown = show_picture(path, PictureQuestion(**wanted), ExplanationRequest(**question), out)
     if as_json:
         said = {key: wanted[key] for key in ("backbone", "size", "fit")}
         print_json({

@@ -105,7 +105,7 @@ def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path)
     for wanted, error, fault in (
         (FilmQuestion(method="gradcamm"), SettingsError, "out of: cam"),
         (FilmQuestion(label="Cyst"), SettingsError, "the run knows Mass"),
-        (FilmQuestion(method="cam", layers=("backbone.layer1",)), SettingsError, "not taken at layers"),
+        (FilmQuestion(method="cam", layers=("backbone.layer1",)), SettingsError, "does not support layers"),
         (FilmQuestion(method="layercam", layers=("backbone.layer8",)), CheckpointError, "for instance"),
         (FilmQuestion(targets=lambda z: z[:, 0]), SettingsError, "CAM explains the labels"),
     ):

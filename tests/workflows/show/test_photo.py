@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from camray.cli import app
-from camray.core.explain.query import Question
+from camray.core.explain.explanation import ExplanationRequest
 from camray.domain.errors import SettingsError
 from camray.workflows.show.photo import PictureQuestion, show_picture
 from tests.core.networks.test_colour_networks import random_state, resnet18_by_hand
@@ -57,7 +57,9 @@ def _wanted(folder: Path, **changes: object) -> PictureQuestion:
 def test_the_most_probable_classes_have_the_reference_logits_and_softmax(
     folder: Path, tmp_path: Path, fit: str
 ) -> None:
-    shown = show_picture(folder / "picture.png", _wanted(folder, fit=fit), Question("cam"), tmp_path / "out.png")
+    shown = show_picture(
+        folder / "picture.png", _wanted(folder, fit=fit), ExplanationRequest("cam"), tmp_path / "out.png"
+    )
     logits, _ = _expected(folder, fit)
     order = torch.argsort(logits, descending=True)[:3].tolist()
     assert [row["index"] for row in shown.found] == order
@@ -71,7 +73,9 @@ def test_the_most_probable_classes_have_the_reference_logits_and_softmax(
 
 def test_the_box_is_the_cam_papers_on_the_pictures_own_pixels(folder: Path, tmp_path: Path) -> None:
     """Cells of 32 px stretched by 90/64 and 130/64: 20 % of the maximum of the interpolated map, largest region."""
-    row = show_picture(folder / "picture.png", _wanted(folder, label="2"), Question("cam"), tmp_path / "x.png").found[0]
+    row = show_picture(
+        folder / "picture.png", _wanted(folder, label="2"), ExplanationRequest("cam"), tmp_path / "x.png"
+    ).found[0]
     _, maps = _expected(folder, "stretch")
     heat = torch.nn.functional.interpolate(maps[2][None, None], size=(64, 64), mode="bilinear", align_corners=False)[
         0, 0
@@ -130,7 +134,7 @@ def test_refuses_by_name(folder: Path, tmp_path: Path) -> None:
         ({"backbone": "resnet34"}, "no published backbone"),
     ):
         with pytest.raises(SettingsError, match=fault):
-            show_picture(path, _wanted(folder, **changes), Question("cam"), out)
+            show_picture(path, _wanted(folder, **changes), ExplanationRequest("cam"), out)
     with pytest.raises(SettingsError, match="no such file"):
-        show_picture(folder / "nowhere.png", _wanted(folder), Question("cam"), out)
+        show_picture(folder / "nowhere.png", _wanted(folder), ExplanationRequest("cam"), out)
     assert not out.exists()

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from camray.core.explain.query import Question, ask
+from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.heat_maps import upsampled
 from camray.domain.errors import SettingsError
@@ -130,9 +130,9 @@ def show_film(path: Path, run_root: Path, wanted: FilmQuestion, out: Path | None
     return Shown(target, name, question.method, boxes_by, _findings(seen))
 
 
-def _question(wanted: FilmQuestion, predictor: Predictor) -> Question:
+def _question(wanted: FilmQuestion, predictor: Predictor) -> ExplanationRequest:
     asked = predictor.explaining
-    return Question(
+    return ExplanationRequest(
         method=wanted.method or predictor.method,
         layers=wanted.layers,
         targets=wanted.targets,
@@ -148,11 +148,11 @@ def _as_run(predictor: Predictor, look: Look) -> _Seen:
     return _Seen(look, look.heat, labels, tuple(captions), tuple(smooth))
 
 
-def _otherwise(predictor: Predictor, look: Look, question: Question) -> _Seen:
+def _otherwise(predictor: Predictor, look: Look, question: ExplanationRequest) -> _Seen:
     """Ask the network again, for what the run itself did not compute."""
     contract = predictor.contract
     films = torch.from_numpy(look.grey)[None, None].to(predictor.device)
-    answer = ask(predictor.network, films, (contract.feature_rows, contract.feature_cols), question)
+    answer = explain_images(predictor.network, films, (contract.feature_rows, contract.feature_cols), question)
     heat = answer.heat[0].float().cpu().numpy()
     values = answer.values[0].double()
     if question.targets is None:
@@ -164,7 +164,7 @@ def _otherwise(predictor: Predictor, look: Look, question: Question) -> _Seen:
         captions = tuple(f"{name} {value:.3f}" for name, value in zip(names, values.tolist(), strict=True))
     boxes = tuple(_fixed_boxes(predictor, look, each) for each in heat)
     seen = replace(look, heat=heat, boxes=boxes)
-    return _Seen(seen, answer.shown[0].float().cpu().numpy(), names, captions, (0.0,) * len(names))
+    return _Seen(seen, answer.display_heat[0].float().cpu().numpy(), names, captions, (0.0,) * len(names))
 
 
 def _fixed_boxes(predictor: Predictor, look: Look, heat: NDArray[np.float32]) -> tuple[tuple[Box, float], ...]:

@@ -18,8 +18,8 @@ from PIL import Image
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, write_bytes
 from camray.core.explain.activation_maximization import Ascent, visualise
+from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
-from camray.core.explain.query import Question, ask
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.heat_maps import CropWindow, film_window, upsampled
@@ -82,7 +82,7 @@ def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
     if not known:
         raise SettingsError(f"the run knows {', '.join(contract.labels)}; the gallery needs {', '.join(FINDINGS)}")
     films = [_on_model_grid(label, contract, film) for label, film in _films_with(known, seed)]
-    questions = [(name, METHODS[name].note, Question(name)) for name in METHODS] + _further(network)
+    questions = [(name, METHODS[name].note, ExplanationRequest(name)) for name in METHODS] + _further(network)
     sheets: dict[str, bytes] = {"films": _strip([_plain(film) for film in films])}
     rows: list[GalleryRow] = []
     for title, note, question in progress(questions, len(questions), "explaining"):
@@ -105,15 +105,15 @@ def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
     return GalleryResult(page, len(sheets), sum(map(len, sheets.values())))
 
 
-def _further(network: Any) -> list[tuple[str, str, Question]]:
+def _further(network: Any) -> list[tuple[str, str, ExplanationRequest]]:
     """Add what a method by itself does not show: layers fused, and views averaged."""
     layers = tuple(name for name, _ in network.named_modules() if name.removeprefix("backbone.") in
                    {"layer2", "layer3", "layer4"} and name.startswith("backbone."))  # fmt: skip
     found = [("cam, flip and scales", "CAM averaged over the mirror image and input sizes 1 and 1.25",
-              Question("cam", flip=True, scales=(1.0, 1.25)))]  # fmt: skip
+              ExplanationRequest("cam", flip=True, scales=(1.0, 1.25)))]  # fmt: skip
     if layers:
         note = f"LayerCAM at {', '.join(layers)}, each as tanh(2 M / max M), the largest kept"
-        found.append(("layercam, layers fused", note, Question("layercam", layers=layers)))
+        found.append(("layercam, layers fused", note, ExplanationRequest("layercam", layers=layers)))
     return found
 
 
@@ -153,19 +153,21 @@ def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _S
     )
 
 
-def _explained(network: Any, contract: ModelContract, film: _Shown, question: Question) -> tuple[Panel, bool, float]:
+def _explained(
+    network: Any, contract: ModelContract, film: _Shown, question: ExplanationRequest
+) -> tuple[Panel, bool, float]:
     """Draw one film's evidence; tell whether its peak hits the finding, and how much the first box overlaps it."""
     shape = (contract.rows, contract.cols)
     films = torch.from_numpy(film.grey)[None, None]
-    wanted = Question(question.method, question.layers, None, (film.place,), question.flip, question.scales)
-    answer = ask(network, films, (contract.feature_rows, contract.feature_cols), wanted)
+    wanted = ExplanationRequest(question.method, question.layers, None, (film.place,), question.flip, question.scales)
+    answer = explain_images(network, films, (contract.feature_rows, contract.feature_cols), wanted)
     heat = answer.heat[0, 0].float().numpy()
     located = locate(heat[None], film.window, shape, FIXED, min_area=_MIN_AREA)
     boxes = [Box(*map(float, corners)) for corners in located.boxes[:1]]
     x, y = located.peaks_xy[0]
     hit = any(box.contains_xy(float(x), float(y)) for box in film.boxes)
     overlap = max((iou(boxes[0], box) for box in film.boxes), default=0.0) if boxes else 0.0
-    shown = upsampled(answer.shown[0, 0].float().numpy()[None], shape, film.window)[0]
+    shown = upsampled(answer.display_heat[0, 0].float().numpy()[None], shape, film.window)[0]
     caption = f"{'hit' if hit else 'miss'}, IoU {overlap:.2f}" if boxes else "no localization"
     return Panel(_panel(film, heat01_of(shown), boxes), caption), hit, overlap
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from camray.adapters.checkpoints import read_weights
 from camray.adapters.images.photo import read_class_names, read_colours
-from camray.core.explain.query import Answer, Question, ask
+from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
 from camray.core.localization.box_recipes import BoxRecipe, locate
@@ -74,7 +74,7 @@ class ShownPicture:
     unused_weights: int
 
 
-def show_picture(path: Path, wanted: PictureQuestion, question: Question, out: Path | None) -> ShownPicture:
+def show_picture(path: Path, wanted: PictureQuestion, question: ExplanationRequest, out: Path | None) -> ShownPicture:
     """Explain one picture and draw it.
 
     Parameters
@@ -82,7 +82,7 @@ def show_picture(path: Path, wanted: PictureQuestion, question: Question, out: P
     path : Path
         The picture.
     wanted : PictureQuestion
-    question : Question
+    question : ExplanationRequest
         Method, layers, targets and views; its labels are chosen here.
     out : Path or None
         PNG to write; None writes ``<stem>.<method>.png`` into the current folder.
@@ -115,7 +115,7 @@ def show_picture(path: Path, wanted: PictureQuestion, question: Question, out: P
     chosen = _chosen(names, logits, wanted)
     if question.targets is None:
         question = replace(question, labels=tuple(chosen))
-    answer = ask(network, films, grid, question)
+    answer = explain_images(network, films, grid, question)
     probabilities = torch.sigmoid(logits.double()) if wanted.is_multi_label else torch.softmax(logits.double(), 0)
     found = [
         _said(names, probabilities, answer, place, None if question.targets else chosen[place])
@@ -147,7 +147,7 @@ def _chosen(names: tuple[str, ...], logits: torch.Tensor, wanted: PictureQuestio
 
 
 def _said(
-    names: tuple[str, ...], probabilities: torch.Tensor, answer: Answer, place: int, number: int | None
+    names: tuple[str, ...], probabilities: torch.Tensor, answer: Explanation, place: int, number: int | None
 ) -> dict[str, Any]:
     if number is None:
         return {"label": f"target {place + 1}", "value": float(answer.values[0, place])}
@@ -174,11 +174,11 @@ def _box(
 
 def _draw(
     picture: NDArray[np.uint8],
-    answer: Answer,
+    answer: Explanation,
     found: list[dict[str, Any]],
     transform: GridTransform,
     wanted: PictureQuestion,
-    question: Question,
+    question: ExplanationRequest,
 ) -> Image.Image:
     shape = (picture.shape[0], picture.shape[1])
     size = panel_size(shape, _PANEL_PX)
@@ -187,7 +187,7 @@ def _draw(
         np.asarray(Image.fromarray(picture).convert("L"))[..., None], 3, axis=2
     )  # the heat alone has colour
     for place, row in enumerate(found):
-        heat = upsampled(answer.shown[0, place].numpy()[None], (wanted.size, wanted.size))[0]
+        heat = upsampled(answer.display_heat[0, place].numpy()[None], (wanted.size, wanted.size))[0]
         seen = on_picture(heat01_of(heat), transform, shape)
         boxes = [] if row["box"] is None else [Box(*row["box"])]
         number = f"{row['probability']:.3f}" if "probability" in row else f"{row['value']:.3f}"
