@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from camray.adapters.dicom.write.source_header import TYPE_2, TYPE_3
-from camray.adapters.pacs.delivery_log import Ledger
+from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.delivery import Answer, ObjectKey
 from camray.stages.export import stage as export
@@ -72,7 +72,7 @@ def test_nothing_but_objects_names_a_patient(
     settings = settings_of(tmp_path, formats=FORMATS, capture_px=256)
     export.run(settings, folder, NullTracker())
     files = objects_of(folder)
-    deliver(files, _Taker(), Ledger(folder.root / LEDGER), Patience(1), lambda _: None)
+    deliver(files, _Taker(), DeliveryLog(folder.root / LEDGER), Patience(1), lambda _: None)
     read = tmp_path / "read"
     read.mkdir()
     for path in files:

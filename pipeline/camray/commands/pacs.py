@@ -196,12 +196,12 @@ def _check_destination(to: tuple[str, str], access: Any, aet: str) -> None:
 
 
 def _deliver(folder: Any, to: tuple[str, str], access: Any, aet: str, attempts: int, as_json: bool) -> None:
-    from camray.adapters.pacs.delivery_log import Ledger
+    from camray.adapters.ledgers.delivery_log import DeliveryLog
     from camray.workflows.pacs.send import LEDGER, Patience, deliver, objects_of, open_destination
 
     files = objects_of(folder)
     with folder.locked(), open_destination(*to, access, files, aet) as destination:
-        done = deliver(files, destination, Ledger(folder.root / LEDGER), Patience(attempts), time.sleep)
+        done = deliver(files, destination, DeliveryLog(folder.root / LEDGER), Patience(attempts), time.sleep)
     if as_json:
         print_json(done.as_json())
     else:

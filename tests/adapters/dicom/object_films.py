@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset, uid
 
-from camray.adapters.dicom.write.identity import ObjectIdentity, uid_of
 from camray.adapters.phantom_dicom import Encoding, PhantomHeader, encode_film
 from camray.domain.film_results import Algorithm, FilmResult, FoundBox, FoundFinding, on_export_grid
 from camray.domain.geometry import Box
 from camray.domain.labels import Code, Finding
+from camray.domain.object_identity import ObjectIdentity, uid_of
 from tests.film_factory import FilmRecipe, film_dataset
 
 ALGORITHM = Algorithm("phantom", "0.1.0+3f9a1c2b7d04", "ab" * 32, "cd" * 32, "cam")
@@ -78,7 +78,7 @@ def identity_of(kind: str, version: int = 1, predecessor: Any = None) -> ObjectI
     from datetime import datetime
 
     return ObjectIdentity(
-        str(uid_of("test", kind, str(version))), str(uid_of("test series", kind)), version,
+        uid_of("test", kind, str(version)), uid_of("test series", kind), version,
         datetime(2026, 1, 2, 3, 4, 5), predecessor,
     )  # fmt: skip
 

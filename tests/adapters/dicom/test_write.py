@@ -17,12 +17,12 @@ from pydicom.dataset import Dataset as PydicomDataset
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
-from camray.adapters.dicom.write.identity import ObjectReference
 from camray.adapters.dicom.write.source_header import TYPE_2, read_source
 from camray.core.imaging.grayscale import to_unit_scale
 from camray.core.imaging.voi import shown_voi
 from camray.domain.errors import ExportError
 from camray.domain.geometry import Box
+from camray.domain.object_identity import ObjectReference
 from tests.adapters.dicom.object_films import ENCODINGS, bare_film, dciodvfy, identity_of, phantom, result_of
 
 KINDS = ("sr", "gsps", "sc", "pdf", "seg-heat", "seg-boxes")

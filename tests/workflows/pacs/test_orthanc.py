@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from camray.adapters.dicom.write.warnings import quiet
+from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.credentials import Access
-from camray.adapters.pacs.delivery_log import Ledger
 from camray.adapters.run_folder import RunFolder, write_json
 from camray.adapters.tracking.interface import NullTracker
 from camray.cli import app
@@ -68,7 +68,7 @@ def _address(server: Orthanc, how: str, port: int | None = None) -> str:
     return f"ORTHANC@127.0.0.1:{port or server.dicom_port}"
 
 
-def _send(files: list[Path], how: str, address: str, ledger: Ledger) -> dict[str, object]:
+def _send(files: list[Path], how: str, address: str, ledger: DeliveryLog) -> dict[str, object]:
     with open_destination(how, address, ACCESS, files) as destination:
         return deliver(files, destination, ledger, PATIENCE, _no_wait).as_json()
 
@@ -91,7 +91,7 @@ def _assert_all_there_once(files: list[Path], server: Orthanc, folder: Path) -> 
 def test_everything_is_listed_once_and_comes_back_equal(
     how: str, run: RunFolder, server: Orthanc, tmp_path: Path
 ) -> None:
-    files, ledger = objects_of(run), Ledger(tmp_path / LEDGER)
+    files, ledger = objects_of(run), DeliveryLog(tmp_path / LEDGER)
     told = _send(files, how, _address(server, how), ledger)
     assert (told["accepted"], told["refused"], told["unreached"]) == (len(files), 0, 0)
     _assert_all_there_once(files, server, tmp_path)
@@ -103,7 +103,7 @@ def test_everything_is_listed_once_and_comes_back_equal(
 def test_a_line_cut_twenty_times_loses_and_doubles_nothing(
     how: str, run: RunFolder, server: Orthanc, tmp_path: Path
 ) -> None:
-    files, ledger = objects_of(run), Ledger(tmp_path / LEDGER)
+    files, ledger = objects_of(run), DeliveryLog(tmp_path / LEDGER)
     target = server.http_port if how == "dicomweb" else server.dicom_port
     line = Cutter(target, CUTS, most_bytes=150_000, seed=4)
     try:
@@ -177,7 +177,7 @@ def test_reports_that_readers_edited_are_imported_from_the_pacs(
     settings = settings_of(run.root.parent, formats=["sr"]).model_dump(mode="json")
     write_json(copy.root / "settings.json", {**settings, "track": {"enabled": False}})
     reports = [path for path in objects_of(copy) if path.name.endswith(".sr.dcm")]
-    _send(reports, "dicomweb", server.web, Ledger(tmp_path / LEDGER))
+    _send(reports, "dicomweb", server.web, DeliveryLog(tmp_path / LEDGER))
     moved = Box(12.5, 20.25, 50.0, 80.75)
     edited = []
     for path in reports[:4]:

@@ -10,9 +10,9 @@ import pytest
 from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
+from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.ae_address import Peer, parse_peer
 from camray.adapters.pacs.credentials import Access, access_from, without_secret
-from camray.adapters.pacs.delivery_log import Ledger
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.adapters.pacs.dimse import Dimse
 from camray.domain.delivery import Answer, DeliveryState, FilmQuery, ObjectKey, UnreachableError
@@ -78,21 +78,21 @@ def test_each_object_arrives_once_whatever_breaks(seed: int, tmp_path: Path) -> 
     calls = 0
     while True:
         calls += 1
-        done = deliver(files, shelf, Ledger(tmp_path / "ledger"), Patience(attempts=2), waits.append)
+        done = deliver(files, shelf, DeliveryLog(tmp_path / "ledger"), Patience(attempts=2), waits.append)
         if not done.unreached:
             break
         assert done.fault
         assert calls < 50
     assert sorted(shelf.stored) == sorted(f"1.2.3.{n}" for n in range(12))
     assert done.accepted + done.already == 12
-    rows = Ledger(tmp_path / "ledger").rows("shelf")
+    rows = DeliveryLog(tmp_path / "ledger").rows("shelf")
     assert [state for _, state, _, _ in rows] == [DeliveryState.ACCEPTED] * 12
     assert "canary" not in (tmp_path / "ledger").read_bytes().decode("latin-1").lower()
 
 
 def test_a_kill_between_sending_and_noting_doubles_nothing(tmp_path: Path) -> None:
     (path,), shelf = make_objects(tmp_path / "o", 1), Shelf(1, breaks=0)
-    ledger = Ledger(tmp_path / "ledger")
+    ledger = DeliveryLog(tmp_path / "ledger")
 
     class KilledError(BaseException):
         pass
@@ -105,7 +105,7 @@ def test_a_kill_between_sending_and_noting_doubles_nothing(tmp_path: Path) -> No
     with pytest.raises(KilledError):
         deliver([path], shelf, ledger, Patience(), _never)
     del shelf.send
-    done = deliver([path], shelf, Ledger(tmp_path / "ledger"), Patience(), _never)
+    done = deliver([path], shelf, DeliveryLog(tmp_path / "ledger"), Patience(), _never)
     assert (done.accepted, shelf.stored) == (1, ["1.2.3.0"])
 
 
@@ -115,7 +115,7 @@ def _never(seconds: float) -> None:
 
 def test_a_refusal_is_told_with_its_reason_and_tried_again_the_next_time(tmp_path: Path) -> None:
     files, shelf = make_objects(tmp_path / "o", 3), Shelf(1, breaks=0, refuse=("1.2.3.1",))
-    ledger = Ledger(tmp_path / "ledger")
+    ledger = DeliveryLog(tmp_path / "ledger")
     done = deliver(files, shelf, ledger, Patience(), _never)
     assert (done.accepted, done.refused) == (2, {"1.dcm": "failure reason 0x0110"})
     assert done.as_json()["reasons"] == {"failure reason 0x0110": 1}
@@ -124,7 +124,7 @@ def test_a_refusal_is_told_with_its_reason_and_tried_again_the_next_time(tmp_pat
 
 
 def test_other_bytes_under_the_same_uid_are_refused(tmp_path: Path) -> None:
-    (path,), shelf, ledger = make_objects(tmp_path / "o", 1), Shelf(1, breaks=0), Ledger(tmp_path / "ledger")
+    (path,), shelf, ledger = make_objects(tmp_path / "o", 1), Shelf(1, breaks=0), DeliveryLog(tmp_path / "ledger")
     deliver([path], shelf, ledger, Patience(), _never)
     path.write_bytes(path.read_bytes() + b"\0\0")
     with pytest.raises(ExportError, match="with other content"):

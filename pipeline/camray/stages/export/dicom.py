@@ -18,8 +18,8 @@ from pydicom import Dataset
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
-from camray.adapters.dicom.write.identity import ExportHistory, ObjectIdentity
 from camray.adapters.dicom.write.source_header import patient_digest, read_source
+from camray.adapters.ledgers.export_history import ExportHistory
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, write_bytes
@@ -31,6 +31,7 @@ from camray.domain.file_names import file_names
 from camray.domain.film_results import FilmResult, FoundFinding
 from camray.domain.films import GreyScale, LookupTable, StoredFilm, VoiWindow
 from camray.domain.geometry import GridTransform
+from camray.domain.object_identity import ObjectIdentity
 from camray.io.explained_films import ExplainedFilms, read_explained
 from camray.io.film_files import pixel_digest
 from camray.io.film_results import ShownResults, film_results, found_at

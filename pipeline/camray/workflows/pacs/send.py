@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from pydicom import dcmread
 
+from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.ae_address import parse_peer
 from camray.adapters.pacs.credentials import Access
-from camray.adapters.pacs.delivery_log import Ledger
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.adapters.pacs.dimse import Dimse
 from camray.adapters.progress import progress
@@ -150,7 +150,11 @@ def open_destination(
 
 
 def deliver(
-    files: Sequence[Path], destination: Destination, ledger: Ledger, patience: Patience, wait: Callable[[float], None]
+    files: Sequence[Path],
+    destination: Destination,
+    ledger: DeliveryLog,
+    patience: Patience,
+    wait: Callable[[float], None],
 ) -> Delivered:
     """Deliver objects, each exactly once.
 
@@ -160,7 +164,7 @@ def deliver(
         DICOM files.
     destination : Destination
         Where to.
-    ledger : Ledger
+    ledger : DeliveryLog
         What is known from before; written to before and after each sending.
     patience : Patience
         Tries for one object; when they are used up the rest stays for the next time.
@@ -191,7 +195,7 @@ def deliver(
 
 
 def _deliver_one(
-    path: Path, key: ObjectKey, destination: Destination, ledger: Ledger, patience: Patience,
+    path: Path, key: ObjectKey, destination: Destination, ledger: DeliveryLog, patience: Patience,
     wait: Callable[[float], None],
 ) -> Answer | None:  # fmt: skip
     """Return the answer to one object, or None where it was taken before."""

@@ -8,9 +8,9 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pydicom.sr.coding import Code as DicomCode
 
-from camray.adapters.dicom.write.identity import ObjectIdentity
 from camray.domain.film_results import UNVERIFIED, Algorithm, FilmResult
 from camray.domain.labels import Finding
+from camray.domain.object_identity import ObjectIdentity
 
 MANUFACTURER = "camray"
 PRIVATE_SCHEME = "99CAMRAY"

@@ -13,9 +13,9 @@ from camray.adapters.dicom.write.common_attributes import (
     finish,
     series_words,
 )
-from camray.adapters.dicom.write.identity import ObjectIdentity
 from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult
+from camray.domain.object_identity import ObjectIdentity
 
 FORMAT = "1"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"

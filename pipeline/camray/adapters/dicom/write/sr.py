@@ -23,11 +23,11 @@ from camray.adapters.dicom.write.common_attributes import (
     finish,
     series_words,
 )
-from camray.adapters.dicom.write.identity import ObjectIdentity, uid_of
 from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.errors import ExportError
 from camray.domain.film_results import UNVERIFIED, FilmResult, FoundBox, FoundFinding
 from camray.domain.geometry import Box
+from camray.domain.object_identity import ObjectIdentity, uid_of
 
 FORMAT = "1"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.33"  # Comprehensive SR Storage
@@ -133,7 +133,7 @@ def read_sr(ds: Dataset) -> list[dict[str, Any]]:
 def tracking_uid(result: FilmResult, found: FoundFinding, number: int) -> str:
     """Return the identity of one finding or box: the same in every object of this result."""
     box = found.boxes[number].box.as_tuple() if found.boxes else ()
-    return str(uid_of("tracking", result.image_id, result.algorithm.model_digest, found.finding.name, repr(box)))
+    return uid_of("tracking", result.image_id, result.algorithm.model_digest, found.finding.name, repr(box))
 
 
 def _tracker(result: FilmResult, found: FoundFinding, number: int) -> Any:

@@ -1,41 +1,36 @@
-"""What was delivered where: a small SQLite file that survives a cut connection, a kill and a restart.
+"""Log of deliveries: which object went to which destination, in a SQLite file that survives a killed process.
 
-An object is marked as sent *before* its first byte leaves. So after any break-off three things can be told apart: not
-begun, begun with an unknown end (the destination is asked before anything is sent again), and answered.
+An object is marked as sent *before* its first byte leaves. After any interruption three states can be told apart: not
+started, started with an unknown end (the destination is queried before anything is sent again), and answered.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from camray.adapters.ledgers.sqlite_table import SqliteTable
 from camray.domain.delivery import DeliveryState
 from camray.domain.errors import ExportError
 
-_TABLE = """
+_DEFINITION = """
 CREATE TABLE IF NOT EXISTS deliveries (
     destination TEXT NOT NULL, sop_instance_uid TEXT NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL,
     attempts INTEGER NOT NULL, message TEXT NOT NULL, PRIMARY KEY (destination, sop_instance_uid)
 )"""
 
 
-class Ledger:
+class DeliveryLog:
     """The deliveries of one run.
 
     Parameters
     ----------
     path : Path
-        Made if it is missing.
+        SQLite file, created if missing.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as store:
-            store.execute(_TABLE)
+        self._table = SqliteTable(path, _DEFINITION)
 
     def state(self, destination: str, sop_instance_uid: str, digest: str) -> DeliveryState:
-        """Tell how far an object is.
+        """Return the delivery state of an object.
 
         Parameters
         ----------
@@ -47,10 +42,10 @@ class Ledger:
         Raises
         ------
         ExportError
-            If other bytes went there under this UID: a UID means one object for ever.
+            If the same UID was delivered there with other content.
         """
-        with self._open() as store:
-            row = store.execute(
+        with self._table.transaction() as connection:
+            row = connection.execute(
                 "SELECT state, digest FROM deliveries WHERE destination = ? AND sop_instance_uid = ?",
                 (destination, sop_instance_uid),
             ).fetchone()
@@ -58,37 +53,29 @@ class Ledger:
             return DeliveryState.NEW
         if row[1] != digest and row[0] != DeliveryState.REFUSED:
             raise ExportError(
-                f"object {sop_instance_uid} went to {destination} with other content; export again to get a new version"
+                f"object {sop_instance_uid} was delivered to {destination} with other content; "
+                "export again to get a new version"
             )
         return DeliveryState(row[0])
 
     def mark(
         self, destination: str, sop_instance_uid: str, digest: str, state: DeliveryState, message: str = ""
     ) -> None:
-        """Write down how far an object is; each time it is marked as sent counts as an attempt."""
-        one = int(state is DeliveryState.SENT)
-        with self._open() as store:
-            store.execute(
+        """Record the delivery state of an object; each mark as sent counts as one attempt."""
+        attempt = int(state is DeliveryState.SENT)
+        with self._table.transaction() as connection:
+            connection.execute(
                 "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (destination, sop_instance_uid) DO UPDATE"
                 " SET digest = excluded.digest, state = excluded.state, attempts = attempts + ?,"
                 " message = excluded.message",
-                (destination, sop_instance_uid, digest, str(state), one, message, one),
+                (destination, sop_instance_uid, digest, str(state), attempt, message, attempt),
             )
 
     def rows(self, destination: str) -> list[tuple[str, DeliveryState, int, str]]:
         """List a destination's objects: UID, state, attempts, message; sorted."""
-        with self._open() as store:
-            found = store.execute(
+        with self._table.transaction() as connection:
+            rows = connection.execute(
                 "SELECT sop_instance_uid, state, attempts, message FROM deliveries WHERE destination = ? ORDER BY 1",
                 (destination,),
             ).fetchall()
-        return [(uid, DeliveryState(state), attempts, message) for uid, state, attempts, message in found]
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        store = sqlite3.connect(self._path)
-        try:
-            with store:
-                yield store
-        finally:
-            store.close()
+        return [(uid, DeliveryState(state), attempts, message) for uid, state, attempts, message in rows]

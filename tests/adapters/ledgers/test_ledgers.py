@@ -1,0 +1,49 @@
+"""The export history and the delivery log, reopened as a second process would."""
+
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from camray.adapters.ledgers.delivery_log import DeliveryLog
+from camray.adapters.ledgers.export_history import ExportHistory
+from camray.adapters.ledgers.sqlite_table import SqliteTable
+from camray.domain.delivery import DeliveryState
+from camray.domain.object_identity import ObjectIdentity, ObjectReference
+
+SR = "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+def _identify(path: Path, content: str, hour: int) -> ObjectIdentity:
+    return ExportHistory(path).identify("1.2.3", "1.2", "sr", SR, content, datetime(2026, 1, 1, hour, 0, 0, 9))
+
+
+def test_unchanged_content_keeps_its_uid_and_changed_content_references_it(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "exported.sqlite"
+    first = _identify(path, "a", 1)
+    assert _identify(path, "a", 2) == first
+    assert (first.version, first.created, first.predecessor) == (1, datetime(2026, 1, 1, 1), None)
+    second = _identify(path, "b", 3)
+    assert (second.version, second.series_instance_uid) == (2, first.series_instance_uid)
+    assert second.predecessor == ObjectReference(SR, first.sop_instance_uid, first.series_instance_uid, "1.2")
+    assert _identify(path, "b", 4) == second
+    back = _identify(path, "a", 5)
+    assert back.version == 3
+    assert back.sop_instance_uid not in (first.sop_instance_uid, second.sop_instance_uid)
+
+
+def test_attempts_are_counted_when_sending_starts(tmp_path: Path) -> None:
+    path = tmp_path / "delivered.sqlite"
+    for state in (DeliveryState.SENT, DeliveryState.SENT, DeliveryState.ACCEPTED):
+        DeliveryLog(path).mark("pacs", "1.2.3", "digest", state, "message")
+    assert DeliveryLog(path).rows("pacs") == [("1.2.3", DeliveryState.ACCEPTED, 2, "message")]
+    assert DeliveryLog(path).state("other", "1.2.3", "digest") is DeliveryState.NEW
+
+
+def test_a_block_that_raises_leaves_no_row(tmp_path: Path) -> None:
+    table = SqliteTable(tmp_path / "t.sqlite", "CREATE TABLE IF NOT EXISTS t (x INTEGER PRIMARY KEY)")
+    with pytest.raises(sqlite3.IntegrityError), table.transaction() as connection:
+        connection.executemany("INSERT INTO t VALUES (?)", [(1,), (1,)])
+    with table.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
