@@ -1,6 +1,10 @@
-"""A run folder as the stages before ``score`` leave it: bright squares on grey films, and maps that often find them."""
+"""A run folder as the stages before ``score`` leave it: bright squares on grey films, and maps that often find them.
+
+Nothing in it is square, so that a swap of axes shows: the model grid, the feature cells, the films' pixels.
+"""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,9 +13,25 @@ from camray.adapters.run_folder import RunFolder, write_json, write_table
 from camray.adapters.settings import Settings
 from camray.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
-MODEL = (64, 64)  # rows, cols
-FEATURE = (8, 8)
+MODEL = (96, 64)  # rows, cols, px
+FEATURE = (6, 8)  # rows, cols, cells of 16 x 8 px
+SPACING = (0.5, 0.4)  # row, col, mm
 PLACES = {"train": 0.5, "validation": 0.2, "test": 0.3}
+
+
+class FilmShape(NamedTuple):
+    """A native shape, and where `MODEL` shows it: letterboxed in true proportions, worked by hand."""
+
+    rows: int
+    cols: int
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+
+
+PORTRAIT = FilmShape(512, 384, 0.15, 0.1875, 3.2, 0.0)  # 256 x 153.6 mm at 0.375 px per mm: 96 x 57.6 px
+LANDSCAPE = FilmShape(384, 512, 0.125, 0.15625, 0.0, 18.0)  # 192 x 204.8 mm at 0.3125 px per mm: 60 x 64 px
 
 
 def settings_of(**score: object) -> Settings:
@@ -19,24 +39,25 @@ def settings_of(**score: object) -> Settings:
 
 
 def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> RunFolder:
-    """Write ``ingest`` and ``explain`` of a run; landscape and portrait films, letterboxed, two films a patient."""
+    """Write ``ingest`` and ``explain`` of a run; portrait and landscape films, letterboxed, two films per patient."""
     folder, rng = RunFolder(root), np.random.default_rng(seed)
     images, label_rows, annotations = [], [], []
     pixels = np.zeros((films, *MODEL), np.uint8)
     heat = {method: np.zeros((films, len(labels), *FEATURE), np.float16) for method in ("cam", "gradcam")}
     logits = np.zeros((films, len(labels)), np.float32)
     splits = np.array(list(PLACES))[rng.choice(3, size=films // 2 + 1, p=list(PLACES.values()))]
+    centres_y, centres_x = ((np.arange(n) + 0.5) * side / n for n, side in zip(FEATURE, MODEL, strict=True))
     for film in range(films):
-        rows, cols = ((512, 384), (384, 512))[film % 2]
-        scale = 64 / 512
-        offset_x, offset_y = (64 - cols * scale) / 2, (64 - rows * scale) / 2
+        shape = (PORTRAIT, LANDSCAPE)[film % 2]
+        rows, cols, scale_x, scale_y, offset_x, offset_y = shape
         image_id = f"1.2.{film:04d}"
         top, left = round(offset_y), round(offset_x)
-        pixels[film, top : 64 - top, left : 64 - left] = 70 + 20 * rng.random((64 - 2 * top, 64 - 2 * left))
+        inside = pixels[film, top : MODEL[0] - top, left : MODEL[1] - left]
+        inside[:] = 70 + 20 * rng.random(inside.shape)
         images.append(
             (image_id, f"patient-key-{film // 2:03d}", f"s{film:03d}", f"{film}.dcm", f"{film:064x}", rows, cols,
-             0.4, 0.4, "imager", "MONOCHROME2", 12, "1.2.840.10008.1.2.1", "DX", "PA", "", splits[film // 2], 0, film,
-             scale, scale, offset_x, offset_y)
+             *SPACING, "imager", "MONOCHROME2", 12, "1.2.840.10008.1.2.1", "DX", "PA", "", splits[film // 2], 0, film,
+             scale_x, scale_y, offset_x, offset_y)
         )  # fmt: skip
         for number, label in enumerate(labels):
             present = rng.random() < 0.5
@@ -51,14 +72,13 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
                 x0 = rng.uniform(0, cols - width) * 0.3 + (0.15 + 0.1 * number) * (cols - width)
                 y0 = rng.uniform(0, rows - height)
                 annotations.append((image_id, label, "reader", "box", x0, y0, x0 + width, y0 + height, ""))
-                centre_x = (x0 + width / 2) * scale + offset_x + rng.normal(0, 2)
-                centre_y = (y0 + height / 2) * scale + offset_y + rng.normal(0, 2)
-                r, c = (np.arange(8) + 0.5) * 8, (np.arange(8) + 0.5) * 8
-                blob = np.exp(-((r[:, None] - centre_y) ** 2 + (c[None] - centre_x) ** 2) / (2 * 8.0**2))
-                noise += 2 * blob * (rng.random() < 0.85)
-                model = [int(v) for v in (y0 * scale + offset_y, (y0 + height) * scale + offset_y)]
-                side = [int(v) for v in (x0 * scale + offset_x, (x0 + width) * scale + offset_x)]
-                pixels[film, model[0] : model[1], side[0] : side[1]] += 80
+                centre_x = (x0 + width / 2) * scale_x + offset_x + rng.normal(0, 2)
+                centre_y = (y0 + height / 2) * scale_y + offset_y + rng.normal(0, 2)
+                distance2 = (centres_y[:, None] - centre_y) ** 2 + (centres_x[None] - centre_x) ** 2
+                noise += 2 * np.exp(-distance2 / (2 * 8.0**2)) * (rng.random() < 0.85)
+                down = slice(int(y0 * scale_y + offset_y), int((y0 + height) * scale_y + offset_y))
+                across = slice(int(x0 * scale_x + offset_x), int((x0 + width) * scale_x + offset_x))
+                pixels[film, down, across] += 80
             heat["cam"][film, number] = noise
             heat["gradcam"][film, number] = np.maximum(noise + rng.normal(0, 0.1, FEATURE), 0) / 64
     ingest, explain = folder.stage("ingest"), folder.stage("explain")
@@ -78,7 +98,8 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
         np.save(explain / f"heat-{method}-00000.npy", maps[kept])
     write_json(
         explain / "grid.json",
-        {"rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8, "labels": list(labels),
-         "methods": ["cam", "gradcam"], "heat_exponents": {"cam": 0, "gradcam": 0}, "notes": {}},
+        {"rows": MODEL[0], "cols": MODEL[1], "feature_rows": FEATURE[0], "feature_cols": FEATURE[1],
+         "labels": list(labels), "methods": ["cam", "gradcam"], "heat_exponents": {"cam": 0, "gradcam": 0},
+         "notes": {}},
     )  # fmt: skip
     return folder

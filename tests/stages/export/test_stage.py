@@ -22,7 +22,7 @@ from camray.domain.records import (
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
 )
-from camray.reporting.overlays import GAP_PX, PREDICTED_RGB, SIDE_PX
+from camray.reporting.overlays import GAP_PX, PREDICTED_RGB
 from camray.stages.export import stage as export
 from camray.stages.localize import stage as localize
 from tests.scored_run import make_run
@@ -115,30 +115,32 @@ def test_without_calibration_the_fixed_threshold_is_told(tmp_path: Path) -> None
 
 
 def test_overlays_show_the_boxes_where_they_are(folder: RunFolder) -> None:
-    """The film of 384 or 512 columns is shown `SIDE_PX` on its longer side: a native px is 0.75 panel px."""
+    """The model pixels that a film covers, in true proportions: 96 x 58 and 60 x 64, enlarged to `SIDE_PX` = 384 px."""
     tracker = ListeningTracker()
     export.run(_settings({"max_overlays": 8}), folder, tracker)
     files = sorted((folder.root / "export" / "overlays").glob("*.png"))
     assert len(files) == 8
-    (rows,) = [told for what, told in tracker.told if what == "table"]
+    (table,) = [told for what, told in tracker.told if what == "table"]
     images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS).set_index("image_id")
-    checked = 0
-    for row in rows.to_dict("records"):
+    checked: list[bool] = []
+    for row in table.to_dict("records"):
         if not row["prediction"]:
             continue
         x0, y0, x1, y1 = _first_box(row["prediction"])
-        scale = SIDE_PX / 512
-        picture = np.asarray(Image.open(row["overlay"]).convert("RGB"))[
-            : round(images.loc[row["image_id"], "rows"] * scale)
-        ]
-        left = round(images.loc[row["image_id"], "cols"] * scale) + GAP_PX
+        is_portrait = images.loc[row["image_id"], "rows"] == 512
+        height, width, enlarged, covered_from = (384, 232, 4, 3) if is_portrait else (360, 384, 6, 0)
+        scale_x, scale_y, offset_x = (0.15, 0.1875, 3.2) if is_portrait else (0.125, 0.15625, 0.0)
+        picture = np.asarray(Image.open(row["overlay"]).convert("RGB"))[:height]
+        left = width + GAP_PX
         drawn = np.argwhere((picture == np.array(PREDICTED_RGB)).all(axis=-1))
         low, high = drawn.min(axis=0), drawn.max(axis=0) + 1
-        assert np.allclose(
-            [low[1] - left, low[0], high[1] - left, high[0]], np.array([x0, y0, x1, y1]) * scale, atol=1.6
-        )
-        checked += 1
-    assert checked >= 4
+        across = [(x * scale_x + offset_x - covered_from) * enlarged for x in (x0, x1)]
+        down = [y * scale_y * enlarged for y in (y0, y1)]
+        assert np.allclose([low[1] - left, high[1] - left], across, atol=1.6)
+        assert np.allclose([low[0], high[0]], down, atol=1.6)
+        checked.append(is_portrait)
+    assert len(checked) >= 4
+    assert set(checked) == {True, False}
 
 
 def _first_box(told: str) -> tuple[float, ...]:
