@@ -13,7 +13,7 @@ from camray.adapters.datasets.label_table import ABSENT, PRESENT
 from camray.adapters.datasets.manifest import Manifest, load_manifest
 from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables
 from camray.adapters.datasets.tables import read_cells
-from camray.core.cohort.reader_fusion import combined
+from camray.core.cohort.reader_fusion import fuse_readers
 
 pytestmark = pytest.mark.realdata
 MOST_SECONDS = 30
@@ -75,8 +75,8 @@ def test_vindr_has_15000_films_with_three_readers_each(real_data: Path) -> None:
     majority = manifest.model_copy(update={"readers": "majority"})
     agreed = _read(majority, table, table, lambda key: f"train/{key}.dicom", 4000)
     assert ((agreed.labels.values == PRESENT) <= (data.labels.values == PRESENT)).all()
-    fused = combined(data.boxes, data.readers, "fusion")
-    kept = combined(data.boxes, data.readers, "majority")
+    fused = fuse_readers(data.boxes, data.readers, "fusion")
+    kept = fuse_readers(data.boxes, data.readers, "majority")
     assert 0 < len(kept) < len(fused) < len(data.boxes)
     film, label = kept["film"].to_numpy(), kept["label"].to_numpy()
     assert (agreed.labels.values[film, label] == PRESENT).all()  # where most drew a box, most named the finding

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from camray.core.cohort.deduplication import conflicting_patients, duplicate_ids, duplicate_pixels, leaders
+from camray.core.cohort.deduplication import conflicting_patients, duplicate_ids, duplicate_pixels, patient_split_key
 from camray.domain.records import RefusalReason
 
 
@@ -20,13 +20,13 @@ def _films(**columns: list[str]) -> pd.DataFrame:
 def test_a_study_under_two_patients_goes_as_a_whole() -> None:
     films = _films(study_key=["s", "s", "t", "t"], patient_key=["a", "b", "c", "c"])
     refused = conflicting_patients(films)
-    assert [one.row for one in refused] == [0, 1]
-    assert {one.reason for one in refused} == {RefusalReason.CONFLICTING_PATIENT}
+    assert [film.row for film in refused] == [0, 1]
+    assert {film.reason for film in refused} == {RefusalReason.CONFLICTING_PATIENT}
 
 
 def test_an_image_under_two_patients_goes_once() -> None:
     films = _films(image_id=["x", "x", "y"], patient_key=["a", "b", "c"], study_key=["s", "s", "s2"])
-    assert [one.row for one in conflicting_patients(films)] == [0, 1]
+    assert [film.row for film in conflicting_patients(films)] == [0, 1]
 
 
 def test_films_of_unknown_study_or_patient_do_not_conflict() -> None:
@@ -36,7 +36,7 @@ def test_films_of_unknown_study_or_patient_do_not_conflict() -> None:
 
 def test_the_first_of_equal_pixels_stays() -> None:
     refused = duplicate_pixels(_films(pixel_sha256=["d", "e", "d", "d"]))
-    assert [(one.row, one.reason) for one in refused] == [
+    assert [(film.row, film.reason) for film in refused] == [
         (2, RefusalReason.DUPLICATE_PIXELS), (3, RefusalReason.DUPLICATE_PIXELS),
     ]  # fmt: skip
     assert "f0.dcm" in refused[1].message
@@ -45,16 +45,16 @@ def test_the_first_of_equal_pixels_stays() -> None:
 def test_equal_ids_with_other_pixels_are_another_reason_than_a_copied_file() -> None:
     films = _films(image_id=["x", "x", "x"], pixel_sha256=["d", "e", "d"])
     refused = duplicate_ids(films)
-    assert [(one.row, one.reason) for one in refused] == [
+    assert [(film.row, film.reason) for film in refused] == [
         (1, RefusalReason.DUPLICATE_ID), (2, RefusalReason.DUPLICATE_PIXELS),
     ]  # fmt: skip
 
 
 def test_rows_are_named_by_the_index_not_by_position() -> None:
     films = _films(pixel_sha256=["d", "d", "e"]).iloc[[1, 2, 0]]
-    assert [one.row for one in duplicate_pixels(films)] == [0]
+    assert [film.row for film in duplicate_pixels(films)] == [0]
 
 
-def test_patients_are_led_by_their_first_film() -> None:
-    names = leaders(np.array(["k1", "k2", "k1"], object), np.array(["c", "b", "a"], object))
+def test_a_patient_is_keyed_by_its_first_film() -> None:
+    names = patient_split_key(np.array(["k1", "k2", "k1"], object), np.array(["c", "b", "a"], object))
     assert names == ["a", "b", "a"]

@@ -1,4 +1,4 @@
-"""Which of the readable films may stay: conflicts of identity and duplicates, told from a table of all films."""
+"""Conflicting identities and duplicates among readable films, and keys that split films by patient."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,54 +11,64 @@ from camray.domain.records import RefusalReason
 
 
 @dataclass(frozen=True)
-class Refused:
-    """One film that may not stay: its row in the table, and why."""
+class RefusedFilm:
+    """One film that is excluded.
+
+    Parameters
+    ----------
+    row : int
+        Its index in the table.
+    reason : RefusalReason
+        Why it is excluded.
+    message : str
+        The reason in a sentence.
+    """
 
     row: int
     reason: RefusalReason
     message: str
 
 
-def conflicting_patients(films: pd.DataFrame) -> list[Refused]:
-    """Find films whose image or study stands under more than one patient: none of them can be trusted with a split.
+def conflicting_patients(films: pd.DataFrame) -> list[RefusedFilm]:
+    """Find films whose image or study has more than one patient ID: none of them can be assigned to a split.
 
     Parameters
     ----------
     films : DataFrame
-        A row a film: ``image_id``, ``study_key`` (empty: unknown), ``patient_key``, ``patient_source``. Only patients
-        with the source ``header`` are compared.
+        One row per film: ``image_id``, ``study_key`` (empty if unknown), ``patient_key``, ``patient_source``. Only
+        patients with the source ``header`` are compared.
 
     Returns
     -------
-    list of Refused
-        All films of such an image or study, in order.
+    list of RefusedFilm
+        All films of such an image or study, in order of their rows.
     """
-    told = films[films["patient_source"] == "header"]
-    refused: dict[int, Refused] = {}
+    identified = films[films["patient_source"] == "header"]
+    refused: dict[int, RefusedFilm] = {}
     for column, what in (("image_id", "SOP Instance UID"), ("study_key", "Study Instance UID")):
-        named = told[told[column] != ""]
+        named = identified[identified[column] != ""]
         patients = named.groupby(column)["patient_key"].transform("nunique")
         for row, count in patients[patients > 1].items():
             message = (
-                f"this {what} stands under {int(count)} Patient IDs; expected one; correct the headers, as a patient "
+                f"this {what} occurs under {int(count)} Patient IDs; expected one; correct the headers, as a patient "
                 "in two splits would make scores too good"
             )
-            place = int(str(row))
-            refused.setdefault(place, Refused(place, RefusalReason.CONFLICTING_PATIENT, message))
-    return [refused[row] for row in sorted(refused)]
+            index = int(str(row))
+            refused.setdefault(index, RefusedFilm(index, RefusalReason.CONFLICTING_PATIENT, message))
+    return [refused[index] for index in sorted(refused)]
 
 
-def duplicate_ids(films: pd.DataFrame) -> list[Refused]:
-    """Find films whose `image_id` an earlier one bears already.
+def duplicate_ids(films: pd.DataFrame) -> list[RefusedFilm]:
+    """Find films with the `image_id` of an earlier film.
 
     Parameters
     ----------
     films : DataFrame
-        A row a film, in the order of precedence: ``image_id``, ``pixel_sha256``, ``source``.
+        One row per film, in the order of precedence: ``image_id``, ``pixel_sha256``, ``source``.
 
     Returns
     -------
-    list of Refused
+    list of RefusedFilm
         With `DUPLICATE_PIXELS` where the earlier film has equal pixels, and `DUPLICATE_ID` otherwise.
     """
     refused = []
@@ -72,21 +82,32 @@ def duplicate_ids(films: pd.DataFrame) -> list[Refused]:
         else:
             reason = RefusalReason.DUPLICATE_ID
             message = (
-                f"bears the same identifier as '{first[name][1]}' but other pixels; rename it, or let the data "
-                "manifest take `image_id: path`"
+                f"has the same identifier as '{first[name][1]}' but other pixels; rename it, or set `image_id: path` "
+                "in the data manifest"
             )
-        refused.append(Refused(row, reason, message))
+        refused.append(RefusedFilm(row, reason, message))
     return refused
 
 
-def duplicate_pixels(films: pd.DataFrame) -> list[Refused]:
-    """Find films whose pixels an earlier one has already; arguments as for `duplicate_ids`."""
+def duplicate_pixels(films: pd.DataFrame) -> list[RefusedFilm]:
+    """Find films with the pixels of an earlier film.
+
+    Parameters
+    ----------
+    films : DataFrame
+        One row per film, in the order of precedence: ``pixel_sha256``, ``source``.
+
+    Returns
+    -------
+    list of RefusedFilm
+        In order of their rows, with the reason `DUPLICATE_PIXELS`.
+    """
     refused = []
     first: dict[str, str] = {}
     for row, digest, source in _named(films, "pixel_sha256", "source"):
         if digest in first:
-            message = f"the same pixels as '{first[digest]}'; ingest.keep_duplicates=true lets it in"
-            refused.append(Refused(row, RefusalReason.DUPLICATE_PIXELS, message))
+            message = f"the same pixels as '{first[digest]}'; set ingest.keep_duplicates=true to keep it"
+            refused.append(RefusedFilm(row, RefusalReason.DUPLICATE_PIXELS, message))
         first.setdefault(digest, source)
     return refused
 
@@ -95,18 +116,25 @@ def _named(films: pd.DataFrame, *columns: str) -> "zip[tuple[Any, ...]]":
     return zip(films.index.tolist(), *(films[column].tolist() for column in columns), strict=True)
 
 
-def leaders(patients: NDArray[np.object_], names: NDArray[np.object_]) -> list[str]:
-    """Name each film's patient by the first of the patient's names, so that a split does not depend on the site's key.
+def patient_split_key(patients: NDArray[np.object_], names: NDArray[np.object_]) -> list[str]:
+    """Key each film's patient by the first of the patient's film names.
+
+    The key replaces the pseudonym where films are split, so that a split does not depend on the site's secret key.
 
     Parameters
     ----------
     patients, names : ndarray of shape (films,), object
-        Pseudonym of the patient and name of the film.
+        Pseudonym of each film's patient, and name of the film.
 
     Returns
     -------
     list of str
         For each film, the smallest name among its patient's films.
+
+    Examples
+    --------
+    >>> patient_split_key(np.array(["p", "q", "p"], object), np.array(["c", "b", "a"], object))
+    ['a', 'b', 'a']
     """
     table = pd.DataFrame({"patient": patients, "name": names})
     return [str(name) for name in table.groupby("patient")["name"].transform("min")]

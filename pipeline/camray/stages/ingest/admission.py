@@ -19,9 +19,15 @@ from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.pseudonyms import pseudonym
 from camray.adapters.settings import IngestSettings
-from camray.core.cohort.deduplication import Refused, conflicting_patients, duplicate_ids, duplicate_pixels, leaders
+from camray.core.cohort.deduplication import (
+    RefusedFilm,
+    conflicting_patients,
+    duplicate_ids,
+    duplicate_pixels,
+    patient_split_key,
+)
 from camray.core.cohort.patient_splits import check_no_leak, official_splits, seeded_splits
-from camray.core.cohort.reader_fusion import combined
+from camray.core.cohort.reader_fusion import fuse_readers
 from camray.domain.errors import ImageError
 from camray.domain.films import FilmHeader, FilmPolicy
 from camray.domain.labels import Finding
@@ -127,7 +133,8 @@ def admit(facts: pd.DataFrame, source: Source, settings: IngestSettings, key: by
     if source.is_training and dataset.has_label_table:
         absent = _left(films, gone).index[~dataset.labels.in_table[_left(films, gone).index]]
         _refuse(
-            gone, [Refused(int(row), RefusalReason.NOT_IN_TABLE, "the label table does not name it") for row in absent]
+            gone,
+            [RefusedFilm(int(row), RefusalReason.NOT_IN_TABLE, "the label table does not name it") for row in absent],
         )
     official = _official(source, settings, index, films, gone)
     if not settings.keep_duplicates:
@@ -138,7 +145,7 @@ def admit(facts: pd.DataFrame, source: Source, settings: IngestSettings, key: by
     splits = _splits(kept, values, settings, official[places] if official is not None else None, source)
     new_place = np.full(len(facts), -1, dtype=np.int64)
     new_place[places] = np.arange(len(places))
-    drawn = combined(dataset.boxes, dataset.readers, source.manifest.readers)
+    drawn = fuse_readers(dataset.boxes, dataset.readers, source.manifest.readers)
     boxes, ignored = (
         marks.assign(film=new_place[marks["film"].to_numpy(np.int64)]) for marks in (drawn, dataset.ignored)
     )
@@ -216,7 +223,7 @@ def _left(films: pd.DataFrame, gone: dict[int, tuple[str, str]]) -> pd.DataFrame
     return films.loc[[row for row in range(len(films)) if row not in gone]]
 
 
-def _refuse(gone: dict[int, tuple[str, str]], refused: Sequence[Refused]) -> None:
+def _refuse(gone: dict[int, tuple[str, str]], refused: Sequence[RefusedFilm]) -> None:
     for one in refused:
         gone.setdefault(one.row, (str(one.reason), one.message))
 
@@ -244,7 +251,7 @@ def _completed(facts: pd.DataFrame, dataset: Dataset, manifest: Manifest, key: b
     return films, int(different.sum())
 
 
-def _unwanted_views(films: pd.DataFrame, policy: FilmPolicy) -> list[Refused]:
+def _unwanted_views(films: pd.DataFrame, policy: FilmPolicy) -> list[RefusedFilm]:
     refused = []
     verdicts: dict[str, ImageError | None] = {}
     for view in sorted(films["view"].unique()):
@@ -256,7 +263,7 @@ def _unwanted_views(films: pd.DataFrame, policy: FilmPolicy) -> list[Refused]:
     for row, view in films["view"].items():
         verdict = verdicts[view]
         if verdict is not None:
-            refused.append(Refused(int(str(row)), verdict.reason, verdict.message))
+            refused.append(RefusedFilm(int(str(row)), verdict.reason, verdict.message))
     return refused
 
 
@@ -268,7 +275,7 @@ def _official(
     official = read_split_lists(source.manifest, source.root, index)
     message = "no official split list names it; ingest.split=seeded would let it in"
     unnamed = [int(row) for row in _left(films, gone).index if not official[row]]
-    _refuse(gone, [Refused(row, RefusalReason.NOT_IN_TABLE, message) for row in unnamed])
+    _refuse(gone, [RefusedFilm(row, RefusalReason.NOT_IN_TABLE, message) for row in unnamed])
     return official
 
 
@@ -281,7 +288,7 @@ def _splits(
 ) -> NDArray[np.object_]:
     if not source.is_training:
         return np.full(len(kept), str(Split.TEST), dtype=object)
-    patients = leaders(kept["patient_key"].to_numpy(dtype=object), kept["source"].to_numpy(dtype=object))
+    patients = patient_split_key(kept["patient_key"].to_numpy(dtype=object), kept["source"].to_numpy(dtype=object))
     signatures = [",".join(map(str, row)) for row in values]
     if official is None:
         splits = seeded_splits(patients, signatures, settings.fractions, settings.split_seed)

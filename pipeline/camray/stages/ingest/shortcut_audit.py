@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from camray.adapters.run_folder import write_bytes, write_json
-from camray.core.cohort.deduplication import leaders
+from camray.core.cohort.deduplication import patient_split_key
 from camray.core.shortcuts import probes as audit
 from camray.core.shortcuts.features import lung_tiles, probe_features
 from camray.domain.labels import names_of
@@ -65,7 +65,7 @@ def write_audit(
     films, labels = admitted.films, names_of(admitted.findings)
     probes, lungs = shares is not None, None if shares is None else lung_tiles(shares)
     features = probe_features(films, glances, lungs)
-    patients = leaders(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
+    patients = patient_split_key(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
     measured: list[audit.Probe] = []
     if probes:
         with threadpool_limits(1, "blas"):  # columns are few: threads that wait for one another cost ten times as much
