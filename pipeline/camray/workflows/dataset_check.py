@@ -25,7 +25,8 @@ from camray.adapters.datasets.split_lists import read_split_lists, split_list
 from camray.adapters.datasets.tables import read_cells
 from camray.adapters.progress import progress
 from camray.core.cohort.patient_splits import patients_in_two
-from camray.core.imaging.film_statistics import doubt_of, film_area, quantise
+from camray.core.imaging.chest_plausibility import chest_plausibility_warning
+from camray.core.imaging.film_statistics import film_area, quantise
 from camray.core.imaging.resampling import to_model_grid
 from camray.domain.errors import ImageError, ManifestError
 from camray.domain.films import Film, FilmHeader, FilmPolicy
@@ -325,7 +326,7 @@ def _doubt(film: Film) -> tuple[str, str]:
     grey, grid = to_model_grid(film.pixels, DOUBT_SIDE, DOUBT_SIDE, "letterbox")
     stored = quantise(grey, 8)
     inside = stored[film_area(stored.shape, film.pixels.shape, grid)]
-    return film.header.image_id, doubt_of(inside)
+    return film.header.image_id, chest_plausibility_warning(inside)
 
 
 def _against_published(found: DataCheck, manifest: Manifest, what: str, count: int) -> None:

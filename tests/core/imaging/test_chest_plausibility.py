@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from camray.core.imaging.film_statistics import doubt_of, quantise, without_surround
+from camray.core.imaging.chest_plausibility import chest_plausibility_warning, without_surround
+from camray.core.imaging.film_statistics import quantise
 from camray.core.phantom.film import render_film
 
 
 def _doubt(grey: np.ndarray) -> str:
-    return doubt_of(quantise(grey.astype(np.float32), 8))
+    return chest_plausibility_warning(quantise(grey.astype(np.float32), 8))
 
 
 def test_noise_and_drawings_are_doubted_whatever_the_size() -> None:

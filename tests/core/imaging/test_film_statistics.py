@@ -1,9 +1,9 @@
-"""A film at a glance: levels worked by hand, margins left out."""
+"""Statistics of a film: levels worked by hand, margins left out."""
 
 import numpy as np
 import pytest
 
-from camray.core.imaging.film_statistics import film_area, glance, quantise
+from camray.core.imaging.film_statistics import film_area, image_statistics, quantise
 from camray.core.imaging.resampling import plan_grid
 from camray.domain.geometry import GridTransform
 
@@ -16,10 +16,10 @@ def test_grey_levels_are_rounded_and_clipped() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_glance_of_a_half_black_half_white_film(bits: int) -> None:
+def test_statistics_of_a_half_black_half_white_film(bits: int) -> None:
     stored = np.zeros((16, 24), np.uint8 if bits == 8 else np.uint16)
     stored[:, 12:] = 2**bits - 1
-    seen = glance(stored)
+    seen = image_statistics(stored)
     assert seen.histogram[0] == seen.histogram[31] == 0.5
     assert seen.histogram.sum() == 1
     assert seen.thumbnail.reshape(8, 8).tolist() == [[0, 0, 0, 0, 1, 1, 1, 1]] * 8
@@ -28,12 +28,12 @@ def test_glance_of_a_half_black_half_white_film(bits: int) -> None:
 
 def test_thumbnail_rows_run_down() -> None:
     stored = np.repeat(np.arange(8, dtype=np.uint8)[:, None] * 30, 8, axis=1)
-    assert np.allclose(glance(stored).thumbnail.reshape(8, 8)[:, 3] * 255, np.arange(8) * 30)
+    assert np.allclose(image_statistics(stored).thumbnail.reshape(8, 8)[:, 3] * 255, np.arange(8) * 30)
 
 
 def test_a_film_smaller_than_the_thumbnail_repeats_pixels() -> None:
     stored = np.array([[0, 255]], np.uint8)
-    assert glance(stored).thumbnail.reshape(8, 8)[5].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert image_statistics(stored).thumbnail.reshape(8, 8)[5].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 def test_the_letterbox_margin_is_left_out() -> None:
@@ -54,7 +54,7 @@ def test_a_sliver_of_film_still_has_an_area() -> None:
 def test_tiles_tell_means_and_texture_apart() -> None:
     stored = np.zeros((24, 24), np.uint8)
     stored[0, 1] = 255  # one px of the four of the first tile
-    tiles = glance(stored).tiles.reshape(2, 12, 12)
+    tiles = image_statistics(stored).tiles.reshape(2, 12, 12)
     assert tiles[0, 0, 0] == 0.25
     assert tiles[1, 0, 0] == pytest.approx(np.sqrt(0.25 * 0.75))
     assert tiles.reshape(2, -1)[:, 1:].sum() == 0

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.adapters.pseudonyms import pseudonym
-from camray.core.imaging.film_statistics import Stored, doubt_of, film_area, glance, quantise
+from camray.core.imaging.chest_plausibility import chest_plausibility_warning
+from camray.core.imaging.film_statistics import StoredPixels, film_area, image_statistics, quantise
 from camray.core.imaging.resampling import Fit, to_model_grid
 from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmHeader, FilmPolicy
@@ -66,7 +67,7 @@ class FilmRow:
     """
 
     facts: dict[str, Any]
-    pixels: Stored | None = None
+    pixels: StoredPixels | None = None
     glance: NDArray[np.float32] | None = None
 
 
@@ -92,7 +93,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     grey, grid = to_model_grid(film.pixels, plan.rows, plan.cols, plan.fit, *spacing)
     stored = quantise(grey, plan.bits)
     inside = stored[film_area((plan.rows, plan.cols), film.pixels.shape, grid)]
-    seen = glance(inside)
+    statistics = image_statistics(inside)
     in_mm = spaced and header.spacing_source != "aspect"  # else only the ratio of the two is known
     facts = {
         **_identity(plan, source, film),
@@ -117,14 +118,14 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         "site": "",
         "age_years": header.age_years,
         "maker": pseudonym(plan.key, "maker", header.manufacturer)[:8],
-        "doubt": doubt_of(inside),
-        "grey_mean": seen.mean,
-        "grey_deviation": seen.deviation,
-        "grey_low": seen.low,
-        "grey_median": seen.median,
-        "grey_high": seen.high,
+        "doubt": chest_plausibility_warning(inside),
+        "grey_mean": statistics.mean,
+        "grey_deviation": statistics.deviation,
+        "grey_low": statistics.low,
+        "grey_median": statistics.median,
+        "grey_high": statistics.high,
     }
-    return FilmRow(facts, stored, np.concatenate([seen.histogram, seen.thumbnail, seen.tiles]))
+    return FilmRow(facts, stored, np.concatenate([statistics.histogram, statistics.thumbnail, statistics.tiles]))
 
 
 def refused_row(source: str, error: ImageError) -> FilmRow:
