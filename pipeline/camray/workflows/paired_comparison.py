@@ -15,6 +15,7 @@ import pandas as pd
 
 from camray.adapters.run_folder import RunFolder, check_is_run, read_table
 from camray.core.localization.default_method import default_method, default_thresholds
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import (
     CORNERS,
     AnnotatedFilms,
@@ -106,11 +107,12 @@ def compare_runs(
             paired_classification(logits[0], logits[1], confidence),
             paired_localization(
                 _paired_values(runs, shared, patients, labels),
-                len(set(patients.values())), resamples, confidence, seed,
+                len(set(patients.values())),
+                Bootstrap(resamples, confidence, seed),
             ),
         ],
         ignore_index=True,
-    )  # fmt: skip
+    )
     about = {
         "first": str(first),
         "second": str(second),

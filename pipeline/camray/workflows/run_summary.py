@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder
-from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
+from camray.core.metrics.score_table import CLASSIFIER
+from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
 
 _NO_AUROC = "none: one class"

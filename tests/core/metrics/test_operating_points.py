@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_calibration_error
 
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.operating_points import (
     CalibrationErrorStatistic,
     classification_statistics,
@@ -30,7 +31,7 @@ def test_operating_points_by_hand() -> None:
 def test_rows_by_hand() -> None:
     found = LabelLogits(np.arange(4), np.array([2.0, -1.0, 0.0, -3.0]), np.array([True, True, False, False]))
     beside = LabelLogits(np.arange(4), np.array([1.0, -2.0, -1.5, -3.0]), np.array([True, True, False, False]))
-    table = statistics_table("test", 4, classification_statistics("a", found, beside, 0.95), 20, 0.95, 1)
+    table = statistics_table("test", 4, classification_statistics("a", found, beside, 0.95), Bootstrap(20, 0.95, 1))
     value = table[table.label == "a"].set_index(["metric", "threshold_source"]).value
     assert value["classification/sensitivity", "fixed"] == 0.5  # 2 is called; so is 0, at probability 0.5
     assert value["classification/specificity", "fixed"] == 0.5
@@ -46,7 +47,7 @@ def test_rows_by_hand() -> None:
     assert np.isnan(whole["mean", "classification/auroc_delong"])
     assert np.isnan(whole["a", "classification/temperature"])
     assert np.isfinite(whole["a", "classification/auroc_delong"])
-    alone = statistics_table("test", 4, classification_statistics("a", found, None, 0.95), 0, 0.95, 1)
+    alone = statistics_table("test", 4, classification_statistics("a", found, None, 0.95), Bootstrap(0, 0.95, 1))
     assert set(alone.threshold_source) == {"", "fixed"}
     assert (
         classification_statistics("a", LabelLogits(np.zeros(0, int), np.zeros(0), np.zeros(0, bool)), None, 0.95) == []
@@ -95,7 +96,7 @@ def test_intervals_by_patient_cover_the_truth() -> None:
         chance = rng.beta(2, 3, 60)  # mean 0.4
         values = (rng.random(240) < chance[patients]).astype(float)[:, None]
         table = statistics_table(
-            "test", 60, [RatioStatistic([row], patients, values, np.ones_like(values))], 300, 0.95, seed
+            "test", 60, [RatioStatistic([row], patients, values, np.ones_like(values))], Bootstrap(300, 0.95, seed)
         )
         covered += bool(table.low[0] <= 0.4 <= table.high[0])
     assert 0.89 <= covered / 150 <= 0.99

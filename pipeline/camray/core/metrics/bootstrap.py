@@ -1,6 +1,7 @@
 """Percentile bootstrap by patient: films of one patient are drawn together, because they are not independent."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +11,43 @@ from camray.core.metrics.localization.annotated_films import FloatArray, IntArra
 CHUNK_RESAMPLES = 100  # bounds the memory, as CHUNK_WEIGHTS does where there are many patients
 CHUNK_WEIGHTS = 1_000_000  # resamples x patients at a time
 WIDTHLESS = 1e-12
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Settings of the bootstrap.
+
+    Parameters
+    ----------
+    resamples : int
+        Resamples of the patients; 0 leaves intervals undefined.
+    confidence : float
+        Of the intervals, 0-1.
+    seed : int
+        Same seed, same draws.
+    """
+
+    resamples: int
+    confidence: float
+    seed: int
+
+    def draws(self, evaluate: Callable[[FloatArray], FloatArray], n_patients: int) -> FloatArray:
+        """Evaluate every resample.
+
+        Parameters
+        ----------
+        evaluate : callable
+            Patient weights, ndarray of shape (R, n_patients), to values of shape (R, ...).
+        n_patients : int
+            Patients of the split.
+
+        Returns
+        -------
+        ndarray of shape (resamples, ...), float64
+            Values of all resamples, in the order of the draws.
+        """
+        drawn = [evaluate(counts) for counts in resampled_counts(n_patients, self.resamples, self.seed)]
+        return np.concatenate(drawn) if drawn else evaluate(np.ones((1, n_patients)))[:0]
 
 
 def resampled_counts(n_patients: int, resamples: int, seed: int) -> Iterator[FloatArray]:

@@ -9,7 +9,8 @@ import pandas as pd
 from camray.core.metrics.localization.baselines import BASELINES
 from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
 from camray.core.metrics.protocols.top_k_errors import TOP_KS
-from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
+from camray.core.metrics.score_table import CLASSIFIER
+from camray.core.metrics.statistics import MEAN_LABEL
 from camray.domain.records import ThresholdSource
 
 BASELINE_NETWORK = "baseline"

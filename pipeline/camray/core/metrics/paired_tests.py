@@ -9,15 +9,16 @@ import pandas as pd
 from camray.core.metrics.bootstrap import (
     CHUNK_WEIGHTS,
     WIDTHLESS,
+    Bootstrap,
     PatientSums,
     mean_of_defined,
     percentile_intervals,
-    resampled_counts,
     sums_by_patient,
 )
 from camray.core.metrics.delong import auroc_difference
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray, Measure
-from camray.core.metrics.score_table import MEAN_LABEL, LabelLogits
+from camray.core.metrics.score_table import LabelLogits
+from camray.core.metrics.statistics import MEAN_LABEL
 
 DIFF_COLUMNS = {
     "label": "string",
@@ -76,9 +77,7 @@ def paired_classification(
     return pd.DataFrame(rows, columns=list(DIFF_COLUMNS)).astype(DIFF_COLUMNS)
 
 
-def paired_localization(
-    labels: Mapping[str, PairedValues], n_patients: int, resamples: int, confidence: float, seed: int
-) -> pd.DataFrame:
+def paired_localization(labels: Mapping[str, PairedValues], n_patients: int, bootstrap: Bootstrap) -> pd.DataFrame:
     """Compare per-film values label by label, and their mean over labels, patient by patient.
 
     Intervals are a paired bootstrap's. The test flips signs: were the runs alike, each patient's difference could as
@@ -91,12 +90,9 @@ def paired_localization(
         Label to both runs' values.
     n_patients : int
         Patients that are resampled: all of the shared films, annotated or not.
-    resamples : int
-        How many, of patients and of signs; each draws the same patients for both runs.
-    confidence : float
-        Of the percentile intervals, 0-1.
-    seed : int
-        Of the resampling.
+    bootstrap : Bootstrap
+        Of the intervals; its resamples are also the number of sign flips. Each resample draws the same patients for
+        both runs.
 
     Returns
     -------
@@ -120,10 +116,8 @@ def paired_localization(
         return np.concatenate([by_key, np.stack(means, axis=2)], axis=2)
 
     value = evaluate(np.ones((1, n_patients)))[0]
-    drawn = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
-    drawn_values = np.concatenate(drawn) if drawn else np.zeros((0, *value.shape))
-    draws = drawn_values[:, 1] - drawn_values[:, 0]
-    low, high = percentile_intervals(draws, confidence)
+    drawn = bootstrap.draws(evaluate, n_patients)
+    low, high = percentile_intervals(drawn[:, 1] - drawn[:, 0], bootstrap.confidence)
     widthless = (high - low <= WIDTHLESS) & (np.abs(value[1] - value[0]) > WIDTHLESS)
     low[widthless], high[widthless] = np.nan, np.nan
     names = [*keys, *((MEAN_LABEL, measure) for measure in groups)]
@@ -138,7 +132,7 @@ def paired_localization(
             "difference": value[1] - value[0],
             "low": low,
             "high": high,
-            "p": _p_of_sign_flips(_differences(labels, list(groups.values()), n_patients), resamples, seed),
+            "p": _p_of_sign_flips(_differences(labels, list(groups.values()), n_patients), bootstrap),
             "test": "sign flips",
             "n": counted,
         }
@@ -167,13 +161,14 @@ def _differences(labels: Mapping[str, PairedValues], groups: Sequence[Sequence[i
     return np.concatenate([by_key, np.stack([by_key[:, members].mean(axis=1) for members in groups], axis=1)], axis=1)
 
 
-def _p_of_sign_flips(differences: FloatArray, flips: int, seed: int) -> FloatArray:
+def _p_of_sign_flips(differences: FloatArray, bootstrap: Bootstrap) -> FloatArray:
     """Two-sided p of sums over patients [P, K]: the share of flips (and the signs as they are) that go as far; [K]."""
+    flips = bootstrap.resamples
     if not flips:
         return np.full(differences.shape[1], np.nan)
     told = differences[(differences != 0).any(axis=1)]
     observed = np.abs(told.sum(axis=0)) - WIDTHLESS
-    rng, as_far = np.random.default_rng(seed), np.ones(differences.shape[1])
+    rng, as_far = np.random.default_rng(bootstrap.seed), np.ones(differences.shape[1])
     most = max(CHUNK_WEIGHTS // max(len(told), 1), 1)
     for first in range(0, flips, most):
         signs = rng.choice(np.array([-1.0, 1.0]), size=(min(most, flips - first), len(told)))

@@ -1,8 +1,4 @@
-"""The tidy score table: per-film values in, one row a metric with its interval out.
-
-Every number is a weighted mean (or AUROC, or average precision) over films, and every interval comes from the same
-resamples of patients: the row of the mean over labels too, so that labels that share films do not pass for independent.
-"""
+"""The score table of one split: means of per-film values, AUROC and average precision, one row per metric."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,21 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.core.metrics.auroc import RankedFilms
-from camray.core.metrics.bootstrap import (
-    PatientSums,
-    mean_of_defined,
-    percentile_intervals,
-    replace_zero_width_intervals,
-    resampled_counts,
-)
+from camray.core.metrics.bootstrap import Bootstrap, PatientSums
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray, Measure
-from camray.domain.records import SCORE_COLUMNS
+from camray.core.metrics.statistics import Statistic, StatisticRow, statistics_table
 
-CLASSIFIER, MEAN_LABEL = "classifier", "mean"
+CLASSIFIER = "classifier"
 
 
 class RowKey(NamedTuple):
-    """What one row is about, beside its label."""
+    """What one row is about, except its label."""
 
     method: str
     metric: str
@@ -78,51 +68,54 @@ class LabelLogits:
     image_ids: tuple[str, ...] = ()
 
 
-class _Means:
-    """All localization rows of one label, ready to be weighed: one matrix product for all of them."""
+class _FilmMeans:
+    """Means of all localization rows of one label, computed by one matrix product."""
 
-    def __init__(self, found: LabelValues) -> None:
-        self.keys, columns = list(found.values), []
+    def __init__(self, label: str, label_values: LabelValues) -> None:
+        columns: list[FloatArray] = []
         self._shapes: list[tuple[int, int]] = []
-        for values in found.values.values():
+        for values in label_values.values.values():
             groups, thresholds = values.shape[1:] or (1, 1)
             self._shapes.append((groups, thresholds))
             columns.append(values.reshape(len(values), groups * thresholds))
-        stacked = np.concatenate(columns, axis=1) if columns else np.zeros((len(found.patients), 0))
-        self._sums = PatientSums(stacked, found.patients)
-        self.n = [len(found.patients)] * len(self.keys)
-        self.patients = [self._sums.patients] * len(self.keys)  # all values are 0 to 1
+        n = len(label_values.patients)
+        self.rows = [StatisticRow(label, *key, n) for key in label_values.values]
+        stacked = np.concatenate(columns, axis=1) if columns else np.zeros((n, 0))
+        self._sums = PatientSums(stacked, label_values.patients)
+
+    def patients_of_shares(self) -> list[int]:
+        """Return the number of annotated patients for every row: all values are 0 to 1."""
+        return [self._sums.patients] * len(self.rows)
 
     def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the weighted means [R, K], of several thresholds the best."""
         means = self._sums.means(counts)
-        parts, first = [], 0
+        values, first = [], 0
         for groups, thresholds in self._shapes:
-            part = means[:, first : first + groups * thresholds].reshape(len(means), groups, thresholds)
-            parts.append(part.max(axis=2).mean(axis=1))
+            block = means[:, first : first + groups * thresholds].reshape(len(means), groups, thresholds)
+            values.append(block.max(axis=2).mean(axis=1))
             first += groups * thresholds
-        return np.stack(parts, axis=1) if parts else np.zeros((len(counts), 0))
+        return np.stack(values, axis=1) if values else np.zeros((len(counts), 0))
 
 
-class _Ranks:
-    """AUROC and average precision of one label, of the classifier or of something that stands beside it."""
+class _RankAreas:
+    """AUROC and average precision of one label, of the classifier or of a probe on the same films."""
 
-    def __init__(self, found: LabelLogits, method: str = CLASSIFIER) -> None:
-        self.keys = [RowKey(method, "auroc", None, ""), RowKey(method, "auprc", None, "")]
-        self._ranked, self.n = RankedFilms(found.logits, found.present, found.patients), [len(found.logits)] * 2
-        self.patients = [0, 0]
+    def __init__(self, label: str, films: LabelLogits, method: str = CLASSIFIER) -> None:
+        self.rows = [StatisticRow(label, method, metric, None, "", len(films.logits)) for metric in ("auroc", "auprc")]
+        self._ranked = RankedFilms(films.logits, films.present, films.patients)
 
     def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the weighted areas [R, 2]."""
         return self._ranked.areas(counts)
 
 
 def score_table(
     split: str,
     n_patients: int,
-    logits: dict[str, LabelLogits],
-    localization: dict[str, LabelValues],
-    resamples: int,
-    confidence: float,
-    seed: int,
+    logits: Mapping[str, LabelLogits],
+    localization: Mapping[str, LabelValues],
+    bootstrap: Bootstrap,
     probes: Mapping[str, Mapping[str, LabelLogits]] | None = None,
 ) -> pd.DataFrame:
     """Turn per-film values into rows of value, interval and count.
@@ -132,74 +125,23 @@ def score_table(
     split : str
         Goes into the first column.
     n_patients : int
-        Patients of the split, annotated or not; they are what is resampled.
-    logits : dict
+        Patients of the split, annotated or not; these are resampled.
+    logits : mapping
         Label to films of known presence.
-    localization : dict
+    localization : mapping
         Label to values of its annotated films.
-    resamples : int
-        Bootstrap resamples; 0 leaves the intervals undefined.
-    confidence : float
-        0-1.
-    seed : int
-        Of the resampling.
+    bootstrap : Bootstrap
+        Of the intervals.
     probes : mapping, optional
         Method to label to films: what trivial features make of the same films, scored as the classifier is.
 
     Returns
     -------
     DataFrame
-        `SCORE_COLUMNS`. ``n`` counts films; in rows of the label ``mean`` (the plain mean over the labels whose value
-        is defined) it counts labels. Undefined values are NaN. No row where the split holds no film.
+        As from `camray.core.metrics.statistics.statistics_table`; ``n`` counts films.
     """
-    parts: list[tuple[str, _Means | _Ranks]] = [(label, _Ranks(found)) for label, found in logits.items()]
+    statistics: list[Statistic] = [_RankAreas(label, films) for label, films in logits.items()]
     for method, by_label in (probes or {}).items():
-        parts += [(label, _Ranks(found, method)) for label, found in by_label.items()]
-    parts += [(label, _Means(found)) for label, found in localization.items()]
-    rows = [(label, key, n) for label, part in parts for key, n in zip(part.keys, part.n, strict=True)]
-    if not rows or n_patients == 0:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})
-    groups = _mean_groups(rows)
-
-    def evaluate(counts: FloatArray) -> FloatArray:
-        by_label = np.concatenate([part(counts) for _, part in parts], axis=1)
-        means = [mean_of_defined(by_label[:, members]) for members in groups.values()]
-        return np.concatenate([by_label, np.stack(means, axis=1)], axis=1)
-
-    value = evaluate(np.ones((1, n_patients)))[0]
-    draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
-    low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
-    patients = [count for _, part in parts for count in part.patients]
-    patients += [min(patients[member] for member in members) for members in groups.values()]
-    low, high = replace_zero_width_intervals(value, low, high, np.array(patients, np.int64), confidence)
-    undefined = ~np.isfinite(value)
-    low[undefined], high[undefined] = np.nan, np.nan
-    rows += [(MEAN_LABEL, key, int(np.isfinite(value[members]).sum())) for key, members in groups.items()]
-    return _as_table(split, rows, value, low, high)
-
-
-def _mean_groups(rows: list[tuple[str, RowKey, int]]) -> dict[RowKey, list[int]]:
-    groups: dict[RowKey, list[int]] = {}
-    for number, (_, key, _) in enumerate(rows):
-        groups.setdefault(key, []).append(number)
-    return groups
-
-
-def _as_table(
-    split: str, rows: list[tuple[str, RowKey, int]], value: FloatArray, low: FloatArray, high: FloatArray
-) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "split": split,
-            "method": [key.method for _, key, _ in rows],
-            "label": [label for label, _, _ in rows],
-            "metric": [key.metric for _, key, _ in rows],
-            "criterion": [np.nan if key.criterion is None else key.criterion for _, key, _ in rows],
-            "threshold_source": [key.threshold_source for _, key, _ in rows],
-            "value": value,
-            "low": low,
-            "high": high,
-            "n": [n for _, _, n in rows],
-        }
-    )
-    return table.astype(SCORE_COLUMNS)
+        statistics += [_RankAreas(label, films, method) for label, films in by_label.items()]
+    statistics += [_FilmMeans(label, values) for label, values in localization.items()]
+    return statistics_table(split, n_patients, statistics, bootstrap)

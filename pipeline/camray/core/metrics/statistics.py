@@ -1,7 +1,8 @@
-"""Rows of the published protocols: any statistic of weighted films, with intervals resampled by patient.
+"""Statistics of weighted films, and the score table that they make: values, means over labels, bootstrap intervals.
 
-A *part* is a group of rows that are computed together from films whose patients carry weights: how often each was
-drawn. All parts see the same resamples, so that rows may be averaged over labels draw by draw.
+A *statistic* is a group of rows that are computed together from films whose patients carry weights: how often each was
+drawn. All statistics see the same resamples, so the mean over labels is taken draw by draw, and labels that share films
+do not count as independent.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from camray.core.metrics.bootstrap import (
+    Bootstrap,
     PatientSums,
     mean_of_defined,
     percentile_intervals,
     replace_zero_width_intervals,
-    resampled_counts,
 )
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
-from camray.core.metrics.score_table import MEAN_LABEL
 from camray.domain.records import SCORE_COLUMNS
 
 
@@ -36,8 +36,9 @@ class StatisticRow(NamedTuple):
 
 
 OwnInterval = tuple[float, float]
-BELOW_HUMAN = "_percent_below_human"  # a mean of percents is no percent of means: such rows bring their own
-ALL_LABELS = "all"  # label of a row that is about all of them at once; no mean takes it in
+MEAN_LABEL = "mean"  # label of the rows of the mean over labels
+ALL_LABELS = "all"  # label of rows about all labels at once; they take no part in the mean
+BELOW_HUMAN = "_percent_below_human"  # rows of this suffix are not averaged: a mean of percents is no percent of means
 
 
 class Statistic(Protocol):
@@ -52,8 +53,16 @@ class Statistic(Protocol):
 
 
 @runtime_checkable
+class ShareStatistic(Statistic, Protocol):
+    """A statistic of which some rows are shares, 0 to 1; such a share of 0 or 1 gets Wilson's interval."""
+
+    def patients_of_shares(self) -> list[int]:
+        """Return for each row how many patients contribute to the share; 0 where the row is no share."""
+
+
+@runtime_checkable
 class StatisticWithInterval(Statistic, Protocol):
-    """A part of one row whose interval does not come from resampling."""
+    """A statistic of one row whose interval does not come from resampling."""
 
     def own_interval(self) -> OwnInterval:
         """Return low and high; NaN for none."""
@@ -83,7 +92,7 @@ class RatioStatistic:
         return PatientSums(self.above, self.patients), PatientSums(self.below, self.patients)
 
     def patients_of_shares(self) -> list[int]:
-        """Return, row by row, how many patients have a part in a share; 0 where the ratio is none."""
+        """Return for each row how many patients contribute to the share; 0 where the ratio is no share."""
         is_share = np.asarray(((self.above >= 0) & (self.above <= self.below)).all(axis=0))
         return [
             len(np.unique(self.patients[self.below[:, row] > 0])) if is_share[row] else 0
@@ -144,24 +153,22 @@ class MeanOver:
 def statistics_table(
     split: str,
     n_patients: int,
-    parts: Sequence[Statistic],
-    resamples: int,
-    confidence: float,
-    seed: int,
+    statistics: Sequence[Statistic],
+    bootstrap: Bootstrap,
     further_means: Sequence[MeanOver] = (),
 ) -> pd.DataFrame:
-    """Evaluate parts once as they are and once for each resample of patients.
+    """Evaluate statistics once with equal weights and once for each resample of patients.
 
     Parameters
     ----------
     split : str
         Goes into the first column.
     n_patients : int
-        Patients of the split; they are what is resampled.
-    parts : sequence of Statistic
+        Patients of the split, annotated or not; these are resampled.
+    statistics : sequence of Statistic
         What to evaluate.
-    resamples, confidence, seed
-        Of the percentile bootstrap, as in `camray.core.metrics.score_table.score_table`: same seed, same draws.
+    bootstrap : Bootstrap
+        Of the intervals. Zero-width intervals are replaced, see `replace_zero_width_intervals`.
     further_means : sequence of MeanOver
         Beside the mean over all labels.
 
@@ -169,35 +176,30 @@ def statistics_table(
     -------
     DataFrame
         `SCORE_COLUMNS`. Rows of the label ``mean`` are the plain mean over the labels whose value is defined, and their
-        ``n`` counts labels. Means of rows with an interval of their own have none.
+        ``n`` counts labels. Means of rows with an interval of their own have none. Undefined values are NaN. No row
+        where the split holds no film.
     """
-    rows = [row for part in parts for row in part.rows]
+    rows = [row for statistic in statistics for row in statistic.rows]
     if not rows or n_patients == 0:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})
-    groups: dict[StatisticRow, list[int]] = {}
-    for over in (MeanOver(MEAN_LABEL, "", ()), *further_means):
-        for number, row in enumerate(rows):
-            is_plain = row.label not in (*over.without, ALL_LABELS, MEAN_LABEL)
-            if row.metric.startswith(over.metric_prefix) and is_plain and not row.metric.endswith(BELOW_HUMAN):
-                groups.setdefault(row._replace(label=over.name, n=0), []).append(number)
+    groups = _mean_groups(rows, further_means)
 
     def evaluate(counts: FloatArray) -> FloatArray:
         """Return all rows' values, the means over labels last."""
-        each = np.concatenate([part(counts) for part in parts], axis=1)
-        means = [mean_of_defined(each[:, members]) for members in groups.values()]
-        return np.column_stack([each, *means])
+        by_label = np.concatenate([statistic(counts) for statistic in statistics], axis=1)
+        means = [mean_of_defined(by_label[:, members]) for members in groups.values()]
+        return np.column_stack([by_label, *means])
 
     value = evaluate(np.ones((1, n_patients)))[0]
-    draws = [evaluate(counts) for counts in resampled_counts(n_patients, resamples, seed)]
-    low, high = percentile_intervals(np.concatenate(draws) if draws else np.zeros((0, len(value))), confidence)
-    patients = [count for part in parts for count in _patients_of(part)]
+    low, high = percentile_intervals(bootstrap.draws(evaluate, n_patients), bootstrap.confidence)
+    patients = [count for statistic in statistics for count in _patients_of_shares(statistic)]
     patients += [min(patients[member] for member in members) for members in groups.values()]
-    low, high = replace_zero_width_intervals(value, low, high, np.array(patients, np.int64), confidence)
-    owned = _own_intervals(parts)
-    for number, interval in owned.items():
+    low, high = replace_zero_width_intervals(value, low, high, np.array(patients, np.int64), bootstrap.confidence)
+    own = _own_intervals(statistics)
+    for number, interval in own.items():
         low[number], high[number] = interval
     for number, members in enumerate(groups.values(), start=len(rows)):
-        if owned.keys() & set(members):  # their resamples are all alike: they tell of no spread
+        if own.keys() & set(members):  # their resamples are all alike: no spread to read off
             low[number], high[number] = np.nan, np.nan
     low[~np.isfinite(value)], high[~np.isfinite(value)] = np.nan, np.nan
     rows += [row._replace(n=int(np.isfinite(value[members]).sum())) for row, members in groups.items()]
@@ -206,16 +208,26 @@ def statistics_table(
     return table[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
 
 
-def _patients_of(part: Statistic) -> list[int]:
-    """Return, row by row, how many patients have a part in a share; 0 for what is no share."""
-    return part.patients_of_shares() if isinstance(part, RatioStatistic) else [0] * len(part.rows)
+def _mean_groups(rows: Sequence[StatisticRow], further_means: Sequence[MeanOver]) -> dict[StatisticRow, list[int]]:
+    """Return the rows of means, each with the numbers of the rows that it averages."""
+    groups: dict[StatisticRow, list[int]] = {}
+    for over in (MeanOver(MEAN_LABEL, "", ()), *further_means):
+        for number, row in enumerate(rows):
+            is_plain = row.label not in (*over.without, ALL_LABELS, MEAN_LABEL)
+            if row.metric.startswith(over.metric_prefix) and is_plain and not row.metric.endswith(BELOW_HUMAN):
+                groups.setdefault(row._replace(label=over.name, n=0), []).append(number)
+    return groups
 
 
-def _own_intervals(parts: Sequence[Statistic]) -> dict[int, OwnInterval]:
+def _patients_of_shares(statistic: Statistic) -> list[int]:
+    return statistic.patients_of_shares() if isinstance(statistic, ShareStatistic) else [0] * len(statistic.rows)
+
+
+def _own_intervals(statistics: Sequence[Statistic]) -> dict[int, OwnInterval]:
     """Return the intervals that do not come from resampling, by row number."""
-    found, first = {}, 0
-    for part in parts:
-        if isinstance(part, StatisticWithInterval):
-            found[first] = part.own_interval()
-        first += len(part.rows)
-    return found
+    intervals, first = {}, 0
+    for statistic in statistics:
+        if isinstance(statistic, StatisticWithInterval):
+            intervals[first] = statistic.own_interval()
+        first += len(statistic.rows)
+    return intervals

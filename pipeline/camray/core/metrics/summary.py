@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from camray.core.localization.default_method import default_method
-from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
+from camray.core.metrics.score_table import CLASSIFIER
+from camray.core.metrics.statistics import MEAN_LABEL
 from camray.domain.records import ThresholdSource
 
 HEADLINE_IOU = 0.3

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
-from camray.core.metrics.score_table import MEAN_LABEL
+from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BASELINE_NAMES, rows_of
 
 DPI = 144

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from camray.core.metrics.protocols.containment import CEILING
-from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
+from camray.core.metrics.score_table import CLASSIFIER
+from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import (
     BASELINE_NAMES,
     HEADLINE_IOU,

@@ -9,8 +9,8 @@ import pandas as pd
 from camray.core.metrics.localization.baselines import CENTRE_BOX
 from camray.core.metrics.protocols.chestxray14 import MEAN_WITHOUT_LEADING
 from camray.core.metrics.protocols.wsol_rows import CLEAN, ORIGINAL
-from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL
-from camray.core.metrics.statistics import ALL_LABELS
+from camray.core.metrics.score_table import CLASSIFIER
+from camray.core.metrics.statistics import ALL_LABELS, MEAN_LABEL
 from camray.core.metrics.summary import BASELINE_NAMES, PREFERRED_SOURCES, Estimate, estimate_from, main_method
 from camray.reporting.score_report.protocol_texts import PROTOCOLS, ProtocolTable, Shown
 

@@ -23,7 +23,8 @@ from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedF
 from camray.core.metrics.localization.hits_and_iou import best_overlaps, point_hits
 from camray.core.metrics.localization.rows import Placement
 from camray.core.metrics.protocols.detection import froc_curve
-from camray.core.metrics.score_table import CLASSIFIER, MEAN_LABEL, LabelLogits
+from camray.core.metrics.score_table import CLASSIFIER, LabelLogits
+from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import HEADLINE_IOU, PREFERRED_SOURCES, rows_of
 from camray.core.metrics.threshold_selection import ThresholdUse
 from camray.domain.geometry import Box

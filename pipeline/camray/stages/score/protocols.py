@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.progress import progress
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.baselines import fixed_point
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
 from camray.core.metrics.operating_points import classification_statistics
@@ -36,9 +37,7 @@ def protocol_rows(scored: ProtocolInputs) -> pd.DataFrame:
         scored.split,
         len(set(scored.chosen.patients.values())),
         parts,
-        scored.asked.bootstrap,
-        scored.asked.confidence,
-        scored.asked.seed,
+        Bootstrap(scored.asked.bootstrap, scored.asked.confidence, scored.asked.seed),
         further if "chestxray14" in names and LEADING in scored.chosen.items else (),
     )
 

@@ -18,6 +18,7 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes
 from camray.adapters.settings import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 from camray.core.metrics.localization.rows import (
     ChosenLevels,
@@ -177,9 +178,7 @@ def _score_split(
         len(set(chosen.patients.values())),
         logits,
         localization,
-        asked.bootstrap,
-        asked.confidence,
-        asked.seed,
+        Bootstrap(asked.bootstrap, asked.confidence, asked.seed),
         _probe_logits(scoring, logits),
     )
     return table, accuracy

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization import baselines
 from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, number_patients
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
@@ -160,7 +161,7 @@ def network_auroc(
     images = images[images["split"] == TEST].sort_values("image_id").reset_index(drop=True)
     labels = read_table(run.root / "ingest" / "labels.parquet", LABEL_COLUMNS)
     if images.empty:
-        return auroc_figures(score_table(TEST, 0, {}, {}, 0, 0.95, seed), 0)
+        return auroc_figures(score_table(TEST, 0, {}, {}, Bootstrap(0, 0.95, seed)), 0)
     store, patients = PixelStore(run.root / "ingest" / "store"), number_patients(images)
     device = next(iter(network.parameters())).device
     parts = []
@@ -178,7 +179,7 @@ def network_auroc(
         known[label] = LabelLogits(
             numbers[is_known], logits[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool)
         )
-    table = score_table(TEST, len(set(patients.values())), known, {}, resamples, 0.95, seed)
+    table = score_table(TEST, len(set(patients.values())), known, {}, Bootstrap(resamples, 0.95, seed))
     return auroc_figures(table, len(images))
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.detections import Detections
 from camray.core.metrics.protocols.chestxray14 import (
     CRITERIA,
@@ -42,7 +43,9 @@ def values_of(table: pd.DataFrame, label: str = "Mass") -> pd.Series:
 
 def test_accuracy_and_false_positives_by_hand() -> None:
     reported = np.array([True, True, True, False])
-    table = statistics_table("test", 3, accuracy_statistics(detections_of(), "cam", "fixed", reported), 10, 0.95, 1)
+    table = statistics_table(
+        "test", 3, accuracy_statistics(detections_of(), "cam", "fixed", reported), Bootstrap(10, 0.95, 1)
+    )
     value = values_of(table)
     assert value["chestxray14/iou_accuracy", 0.1] == pytest.approx(2 / 3)  # of three annotated boxes
     assert value["chestxray14/iou_accuracy", 0.2] == pytest.approx(2 / 3)
@@ -64,7 +67,7 @@ def test_means_with_and_without_cardiomegaly() -> None:
                          heart.annotated_film, np.zeros(3))  # fmt: skip
     parts = [*accuracy_statistics(detections_of(), "cam", "fixed"), *accuracy_statistics(perfect, "cam", "fixed")]
     further = [MeanOver("mean without Cardiomegaly", "chestxray14/", {"Cardiomegaly"})]
-    table = statistics_table("test", 3, parts, 0, 0.95, 1, further)
+    table = statistics_table("test", 3, parts, Bootstrap(0, 0.95, 1), further)
     key = ("chestxray14/iou_accuracy", 0.3)
     assert values_of(table, "Cardiomegaly")[key] == 1
     assert values_of(table, "mean")[key] == pytest.approx((1 / 3 + 1) / 2)
@@ -133,7 +136,7 @@ def test_trivial_boxes_on_the_real_table() -> None:
             alone = np.arange(own.sum())
             found = Detections(label, alone, boxes[own], alone, predicted, alone, np.zeros(own.sum()))
             parts += accuracy_statistics(found, method, "fixed")
-    scores = statistics_table("all", 200, parts, 0, 0.95, 1)
+    scores = statistics_table("all", 200, parts, Bootstrap(0, 0.95, 1))
     value = scores.set_index(["label", "method", "metric", "criterion"]).value
     assert value["mean", "class mean", "chestxray14/iou_accuracy", 0.5] == pytest.approx(0.108, abs=5e-4)
     assert value["mean", "centre", "chestxray14/iou_accuracy", 0.5] == pytest.approx(0.087, abs=5e-4)

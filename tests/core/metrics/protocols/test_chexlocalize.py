@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from camray.core.localization.heat_maps import upsampled
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.protocols.chexlocalize import (
     OTSU,
     TUNED_THRESHOLDS,
@@ -42,7 +43,7 @@ def counts_by_hand() -> MaskCounts:
 def test_rows_by_hand() -> None:
     human = {"miou_all": 0.5}
     parts = mask_statistics("a", "cam", counts_by_hand(), {"fixed": OTSU, "validation": 2}, 0.35, human)
-    table = statistics_table("test", 3, parts, 10, 0.95, 1)
+    table = statistics_table("test", 3, parts, Bootstrap(10, 0.95, 1))
     value = table[table.label == "a"].set_index(["metric", "threshold_source"]).value
     assert value["chexlocalize/miou_true_positive", "fixed"] == 0.5
     assert value["chexlocalize/miou_annotated", "fixed"] == 0.25
@@ -80,7 +81,7 @@ def test_the_means_percent_is_one_of_means() -> None:
         for label, human in labels.items()
         for part in mask_statistics(label, "cam", counts_by_hand(), columns, None, {"miou_annotated": human})
     ]
-    table = statistics_table("test", 3, parts + means_below_human(parts), 10, 0.95, 1)
+    table = statistics_table("test", 3, parts + means_below_human(parts), Bootstrap(10, 0.95, 1))
     below = table[table.metric == "chexlocalize/miou_annotated_percent_below_human"].set_index("label")
     assert below.value.to_dict() == pytest.approx({"a": 50, "b": 100 * 0.5 / 0.75, "mean": 60})
     assert below.n["mean"] == 2

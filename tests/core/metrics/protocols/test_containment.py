@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camray.core.localization.heat_maps import CropWindow
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.component_tree import region_tree
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.containment import (
@@ -26,7 +27,7 @@ def test_rows_by_hand() -> None:
     items = reference.items_of([(100, 100, [(8, 8, 12, 12), (50, 50, 70, 70)]), (100, 100, [(45, 45, 55, 55)])])
     predicted = np.array([[0.0, 0, 20, 20], [np.nan] * 4])
     part = containment_statistic(items, predicted, np.array([0.6, 0.6]), np.full((2, 2), 16.0), "cam", "fixed")
-    table = statistics_table("test", 2, [part], 0, 0.95, 1)
+    table = statistics_table("test", 2, [part], Bootstrap(0, 0.95, 1))
     chosen = table[table.label == "a"].set_index("metric")
     assert chosen.value["containment/centre"] == pytest.approx(1 / 3)
     assert chosen.value["containment/centre_small"] == pytest.approx(1 / 2)
@@ -89,7 +90,7 @@ def test_top_errors_as_rows() -> None:
         ("ilsvrc/localization_error", 3.0): 0.5,
     }
     assert {row.n for row in part.rows} == {2}
-    assert set(statistics_table("test", 3, [part], 0, 0.95, 1).label) == {"all"}
+    assert set(statistics_table("test", 3, [part], Bootstrap(0, 0.95, 1)).label) == {"all"}
 
 
 @settings(max_examples=100, deadline=None)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.detections import UNMATCHED, Detections, match
 from camray.core.metrics.protocols.coco import IOU_THRESHOLDS, evaluated, matched, weighted_coco_precision
 from camray.core.metrics.protocols.detection import (
@@ -173,7 +174,9 @@ def test_weights_equal_films_repeated(seed: int) -> None:
 
 
 def value_of(found: Detections, metric: str) -> float:
-    table = statistics_table("test", len(found.patients), detection_statistics(found, None, "cam", "fixed"), 0, 0.95, 1)
+    table = statistics_table(
+        "test", len(found.patients), detection_statistics(found, None, "cam", "fixed"), Bootstrap(0, 0.95, 1)
+    )
     chosen = table[(table.label == "a") & (table.metric == f"detection/{metric}") & table.criterion.isna()]
     if metric == "vindr_ap":
         chosen = table[(table.label == "a") & (table.metric == "detection/vindr_ap")]

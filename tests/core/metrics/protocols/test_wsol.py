@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
 from camray.core.localization.heat_maps import CropWindow
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms
 from camray.core.metrics.protocols.wsol_rows import (
@@ -148,7 +149,9 @@ def test_rows_by_hand() -> None:
     heat[2:6, 2:6] = 1
     items = reference.items_of([(10, 10, [(2, 2, 6, 6)]), (10, 10, [(7, 7, 9, 9)])])
     found = overlaps_of(items, lambda _: heat, geometry_of(10, items.image_ids), LEVELS)
-    table = statistics_table("test", 2, max_box_acc_statistics(items, "cam", found, found, oracle=True), 20, 0.95, 1)
+    table = statistics_table(
+        "test", 2, max_box_acc_statistics(items, "cam", found, found, oracle=True), Bootstrap(20, 0.95, 1)
+    )
     chosen = table[table.label == "a"].set_index(["metric", "threshold_source", "criterion"]).value
     for convention in (CLEAN, ORIGINAL):
         for source in ("fixed", "validation", "oracle"):

@@ -28,8 +28,7 @@ from skimage.filters import threshold_otsu
 
 from camray.core.metrics.bootstrap import mean_of_defined
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
-from camray.core.metrics.score_table import MEAN_LABEL
-from camray.core.metrics.statistics import BELOW_HUMAN, RatioStatistic, Statistic, StatisticRow
+from camray.core.metrics.statistics import BELOW_HUMAN, MEAN_LABEL, RatioStatistic, Statistic, StatisticRow
 from camray.domain.geometry import GridTransform
 from camray.domain.records import ThresholdSource
 from camray.domain.run_lengths import coco_text, counts_of_mask
