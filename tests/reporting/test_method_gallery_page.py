@@ -3,6 +3,7 @@
 import re
 
 from camray.reporting.method_gallery_page import GalleryRow, gallery_page
+from tests.reporting.hostile_texts import TEXT, assert_escaped
 
 
 def test_every_method_has_its_note_figures_and_picture() -> None:
@@ -16,4 +17,10 @@ def test_every_method_has_its_note_figures_and_picture() -> None:
     assert "&lt;b&gt;x" in page
     assert "<b>x" not in page
     assert "Mass, A&amp;B" in page
-    assert "http" not in page
+    assert "://" not in page
+
+
+def test_texts_from_outside_are_escaped() -> None:
+    page = gallery_page([GalleryRow(TEXT, TEXT, TEXT, 1, 0.5)], [TEXT, TEXT], TEXT, TEXT)
+    assert_escaped(page)
+    assert "javascript:" not in gallery_page([GalleryRow("a", "b", "c", 1, 0.5)], ["d"], "javascript:alert(1)", "e")

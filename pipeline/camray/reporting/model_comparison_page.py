@@ -1,8 +1,6 @@
-"""The comparison as one self-contained page: the table, sortable by its heads, and the same film under every method."""
+"""The comparison of networks, pools and methods: a sortable table, and the same film under every method."""
 
-import html
 import io
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +15,12 @@ from camray.core.metrics.summary import BASELINE_NAMES
 from camray.domain.geometry import Box
 from camray.domain.records import ThresholdSource
 from camray.reporting.overlays import heat01_of, tinted
+from camray.reporting.page_rendering import render
 
 THUMB_PX = 96
 _JPEG_QUALITY = 85
 _BOX_RGB = (90, 220, 255)
-_COLUMNS = {  # head on the page: column, digits
+_COLUMNS = {  # head on the page: column of the table, digits
     "map": ("map", 0),
     "AUROC": ("auroc", 2),
     "top-1 class error": ("top1_classification_error", 2),
@@ -33,7 +32,7 @@ _COLUMNS = {  # head on the page: column, digits
     "mean IoU": ("mean_iou", 2),
     "films": ("films", 0),
     "boxed labels": ("boxed_labels", 0),
-    "seconds a film": ("seconds_a_film", 4),
+    "seconds per film": ("seconds_a_film", 4),
     "deletion": ("deletion_auc", 3),
     "insertion": ("insertion_auc", 3),
     "avg. drop": ("average_drop", 2),
@@ -44,40 +43,23 @@ _COLUMNS = {  # head on the page: column, digits
     "sanity films": ("sanity_films", 0),
 }
 _INTERVALS = ("auroc", "hit_rate", "iou_accuracy_0.3", "iou_accuracy_0.5", "mean_iou")
-_STYLE = """
-body{font:14px/1.45 system-ui,sans-serif;margin:1.5em;color:#1a1a1a;background:#fff}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:12px}
-th,td{padding:2px 7px;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-th{position:sticky;top:0;background:#f3f3f3;cursor:pointer;white-space:normal;vertical-align:bottom}
-th:nth-child(-n+4),td:nth-child(-n+4){text-align:left}
-tr.baseline td{background:#fbf6e9} tr.fixed{color:#666} .hide-fixed tr.fixed{display:none}
-.wide{overflow:auto;max-height:85vh} .strip{margin:.4em 0 1.2em} .strip img{display:block;width:100%}
-.strip div{display:grid;font-size:9px;text-align:center;overflow-wrap:anywhere} p,ul{max-width:60em}
-"""
-_SCRIPT = """
-const table=document.querySelector('table');
-table.querySelectorAll('th').forEach((head,at)=>head.addEventListener('click',()=>{
- const down=head.dataset.down!=='1';head.dataset.down=down?'1':'0';
- const body=table.tBodies[0],key=row=>row.cells[at].dataset.value??row.cells[at].textContent;
- [...body.rows].sort((a,b)=>{const x=key(a),y=key(b);
-  if(x===''||y==='')return (x==='')-(y==='');
-  const n=Number(x)-Number(y);return (Number.isNaN(n)?x.localeCompare(y):n)*(down?-1:1);
- }).forEach(row=>body.append(row));}));
-document.querySelector('#fixed').addEventListener('change',e=>table.classList.toggle('hide-fixed',!e.target.checked));
-"""
-_NOTES = (
-    "Each row is one network, pool and method. <b>validation</b>: the box threshold was chosen on validation boxes. "
-    "<b>fixed</b>: 20 % of the map's maximum, no boxes used. No network saw a box.",
-    "<b>Errors</b> (lower is better) are over the test films with at least one true label. Among the k labels of "
-    "highest logit, classification is right if one is present, localization if the box of a present one overlaps its "
-    "annotation with IoU ≥ 0.5. On films with one true label these are ILSVRC's and the CAM paper's. With as many "
-    "labels as k, classification is right by construction. Baselines name labels by how common they are in training.",
-    "<b>Hit rate, IoU accuracy, mean IoU</b> are means over labels on annotated films, with 95 % intervals by patient "
-    "(hold the pointer over a number). Dear methods are scored on fewer films: compare rows of equal <i>films</i>.",
-    "<b>Sanity</b>: deletion (lower is better) and insertion (higher is better) are areas under the probability; rank "
-    "correlation with the map of a network whose head, or all of whose layers, are random should be near 0; noise is "
-    "the largest relative change of the map under small noise.",
-)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell's text, what the column is sorted by (None: the text itself), and the text under the pointer."""
+
+    text: str
+    sort_value: str | None = None
+    tooltip: str = ""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row; its kind is ``baseline``, ``fixed`` or empty."""
+
+    kind: str
+    cells: tuple[_Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -145,52 +127,30 @@ def compare_page(name: str, table: pd.DataFrame, strips: Sequence[Strip]) -> str
     strips : sequence of Strip
     """
     heads = ["network", "pool", "method", "threshold", *_COLUMNS, "note"]
-    rows = "\n".join(_row(row) for row in table.to_dict("records"))
-    shown = "\n".join(_strip(strip) for strip in strips)
-    title = f"{html.escape(name)}: networks, pools and explanation methods"
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head>"
-        f"<body><h1>{title}</h1>{''.join(f'<p>{note}</p>' for note in _NOTES)}"
-        '<p><label><input type="checkbox" id="fixed"> also rows of fixed thresholds</label>; click a head to sort</p>'
-        f'<div class="wide"><table class="hide-fixed"><thead><tr>{"".join(f"<th>{h}</th>" for h in heads)}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div><h2>The same film under every method</h2>"
-        f"<p>Positive part of the maps, each by its own maximum; frames are annotations.</p>{shown}"
-        f"<p>AI, not verified. No medical device.</p><script>{_SCRIPT}</script></body></html>"
-    )
+    rows = [_row(row) for row in table.to_dict("records")]
+    return render("model_comparison.html.j2", name=name, heads=heads, rows=rows, strips=strips)
 
 
-def _row(row: Mapping[Any, Any]) -> str:
+def _row(row: Mapping[Any, Any]) -> _Row:
     is_baseline = row["network"] == BASELINE_NETWORK
     is_fixed = row["threshold_source"] == ThresholdSource.FIXED.value and not is_baseline
     method = BASELINE_NAMES.get(str(row["method"]), str(row["method"]))
-    cells = [f"<td>{html.escape(str(text))}</td>" for text in (row["network"], row["pool"], method)]
-    cells.append(f"<td>{html.escape(str(row['threshold_source']))}</td>")
-    cells += [_cell(row, column, digits) for column, digits in _COLUMNS.values()]
-    cells.append(f"<td>{html.escape(str(row['reason']))}</td>")
-    kind = "baseline" if is_baseline else "fixed" if is_fixed else ""
-    return f'<tr class="{kind}">{"".join(cells)}</tr>'
+    texts = (row["network"], row["pool"], method, row["threshold_source"])
+    numbers = [_cell(row, column, digits) for column, digits in _COLUMNS.values()]
+    cells = (*(_Cell(str(text)) for text in texts), *numbers, _Cell(str(row["reason"])))
+    return _Row("baseline" if is_baseline else "fixed" if is_fixed else "", cells)
 
 
-def _cell(row: Mapping[Any, Any], column: str, digits: int) -> str:
+def _cell(row: Mapping[Any, Any], column: str, digits: int) -> _Cell:
     value = row[column]
     if isinstance(value, str):
-        return f"<td>{html.escape(value)}</td>"
+        return _Cell(value)
     number = float(value)
     if not np.isfinite(number) or (digits == 0 and number == 0):
-        return '<td data-value=""></td>'
-    tip = ""
-    if column in _INTERVALS:
-        low, high = (float(row[f"{column}_{end}"]) for end in ("low", "high"))
-        tip = f' title="{low:.2f}–{high:.2f}"' if np.isfinite(low) else ""
-    return f'<td data-value="{number:.6g}"{tip}>{number:.{digits}f}</td>'
+        return _Cell("", sort_value="")
+    return _Cell(f"{number:.{digits}f}", f"{number:.6g}", _interval(row, column) if column in _INTERVALS else "")
 
 
-def _strip(strip: Strip) -> str:
-    names = "".join(f"<span>{html.escape(name)}</span>" for name in strip.names)
-    columns = f"grid-template-columns:repeat({len(strip.names)},1fr)"
-    picture = b64encode(strip.jpeg).decode()
-    return (
-        f'<div class="strip"><b>{html.escape(strip.title)}</b><img alt="{html.escape(strip.title)}" '
-        f'src="data:image/jpeg;base64,{picture}"><div style="{columns}">{names}</div></div>'
-    )
+def _interval(row: Mapping[Any, Any], column: str) -> str:
+    low, high = (float(row[f"{column}_{end}"]) for end in ("low", "high"))
+    return f"{low:.2f}–{high:.2f}" if np.isfinite(low) else ""
