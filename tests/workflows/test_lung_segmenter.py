@@ -144,15 +144,6 @@ class _Breaking(NullTracker):
             raise _InterruptedFitError
 
 
-def _make_localizable(folder: RunFolder) -> None:
-    """Give the films of `ingested_run` a geometry, and no annotations."""
-    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    images[["scale_x", "scale_y"]], images[["rows", "cols"]] = 1.0, 32
-    write_table(folder.root / "ingest" / "images.parquet", images, IMAGE_COLUMNS)
-    none = pd.DataFrame(columns=list(ANNOTATION_COLUMNS))
-    write_table(folder.root / "ingest" / "annotations.parquet", none, ANNOTATION_COLUMNS)
-
-
 def test_sdfn_trains_resumes_explains_and_localizes(tmp_path: Path) -> None:
     weights = tmp_path / "lungs.safetensors"
     weights.write_bytes(weights_bytes(build_lung_unet(5).state_dict()))
@@ -173,7 +164,8 @@ def test_sdfn_trains_resumes_explains_and_localizes(tmp_path: Path) -> None:
     assert heat.shape == (4, 2, contract.feature_rows, contract.feature_cols)
     bias = network.classifier.bias.detach().numpy()
     assert np.allclose(heat.astype(np.float32).mean(axis=(2, 3)) + bias, logits, atol=2e-3)
-    _make_localizable(folders[0])
+    none = pd.DataFrame(columns=list(ANNOTATION_COLUMNS))
+    write_table(folders[0].root / "ingest" / "annotations.parquet", none, ANNOTATION_COLUMNS)
     localize.run(settings, folders[0], NullTracker())
     predictions = read_table(folders[0].root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
     assert ((predictions["zone"] == "") == predictions["x0"].isna()).all()

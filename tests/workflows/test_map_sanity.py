@@ -15,7 +15,7 @@ from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import InputRefusedError, PipelineError, SettingsError
 from camray.domain.records import Counts, StageResult
 from camray.workflows.map_sanity import DEAR, DEFAULT_METHODS, SanityChoice, check_run, parse_methods
-from tests.trained_run import LABELS, SIDE, ingested_run
+from tests.trained_run import COLS, LABELS, ROWS, STRIDE, ingested_run
 
 CHOICE = SanityChoice(("cam", "saliency"), films=5, split="validation")
 
@@ -23,8 +23,8 @@ CHOICE = SanityChoice(("cam", "saliency"), films=5, split="validation")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = ingested_run(tmp_path / "runs" / "small")
-    spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=8)
-    contract = ModelContract(LABELS, SIDE, SIDE, "letterbox", 8, spec, SIDE // 8, SIDE // 8, "d", 1, "v")
+    spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=STRIDE)
+    contract = ModelContract(LABELS, ROWS, COLS, "letterbox", 8, spec, ROWS // STRIDE, COLS // STRIDE, "d", 1, "v")
     train = folder.stage("train")
     write_json(train / "contract.json", contract.as_json())
     write_bytes(train / "model.safetensors", weights_bytes(build_classifier(spec, len(LABELS), 3).state_dict()))

@@ -21,7 +21,7 @@ from camray.domain.records import EPOCH_COLUMNS
 from camray.io.labelled_films import targets_of
 from camray.io.trained_model import load_classifier
 from camray.stages.train import stage as train
-from tests.trained_run import LABELS, SIDE, ingested_run, small_settings
+from tests.trained_run import COLS, LABELS, ROWS, ingested_run, small_settings
 
 
 class InterruptedFitError(Exception):
@@ -58,7 +58,9 @@ def test_it_writes_weights_contract_and_epochs_and_no_state(trained: tuple[RunFo
     assert set(_digests(folder)) == {"model.safetensors", "contract.json", "epochs.parquet", "epochs.csv"}
     contract = json.loads((folder.root / "train" / "contract.json").read_text())
     assert contract["labels"] == list(LABELS)
-    assert (contract["feature_rows"], contract["rows"], contract["network"]["stride"]) == (4, 32, 8)
+    grids = {name: contract[name] for name in ("rows", "cols", "feature_rows", "feature_cols")}
+    assert grids == {"rows": ROWS, "cols": COLS, "feature_rows": 12, "feature_cols": 8}
+    assert contract["network"]["stride"] == 8
     assert contract["data_digest"] == folder.output_digest("ingest")
 
 
@@ -113,7 +115,7 @@ def test_pretext_and_members_resume_to_the_same_files_wherever_they_break_off(tm
     assert figures["members"] == 2
     model, contract = load_classifier(whole, torch.device("cpu"))
     assert contract.network.members == 2
-    assert model(torch.rand(2, 1, SIDE, SIDE)).shape == (2, len(LABELS))
+    assert model(torch.rand(2, 1, ROWS, COLS)).shape == (2, len(LABELS))
     table = read_table(whole.root / "train" / "epochs.parquet", EPOCH_COLUMNS)
     assert list(table["part"].unique()) == ["pretext", "member-0", "member-1"]
     broken = ingested_run(tmp_path / "broken")
@@ -216,7 +218,7 @@ def test_settings_that_do_not_fit_the_films_are_refused(settings: Settings, mess
 def test_a_grid_that_is_no_multiple_of_the_stride_is_refused(tmp_path: Path) -> None:
     folder = ingested_run(tmp_path)
     path = folder.root / "ingest" / "contract.json"
-    path.write_text(path.read_text().replace(f'"rows": {SIDE}', '"rows": 30'))
+    path.write_text(path.read_text().replace(f'"rows": {ROWS}', '"rows": 30'))
     with pytest.raises(SettingsError, match="choose multiples of 8"):
         train.run(small_settings(), folder, NullTracker())
 
