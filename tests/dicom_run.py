@@ -21,8 +21,8 @@ from camray.io.film_files import pixel_digest
 from tests.adapters.dicom.object_films import ENCODINGS, phantom
 
 LABELS = ("Nodule/Mass", "Effusion")
-ROWS, COLS = 101, 83
-MODEL, FEATURE = (64, 64), (8, 8)
+SHAPES = ((101, 83), (83, 101))  # native rows, cols of films in turn, px of 0.2 x 0.18 mm
+MODEL, FEATURE = (96, 64), (6, 8)  # rows, cols
 
 
 def settings_of(root: Path, **export: Any) -> Settings:
@@ -39,18 +39,17 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
     rng = np.random.default_rng(2)
     for film in range(films):
         path = root / "films" / f"{film:03d}.dcm"
-        made = (
-            phantom(names[film % len(names)], (ROWS, COLS), index=film) if not sources else sources[film].read_bytes()
-        )
-        path.write_bytes(made)
+        encoding, shape = names[film % len(names)], SHAPES[film % 2]
+        path.write_bytes(sources[film].read_bytes() if sources else phantom(encoding, shape, index=film))
         stored = read_dicom(path, None)
         rows, cols = stored.values.shape
-        scale = 64 / max(rows, cols)
-        offset = ((64 - cols * scale) / 2, (64 - rows * scale) / 2)
+        per_mm = min(MODEL[0] / (rows * 0.2), MODEL[1] / (cols * 0.18))
+        scale_x, scale_y = per_mm * 0.18, per_mm * 0.2
+        offset = ((MODEL[1] - cols * scale_x) / 2, (MODEL[0] - rows * scale_y) / 2)
         image_id = stored.header.image_id
         images.append(
             (image_id, "p", "s", path.name, pixel_digest(stored.values), rows, cols, 0.2, 0.18, "imager", "MONOCHROME2",
-             12, "1.2.840.10008.1.2.1", "DX", "PA", "", "test", 0, film, scale, scale, *offset)
+             12, "1.2.840.10008.1.2.1", "DX", "PA", "", "test", 0, film, scale_x, scale_y, *offset)
         )  # fmt: skip
         for number, label in enumerate(LABELS):
             probability = 0.2 if film % 3 == 0 else (0.9, 0.3)[number]
@@ -78,8 +77,8 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
     np.save(explain / "logits.npy", np.zeros((films, 2), np.float32))
     np.save(explain / "heat-cam-00000.npy", rng.normal(0.2, 1.0, (films, 2, *FEATURE)).astype(np.float16))
     grid = {
-        "rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8, "labels": list(LABELS), "methods": ["cam"],
-        "heat_exponents": {"cam": 0}, "notes": {},
+        "rows": MODEL[0], "cols": MODEL[1], "feature_rows": FEATURE[0], "feature_cols": FEATURE[1],
+        "labels": list(LABELS), "methods": ["cam"], "heat_exponents": {"cam": 0}, "notes": {},
     }  # fmt: skip
     write_json(explain / "grid.json", grid)
     entries = [

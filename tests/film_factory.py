@@ -25,6 +25,7 @@ class FilmRecipe:
     high_bit: int | None = None
     is_signed: bool = False
     syntax: str = uid.ExplicitVRLittleEndian
+    spacing_mm: tuple[float, float] | None = (0.2, 0.16)  # row, column, at the detector
     dirt: int = 0  # or-ed into the cells' unused bits
 
     @property
@@ -65,6 +66,8 @@ def film_dataset(recipe: FilmRecipe, **elements: Any) -> Dataset:
     ds.PhotometricInterpretation = recipe.photometric
     ds.BitsAllocated, ds.BitsStored = recipe.bits_allocated, recipe.bits_stored
     ds.HighBit = recipe.bits_stored - 1 if recipe.high_bit is None else recipe.high_bit
+    if recipe.spacing_mm is not None:
+        ds.ImagerPixelSpacing = list(recipe.spacing_mm)
     ds.PixelRepresentation = int(recipe.is_signed)
     ds.PixelData = recipe.cells
     ds["PixelData"].VR = "OW"

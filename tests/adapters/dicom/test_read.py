@@ -140,7 +140,7 @@ def test_header_goes_through_the_allow_list(write_film: Write) -> None:
     ],
 )
 def test_spacing(write_film: Write, elements: dict[str, Any], expected: tuple[Any, ...]) -> None:
-    header = read_dicom(write_film(FilmRecipe(), **elements), None).header
+    header = read_dicom(write_film(FilmRecipe(spacing_mm=None), **elements), None).header
     assert (header.row_spacing_mm, header.col_spacing_mm, header.spacing_source) == expected
 
 
@@ -343,7 +343,7 @@ def test_compressed_pixels_under_a_native_syntax_are_refused(write_film: Write) 
 def test_malformed_values_are_taken_as_absent(write_film: Write) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        path = write_film(FilmRecipe())
+        path = write_film(FilmRecipe(spacing_mm=None))
         ds = dcmread(path)
         assert isinstance(ds, FileDataset)
         for keyword in ("WindowCenter", "WindowWidth", "RescaleSlope", "PixelSpacing", "PatientAge"):

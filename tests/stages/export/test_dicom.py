@@ -72,9 +72,10 @@ def _boxes_of(run: RunFolder) -> dict[str, list[Box]]:
     import pandas as pd
 
     table = pd.read_parquet(run.root / "localize" / "predictions.parquet")
+    images = pd.read_parquet(run.root / "ingest" / "images.parquet").set_index("image_id")
     shown: dict[str, list[Box]] = {}
     for row in table[table["reported"]].sort_values(["image_id", "rank"]).itertuples():
-        box = on_export_grid(Box(row.x0, row.y0, row.x1, row.y1), 101, 83)
+        box = on_export_grid(Box(row.x0, row.y0, row.x1, row.y1), *images.loc[row.image_id, ["rows", "cols"]])
         assert box is not None
         shown.setdefault(row.image_id, []).append(box)
     return shown

@@ -119,7 +119,7 @@ def test_each_row_of_the_store_is_the_film_it_says(tmp_path: Path) -> None:
     store = PixelStore(tmp_path / "run" / "ingest" / "store")
     assert sorted(images.groupby("shard").size()) == [3, 4, 5]
     for row in images.itertuples():
-        grey, grid = to_model_grid(read_film(root / row.source, None).pixels, 64, 48, "letterbox")
+        grey, grid = to_model_grid(read_film(root / row.source, None).pixels, 64, 48, "letterbox", 0.2, 0.16)
         assert np.array_equal(store.shard(row.shard)[row.index], np.rint(grey * 255).astype(np.uint8))
         assert grid == GridTransform(row.scale_x, row.scale_y, row.offset_x, row.offset_y)
     assert images.groupby(["shard", "index"]).ngroups == len(images)
