@@ -5,11 +5,12 @@ import re
 import numpy as np
 
 from camray.reporting.shortcut_audit_page import audit_page
+from tests.reporting.hostile_texts import TEXT, assert_escaped
 
-HOSTILE = "<script>alert(1)</script> $x$"
+HOSTILE = f"{TEXT} $x$"
 
 
-def _found() -> dict:
+def _audit() -> dict:
     counts = {"present": 2, "absent": 2, "uncertain": 0, "no_information": 0}
     probe = {
         "label": HOSTILE,
@@ -30,27 +31,33 @@ def _found() -> dict:
     }  # fmt: skip
 
 
-def _page(found: dict) -> str:
+def _page(audit: dict) -> str:
     values = np.array([[1], [1], [0], [0]], np.int8)
-    return audit_page(found, values, np.full((4, 32), 1 / 32, np.float32), np.full((4, 64), 0.5, np.float32))
+    return audit_page(audit, values, np.full((4, 32), 1 / 32, np.float32), np.full((4, 64), 0.5, np.float32))
 
 
-def test_nothing_from_outside_becomes_markup_or_mathematics() -> None:
-    page = _page(_found())
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") >= 5
+def test_texts_from_outside_are_escaped() -> None:
+    assert_escaped(_page(_audit()))
+
+
+def test_rows_with_a_warning_are_highlighted_and_missing_numbers_are_dashes() -> None:
+    page = _page(_audit())
+    assert page.count('<tr class="warn">') == 1
+    assert '<td class="n">0.900</td><td class="n">4</td><td class="n">2</td>' in page
+    assert "<td>–</td>" in page
+    assert "(line 2, 3, ...)" in page
 
 
 def test_the_page_refers_to_no_other_file_and_is_the_same_each_time() -> None:
-    page = _page(_found())
+    page = _page(_audit())
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert page.count("data:image/png;base64,") == 2
-    assert page == _page(_found())
+    assert page == _page(_audit())
 
 
 def test_an_empty_audit_is_a_page_too() -> None:
     empty = {
-        **_found(),
+        **_audit(),
         "label_names": [],
         "warnings": [],
         "probes": [],
