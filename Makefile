@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do $
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-formats test-gpu ui gallery lock clean
+.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-formats test-gpu ui gallery reference docs docs-serve lock clean
 
 install: .venv/.installed
 
@@ -61,6 +61,19 @@ test-gpu: install
 gallery: install  ## docs/gallery.html: every explanation method on the same generated films
 	$(BIN)/camray gallery
 
+reference: install  ## the generated pages in docs/reference/
+	$(BIN)/python docs/make_reference.py
+
+docs: .venv/.docs  ## the pages in docs/ as a site in site/; a dead link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+docs-serve: .venv/.docs  ## the same while it is edited, on loopback
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+.venv/.docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
 ui: install  ## MLflow on the default store
 	$(BIN)/camray track ui
 
@@ -68,4 +81,4 @@ lock: install  ## write down the versions in use
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:
-	rm -rf .venv .venv-formats build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-formats site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

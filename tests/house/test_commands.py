@@ -1,4 +1,4 @@
-"""Each command has help with an example, and stands in the README."""
+"""Each command has help with an example, and is in the command reference."""
 
 from pathlib import Path
 
@@ -22,6 +22,7 @@ def test_a_command_has_help_with_an_example(name: str, part: str) -> None:
     assert "Example" in shown.stdout
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_stands_in_the_readme(name: str) -> None:
-    assert f"camray {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "part"), PAGES)
+def test_a_command_is_in_the_command_reference(name: str, part: str) -> None:
+    title = f"### camray {name} {part}" if part else f"## camray {name}"
+    assert title in (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8").splitlines()
