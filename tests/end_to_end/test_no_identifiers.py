@@ -13,9 +13,10 @@ from PIL import Image
 from camray.adapters.dicom.write.source_header import TYPE_2, TYPE_3
 from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.tracking.interface import NullTracker
-from camray.domain.delivery import Answer, ObjectKey
+from camray.domain.delivery import ObjectKey, StoreAnswer
 from camray.stages.export import stage as export
-from camray.workflows.pacs.send import LEDGER, Patience, deliver, objects_of
+from camray.workflows.pacs.retry import RetryPolicy
+from camray.workflows.pacs.send import DELIVERY_LOG, deliver, objects_of
 from camray.workflows.review.import_decisions import import_decisions
 from tests.adapters.dicom.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.dicom_run import LABELS, make_run, settings_of
@@ -30,9 +31,9 @@ class _Taker:
     address = "somewhere"
     count = 0
 
-    def send(self, path: Path) -> Answer:
+    def send(self, path: Path) -> StoreAnswer:
         self.count += 1
-        return Answer(self.count % 2 == 0, "no room")
+        return StoreAnswer(self.count % 2 == 0, "no room")
 
     def has(self, key: ObjectKey) -> bool:
         return False
@@ -72,7 +73,7 @@ def test_nothing_but_objects_names_a_patient(
     settings = settings_of(tmp_path, formats=FORMATS, capture_px=256)
     export.run(settings, folder, NullTracker())
     files = objects_of(folder)
-    deliver(files, _Taker(), DeliveryLog(folder.root / LEDGER), Patience(1), lambda _: None)
+    deliver(files, _Taker(), DeliveryLog(folder.root / DELIVERY_LOG), RetryPolicy(1))
     read = tmp_path / "read"
     read.mkdir()
     for path in files:
@@ -83,7 +84,7 @@ def test_nothing_but_objects_names_a_patient(
     found = import_decisions([read], folder, NullTracker(), resamples=0)
     assert found.counts["films"] == len(films)
     others = [path for path in folder.root.rglob("*") if path.is_file() and path.suffix != ".dcm"]
-    assert {"coco.json", "boxes.csv", "problems.csv", LEDGER} <= {path.name for path in others}
+    assert {"coco.json", "boxes.csv", "problems.csv", DELIVERY_LOG} <= {path.name for path in others}
     for path in others:
         assert WORD.encode() not in path.read_bytes().lower(), path.name
         assert WORD not in _shown(path).lower(), path.name

@@ -70,7 +70,7 @@ def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) ->
     time.sleep(seconds)
     os.killpg(started.pid, signal.SIGINT)
     _, said = started.communicate(timeout=60)
-    assert (started.returncode, said) == (4, "interrupted: the same command goes on where it stopped\n")
+    assert (started.returncode, said) == (4, "interrupted: run the same command again to resume\n")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

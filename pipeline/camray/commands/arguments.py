@@ -1,8 +1,9 @@
-"""What commands share: their arguments, and how they speak to people and to machines."""
+"""Arguments and options that several commands have, and output for people and for programs."""
 
 import json
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,24 +12,55 @@ from rich.console import Console
 
 console = Console(stderr=True)
 
-Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or the folder of a run")]
+RUN_PANEL, OUTPUT_PANEL = "Run", "Output"
+EXPERIMENT_COMMANDS, STAGE_COMMANDS = "Run an experiment", "Stages"
+RESULT_COMMANDS, PACS_COMMANDS, DATA_COMMANDS = "Look at results", "Reading room and PACS", "Data and settings"
+
+Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or a run folder")]
+TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run, for instance runs/phantom")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
-Runs = Annotated[Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that holds the runs")]
-Force = Annotated[bool, typer.Option("--force", help="Run the last stage again even if nothing changed")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, for machines")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Also write every table as CSV into RUN/csv")]
+Runs = Annotated[
+    Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that contains the runs", rich_help_panel=RUN_PANEL)
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Repeat the last step even if nothing changed", rich_help_panel=RUN_PANEL)
+]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on stdout, for programs", rich_help_panel=OUTPUT_PANEL),
+]
+AsCsv = Annotated[
+    bool, typer.Option("--csv", help="Also write every table as CSV into RUN/csv", rich_help_panel=OUTPUT_PANEL)
+]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a command that runs stages of an experiment."""
+
+    overrides: Overrides = None
+    runs: Runs = Path("runs")
+    force: Force = False
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What a command that runs stages prints and writes besides its results."""
+
+    csv: AsCsv = False
+    as_json: AsJson = False
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON object to stdout; a number that is none (NaN, infinite) becomes null, which JSON has."""
+    """Write one JSON object to stdout; NaN and infinity, which JSON does not have, become null."""
     sys.stdout.write(json.dumps(_plain(value), indent=1, default=str, allow_nan=False) + "\n")
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if type(value).__module__ == "numpy":
         return _plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value

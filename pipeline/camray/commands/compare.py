@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import AsJson, Config, Overrides, Runs, console, print_json
+from camray.commands.arguments import EXPERIMENT_COMMANDS, AsJson, Config, Overrides, Runs, console, print_json
 from camray.commands.experiment import opened
 
 app = typer.Typer()
@@ -23,7 +23,7 @@ SHOWN = {  # as much as 80 columns hold; the files have the rest
 }
 
 
-@app.command()
+@app.command(rich_help_panel=EXPERIMENT_COMMANDS)
 def compare(
     config: Config,
     overrides: Overrides = None,

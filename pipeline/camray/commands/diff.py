@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import AsJson, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json
 
 app = typer.Typer()
 SHOWN = {("auroc", None), ("hit_rate", None), ("iou_accuracy", 0.3), ("iou_accuracy", 0.5), ("mean_iou", None)}
 
 
-@app.command()
+@app.command(rich_help_panel=RESULT_COMMANDS)
 def diff(
     first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder")],
     second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder that is compared with it")],

@@ -1,5 +1,6 @@
-"""``run``, ``demo``, ``predict`` and one command a stage: an experiment, whole or in part."""
+"""``run``, ``demo`` and ``predict``: whole experiments."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,97 +9,92 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import AsCsv, AsJson, Config, Force, Overrides, Runs, console, print_json
+from camray.commands.arguments import (
+    EXPERIMENT_COMMANDS,
+    AsCsv,
+    Config,
+    OutputOptions,
+    Overrides,
+    RunOptions,
+    Runs,
+    TrainedRun,
+    console,
+    print_json,
+)
+from camray.commands.option_groups import expand_option_groups
 from camray.domain.errors import SettingsError
 
 app = typer.Typer()
 WIDE_COLUMNS = 130
-LONGEST_WORDS = 40  # of a stage's text that stands beside its numbers; a longer one gets a line of its own
+LONGEST_INLINE_TEXT = 40  # characters of a stage's text beside its numbers; a longer one gets a line of its own
 SHOWN_FILMS, SHOWN_FINDINGS = 10, 3
 NAME_COLUMNS, FINDING_COLUMNS = 60, 14
 
 
-@app.command()
+@dataclass(frozen=True)
+class NewTables:
+    """Labels and boxes of new films."""
+
+    labels: Annotated[Path | None, typer.Option(help="Label table, in the form of the run's data manifest")] = None
+    boxes: Annotated[Path | None, typer.Option(help="Box table, likewise; the films are then scored too")] = None
+    manifest: Annotated[str | None, typer.Option(help="Data manifest of these tables, if not the run's own")] = None
+
+
+@dataclass(frozen=True)
+class PredictOutput(OutputOptions):
+    """As other commands, with the tables as CSV by default."""
+
+    csv: AsCsv = True
+
+
+@app.command(rich_help_panel=EXPERIMENT_COMMANDS)
+@expand_option_groups
 def run(
     config: Config,
-    overrides: Overrides = None,
-    runs: Runs = Path("runs"),
+    options: RunOptions,
+    output: OutputOptions,
     until: Annotated[str, typer.Option(help="Last stage to run")] = "export",
-    seeds: Annotated[str | None, typer.Option(help="Train and score once a seed, for instance 1,2,3")] = None,
-    force: Force = False,
-    csv: AsCsv = False,
-    as_json: AsJson = False,
+    seeds: Annotated[str | None, typer.Option(help="Train and score once per seed, for instance 1,2,3")] = None,
 ) -> None:
-    """Run all stages of an experiment, skipping those that are up to date.
+    """Run all stages of an experiment; stages that are up to date are skipped.
 
-    With --seeds, each seed has a run of its own (NAME-seed1, ...), and mean and spread stand in NAME-seeds/spread.csv.
-    No seed is chosen by its scores.
+    With --seeds, each seed has a run of its own (NAME-seed1, ...), and NAME-seeds/spread.csv has mean and standard
+    deviation over all of them. No seed is selected by its scores.
 
     Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
     """
-    settings, folder = opened(config, overrides, runs)
+    settings, folder = opened(config, options.overrides, options.runs)
     if seeds is not None:
-        _run_seeds(settings, runs, seeds, until, force, csv, as_json)
+        _run_seeds(settings, seeds, until, options, output)
         return
-    execute(settings, folder, until, force, csv, as_json)
+    execute(settings, folder, until, options.force, output)
 
 
-@app.command()
-def demo(
-    overrides: Overrides = None,
-    runs: Runs = Path("runs"),
-    csv: AsCsv = False,
-    as_json: AsJson = False,
-) -> None:
-    """Draw films, train on them, find their lesions, score the boxes: all stages on generated films.
+@app.command(rich_help_panel=EXPERIMENT_COMMANDS)
+@expand_option_groups
+def demo(output: OutputOptions, overrides: Overrides = None, runs: Runs = Path("runs")) -> None:
+    """Draw films, train on them, find their lesions and score the boxes: all stages on generated films.
 
     Example: [bold]camray demo data.generate.films=300[/bold]
     """
     from camray.adapters.settings import config_path
 
     settings, folder = opened(config_path("phantom"), overrides, runs)
-    execute(settings, folder, "export", False, csv, as_json)
+    execute(settings, folder, "export", False, output)
 
 
-def _stage_command(name: str, what: str) -> None:
-    def command(
-        config: Config,
-        overrides: Overrides = None,
-        runs: Runs = Path("runs"),
-        force: Force = False,
-        csv: AsCsv = False,
-        as_json: AsJson = False,
-    ) -> None:
-        settings, folder = opened(config, overrides, runs)
-        execute(settings, folder, name, force, csv, as_json)
-
-    command.__doc__ = f"""{what} Earlier stages run first where they are not up to date.
-
-    Example: [bold]camray {name} configs/phantom.yaml[/bold]
-    """
-    app.command(name)(command)
-
-
-_stage_command("generate", "Draw the films of the data manifest 'phantom'.")
-_stage_command("train", "Fit the classifier to image-level labels.")
-_stage_command("explain", "Compute logits and raw heat maps.")
-_stage_command("localize", "Turn heat maps into boxes on the native grid.")
-_stage_command("score", "Score boxes and maps beside trivial baselines.")
-
-
-@app.command()
+@app.command(rich_help_panel=EXPERIMENT_COMMANDS)
+@expand_option_groups
 def predict(
-    trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
+    trained: TrainedRun,
     films: Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of films, or one film")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results, itself a run folder")],
-    labels: Annotated[Path | None, typer.Option(help="Label table in the form of the run's data manifest")] = None,
-    boxes: Annotated[Path | None, typer.Option(help="Box table likewise; films are then scored too")] = None,
-    manifest: Annotated[str | None, typer.Option(help="Data manifest of the new tables, if not the run's own")] = None,
+    tables: NewTables,
+    output: PredictOutput,
     formats: Annotated[
-        str | None, typer.Option(help="What to export, with commas: csv, coco, sr, gsps, ...; see camray export")
+        str | None,
+        typer.Option(help="Export formats, separated by commas: csv, coco, sr, gsps, ...; see camray export"),
     ] = None,
-    csv: AsCsv = True,
-    as_json: AsJson = False,
 ) -> None:
     """Apply a trained run, with its thresholds, to new films.
 
@@ -107,14 +103,14 @@ def predict(
     from camray.adapters.settings import with_export_formats
     from camray.workflows.predict import folder_of, settings_for
 
-    settings = settings_for(trained, films, labels, boxes, manifest)
+    settings = settings_for(trained, films, tables.labels, tables.boxes, tables.manifest)
     if formats is not None:
         settings = with_export_formats(settings, formats)
-    execute(settings, folder_of(trained, out), "export", False, csv, as_json)
+    execute(settings, folder_of(trained, out), "export", False, output)
 
 
 def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
-    """Return the settings and the run folder that ``CONFIG [OVERRIDES]`` means: an experiment, or a run made before."""
+    """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
     from camray.adapters.run_folder import SETTINGS_FILE, RunFolder, check_is_run
     from camray.adapters.settings import load_settings
 
@@ -124,25 +120,25 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
     check_is_run(config)
     if trained is None and not (config / "train").is_dir():
         raise SettingsError(
-            f"{config}: has no network of its own; repeat the `camray predict` that made it (to export it again: name "
-            "the run that its network is from with --trained RUN), or go on with `camray run CONFIG`"
+            f"{config}: contains no trained model; repeat the `camray predict` that made it (to export it again, name "
+            "the run that the model is from with --trained RUN), or complete it with `camray run CONFIG`"
         )
     return load_settings(config / SETTINGS_FILE, overrides), RunFolder(config, trained=trained)
 
 
-def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, csv: bool, as_json: bool) -> None:
+def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output: OutputOptions) -> None:
     from camray.adapters.run_folder import RunFolder
     from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
     from camray.workflows.run import STAGE_NAMES
 
-    seeds = parse_seeds(text)
+    seeds, runs, as_json = parse_seeds(text), options.runs, output.as_json
     folders = [RunFolder(runs / settings_of_seed(settings, seed).name) for seed in seeds]
     for seed, folder in zip(seeds, folders, strict=True):
         if folder is not folders[0]:
             share_inputs(folders[0], folder)
         if not as_json:
             console.print(f"[bold]seed {seed}[/bold]")
-        execute(settings_of_seed(settings, seed), folder, until, force, csv, as_json, tell_scores=False)
+        execute(settings_of_seed(settings, seed), folder, until, options.force, output, print_results=False)
     if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
         return
     rows = headline_of(write_spread(settings, runs, seeds))
@@ -151,7 +147,7 @@ def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, cs
         print_json({"seeds": seeds, "spread": str(spread), "rows": rows})
         return
     table = Table(title=f"Mean and standard deviation over seeds {', '.join(map(str, seeds))}", padding=(0, 1))
-    for column in ("finding", "metric", "threshold", "mean", "sd", "least", "largest"):
+    for column in ("finding", "metric", "threshold", "mean", "sd", "minimum", "maximum"):
         table.add_column(column)
     for row in rows:
         name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
@@ -162,9 +158,9 @@ def _run_seeds(settings: Any, runs: Path, text: str, until: str, force: bool, cs
 
 
 def execute(
-    settings: Any, folder: Any, until: str, force: bool, csv: bool, as_json: bool, tell_scores: bool = True
+    settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, print_results: bool = True
 ) -> None:
-    """Run stages and tell how it went: the common end of all commands that run an experiment."""
+    """Run stages and print their counts and results, as all commands that run stages do."""
     from camray.io.tracking import open_tracker
     from camray.workflows.run import run as run_stages
     from camray.workflows.run_summary import plain_scores, shown_scores, top_findings, write_csv_twins
@@ -173,42 +169,42 @@ def execute(
     with open_tracker(settings, folder) as tracker:
         for report in run_stages(settings, folder, tracker, until, force):
             records.append(report)
-            if not as_json:
-                _tell(report)
-    if csv:
+            if not output.as_json:
+                _print_stage(report)
+    if output.csv:
         write_csv_twins(folder)
-    if not tell_scores:
+    if not print_results:
         return
-    found = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
-    if as_json:
+    findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
+    if output.as_json:
         stages = {
             r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records
         }
-        films = {} if found is None else {"films": found.films, "top_films": found.rows}
+        films = {} if findings is None else {"films": findings.films, "top_films": findings.rows}
         print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **films})
         return
     is_new = any(not report.skipped for report in records)
     if is_new and (rows := shown_scores(folder)):
         _print_scores(rows)
-    if found is not None:
-        _print_findings(found)
-    _point_at_results(folder.root)
+    if findings is not None:
+        _print_findings(findings)
+    _print_paths(folder.root)
 
 
-def _tell(report: Any) -> None:
+def _print_stage(report: Any) -> None:
     record = report.record
     if report.skipped:
         console.print(f"[dim]{record['stage']:<9} up to date, skipped[/dim]")
         return
     counts = record["counts"]
     texts = {name: value for name, value in record["figures"].items() if isinstance(value, str)}
-    notes = {name: text for name, text in texts.items() if name.startswith("note") or len(text) > LONGEST_WORDS}
-    told = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items() if name not in notes)
+    notes = {name: text for name, text in texts.items() if name.startswith("note") or len(text) > LONGEST_INLINE_TEXT}
+    figures = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items() if name not in notes)
     again = " (resumed)" if report.resumed else ""
     refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
     console.print(
         f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
-        f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(told)}[/dim]" if told else "")
+        f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(figures)}[/dim]" if figures else "")
     )
     for name, text in notes.items():
         about = "" if name.startswith("note") else f"{name}: "
@@ -220,11 +216,11 @@ def _short(value: Any) -> str:
 
 
 def _print_scores(rows: list[dict[str, Any]]) -> None:
-    """Print the headline table; a narrow terminal is spared what the summary page says too."""
+    """Print the headline table; a narrow terminal omits columns that the summary page has."""
     out = Console()
-    spared = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
-    table = Table(title="Scores (95 % intervals by patient; baselines know nothing of the film)", padding=(0, 0))
-    columns = [column for column in rows[0] if column not in spared]
+    omitted = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
+    table = Table(title="Scores (95 % intervals by patient; baselines do not look at the film)", padding=(0, 0))
+    columns = [column for column in rows[0] if column not in omitted]
     for column in columns:
         table.add_column(column)
     for row in rows:
@@ -232,28 +228,29 @@ def _print_scores(rows: list[dict[str, Any]]) -> None:
     out.print(table)
 
 
-def _print_findings(found: Any) -> None:
-    """Print what the network says of the films it is surest about; on a narrow terminal each one's first findings."""
+def _print_findings(findings: Any) -> None:
+    """Print the films with the highest probabilities; on a narrow terminal the first findings of each."""
     out = Console()
-    many = len(found.rows) < found.films
+    many = len(findings.rows) < findings.films
     table = Table(
-        title="Probabilities" + (f" ({len(found.rows)} of {found.films} films, the surest first)" if many else ""),
+        title="Probabilities"
+        + (f" ({len(findings.rows)} of {findings.films} films, highest probability first)" if many else ""),
         padding=(0, 1),
     )
-    is_wide = out.width >= NAME_COLUMNS + FINDING_COLUMNS * len(found.labels)
-    for column in ("film", *(found.labels if is_wide else ("findings",)), "boxes"):
+    is_wide = out.width >= NAME_COLUMNS + FINDING_COLUMNS * len(findings.labels)
+    for column in ("film", *(findings.labels if is_wide else ("findings",)), "boxes"):
         table.add_column(escape(column), overflow="fold")
-    for row in found.rows:
+    for row in findings.rows:
         ranked = sorted(row["probabilities"].items(), key=lambda each: -each[1])
         if is_wide:
-            cells = [f"{row['probabilities'][label]:.2f}" for label in found.labels]
+            cells = [f"{row['probabilities'][label]:.2f}" for label in findings.labels]
         else:
             cells = [", ".join(f"{label} {value:.2f}" for label, value in ranked[:SHOWN_FINDINGS])]
         table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
     out.print(table)
 
 
-def _point_at_results(root: Path) -> None:
+def _print_paths(root: Path) -> None:
     for what, path in (
         ("audit", root / "ingest" / "audit.html"),
         ("report", root / "score" / "report.html"),

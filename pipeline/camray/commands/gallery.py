@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from camray.commands.arguments import AsJson, Runs, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, Runs, console, print_json
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=RESULT_COMMANDS)
 def gallery(
     trained: Annotated[
         Path | None, typer.Option("--run", help="Trained run of generated films; default: the demo's, made if missing")

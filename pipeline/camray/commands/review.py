@@ -1,5 +1,6 @@
-"""``review``: the page that radiologists read in, and their decisions back."""
+"""``review``: the page for radiologists, and the import of their decisions."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,34 +11,61 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from camray.commands.arguments import AsJson, console, print_json
-from camray.commands.pacs import (
-    Aet,
-    Attempts,
-    CaFile,
-    CertFile,
+from camray.commands.connection import (
+    CONNECTION_PANEL,
     Date,
-    KeyFile,
-    Listen,
+    FetchOptions,
     Study,
-    Timeout,
-    Tls,
-    access_of,
     fetch_from,
+    film_query,
 )
+from camray.commands.option_groups import expand_option_groups
 from camray.domain.errors import SettingsError
 
 Trained = Annotated[
-    Path | None, typer.Option(help="Run that the network is from, where RUN was made by `predict` and uses prior maps")
+    Path | None,
+    typer.Option(help="Run that the model is from, if RUN was made by `camray predict` and uses prior maps"),
 ]
-SHOWN_PROBLEMS = 12
-REPORTS = "reports"  # folder of a run for what --from fetches
+MAX_PROBLEMS_PRINTED = 12
+REPORTS_FOLDER = "reports"  # in the run folder, for the reports that --from fetches
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Reports that ``review import`` fetches first."""
+
+    source: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--from",
+            metavar="PROTOCOL ADDRESS",
+            help="Fetch the reports from a PACS first: dicomweb URL, or dimse AET@host:port",
+            rich_help_panel=CONNECTION_PANEL,
+        ),
+    ] = None
+    study: Study = ""
+    date: Date = ""
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """Who read, and how readers are compared and merged."""
+
+    reader: Annotated[
+        str, typer.Option(help="Name of the reader; default: as the file says, else the name of the file or folder")
+    ] = ""
+    policy: Annotated[
+        Literal["majority", "union"], typer.Option(help="How the readers' boxes and findings are merged")
+    ] = "majority"
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples of patients, for intervals")] = 1000
+    trained: Trained = None
 
 
 class _RunFirst(TyperGroup):
-    """Takes ``camray review RUN`` for ``camray review build RUN``."""
+    """Reads ``camray review RUN`` as ``camray review build RUN``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put ``build`` before a first word that is no command."""
+        """Insert ``build`` before a first argument that is not a command."""
         if args and args[0] not in self.commands and args[0] not in {"-h", "--help"}:
             args = ["build", *args]
         return super().parse_args(ctx, args)
@@ -45,7 +73,7 @@ class _RunFirst(TyperGroup):
 
 app = typer.Typer(
     cls=_RunFirst,
-    help="The reading room: a page for radiologists (`camray review RUN`), and their decisions back "
+    help="Write the review page for radiologists (`camray review RUN`), or import their decisions "
     "(`camray review import`).",
     no_args_is_help=True,
 )
@@ -54,14 +82,16 @@ app = typer.Typer(
 @app.command("build")
 def build(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, for instance runs/phantom")],
-    split: Annotated[list[str] | None, typer.Option(help="Split to show, repeatable; default: export.splits")] = None,
-    annotations: Annotated[bool, typer.Option(help="Put the annotations on the page too")] = True,
-    side: Annotated[int, typer.Option(min=128, help="Longest side of a film's picture, px")] = 1024,
-    picture: Annotated[Literal["png", "webp"], typer.Option(help="PNG is exact, WebP small")] = "png",
+    split: Annotated[
+        list[str] | None, typer.Option(help="Split to show; may be repeated; default: export.splits")
+    ] = None,
+    annotations: Annotated[bool, typer.Option(help="Show the annotations too")] = True,
+    side: Annotated[int, typer.Option(min=128, help="Longest side of a film's image, px")] = 1024,
+    picture: Annotated[Literal["png", "webp"], typer.Option(help="Images: PNG is lossless, WebP smaller")] = "png",
     trained: Trained = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write RUN/review: a folder that opens from the disk, without a server or a network. `build` may be left out.
+    """Write RUN/review: a page that opens from the disk, without a server or a network. `build` may be omitted.
 
     Example: [bold]camray review runs/phantom[/bold], then open runs/phantom/review/index.html
     """
@@ -85,47 +115,31 @@ def build(
     console.print(f"{built.films} films, {built.size_bytes / 2**20:.1f} MiB: open {escape(str(built.index))}")
     if built.coarse:
         console.print(
-            f"[yellow]{built.coarse} films only as the network saw them: their sources are not at hand[/yellow]"
+            f"[yellow]{built.coarse} films are shown at the model's resolution: their source files are missing[/yellow]"
         )
 
 
 @app.command("import")
+@expand_option_groups
 def import_(
-    words: Annotated[
+    arguments: Annotated[
         list[Path],
         typer.Argument(
             metavar="[DECISIONS...] RUN",
-            help="JSON of the page, COCO or Label Studio, DICOM reports, folders of reports; last the run",
+            help="JSON of the page, COCO or Label Studio, DICOM reports, folders of reports; the run folder last",
         ),
     ],
-    source: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--from", help="Fetch reports from a PACS first: dicomweb URL, or dimse AET@host:port"),
-    ] = None,
-    study: Study = "",
-    date: Date = "",
-    reader: Annotated[
-        str, typer.Option(help="Who read; default: whom the file names, else the file's or folder's own name")
-    ] = "",
-    policy: Annotated[Literal["majority", "union"], typer.Option(help="How readers become one truth")] = "majority",
-    resamples: Annotated[int, typer.Option(min=0, help="Of the patients, for intervals")] = 1000,
-    trained: Trained = None,
-    ca_file: CaFile = None,
-    cert_file: CertFile = None,
-    key_file: KeyFile = None,
-    tls: Tls = False,
-    aet: Aet = "CAMRAY",
-    listen: Listen = None,
-    timeout: Timeout = 60.0,
-    attempts: Attempts = 6,
+    reports: ReportOptions,
+    readers: ReaderOptions,
+    connection: FetchOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Measure readers against the AI and one another, and merge their answers into RUN/reviewed.
+    """Measure readers against the AI and against each other, and merge their decisions into RUN/reviewed.
 
-    With --from, reports of the studies that camray exported (or of --study, or --date) are fetched into RUN/reports.
+    With --from, the reports of the exported studies (or of --study, or --date) are fetched into RUN/reports.
 
-    The merged tables are annotations: train or score with data.manifest=folder data.labels=RUN/reviewed/labels.csv
-    data.boxes=RUN/reviewed/boxes.csv.
+    The merged tables are annotations. Train or score on them with data.manifest=folder
+    data.labels=RUN/reviewed/labels.csv data.boxes=RUN/reviewed/boxes.csv.
 
     Example: [bold]camray review import decisions-*.json runs/phantom[/bold]
 
@@ -137,28 +151,31 @@ def import_(
     from camray.workflows.review.import_decisions import headline, import_decisions
     from camray.workflows.run import settings_of
 
-    *paths, run = words
-    settings, folder = settings_of(run), RunFolder(run, trained=trained)
-    if source is not None:
-        access = access_of(ca_file, cert_file, key_file, tls, timeout)
-        studies = [study] if study or date else studies_of(folder) or [""]
-        queries = [(each, date, "SR") for each in studies]
-        fetch_from(source, access, aet, queries, run / REPORTS, attempts, listen, quiet=as_json)
-        paths.append(run / REPORTS)
+    *paths, run = arguments
+    settings, folder = settings_of(run), RunFolder(run, trained=readers.trained)
+    if reports.source is not None:
+        studies = [reports.study] if reports.study or reports.date else studies_of(folder) or [""]
+        queries = [film_query(study, reports.date, "SR") for study in studies]
+        fetch_from(reports.source, connection, queries, run / REPORTS_FOLDER, quiet=as_json)
+        paths.append(run / REPORTS_FOLDER)
     if not paths:
-        raise SettingsError("no decisions: name files or folders before RUN, or a PACS with --from")
+        raise SettingsError("no decisions to import; name files or folders before RUN, or a PACS with --from")
     with open_tracker(settings, folder) as tracker:
-        found = import_decisions(paths, folder, tracker, reader=reader, policy=policy, resamples=resamples)
-    rows = headline(found.agreement)
+        imported = import_decisions(
+            paths, folder, tracker, reader=readers.reader, policy=readers.policy, resamples=readers.resamples
+        )
+    rows = headline(imported.agreement)
     if as_json:
-        plain = found.agreement.astype(object).where(found.agreement.notna(), None).to_dict("records")
-        problems = [vars(problem) for problem in found.problems]
-        print_json({"folder": str(found.folder), "counts": found.counts, "agreement": plain, "problems": problems})
+        plain = imported.agreement.astype(object).where(imported.agreement.notna(), None).to_dict("records")
+        problems = [vars(problem) for problem in imported.problems]
+        print_json(
+            {"folder": str(imported.folder), "counts": imported.counts, "agreement": plain, "problems": problems}
+        )
         return
-    _tell(found, rows)
+    _print_agreement(imported, rows)
 
 
-def _tell(found: Any, rows: Any) -> None:
+def _print_agreement(imported: Any, rows: Any) -> None:
     table = Table(title="Readers (95 % intervals by patient; times with quartiles)", padding=(0, 1))
     for column in ("phase", "reader", "against", "metric", "value", "n"):
         table.add_column(column)
@@ -168,14 +185,13 @@ def _tell(found: Any, rows: Any) -> None:
         value = f"{row.value:.2f}{between}" if row.value == row.value else "undefined"
         table.add_row(row.phase, escape(row.reader), escape(row.other), name, value, str(row.n))
     Console().print(table)
-    console.print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in found.counts.items()))
-    for problem in found.problems[:SHOWN_PROBLEMS]:
+    console.print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in imported.counts.items()))
+    for problem in imported.problems[:MAX_PROBLEMS_PRINTED]:
         where = " ".join(part for part in (problem.reader, problem.image_id, problem.label) if part)
         console.print(
             f"[yellow]{escape(problem.source)}[/yellow] {escape(where)}: {escape(problem.what)}", highlight=False
         )
-    if len(found.problems) > SHOWN_PROBLEMS:
-        console.print(
-            f"and {len(found.problems) - SHOWN_PROBLEMS} more in {escape(str(found.folder / 'problems.csv'))}"
-        )
-    console.print(f"written to {escape(str(found.folder))}")
+    if len(imported.problems) > MAX_PROBLEMS_PRINTED:
+        more = len(imported.problems) - MAX_PROBLEMS_PRINTED
+        console.print(f"and {more} more in {escape(str(imported.folder / 'problems.csv'))}")
+    console.print(f"written to {escape(str(imported.folder))}")

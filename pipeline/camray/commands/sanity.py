@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import AsJson, Force, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, Force, console, print_json
 
 app = typer.Typer()
 LEGEND = (
@@ -34,7 +34,7 @@ SHOWN = {
 }
 
 
-@app.command()
+@app.command(rich_help_panel=RESULT_COMMANDS)
 def sanity(
     trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
     methods: Annotated[

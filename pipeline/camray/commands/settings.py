@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import AsJson, Overrides, print_json
+from camray.commands.arguments import DATA_COMMANDS, AsJson, Overrides, print_json
 
 if TYPE_CHECKING:
     from camray.adapters.settings_reference import Setting
@@ -19,7 +19,7 @@ app = typer.Typer()
 _WIDEST_DEFAULT = 40
 
 
-@app.command("settings")
+@app.command("settings", rich_help_panel=DATA_COMMANDS)
 def settings(
     config: Annotated[Path | None, typer.Argument(help="Experiment whose values to show beside the defaults")] = None,
     overrides: Overrides = None,

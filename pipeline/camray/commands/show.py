@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import AsJson, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json
 from camray.domain.errors import ImageError, SettingsError
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(rich_help_panel=RESULT_COMMANDS)
 def show(
     film: Annotated[Path, typer.Argument(metavar="FILE", help="DICOM, PNG or JPEG")],
     trained: Annotated[Path | None, typer.Option("--run", help="Trained run, for a film")] = None,
@@ -75,7 +75,7 @@ def show(
     _show_picture(film, wanted, question, out, as_json)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULT_COMMANDS)
 def visualise(
     trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
     out: Annotated[Path, typer.Option("--out", help="PNG to write")] = Path("labels.png"),

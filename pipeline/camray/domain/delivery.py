@@ -1,18 +1,12 @@
-"""What passes between camray and a PACS: which object is meant, and what became of it."""
+"""Records of a transfer between camray and a PACS."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from camray.domain.errors import IncompleteError
-
-
-class UnreachableError(IncompleteError):
-    """The other side could not be reached, or broke off: whether an object arrived is not known. Try again."""
-
 
 @dataclass(frozen=True, order=True)
 class ObjectKey:
-    """The UIDs that name one object."""
+    """The UIDs of one object."""
 
     study_instance_uid: str
     series_instance_uid: str
@@ -20,30 +14,30 @@ class ObjectKey:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the other side said to one object: taken or not, and its words, which name no patient."""
+class StoreAnswer:
+    """Answer to one object that was sent; the message names no patient."""
 
     is_accepted: bool
     message: str = ""
 
 
 class DeliveryState(StrEnum):
-    """How far one object is, at one destination."""
+    """State of one object at one destination."""
 
     NEW = "new"
-    SENT = "sent"  # sending began, and no answer is known
+    SENT = "sent"  # sending started, no answer is known
     ACCEPTED = "accepted"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True)
 class FilmQuery:
-    """Which films are asked for. An empty word asks for all.
+    """Which films to list. An empty value matches all.
 
     Parameters
     ----------
     study_instance_uid : str
-        One study.
+        Restricts the list to one study.
     date : str
         Study date as ``YYYYMMDD`` or ``YYYYMMDD-YYYYMMDD``.
     modalities : tuple of str

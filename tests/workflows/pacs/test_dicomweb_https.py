@@ -14,10 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from camray.adapters.pacs.credentials import Access, access_from
+from camray.adapters.pacs.credentials import Credentials, load_credentials
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.domain.delivery import FilmQuery, ObjectKey
-from camray.domain.errors import SettingsError
+from camray.domain.errors import AuthenticationError, SettingsError
 
 KEY = ObjectKey("1.2.3", "1.2.3.4", "1.2.3.4.5")
 Pair = tuple[Path, Path]
@@ -118,26 +118,26 @@ def url(authority: Authority) -> Iterator[str]:
     server.server_close()
 
 
-def _has(url: str, access: Access) -> bool:
-    with DicomWeb(url, access) as service:
+def _has(url: str, credentials: Credentials) -> bool:
+    with DicomWeb(url, credentials) as service:
         return service.has(KEY)
 
 
 def test_the_authority_that_is_named_is_trusted(
     authority: Authority, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    access = access_from(authority.file, None, None, False, 10.0)
-    assert _has(url, access)
+    credentials = load_credentials(authority.file, None, None, False, 10.0)
+    assert _has(url, credentials)
     other = Authority(tmp_path, "other")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other.file))  # what is said counts, not the environment
-    assert _has(url, access)
+    assert _has(url, credentials)
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_another_authority_is_not_and_the_message_says_what_to_do(url: str, named: bool, tmp_path: Path) -> None:
     ca_file = Authority(tmp_path, "other").file if named else None
-    with pytest.raises(SettingsError, match=r"no authority that is trusted here; name that authority with --ca-file"):
-        _has(url, Access(ca_file=ca_file, timeout_s=10))
+    with pytest.raises(AuthenticationError, match="name the authority's certificate with --ca-file"):
+        _has(url, Credentials(ca_file=ca_file, timeout_s=10))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_certificate_for_another_name_or_time_is_refused(
 ) -> None:
     server, address = _serve(authority.certificate(f"wrong{days}", host, days))
     try:
-        with pytest.raises(SettingsError, match=words):
-            _has(address, Access(ca_file=authority.file, timeout_s=10))
+        with pytest.raises(AuthenticationError, match=words):
+            _has(address, Credentials(ca_file=authority.file, timeout_s=10))
     finally:
         server.shutdown()
         server.server_close()
@@ -159,10 +159,10 @@ def test_a_service_that_wants_our_certificate_gets_it(authority: Authority) -> N
     server, address = _serve(authority.certificate("strict"), clients=authority.file)
     cert_file, key_file = authority.certificate("camray")
     try:
-        assert _has(address, access_from(authority.file, cert_file, key_file, False, 10.0))
+        assert _has(address, load_credentials(authority.file, cert_file, key_file, False, 10.0))
         with (
-            pytest.raises(SettingsError, match="--cert-file"),
-            DicomWeb(address, Access(ca_file=authority.file, timeout_s=10)) as service,
+            pytest.raises(AuthenticationError, match="--cert-file"),
+            DicomWeb(address, Credentials(ca_file=authority.file, timeout_s=10)) as service,
         ):
             list(service.find(FilmQuery()))
     finally:
@@ -174,6 +174,6 @@ def test_files_that_are_no_certificates_are_told(url: str, tmp_path: Path) -> No
     broken = tmp_path / "ca.pem"
     broken.write_text("no certificate", encoding="utf-8")
     with pytest.raises(SettingsError, match="certificate"):
-        _has(url, Access(ca_file=broken, timeout_s=10))
+        _has(url, Credentials(ca_file=broken, timeout_s=10))
     with pytest.raises(SettingsError, match="no such certificate file"):
-        access_from(tmp_path / "none.pem", None, None, False, 10.0)
+        load_credentials(tmp_path / "none.pem", None, None, False, 10.0)

@@ -15,16 +15,18 @@ from typer.testing import CliRunner
 
 from camray.adapters.dicom.write.warnings import quiet
 from camray.adapters.ledgers.delivery_log import DeliveryLog
-from camray.adapters.pacs.credentials import Access
+from camray.adapters.pacs.credentials import Credentials
 from camray.adapters.run_folder import RunFolder, write_json
 from camray.adapters.tracking.interface import NullTracker
 from camray.cli import app
 from camray.domain.delivery import FilmQuery
-from camray.domain.errors import SettingsError
+from camray.domain.errors import PeerError, SettingsError
 from camray.domain.geometry import Box
 from camray.stages.export import stage as export
+from camray.workflows.pacs.connection import open_peer
 from camray.workflows.pacs.retrieve import fetch_films
-from camray.workflows.pacs.send import LEDGER, Patience, deliver, objects_of, open_destination
+from camray.workflows.pacs.retry import RetryPolicy
+from camray.workflows.pacs.send import DELIVERY_LOG, deliver, objects_of
 from tests.adapters.dicom.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.dicom_run import LABELS, make_run, settings_of
 from tests.workflows.pacs import orthanc
@@ -37,8 +39,8 @@ pytestmark = [
     pytest.mark.skipif(not orthanc.is_installed(), reason="Orthanc and its DICOMweb plugin are not installed"),
 ]
 FILMS, CUTS = 20, 20
-ACCESS = Access(timeout_s=20)
-PATIENCE = Patience(attempts=CUTS + 3, first_wait_s=0.01, longest_wait_s=0.02)
+ACCESS = Credentials(timeout_s=20)
+RETRY = RetryPolicy(attempts=CUTS + 3, first_wait_s=0.01, longest_wait_s=0.02, sleep=lambda _: None)
 
 
 @pytest.fixture(autouse=True)
@@ -68,13 +70,9 @@ def _address(server: Orthanc, how: str, port: int | None = None) -> str:
     return f"ORTHANC@127.0.0.1:{port or server.dicom_port}"
 
 
-def _send(files: list[Path], how: str, address: str, ledger: DeliveryLog) -> dict[str, object]:
-    with open_destination(how, address, ACCESS, files) as destination:
-        return deliver(files, destination, ledger, PATIENCE, _no_wait).as_json()
-
-
-def _no_wait(seconds: float) -> None:
-    assert seconds < 1
+def _send(files: list[Path], how: str, address: str, log: DeliveryLog) -> dict[str, object]:
+    with open_peer(how, address, ACCESS, files) as destination:
+        return deliver(files, destination, log, RETRY).as_json()
 
 
 def _assert_all_there_once(files: list[Path], server: Orthanc, folder: Path) -> None:
@@ -91,11 +89,11 @@ def _assert_all_there_once(files: list[Path], server: Orthanc, folder: Path) -> 
 def test_everything_is_listed_once_and_comes_back_equal(
     how: str, run: RunFolder, server: Orthanc, tmp_path: Path
 ) -> None:
-    files, ledger = objects_of(run), DeliveryLog(tmp_path / LEDGER)
-    told = _send(files, how, _address(server, how), ledger)
+    files, log = objects_of(run), DeliveryLog(tmp_path / DELIVERY_LOG)
+    told = _send(files, how, _address(server, how), log)
     assert (told["accepted"], told["refused"], told["unreached"]) == (len(files), 0, 0)
     _assert_all_there_once(files, server, tmp_path)
-    again = _send(files, how, _address(server, how), ledger)
+    again = _send(files, how, _address(server, how), log)
     assert (again["accepted"], again["already_there"]) == (0, len(files))
 
 
@@ -103,17 +101,17 @@ def test_everything_is_listed_once_and_comes_back_equal(
 def test_a_line_cut_twenty_times_loses_and_doubles_nothing(
     how: str, run: RunFolder, server: Orthanc, tmp_path: Path
 ) -> None:
-    files, ledger = objects_of(run), DeliveryLog(tmp_path / LEDGER)
+    files, log = objects_of(run), DeliveryLog(tmp_path / DELIVERY_LOG)
     target = server.http_port if how == "dicomweb" else server.dicom_port
     line = Cutter(target, CUTS, most_bytes=150_000, seed=4)
     try:
-        told = _send(files, how, _address(server, how, line.port), ledger)
+        told = _send(files, how, _address(server, how, line.port), log)
     finally:
         line.close()
     assert line.cuts == CUTS
     assert (told["accepted"], told["refused"], told["unreached"]) == (len(files), 0, 0)
     _assert_all_there_once(files, server, tmp_path)
-    rows = ledger.rows(str(told["destination"]))
+    rows = log.rows(str(told["destination"]))
     assert sum(attempts for _, _, attempts, _ in rows) >= len(files)
 
 
@@ -123,10 +121,10 @@ def test_films_are_fetched_equal_and_only_once(how: str, run: RunFolder, server:
     for film in films:
         server.rest("/instances", film.read_bytes())
     out = tmp_path / "fetched"
-    with open_destination(how, _address(server, how), ACCESS) as archive:
-        done = fetch_films(archive, FilmQuery(), out, 2, PATIENCE.wait_s, _no_wait)
+    with open_peer(how, _address(server, how), ACCESS) as archive:
+        done = fetch_films(archive, FilmQuery(), out, RETRY)
         assert (done.fetched, done.refused) == (FILMS, {})
-        again = fetch_films(archive, FilmQuery(), out, 2, PATIENCE.wait_s, _no_wait)
+        again = fetch_films(archive, FilmQuery(), out, RETRY)
         assert (again.fetched, again.already) == (0, FILMS)
     for film in films:
         ds = pydicom.dcmread(film)
@@ -157,14 +155,14 @@ def test_films_come_by_c_move_too(run: RunFolder, server: Orthanc, tmp_path: Pat
 def test_a_port_that_the_other_side_does_not_know_is_told(run: RunFolder, server: Orthanc, tmp_path: Path) -> None:
     film = sorted((run.root.parent / "films").iterdir())[0]
     server.rest("/instances", film.read_bytes())
-    access = Access(timeout_s=10)
-    with open_destination("dimse", server.peer, access, (), "CAMRAY", orthanc.free_port()) as archive:
-        done = fetch_films(archive, FilmQuery(), tmp_path / "moved", 1, PATIENCE.wait_s, _no_wait)
-    assert done.fetched == 0
-    (reason,) = done.refused.values()
-    assert "does it know CAMRAY at this machine's port" in reason
+    credentials = Credentials(timeout_s=10)
+    with (
+        open_peer("dimse", server.peer, credentials, (), "CAMRAY", orthanc.free_port()) as archive,
+        pytest.raises(PeerError, match="does it know CAMRAY at this machine's port"),
+    ):
+        fetch_films(archive, FilmQuery(), tmp_path / "moved", RetryPolicy(1))
     with pytest.raises(SettingsError, match="C-MOVE"):
-        open_destination("dicomweb", server.web, access, (), "CAMRAY", 11113)
+        open_peer("dicomweb", server.web, credentials, (), "CAMRAY", 11113)
 
 
 @pytest.mark.parametrize("how", ["dicomweb", "dimse", "move"])
@@ -177,7 +175,7 @@ def test_reports_that_readers_edited_are_imported_from_the_pacs(
     settings = settings_of(run.root.parent, formats=["sr"]).model_dump(mode="json")
     write_json(copy.root / "settings.json", {**settings, "track": {"enabled": False}})
     reports = [path for path in objects_of(copy) if path.name.endswith(".sr.dcm")]
-    _send(reports, "dicomweb", server.web, DeliveryLog(tmp_path / LEDGER))
+    _send(reports, "dicomweb", server.web, DeliveryLog(tmp_path / DELIVERY_LOG))
     moved = Box(12.5, 20.25, 50.0, 80.75)
     edited = []
     for path in reports[:4]:

@@ -19,12 +19,13 @@ from pynetdicom.sop_class import (
 )
 from typer.testing import CliRunner
 
-from camray.adapters.pacs.credentials import Access
+from camray.adapters.pacs.credentials import Credentials
 from camray.cli import app
 from camray.domain.delivery import FilmQuery
-from camray.domain.errors import SettingsError
+from camray.domain.errors import PeerError, SettingsError
+from camray.workflows.pacs.connection import open_peer
 from camray.workflows.pacs.retrieve import Fetched, fetch_films
-from camray.workflows.pacs.send import open_destination
+from camray.workflows.pacs.retry import RetryPolicy
 from tests.stages.ingest.test_stage import write_film
 from tests.workflows.pacs.orthanc import free_port
 from tests.workflows.pacs.test_send_tls import make_certificate
@@ -119,9 +120,9 @@ def start() -> Iterator[Callable[..., Pacs]]:
     gc.collect()  # while its complaints may be ignored
 
 
-def _fetch(pacs: Pacs, access: Access, out: Path) -> Fetched:
-    with open_destination("dimse", pacs.address, access, (), "CAMRAY", pacs.listen_port) as archive:
-        return fetch_films(archive, FilmQuery(modalities=("CR", "DX")), out, 1, lambda _: 0.0, lambda _: None)
+def _fetch(pacs: Pacs, credentials: Credentials, out: Path) -> Fetched:
+    with open_peer("dimse", pacs.address, credentials, (), "CAMRAY", pacs.listen_port) as archive:
+        return fetch_films(archive, FilmQuery(modalities=("CR", "DX")), out, RetryPolicy(1))
 
 
 def _assert_equal(films: list[pydicom.Dataset], out: Path) -> None:
@@ -166,8 +167,8 @@ def test_films_are_moved_encrypted_both_ways(
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(cert_file, key_file)
     pacs = start(Pacs(films, send_tls=ssl.create_default_context(cafile=str(cert_file))), serving)
-    access = Access(ca_file=cert_file, cert_file=cert_file, key_file=key_file, is_tls=True, timeout_s=20)
-    done = _fetch(pacs, access, tmp_path / "moved")
+    credentials = Credentials(ca_file=cert_file, cert_file=cert_file, key_file=key_file, is_tls=True, timeout_s=20)
+    done = _fetch(pacs, credentials, tmp_path / "moved")
     assert (done.fetched, done.refused) == (3, {})
     _assert_equal(films[:3], tmp_path / "moved")
 
@@ -179,15 +180,13 @@ def test_an_encrypted_listener_takes_nothing_in_the_clear(
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(cert_file, key_file)
     pacs = start(Pacs(films[:1]), serving)
-    access = Access(ca_file=cert_file, cert_file=cert_file, key_file=key_file, is_tls=True, timeout_s=20)
-    done = _fetch(pacs, access, tmp_path / "moved")
-    assert done.fetched == 0
-    (reason,) = done.refused.values()
-    assert "C-MOVE ended with status 0xA801; does it know CAMRAY at this machine's port" in reason
+    credentials = Credentials(ca_file=cert_file, cert_file=cert_file, key_file=key_file, is_tls=True, timeout_s=20)
+    with pytest.raises(PeerError, match=r"C-MOVE ended with status 0xA801.*does it know CAMRAY at this machine's port"):
+        _fetch(pacs, credentials, tmp_path / "moved")
     assert list((tmp_path / "moved").iterdir()) == []
 
 
 def test_an_encrypted_listener_without_a_certificate_says_which_option_mends_it(tmp_path: Path) -> None:
     pacs = Pacs([])
     with pytest.raises(SettingsError, match="--cert-file"):
-        _fetch(pacs, Access(is_tls=True, timeout_s=20), tmp_path / "moved")
+        _fetch(pacs, Credentials(is_tls=True, timeout_s=20), tmp_path / "moved")

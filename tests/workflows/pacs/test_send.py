@@ -11,14 +11,16 @@ from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 
 from camray.adapters.ledgers.delivery_log import DeliveryLog
-from camray.adapters.pacs.ae_address import Peer, parse_peer
-from camray.adapters.pacs.credentials import Access, access_from, without_secret
+from camray.adapters.pacs.ae_address import AEAddress, parse_ae_address
+from camray.adapters.pacs.credentials import Credentials, load_credentials, redacted_url
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.adapters.pacs.dimse import Dimse
-from camray.domain.delivery import Answer, DeliveryState, FilmQuery, ObjectKey, UnreachableError
-from camray.domain.errors import ExportError, IncompleteError, InputRefusedError, SettingsError
+from camray.domain.delivery import DeliveryState, FilmQuery, ObjectKey, StoreAnswer
+from camray.domain.errors import ExportError, InputRefusedError, RequestRefusedError, SettingsError, UnreachableError
+from camray.workflows.pacs.connection import open_peer
 from camray.workflows.pacs.retrieve import fetch_films
-from camray.workflows.pacs.send import Patience, deliver, open_destination
+from camray.workflows.pacs.retry import RetryPolicy
+from camray.workflows.pacs.send import deliver
 
 
 def make_objects(folder: Path, count: int) -> list[Path]:
@@ -50,10 +52,10 @@ class Shelf:
     def __post_init__(self) -> None:
         self._dice = random.Random(self.seed)
 
-    def send(self, path: Path) -> Answer:
+    def send(self, path: Path) -> StoreAnswer:
         name = str(pydicom.dcmread(path).SOPInstanceUID)
         if name in self.refuse:
-            return Answer(False, "failure reason 0x0110")
+            return StoreAnswer(False, "failure reason 0x0110")
         where = self._dice.randrange(3) if self.breaks else 2
         if where < 2:
             self.breaks -= 1
@@ -62,7 +64,7 @@ class Shelf:
         self.stored.append(name)
         if where == 1:
             raise UnreachableError("broke off after")
-        return Answer(True)
+        return StoreAnswer(True)
 
     def has(self, key: ObjectKey) -> bool:
         if self.breaks and self._dice.random() < 0.3:
@@ -73,39 +75,39 @@ class Shelf:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_each_object_arrives_once_whatever_breaks(seed: int, tmp_path: Path) -> None:
-    """Restarts in between: each call has few attempts, and the ledger is opened anew."""
+    """Restarts in between: each call has few attempts, and the log is opened anew."""
     files, shelf, waits = make_objects(tmp_path / "o", 12), Shelf(seed, breaks=20), []
     calls = 0
     while True:
         calls += 1
-        done = deliver(files, shelf, DeliveryLog(tmp_path / "ledger"), Patience(attempts=2), waits.append)
+        done = deliver(files, shelf, DeliveryLog(tmp_path / "log"), RetryPolicy(attempts=2, sleep=waits.append))
         if not done.unreached:
             break
         assert done.fault
         assert calls < 50
     assert sorted(shelf.stored) == sorted(f"1.2.3.{n}" for n in range(12))
     assert done.accepted + done.already == 12
-    rows = DeliveryLog(tmp_path / "ledger").rows("shelf")
+    rows = DeliveryLog(tmp_path / "log").rows("shelf")
     assert [state for _, state, _, _ in rows] == [DeliveryState.ACCEPTED] * 12
-    assert "canary" not in (tmp_path / "ledger").read_bytes().decode("latin-1").lower()
+    assert "canary" not in (tmp_path / "log").read_bytes().decode("latin-1").lower()
 
 
 def test_a_kill_between_sending_and_noting_doubles_nothing(tmp_path: Path) -> None:
     (path,), shelf = make_objects(tmp_path / "o", 1), Shelf(1, breaks=0)
-    ledger = DeliveryLog(tmp_path / "ledger")
+    log = DeliveryLog(tmp_path / "log")
 
     class KilledError(BaseException):
         pass
 
-    def killed(sent: Path) -> Answer:
+    def killed(sent: Path) -> StoreAnswer:
         Shelf.send(shelf, sent)
         raise KilledError
 
     shelf.send = killed  # type: ignore[method-assign]
     with pytest.raises(KilledError):
-        deliver([path], shelf, ledger, Patience(), _never)
+        deliver([path], shelf, log, RetryPolicy(sleep=_never))
     del shelf.send
-    done = deliver([path], shelf, DeliveryLog(tmp_path / "ledger"), Patience(), _never)
+    done = deliver([path], shelf, DeliveryLog(tmp_path / "log"), RetryPolicy(sleep=_never))
     assert (done.accepted, shelf.stored) == (1, ["1.2.3.0"])
 
 
@@ -115,25 +117,25 @@ def _never(seconds: float) -> None:
 
 def test_a_refusal_is_told_with_its_reason_and_tried_again_the_next_time(tmp_path: Path) -> None:
     files, shelf = make_objects(tmp_path / "o", 3), Shelf(1, breaks=0, refuse=("1.2.3.1",))
-    ledger = DeliveryLog(tmp_path / "ledger")
-    done = deliver(files, shelf, ledger, Patience(), _never)
+    log = DeliveryLog(tmp_path / "log")
+    done = deliver(files, shelf, log, RetryPolicy(sleep=_never))
     assert (done.accepted, done.refused) == (2, {"1.dcm": "failure reason 0x0110"})
     assert done.as_json()["reasons"] == {"failure reason 0x0110": 1}
     shelf.refuse = ()
-    assert deliver(files, shelf, ledger, Patience(), _never).accepted == 1
+    assert deliver(files, shelf, log, RetryPolicy(sleep=_never)).accepted == 1
 
 
 def test_other_bytes_under_the_same_uid_are_refused(tmp_path: Path) -> None:
-    (path,), shelf, ledger = make_objects(tmp_path / "o", 1), Shelf(1, breaks=0), DeliveryLog(tmp_path / "ledger")
-    deliver([path], shelf, ledger, Patience(), _never)
+    (path,), shelf, log = make_objects(tmp_path / "o", 1), Shelf(1, breaks=0), DeliveryLog(tmp_path / "log")
+    deliver([path], shelf, log, RetryPolicy(sleep=_never))
     path.write_bytes(path.read_bytes() + b"\0\0")
     with pytest.raises(ExportError, match="with other content"):
-        deliver([path], shelf, ledger, Patience(), _never)
+        deliver([path], shelf, log, RetryPolicy(sleep=_never))
 
 
 def test_waits_double_up_to_a_limit() -> None:
-    patience = Patience(attempts=5, first_wait_s=1, longest_wait_s=6)
-    assert [patience.wait_s(attempt) for attempt in range(1, 6)] == [1, 2, 4, 6, 6]
+    retry = RetryPolicy(attempts=5, first_wait_s=1, longest_wait_s=6)
+    assert [retry.wait_s(attempt) for attempt in range(1, 6)] == [1, 2, 4, 6, 6]
 
 
 @dataclass
@@ -152,7 +154,7 @@ class Archive:
     def fetch(self, key: ObjectKey) -> bytes:
         self._break(key.sop_instance_uid)
         if key.sop_instance_uid in self.closed:
-            raise SettingsError("not handed out")
+            raise RequestRefusedError("refused")
         return self.films[key.sop_instance_uid]
 
     def _break(self, what: str) -> None:
@@ -164,64 +166,64 @@ class Archive:
 def test_films_come_once_and_names_never_lead_outside(tmp_path: Path) -> None:
     archive = Archive({"1.2": b"one", "../../x": b"two", "1.3": b"three"}, closed=("1.3",))
     waits: list[float] = []
-    done = fetch_films(archive, FilmQuery(), tmp_path / "deep" / "films", 3, float, waits.append)
-    assert (done.fetched, done.refused) == (2, {"1.3": "not handed out"})
+    done = fetch_films(archive, FilmQuery(), tmp_path / "deep" / "films", RetryPolicy(3, sleep=waits.append))
+    assert (done.fetched, done.refused) == (2, {"1.3": "refused"})
     assert waits == [1.0] * 4
     written = sorted(path for path in tmp_path.rglob("*") if path.is_file())
     assert {path.parent for path in written} == {tmp_path / "deep" / "films"}
     assert sorted(path.read_bytes() for path in written) == [b"one", b"two"]
-    assert fetch_films(archive, FilmQuery(), tmp_path / "deep" / "films", 1, float, _never).already == 2
+    assert fetch_films(archive, FilmQuery(), tmp_path / "deep" / "films", RetryPolicy(1, sleep=_never)).already == 2
 
 
 def test_an_archive_out_of_reach_or_empty_is_told(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteError, match="goes on where it stopped"):
-        fetch_films(Archive({"1": b""}), FilmQuery(), tmp_path / "f", 1, float, _never)
-    with pytest.raises(InputRefusedError, match="lists no film"):
-        fetch_films(Archive({}, broken={"list"}), FilmQuery(), tmp_path / "f", 1, float, _never)
+    with pytest.raises(UnreachableError, match="run the same command again to resume"):
+        fetch_films(Archive({"1": b""}), FilmQuery(), tmp_path / "f", RetryPolicy(1, sleep=_never))
+    with pytest.raises(InputRefusedError, match="lists no matching film"):
+        fetch_films(Archive({}, broken={"list"}), FilmQuery(), tmp_path / "f", RetryPolicy(1, sleep=_never))
 
 
 @pytest.mark.parametrize("address", ["PACS", "PACS@host", "PACS@host:0", "@host:1", "A" * 17 + "@host:1", "P@:104"])
 def test_a_wrong_dicom_address_is_told(address: str) -> None:
     with pytest.raises(SettingsError):
-        parse_peer(address)
+        parse_ae_address(address)
 
 
-def test_addresses_are_read_and_shown_without_secrets() -> None:
-    assert parse_peer("PACS@[::1]:104").port == 104
-    assert parse_peer("PACS@pacs.example:11112", "US") == Peer("PACS", "pacs.example", 11112, "US")
-    assert without_secret("https://me:pw@pacs.example:8443/dicom-web/?key=1") == "https://pacs.example:8443/dicom-web"
+def test_addresses_are_parsed_and_shown_without_secrets() -> None:
+    assert parse_ae_address("PACS@[::1]:104").port == 104
+    assert parse_ae_address("PACS@pacs.example:11112", "US") == AEAddress("PACS", "pacs.example", 11112, "US")
+    assert redacted_url("https://me:pw@pacs.example:8443/dicom-web/?key=1") == "https://pacs.example:8443/dicom-web"
     with pytest.raises(SettingsError, match="dicomweb URL, or dimse"):
-        open_destination("ftp", "x", Access())
+        open_peer("ftp", "x", Credentials())
 
 
 @pytest.mark.parametrize("url", ["pacs.example", "ftp://pacs.example/x", "https://me:pw@pacs.example/x"])
 def test_a_wrong_web_address_is_told(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        DicomWeb(url, Access())
+        DicomWeb(url, Credentials())
     assert "pw" not in str(caught.value)
 
 
 def test_secrets_never_travel_in_the_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMRAY_PACS_USER", "me")
     monkeypatch.setenv("CAMRAY_PACS_PASSWORD", "open sesame")
-    access = access_from(None, None, None, False, 5.0)
-    assert "sesame" not in repr(access)
+    credentials = load_credentials(None, None, None, False, 5.0)
+    assert "sesame" not in repr(credentials)
     for make in (
-        lambda: DicomWeb("http://pacs.example/x", access),
-        lambda: Dimse(parse_peer("P@pacs.example:1"), access),
+        lambda: DicomWeb("http://pacs.example/x", credentials),
+        lambda: Dimse(parse_ae_address("P@pacs.example:1"), credentials),
     ):
         with pytest.raises(SettingsError, match="unencrypted"):
             make()
-    DicomWeb("http://127.0.0.1:1/x", access)
-    DicomWeb("https://pacs.example/x", access)
+    DicomWeb("http://127.0.0.1:1/x", credentials)
+    DicomWeb("https://pacs.example/x", credentials)
     monkeypatch.delenv("CAMRAY_PACS_USER")
     with pytest.raises(SettingsError, match="CAMRAY_PACS_USER is not"):
-        access_from(None, None, None, False, 5.0)
+        load_credentials(None, None, None, False, 5.0)
     with pytest.raises(SettingsError, match="no such certificate"):
-        access_from(tmp_path / "none.pem", None, None, False, 5.0)
+        load_credentials(tmp_path / "none.pem", None, None, False, 5.0)
 
 
 def test_nobody_there_is_unreachable(tmp_path: Path) -> None:
     (path,) = make_objects(tmp_path / "o", 1)
-    with pytest.raises(UnreachableError), DicomWeb("http://127.0.0.1:9/dicom-web", Access(timeout_s=2)) as web:
+    with pytest.raises(UnreachableError), DicomWeb("http://127.0.0.1:9/dicom-web", Credentials(timeout_s=2)) as web:
         web.send(path)

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from camray.adapters.pacs.ae_address import parse_peer
-from camray.adapters.pacs.credentials import Access, access_from
+from camray.adapters.pacs.ae_address import parse_ae_address
+from camray.adapters.pacs.credentials import Credentials, load_credentials
 from camray.adapters.pacs.dimse import Dimse
-from camray.domain.delivery import UnreachableError
-from camray.domain.errors import PipelineError
+from camray.domain.errors import AuthenticationError, UnreachableError
 from tests.workflows.pacs.orthanc import free_port
 from tests.workflows.pacs.test_send import make_objects
 
@@ -92,9 +91,9 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
         server.shutdown()
 
 
-def _send(listener: Listener, access: Access, folder: Path) -> bool:
+def _send(listener: Listener, credentials: Credentials, folder: Path) -> bool:
     (path,) = make_objects(folder / "objects", 1)
-    with Dimse(parse_peer(f"PACS@127.0.0.1:{listener.port}"), access, [path]) as peer:
+    with Dimse(parse_ae_address(f"PACS@127.0.0.1:{listener.port}"), credentials, [path]) as peer:
         return peer.send(path).is_accepted
 
 
@@ -103,17 +102,17 @@ def test_an_object_goes_encrypted_with_the_users_name(
 ) -> None:
     monkeypatch.setenv("CAMRAY_PACS_USER", "me")
     monkeypatch.setenv("CAMRAY_PACS_PASSWORD", "open sesame")
-    access = access_from(listener.cert_file, None, None, True, 10.0)
-    assert _send(listener, access, tmp_path)
+    credentials = load_credentials(listener.cert_file, None, None, True, 10.0)
+    assert _send(listener, credentials, tmp_path)
     assert (listener.stored, listener.users) == (["1.2.3.0"], [(b"me", b"open sesame")])
 
 
 def test_a_wrong_password_or_no_trust_gets_nothing_through(listener: Listener, tmp_path: Path) -> None:
-    wrong = Access(ca_file=listener.cert_file, is_tls=True, user="me", password="guess", timeout_s=10)
-    with pytest.raises(PipelineError):
+    wrong = Credentials(ca_file=listener.cert_file, is_tls=True, user="me", password="guess", timeout_s=10)
+    with pytest.raises(AuthenticationError, match="CAMRAY_PACS_PASSWORD"):
         _send(listener, wrong, tmp_path)
     with pytest.raises(UnreachableError):  # its certificate is signed by nobody that the system trusts
-        _send(listener, Access(is_tls=True, timeout_s=10), tmp_path)
+        _send(listener, Credentials(is_tls=True, timeout_s=10), tmp_path)
     with pytest.raises(UnreachableError):
-        _send(listener, Access(timeout_s=3), tmp_path)
+        _send(listener, Credentials(timeout_s=3), tmp_path)
     assert listener.stored == []

@@ -1,4 +1,4 @@
-"""How to get in: certificates by file, secrets by environment, never on the command line."""
+"""Certificates, passwords and tokens for a PACS: certificates from files, secrets from environment variables only."""
 
 import ipaddress
 import os
@@ -13,21 +13,21 @@ USER, PASSWORD, TOKEN = "CAMRAY_PACS_USER", "CAMRAY_PACS_PASSWORD", "CAMRAY_PACS
 
 
 @dataclass(frozen=True)
-class Access:
-    """Certificates and secrets.
+class Credentials:
+    """Certificates, secrets and the network timeout.
 
     Parameters
     ----------
     ca_file : Path or None
-        Certificates of the authorities to trust; None trusts the system's.
+        Certificates of the trusted authorities, PEM; None trusts the system's.
     cert_file, key_file : Path or None
-        Own certificate and key, PEM.
+        Client certificate and its key, PEM.
     is_tls : bool
-        DIMSE: encrypt. (DICOMweb goes by its address.)
+        Use TLS for DIMSE. (For DICOMweb the URL decides.)
     user, password, token : str
-        Empty where there are none. Left out of ``repr``.
+        Empty if not set. Not part of ``repr``.
     timeout_s : float
-        Of one network operation.
+        For one network operation.
     """
 
     ca_file: Path | None = None
@@ -41,27 +41,30 @@ class Access:
 
     @property
     def has_secret(self) -> bool:
-        """Tell whether something would be sent that nobody else may read."""
+        """Whether a user name or a token would be sent."""
         return bool(self.user or self.token)
 
-    def check_address(self, url: str) -> None:
-        """Refuse to send a secret in the clear.
+    def check_url(self, url: str) -> None:
+        """Check that a URL may be used with these credentials.
 
         Raises
         ------
         SettingsError
-            If the address is none, or plain HTTP to another machine.
+            If the URL is invalid, contains a secret itself, or would receive one unencrypted on another machine.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"{without_secret(url)}: no DICOMweb address; expected http(s)://HOST[:PORT]/PATH")
+            raise SettingsError(f"{redacted_url(url)}: not a DICOMweb URL; expected http(s)://HOST[:PORT]/PATH")
         if parts.username or parts.password:
-            raise SettingsError(f"{without_secret(url)}: holds a user or password; set {USER} and {PASSWORD} instead")
-        if parts.scheme == "http" and self.has_secret and not _is_here(parts.hostname):
-            raise SettingsError(f"{url}: credentials would go there unencrypted; use https")
+            raise SettingsError(
+                f"{redacted_url(url)}: the URL contains a user or password; set the environment variables {USER} and "
+                f"{PASSWORD} instead"
+            )
+        if parts.scheme == "http" and self.has_secret and not _is_loopback(parts.hostname):
+            raise SettingsError(f"{url}: credentials would be sent unencrypted; use an https URL")
 
     def tls_context(self) -> ssl.SSLContext:
-        """Make the context of an encrypted connection.
+        """Create the context of an encrypted connection.
 
         Raises
         ------
@@ -73,14 +76,14 @@ class Access:
             if self.cert_file is not None:
                 context.load_cert_chain(self.cert_file, self.key_file)
         except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"certificates cannot be used: {type(error).__name__}; expected PEM files") from None
+            raise unusable_certificate(error) from None
         return context
 
 
-def access_from(
+def load_credentials(
     ca_file: Path | None, cert_file: Path | None, key_file: Path | None, is_tls: bool, timeout_s: float
-) -> Access:
-    """Join files from the command line with secrets from the environment.
+) -> Credentials:
+    """Combine certificate files from the command line with secrets from the environment.
 
     Raises
     ------
@@ -92,20 +95,25 @@ def access_from(
             raise SettingsError(f"{path}: no such certificate file")
     user, password, token = (os.environ.get(name, "") for name in (USER, PASSWORD, TOKEN))
     if password and not user:
-        raise SettingsError(f"{PASSWORD} is set and {USER} is not")
-    return Access(ca_file, cert_file, key_file, is_tls, user, password, token, timeout_s)
+        raise SettingsError(f"{PASSWORD} is set and {USER} is not; set both")
+    return Credentials(ca_file, cert_file, key_file, is_tls, user, password, token, timeout_s)
 
 
-def without_secret(url: str) -> str:
-    """Return an address as it may be shown and kept: without user, password and query."""
+def redacted_url(url: str) -> str:
+    """Return a URL without user, password and query, as it may be displayed and stored."""
     parts = urlsplit(url)
     if not parts.hostname:
-        return "the address"
+        return "the URL"
     host = parts.hostname + (f":{parts.port}" if parts.port else "")
     return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
 
 
-def _is_here(host: str) -> bool:
+def unusable_certificate(error: Exception) -> SettingsError:
+    """Return the error for certificate files that the TLS library refuses."""
+    return SettingsError(f"certificates cannot be used: {type(error).__name__}; expected PEM files")
+
+
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""DIMSE: objects out by C-STORE, films in by C-FIND and C-GET, or by C-MOVE to a listener of our own."""
+"""DIMSE client: C-STORE to send objects, C-FIND to list films, C-GET or C-MOVE to fetch them."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -8,63 +8,37 @@ from types import TracebackType
 from typing import Any
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
-from pynetdicom import AE, build_context, build_role, evt
+from pydicom.uid import UID
+from pynetdicom import build_context, evt
 from pynetdicom.association import Association
-from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    EnhancedSRStorage,
-    SecondaryCaptureImageStorage,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from camray.adapters.pacs.ae_address import Peer
-from camray.adapters.pacs.credentials import Access
-from camray.adapters.pacs.storage_scp import Listener, file_bytes
-from camray.domain.delivery import Answer, FilmQuery, ObjectKey, UnreachableError
-from camray.domain.errors import SettingsError
-
-FILM_CLASSES = (
-    ComputedRadiographyImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    SecondaryCaptureImageStorage,
+from camray.adapters.pacs.ae_address import AEAddress
+from camray.adapters.pacs.association import NOT_AUTHORIZED, associate, broken, not_authorized
+from camray.adapters.pacs.credentials import Credentials
+from camray.adapters.pacs.presentation_contexts import (
+    RETRIEVED_CLASSES,
+    retrieve_contexts,
+    retrieve_roles,
+    storage_contexts,
 )
-REPORT_CLASSES = (ComprehensiveSRStorage, EnhancedSRStorage, Comprehensive3DSRStorage)  # what comes back from a reader
+from camray.adapters.pacs.storage_scp import Listener, file_bytes
+from camray.domain.delivery import FilmQuery, ObjectKey, StoreAnswer
+from camray.domain.errors import (
+    PeerError,
+    RequestRefusedError,
+    SettingsError,
+    UnreachableError,
+)
+
 _SUCCESS, _PENDING = 0x0000, (0xFF00, 0xFF01)
 _WARNINGS = {0xB000, 0xB006, 0xB007}
-_PASSING = {0xA700, 0xA701, 0xA702}  # out of resources
-_PLAIN = [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]
-_COMPRESSED = [
-    [str(each)]
-    for each in (
-        DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1,
-        JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2K, RLELossless,
-    )
-]  # fmt: skip
+_OUT_OF_RESOURCES = {0xA700, 0xA701, 0xA702}
+_UNKNOWN_DESTINATION = 0xA801
 
 
 @dataclass
@@ -73,18 +47,19 @@ class Dimse:
 
     Parameters
     ----------
-    peer : Peer
+    peer : AEAddress
         The other side.
-    access : Access
-        Certificates and secrets; a user is told by user identity negotiation.
+    credentials : Credentials
+        Certificates and secrets; a user or token is sent by user identity negotiation.
     files : sequence of Path
-        What is going to be sent: decides what is negotiated.
+        What will be sent: decides which contexts are proposed.
     listen_port : int or None
-        Fetch by C-MOVE to this port of ours, which the other side must know under our title; None fetches by C-GET.
+        Fetch by C-MOVE to this port of this machine, which the other side must know under the calling title; None
+        fetches by C-GET.
     """
 
-    peer: Peer
-    access: Access = field(default_factory=Access)
+    peer: AEAddress
+    credentials: Credentials = field(default_factory=Credentials)
     files: Sequence[Path] = ()
     listen_port: int | None = None
     _listener: Listener | None = field(default=None, init=False, repr=False)
@@ -92,26 +67,27 @@ class Dimse:
     _finding: Association | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # its lines hold what messages hold
-        if self.access.has_secret and not self.access.is_tls and self.peer.host not in ("127.0.0.1", "localhost"):
-            raise SettingsError(f"{self.peer}: credentials would go there unencrypted; use --tls")
+        logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # its log lines contain parts of the messages
+        is_encrypted = self.credentials.is_tls or self.peer.host in ("127.0.0.1", "localhost")
+        if self.credentials.has_secret and not is_encrypted:
+            raise SettingsError(f"{self.peer}: credentials would be sent unencrypted; use --tls")
 
     @property
     def address(self) -> str:
-        """Where objects go."""
+        """Address of the other side."""
         return str(self.peer)
 
     def __enter__(self) -> "Dimse":
-        """Return itself, listening if it must: associations open by themselves."""
+        """Start the listener if one is needed; associations open when they are needed."""
         if self.listen_port is not None:
-            classes = [str(each) for each in (*FILM_CLASSES, *REPORT_CLASSES)]
-            self._listener = Listener(self.peer.calling_aet, self.listen_port, self.access, classes)
+            classes = [str(sop_class) for sop_class in RETRIEVED_CLASSES]
+            self._listener = Listener(self.peer.calling_aet, self.listen_port, self.credentials, classes)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Release whatever associations are open, and listen no more."""
+        """Release the open associations and stop the listener."""
         for association in (self._storing, self._finding):
             if association is not None and association.is_established:
                 association.release()
@@ -120,45 +96,50 @@ class Dimse:
             self._listener.close()
             self._listener = None
 
-    def send(self, path: Path) -> Answer:
-        """Store one object.
+    def send(self, path: Path) -> StoreAnswer:
+        """Store one DICOM file.
 
         Raises
         ------
         UnreachableError
-            If no answer came, or the other side is out of resources.
+            If no answer arrived, or the other side is out of resources.
+        AuthenticationError
+            If the other side rejects the association or the user.
         """
         ds = dcmread(path)
         if self._storing is None or not self._storing.is_established:
-            self._storing = self._associate(self._storage_contexts())
+            self._storing = self._associate(storage_contexts(self.files))
         try:
             status = self._storing.send_c_store(ds)
         except ValueError:  # no accepted context fits
-            return Answer(False, f"SOP class {UID(ds.SOPClassUID).name} or its transfer syntax is not accepted there")
+            name = UID(ds.SOPClassUID).name
+            return StoreAnswer(False, f"SOP class {name} or its transfer syntax is not accepted there")
         except RuntimeError:
-            raise self._broken() from None
+            raise broken(self.peer) from None
         if "Status" not in status:
             self._storing = None
-            raise self._broken()
+            raise broken(self.peer)
         code = int(status.Status)
-        if code in _PASSING:
+        if code in _OUT_OF_RESOURCES:
             raise UnreachableError(f"{self.peer}: out of resources (0x{code:04X})")
+        if code == NOT_AUTHORIZED:
+            raise not_authorized(self.peer, "C-STORE")
         if code == _SUCCESS or code in _WARNINGS:
-            return Answer(True, "" if code == _SUCCESS else f"stored with warning 0x{code:04X}")
-        return Answer(False, f"status 0x{code:04X}")
+            return StoreAnswer(True, "" if code == _SUCCESS else f"stored with warning 0x{code:04X}")
+        return StoreAnswer(False, f"status 0x{code:04X}")
 
     def has(self, key: ObjectKey) -> bool:
-        """Tell whether the other side lists an object; one that does not search is taken to lack it.
+        """Return whether the other side lists an object; one that refuses the search counts as not having it.
 
         Raises
         ------
-        UnreachableError
-            If no answer came.
+        UnreachableError, AuthenticationError
+            As `send` does.
         """
-        asked = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
+        query = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
         try:
-            return any(answer.get("SOPInstanceUID") == key.sop_instance_uid for answer in self._find(asked))
-        except SettingsError:
+            return any(image.get("SOPInstanceUID") == key.sop_instance_uid for image in self._find(query))
+        except RequestRefusedError:
             return False
 
     def find(self, query: FilmQuery) -> Iterator[ObjectKey]:
@@ -166,8 +147,10 @@ class Dimse:
 
         Raises
         ------
-        UnreachableError, SettingsError
-            If no answer came, or the other side does not search.
+        UnreachableError, AuthenticationError
+            As `send` does.
+        RequestRefusedError
+            If the other side does not search.
         """
         studies = _query("STUDY", query.study_instance_uid)
         studies.StudyDate = query.date
@@ -184,139 +167,105 @@ class Dimse:
                     )
 
     def fetch(self, key: ObjectKey) -> bytes:
-        """Return one object as a DICOM file, by C-GET, or by C-MOVE where a port to listen on is given.
+        """Return one object as a DICOM file, by C-GET, or by C-MOVE if there is a port to listen on.
 
         Raises
         ------
-        UnreachableError
-            If no answer came.
-        SettingsError
-            If the other side does not hand it out.
+        UnreachableError, AuthenticationError
+            As `send` does.
+        RequestRefusedError
+            If the other side does not return the object.
+        PeerError
+            If the other side does not offer the service, or does not know the destination of C-MOVE.
         """
-        asked = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
+        query = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
         if self._listener is not None:
-            return self._moved(key, asked, self._listener)
-        return self._got(key, asked)
+            return self._fetch_by_move(key, query, self._listener)
+        return self._fetch_by_get(key, query)
 
-    def _got(self, key: ObjectKey, asked: Dataset) -> bytes:
+    def _fetch_by_get(self, key: ObjectKey, query: Dataset) -> bytes:
         received: list[bytes] = []
 
         def keep(event: Any) -> int:
             received.append(file_bytes(event))
             return _SUCCESS
 
-        contexts = [build_context(StudyRootQueryRetrieveInformationModelGet)]
-        # a context each: the other side picks one syntax of a context, and cannot send what is stored in another
-        contexts += [build_context(each, one) for each in FILM_CLASSES for one in (_PLAIN, *_COMPRESSED)]
-        contexts += [build_context(each, _PLAIN) for each in REPORT_CLASSES]
-        roles = [build_role(each, scp_role=True) for each in (*FILM_CLASSES, *REPORT_CLASSES)]
-        association = self._associate(contexts, roles, [(evt.EVT_C_STORE, keep)])
+        association = self._associate(retrieve_contexts(), retrieve_roles(), [(evt.EVT_C_STORE, keep)])
         try:
-            answers = association.send_c_get(asked, StudyRootQueryRetrieveInformationModelGet)
-            self._finish(answers, "C-GET")
+            responses = association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet)
+            self._check_retrieved(responses, "C-GET")
         finally:
             if association.is_established:
                 association.release()
         if len(received) != 1:
-            raise SettingsError(f"{self.peer}: {len(received)} objects came for one, {key.sop_instance_uid}")
+            raise RequestRefusedError(
+                f"{self.peer}: C-GET of object {key.sop_instance_uid} returned {len(received)} objects; expected 1"
+            )
         return received[0]
 
-    def _moved(self, key: ObjectKey, asked: Dataset, listener: Listener) -> bytes:
-        listener.await_one(key.sop_instance_uid)
+    def _fetch_by_move(self, key: ObjectKey, query: Dataset, listener: Listener) -> bytes:
+        listener.expect(key.sop_instance_uid)
         model = StudyRootQueryRetrieveInformationModelMove
         association = self._associate([build_context(model)])
         try:
-            self._finish(association.send_c_move(asked, self.peer.calling_aet, model), "C-MOVE")
-        except SettingsError as error:
-            told = f"does it know {self.peer.calling_aet} at this machine's port {self.listen_port}?"
-            raise SettingsError(f"{error}; {told}") from None
+            self._check_retrieved(association.send_c_move(query, self.peer.calling_aet, model), "C-MOVE")
         finally:
             if association.is_established:
                 association.release()
-        content = listener.taken()
+        content = listener.received()
         if content is None:
-            raise SettingsError(f"{self.peer}: C-MOVE ended well, and {key.sop_instance_uid} did not come")
+            raise RequestRefusedError(
+                f"{self.peer}: C-MOVE of object {key.sop_instance_uid} reported success, but the object did not arrive"
+            )
         return content
 
-    def _finish(self, answers: Any, what: str) -> None:
+    def _check_retrieved(self, responses: Any, service: str) -> None:
+        """Wait for the last response of C-GET or C-MOVE, and raise unless it reports success."""
         status = Dataset()
         try:
-            for status, _ in answers:
+            for status, _ in responses:
                 if "Status" not in status:
-                    raise self._broken()
+                    raise broken(self.peer)
         except (ValueError, RuntimeError):
-            raise SettingsError(f"{self.peer}: offers no {what}") from None
+            raise PeerError(f"{self.peer}: does not offer {service}; try {_alternative(service)}") from None
         code = int(status.get("Status", 0xC000))
+        if code == _UNKNOWN_DESTINATION:
+            raise PeerError(
+                f"{self.peer}: {service} ended with status 0x{code:04X}: it cannot send to {self.peer.calling_aet}; "
+                f"does it know {self.peer.calling_aet} at this machine's port {self.listen_port}?"
+            )
+        if code == NOT_AUTHORIZED:
+            raise not_authorized(self.peer, service)
         if code != _SUCCESS or int(status.get("NumberOfFailedSuboperations") or 0):
-            raise SettingsError(f"{self.peer}: {what} ended with status 0x{code:04X}")
+            raise RequestRefusedError(f"{self.peer}: {service} ended with status 0x{code:04X}")
 
-    def _find(self, asked: Dataset) -> Iterator[Dataset]:
+    def _find(self, query: Dataset) -> Iterator[Dataset]:
         model = StudyRootQueryRetrieveInformationModelFind
         if self._finding is None or not self._finding.is_established:
             self._finding = self._associate([build_context(model)])
         try:
-            for status, identifier in self._finding.send_c_find(asked, model):
+            for status, identifier in self._finding.send_c_find(query, model):
                 if "Status" not in status:
                     self._finding = None
-                    raise self._broken()
-                if int(status.Status) in _PENDING and identifier is not None:
+                    raise broken(self.peer)
+                code = int(status.Status)
+                if code in _PENDING and identifier is not None:
                     yield identifier
-                elif int(status.Status) != _SUCCESS:
-                    raise SettingsError(f"{self.peer}: C-FIND ended with status 0x{int(status.Status):04X}")
+                elif code == NOT_AUTHORIZED:
+                    raise not_authorized(self.peer, "C-FIND")
+                elif code != _SUCCESS:
+                    raise RequestRefusedError(f"{self.peer}: C-FIND ended with status 0x{code:04X}")
         except ValueError:
-            raise SettingsError(f"{self.peer}: offers no C-FIND") from None
+            raise RequestRefusedError(f"{self.peer}: does not offer C-FIND") from None
         except RuntimeError:
-            raise self._broken() from None
+            raise broken(self.peer) from None
 
-    def _storage_contexts(self) -> list[Any]:
-        pairs: dict[str, set[str]] = {}
-        for path in self.files:
-            ds = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-            pairs.setdefault(str(ds.SOPClassUID), set()).add(str(ds.file_meta.TransferSyntaxUID))
-        plain = {str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)}
-        contexts = []
-        for sop_class, syntaxes in sorted(pairs.items()):
-            contexts += [build_context(sop_class, one) for one in sorted(syntaxes - plain)]
-            if syntaxes & plain:
-                contexts.append(build_context(sop_class, sorted(plain, reverse=True)))
-        return contexts
+    def _associate(self, contexts: list[Any], roles: Sequence[Any] = (), handlers: Any = None) -> Association:
+        return associate(self.peer, self.credentials, contexts, roles, handlers)
 
-    def _associate(self, contexts: list[Any], roles: list[Any] | None = None, handlers: Any = None) -> Association:
-        ae = AE(ae_title=self.peer.calling_aet)
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = self.access.timeout_s
-        association = ae.associate(
-            self.peer.host,
-            self.peer.port,
-            contexts=contexts,
-            ae_title=self.peer.aet,
-            ext_neg=[*(roles or []), *self._identity()] or None,
-            tls_args=(self.access.tls_context(), self.peer.host) if self.access.is_tls else None,
-            evt_handlers=handlers,
-        )
-        if association.is_established:
-            return association
-        if association.is_rejected:
-            reason = association.acceptor.primitive
-            passing = reason is not None and reason.result == 0x02
-            words = f"{self.peer}: association rejected; check both application entity titles"
-            raise UnreachableError(words) if passing else SettingsError(words)
-        raise self._broken()
 
-    def _identity(self) -> list[Any]:
-        if not self.access.has_secret:
-            return []
-        identity = UserIdentityNegotiation()
-        if self.access.token:
-            identity.user_identity_type, identity.primary_field = 5, self.access.token.encode()  # a JSON web token
-        else:
-            identity.user_identity_type = 2 if self.access.password else 1
-            identity.primary_field = self.access.user.encode()
-            if self.access.password:
-                identity.secondary_field = self.access.password.encode()
-        return [identity]
-
-    def _broken(self) -> UnreachableError:
-        return UnreachableError(f"{self.peer}: no connection, or it broke off")
+def _alternative(service: str) -> str:
+    return "C-MOVE with --listen PORT" if service == "C-GET" else "C-GET, without --listen"
 
 
 def _query(level: str, study: str = "", series: str = "", instance: str = "") -> Dataset:

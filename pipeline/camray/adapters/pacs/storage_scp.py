@@ -1,4 +1,4 @@
-"""A listener of our own, which another side sends to when it is asked by C-MOVE. It takes what was asked for only."""
+"""Storage provider that receives the objects of a C-MOVE; it accepts only the object that was requested."""
 
 import io
 import ssl
@@ -9,11 +9,11 @@ from pydicom import dcmwrite
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, evt
 
-from camray.adapters.pacs.credentials import Access
+from camray.adapters.pacs.credentials import Credentials, unusable_certificate
 from camray.domain.errors import SettingsError
 
 _SUCCESS, _NOT_AUTHORIZED = 0x0000, 0x0124
-_SYNTAXES = [str(each) for each in AllTransferSyntaxes]
+_SYNTAXES = [str(syntax) for syntax in AllTransferSyntaxes]
 
 
 class Listener:
@@ -24,50 +24,50 @@ class Listener:
     aet : str
         Its application entity title, which the other side must know.
     port : int
-        Likewise; all interfaces.
-    access : Access
-        Where DIMSE is encrypted, so is what comes in, by the own certificate.
+        Which the other side must know too; on all interfaces.
+    credentials : Credentials
+        With `is_tls`, incoming connections are encrypted with `cert_file`.
     sop_classes : sequence of str
-        What it takes.
+        SOP Class UIDs to accept.
 
     Raises
     ------
     SettingsError
-        If the port is taken, or encryption is asked for without an own certificate.
+        If the port is in use, or `is_tls` is set without a certificate.
     """
 
-    def __init__(self, aet: str, port: int, access: Access, sop_classes: Sequence[str]) -> None:
+    def __init__(self, aet: str, port: int, credentials: Credentials, sop_classes: Sequence[str]) -> None:
         self._received: dict[str, bytes] = {}
-        self._awaited = ""
+        self._expected = ""
         entity = AE(ae_title=aet)
-        for each in sop_classes:
-            entity.add_supported_context(each, _SYNTAXES)
+        for sop_class in sop_classes:
+            entity.add_supported_context(sop_class, _SYNTAXES)
         handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)]
         try:
             self._server = entity.start_server(
-                ("0.0.0.0", port), block=False, evt_handlers=handlers, ssl_context=_encrypted(access)
+                ("0.0.0.0", port), block=False, evt_handlers=handlers, ssl_context=_tls_context(credentials)
             )
         except OSError as error:
             raise SettingsError(
-                f"port {port} of this machine cannot be listened on ({type(error).__name__}); is it taken?"
+                f"cannot listen on port {port} of this machine ({type(error).__name__}); choose another with --listen"
             ) from None
 
-    def await_one(self, sop_instance_uid: str) -> None:
-        """Take this object from now on, and no other."""
-        self._received, self._awaited = {}, sop_instance_uid
+    def expect(self, sop_instance_uid: str) -> None:
+        """Accept this object from now on, and no other."""
+        self._received, self._expected = {}, sop_instance_uid
 
-    def taken(self) -> bytes | None:
-        """Return the file of the awaited object, if it came."""
-        return self._received.get(self._awaited)
+    def received(self) -> bytes | None:
+        """Return the file of the expected object, or None if it has not arrived."""
+        return self._received.get(self._expected)
 
     def close(self) -> None:
-        """Listen no more."""
-        if self._server is not None:  # only a blocking server is none
+        """Stop listening."""
+        if self._server is not None:  # it is None only for a blocking server
             self._server.shutdown()
 
     def _keep(self, event: Any) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)
-        if uid != self._awaited:
+        if uid != self._expected:
             return _NOT_AUTHORIZED
         self._received[uid] = file_bytes(event)
         return _SUCCESS
@@ -82,14 +82,16 @@ def file_bytes(event: Any) -> bytes:
     return out.getvalue()
 
 
-def _encrypted(access: Access) -> ssl.SSLContext | None:
-    if not access.is_tls:
+def _tls_context(credentials: Credentials) -> ssl.SSLContext | None:
+    if not credentials.is_tls:
         return None
-    if access.cert_file is None:
-        raise SettingsError("an encrypted listener needs an own certificate: --cert-file, and --key-file if apart")
+    if credentials.cert_file is None:
+        raise SettingsError(
+            "--listen with --tls needs a certificate of this machine; name it with --cert-file, its key with --key-file"
+        )
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(access.cert_file, access.key_file)
+        context.load_cert_chain(credentials.cert_file, credentials.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"certificates cannot be used: {type(error).__name__}; expected PEM files") from None
+        raise unusable_certificate(error) from None
     return context

@@ -1,24 +1,26 @@
-"""Films from a PACS into a folder, which ingest then reads.
+"""Films from a PACS, fetched into a folder.
 
-Reads   what the other side lists
-Writes  one DICOM file a film; a file that is there is not fetched again
+Reads   the films that the PACS lists
+Writes  one DICOM file per film; an existing file is not fetched again
 Run     ``camray fetch dicomweb https://pacs.example/dicom-web --out films --date 20260101-20260131``
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import write_bytes
-from camray.domain.delivery import FilmQuery, ObjectKey, UnreachableError
-from camray.domain.errors import IncompleteError, InputRefusedError, SettingsError
+from camray.domain.delivery import FilmQuery, ObjectKey
+from camray.domain.errors import InputRefusedError, RequestRefusedError
 from camray.domain.file_names import file_names
+from camray.workflows.pacs.retry import RetryPolicy
 
 
 class Archive(Protocol):
-    """Where films come from. Both raise UnreachableError where no answer came."""
+    """A source of films. Both methods raise `PeerError`: `UnreachableError` if no complete answer arrived."""
 
     @property
     def address(self) -> str:
@@ -33,7 +35,7 @@ class Archive(Protocol):
 
 @dataclass
 class Fetched:
-    """What came: films fetched now, films there from before, and what was not handed out with its reason."""
+    """Films fetched now, films fetched before, and refused ones with the reason."""
 
     folder: Path
     fetched: int = 0
@@ -48,35 +50,32 @@ class Fetched:
         }  # fmt: skip
 
 
-def fetch_films(
-    archive: Archive, query: FilmQuery, out: Path, attempts: int, wait_s: Callable[[int], float],
-    wait: Callable[[float], None],
-) -> Fetched:  # fmt: skip
+def fetch_films(archive: Archive, query: FilmQuery, out: Path, retry: RetryPolicy) -> Fetched:
     """Fetch all films of a query.
 
     Parameters
     ----------
     archive : Archive
-        Where from.
+        Source.
     query : FilmQuery
-        Which.
+        Which films.
     out : Path
-        Folder, made if it is missing. Each file appears whole or not at all.
-    attempts : int
-        Tries for the list and for each film.
-    wait_s, wait : callable
-        Seconds to wait after an attempt, and the waiting.
+        Folder, created if missing. Each file appears whole or not at all.
+    retry : RetryPolicy
+        Attempts for the list and for each film.
 
     Raises
     ------
     InputRefusedError
-        If the other side lists no film.
-    IncompleteError
-        If it stays out of reach; what came is kept, and the next call goes on.
+        If the PACS lists no matching film.
+    UnreachableError
+        If the PACS stays unreachable; fetched files are kept, and the next call resumes.
+    AuthenticationError
+        If the PACS rejects the credentials: no further film is requested.
     """
-    keys = _patiently(lambda: sorted(set(archive.find(query))), attempts, wait_s, wait)
+    keys = retry.call(lambda: sorted(set(archive.find(query))))
     if not keys:
-        raise InputRefusedError(f"{archive.address}: lists no film that was asked for")
+        raise InputRefusedError(f"{archive.address}: lists no matching film; check --study, --date and --modality")
     names = file_names(key.sop_instance_uid for key in keys)
     out.mkdir(parents=True, exist_ok=True)
     done = Fetched(out)
@@ -86,23 +85,10 @@ def fetch_films(
             done.already += 1
             continue
         try:
-            content = _patiently(lambda key=key: archive.fetch(key), attempts, wait_s, wait)  # type: ignore[misc]
-        except SettingsError as error:
+            content = retry.call(partial(archive.fetch, key))
+        except RequestRefusedError as error:
             done.refused[key.sop_instance_uid] = str(error)
             continue
         write_bytes(path, content)
         done.fetched += 1
     return done
-
-
-def _patiently(
-    ask: Callable[[], Any], attempts: int, wait_s: Callable[[int], float], wait: Callable[[float], None]
-) -> Any:
-    for attempt in range(1, attempts + 1):
-        try:
-            return ask()
-        except UnreachableError as error:
-            if attempt == attempts:
-                raise IncompleteError(f"{error}; the same command goes on where it stopped") from None
-            wait(wait_s(attempt))
-    return None

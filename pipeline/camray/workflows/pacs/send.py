@@ -1,13 +1,12 @@
-"""Objects of a run to a PACS: each exactly once, whatever breaks in between.
+"""Delivery of a run's DICOM objects to a PACS, each exactly once.
 
 Reads   ``export/dicom/*.dcm``
-Writes  ``delivered.sqlite`` in the run's root, and whatever the other side keeps
+Writes  ``delivered.sqlite`` in the run's root, and the objects in the PACS
 Run     ``camray export configs/phantom.yaml --formats sr,gsps --to dicomweb https://pacs.example/dicom-web``
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,58 +14,43 @@ from typing import Any, Protocol
 from pydicom import dcmread
 
 from camray.adapters.ledgers.delivery_log import DeliveryLog
-from camray.adapters.pacs.ae_address import parse_peer
-from camray.adapters.pacs.credentials import Access
-from camray.adapters.pacs.dicomweb import DicomWeb
-from camray.adapters.pacs.dimse import Dimse
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, file_digest
-from camray.domain.delivery import Answer, DeliveryState, ObjectKey, UnreachableError
-from camray.domain.errors import ExportError, SettingsError
+from camray.domain.delivery import DeliveryState, ObjectKey, StoreAnswer
+from camray.domain.errors import ExportError, UnreachableError
+from camray.workflows.pacs.retry import RetryPolicy
 
-LEDGER = "delivered.sqlite"
-ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 6, 1.0, 60.0
+DELIVERY_LOG = "delivered.sqlite"
 
 
 class Destination(Protocol):
-    """Where objects go. `send` and `has` raise UnreachableError where no answer came."""
+    """A PACS that stores objects. Both methods raise `PeerError`: `UnreachableError` if no complete answer arrived."""
 
     @property
     def address(self) -> str:
         """Return the address, without secrets."""
 
-    def send(self, path: Path) -> Answer:
+    def send(self, path: Path) -> StoreAnswer:
         """Store one object."""
 
     def has(self, key: ObjectKey) -> bool:
-        """Tell whether it is there."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often one object is tried, and how long to wait in between: doubling from the first to the longest wait."""
-
-    attempts: int = ATTEMPTS
-    first_wait_s: float = FIRST_WAIT_S
-    longest_wait_s: float = LONGEST_WAIT_S
-
-    def wait_s(self, attempt: int) -> float:
-        """Return the seconds to wait after the attempt of this number, from 1."""
-        return float(min(self.longest_wait_s, self.first_wait_s * 2 ** (attempt - 1)))
+        """Return whether the object is there."""
 
 
 @dataclass
 class Delivered:
-    """What became of the objects.
+    """Outcome of a delivery.
 
     Parameters
     ----------
     address : str
         Destination.
     accepted, already, unreached : int
-        Taken now, taken before, and not delivered because the connection failed.
+        Objects accepted now, accepted before, and not delivered because the connection failed.
     refused : dict
         File name to the reason.
+    fault : str
+        Why the connection failed; empty if it did not.
     """
 
     address: str
@@ -110,52 +94,7 @@ def studies_of(folder: RunFolder) -> list[str]:
     return sorted({str(dcmread(path, stop_before_pixels=True, specific_tags=[tag]).get(tag)) for path in files})
 
 
-def open_destination(
-    how: str,
-    address: str,
-    access: Access,
-    files: Sequence[Path] = (),
-    calling_aet: str = "CAMRAY",
-    listen_port: int | None = None,
-) -> AbstractContextManager[Any]:
-    """Open a destination or source.
-
-    Parameters
-    ----------
-    how : {'dicomweb', 'dimse'}
-        Protocol.
-    address : str
-        URL, or ``AET@host:port``.
-    access : Access
-        Certificates and secrets.
-    files : sequence of Path
-        What is going to be sent.
-    calling_aet : str
-        What we call ourselves (DIMSE).
-    listen_port : int or None
-        Fetch by C-MOVE to this port of ours (DIMSE); None fetches by C-GET.
-
-    Raises
-    ------
-    SettingsError
-        If there is no such protocol, or the address is none.
-    """
-    if how == "dicomweb":
-        if listen_port is not None:
-            raise SettingsError("--listen is for C-MOVE: it goes with dimse AET@host:port, not with dicomweb")
-        return DicomWeb(address, access)
-    if how == "dimse":
-        return Dimse(parse_peer(address, calling_aet), access, files, listen_port)
-    raise SettingsError(f"'{how}': expected dicomweb URL, or dimse AET@host:port")
-
-
-def deliver(
-    files: Sequence[Path],
-    destination: Destination,
-    ledger: DeliveryLog,
-    patience: Patience,
-    wait: Callable[[float], None],
-) -> Delivered:
+def deliver(files: Sequence[Path], destination: Destination, log: DeliveryLog, retry: RetryPolicy) -> Delivered:
     """Deliver objects, each exactly once.
 
     Parameters
@@ -163,25 +102,28 @@ def deliver(
     files : sequence of Path
         DICOM files.
     destination : Destination
-        Where to.
-    ledger : DeliveryLog
-        What is known from before; written to before and after each sending.
-    patience : Patience
-        Tries for one object; when they are used up the rest stays for the next time.
-    wait : callable
-        Sleeps for so many seconds.
+        PACS.
+    log : DeliveryLog
+        Earlier deliveries; written before and after each object is sent.
+    retry : RetryPolicy
+        Attempts for one object; if the last one fails, the remaining objects are left for the next call.
 
     Returns
     -------
     Delivered
-        Refused objects are tried again the next time; accepted ones never.
+        The next call sends refused objects again, and accepted ones never.
+
+    Raises
+    ------
+    AuthenticationError
+        If the PACS rejects the credentials: no further object is sent.
     """
     done = Delivered(destination.address)
     for number, path in enumerate(progress(files, len(files), "delivering")):
         head = dcmread(path, stop_before_pixels=True)
         key = ObjectKey(str(head.StudyInstanceUID), str(head.SeriesInstanceUID), str(head.SOPInstanceUID))
         try:
-            answer = _deliver_one(path, key, destination, ledger, patience, wait)
+            answer = _deliver_object(path, key, destination, log, retry)
         except UnreachableError as error:
             done.unreached, done.fault = len(files) - number, str(error)
             return done
@@ -194,29 +136,20 @@ def deliver(
     return done
 
 
-def _deliver_one(
-    path: Path, key: ObjectKey, destination: Destination, ledger: DeliveryLog, patience: Patience,
-    wait: Callable[[float], None],
-) -> Answer | None:  # fmt: skip
-    """Return the answer to one object, or None where it was taken before."""
-    where, uid, digest = destination.address, key.sop_instance_uid, file_digest(path)
-    state = ledger.state(where, uid, digest)
-    if state is DeliveryState.ACCEPTED:
+def _deliver_object(
+    path: Path, key: ObjectKey, destination: Destination, log: DeliveryLog, retry: RetryPolicy
+) -> StoreAnswer | None:
+    """Return the answer to one object, or None if it was accepted before."""
+    object_at = (destination.address, key.sop_instance_uid, file_digest(path))
+    if log.state(*object_at) is DeliveryState.ACCEPTED:
         return None
-    for attempt in range(1, patience.attempts + 1):
-        try:
-            if state is DeliveryState.SENT and destination.has(key):  # it arrived, its answer did not
-                answer = Answer(True, "arrived before the connection broke")
-            else:
-                ledger.mark(where, uid, digest, DeliveryState.SENT)
-                state = DeliveryState.SENT
-                answer = destination.send(path)
-        except UnreachableError:
-            if attempt == patience.attempts:
-                raise
-            wait(patience.wait_s(attempt))
-            continue
-        ended = DeliveryState.ACCEPTED if answer.is_accepted else DeliveryState.REFUSED
-        ledger.mark(where, uid, digest, ended, answer.message)
-        return answer
-    raise UnreachableError(f"{where}: no attempt is allowed")
+
+    def attempt() -> StoreAnswer:
+        if log.state(*object_at) is DeliveryState.SENT and destination.has(key):
+            return StoreAnswer(True, "arrived before the connection was interrupted")
+        log.mark(*object_at, DeliveryState.SENT)
+        return destination.send(path)
+
+    answer = retry.call(attempt)
+    log.mark(*object_at, DeliveryState.ACCEPTED if answer.is_accepted else DeliveryState.REFUSED, answer.message)
+    return answer
