@@ -1,6 +1,6 @@
-# One word per task. `make demo` and `make test` are complete on a fresh machine with Python 3.11, 3.12 or 3.13.
+# One target per task. `make demo` and `make test` are complete on a fresh machine with Python 3.11, 3.12 or 3.13.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-# the first that runs and fits: a name on the path may be a shim that leads nowhere
+# the first that runs and has a supported version: a name on the path may be a shim without an interpreter
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do $$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -47,7 +47,7 @@ test-browser: install  ## needs chromium and chromedriver
 test-server: install
 	$(PYTEST) -m server
 
-test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's own readers, in an environment of theirs
+test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's own readers, in a separate environment
 	$(PYTEST) -m formats
 
 .venv-formats/.installed:
@@ -77,7 +77,7 @@ docs-serve: .venv/.docs  ## the same while it is edited, on loopback
 ui: install  ## MLflow on the default store
 	$(BIN)/camray track ui
 
-lock: install  ## write down the versions in use
+lock: install  ## pin the installed versions
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 clean:
