@@ -10,10 +10,10 @@ import pytest
 
 from camray.adapters.review.decisions import PAGE_FORMAT
 from camray.adapters.run_folder import RunFolder
+from camray.domain.records import CORNERS
 from tests.end_to_end.conftest import SMALL, camray
 
 LABEL = "Pneumothorax"
-CORNERS = ["x0", "y0", "x1", "y1"]
 
 
 @pytest.fixture(scope="module")

@@ -73,6 +73,7 @@ IMAGE_COLUMNS: dict[str, str] = {
 }
 LABEL_COLUMNS: dict[str, str] = {"image_id": "string", "label": "string", "value": "string"}
 LABEL_VALUES = ("1", "0", "uncertain")  # a missing row is no information
+CORNERS = ["x0", "y0", "x1", "y1"]  # columns of a box's corners, half-open, px
 ANNOTATION_COLUMNS: dict[str, str] = {
     "image_id": "string",
     "label": "string",

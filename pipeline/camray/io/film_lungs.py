@@ -23,11 +23,10 @@ from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities
 from camray.domain.errors import CheckpointError
 from camray.domain.geometry import GridTransform, box_from_mask
 from camray.domain.package_data import lung_weights
-from camray.domain.records import IMAGE_COLUMNS, LUNG_COLUMNS
+from camray.domain.records import CORNERS, IMAGE_COLUMNS, LUNG_COLUMNS
 from camray.domain.zones import side_of_laterality
 
 _FILMS_AT_ONCE = 32
-_CORNERS = ["x0", "y0", "x1", "y1"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class FilmLungs:
             ``image_id x0 y0 x1 y1``, native px; missing corners where there is no box.
         """
         zones = np.full(len(boxes), "", dtype=object)
-        corners = boxes[_CORNERS].to_numpy(np.float64)
+        corners = boxes[CORNERS].to_numpy(np.float64)
         for image_id, places in boxes.groupby("image_id", sort=False, observed=True).indices.items():
             to_grid = self.transforms[str(image_id)]
             scale = np.array([to_grid.scale_x, to_grid.scale_y] * 2)

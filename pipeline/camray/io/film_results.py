@@ -22,13 +22,12 @@ from camray.domain.geometry import Box
 from camray.domain.labels import Code, Finding
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
+    CORNERS,
     EXPLAINED_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
 )
-
-CORNERS = ["x0", "y0", "x1", "y1"]
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,13 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.core.localization.heat_maps import film_window
-from camray.core.metrics.localization.annotated_films import (
-    CORNERS,
-    AnnotatedFilms,
-    collect_annotated_films,
-    number_patients,
-)
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, collect_annotated_films, number_patients
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.score_table import LabelLogits
 from camray.domain.errors import PipelineError
 from camray.domain.geometry import GridTransform
-from camray.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
 OPEN_SHARDS = 4  # of heat maps: films come in the order of their names, which is mostly that of the shards
 

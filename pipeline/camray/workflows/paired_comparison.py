@@ -17,7 +17,6 @@ from camray.adapters.run_folder import RunFolder, check_is_run, read_table
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import (
-    CORNERS,
     AnnotatedFilms,
     FloatArray,
     Measure,
@@ -28,7 +27,7 @@ from camray.core.metrics.localization.hits_and_iou import box_measures, point_hi
 from camray.core.metrics.paired_tests import PairedValues, paired_classification, paired_localization
 from camray.core.metrics.score_table import LabelLogits
 from camray.domain.errors import PipelineError
-from camray.domain.records import PREDICTION_COLUMNS
+from camray.domain.records import CORNERS, PREDICTION_COLUMNS
 from camray.io.scored_films import Films, Maps, read_films, read_maps
 
 

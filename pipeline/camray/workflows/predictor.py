@@ -27,12 +27,13 @@ from camray.core.localization.heat_maps import CropWindow, film_window
 from camray.domain.contract import ModelContract
 from camray.domain.errors import ImageError, PipelineError, SettingsError
 from camray.domain.geometry import Box, GridTransform
+from camray.domain.records import CORNERS
 from camray.io.film_files import read_film
 from camray.io.trained_model import load_classifier
 
 _CPU = torch.device("cpu")
-_NO_BOX = dict.fromkeys(("x0", "y0", "x1", "y1", "score"), float("nan"))
-COLUMNS = ("image_id", "label", "probability", "x0", "y0", "x1", "y1", "score")
+_NO_BOX = dict.fromkeys((*CORNERS, "score"), float("nan"))
+COLUMNS = ("image_id", "label", "probability", *CORNERS, "score")
 FILMS_AT_ONCE = 16
 
 

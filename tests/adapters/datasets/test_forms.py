@@ -12,9 +12,8 @@ from camray.adapters.datasets.manifest import load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables, table_paths
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.domain.errors import AnnotationError, ManifestError
+from camray.domain.records import CORNERS
 from camray.domain.run_lengths import coco_counts, coco_text, counts_of_mask, mask_of_counts
-
-CORNERS = ["x0", "y0", "x1", "y1"]
 
 
 def _films(*sources: str) -> FilmIndex:

@@ -12,6 +12,7 @@ from camray.adapters.datasets.label_table import spellings
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules
 from camray.adapters.datasets.mask_table import read_masks
 from camray.adapters.datasets.tables import TextTable, report_unknown_columns
+from camray.domain.records import CORNERS
 
 TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
 IGNORE = "ignore"
@@ -75,7 +76,7 @@ def read_boxes(
     clipped, inside = _clip(table, native[used], sizes_rc[table.films[used]], table.lines[used], report)
     readers = table.cells[reader][used].fillna("").astype(str).to_numpy() if reader else np.full(int(used.sum()), "")
     boxes = pd.DataFrame({"film": table.films[used], "label": label[used], "reader": readers})
-    boxes[["x0", "y0", "x1", "y1"]] = clipped
+    boxes[CORNERS] = clipped
     boxes["rle"] = rle[used]
     boxes = boxes[inside].reset_index(drop=True)
     twice = boxes.duplicated().to_numpy()

@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.domain.geometry import iou_matrix
+from camray.domain.records import CORNERS
 
 FUSION_IOU = 0.5
-CORNERS = ["x0", "y0", "x1", "y1"]
 ReaderPolicy = Literal["union", "majority", "fusion"]
 
 

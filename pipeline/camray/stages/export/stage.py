@@ -24,8 +24,8 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.heat_maps import film_window, upsampled
 from camray.domain.file_names import file_names
 from camray.domain.geometry import Box, GridTransform, boxes_to_array, iou_matrix
-from camray.domain.records import IMAGE_COLUMNS, Counts, StageResult
-from camray.io.film_results import CORNERS, ShownResults, read_results
+from camray.domain.records import CORNERS, IMAGE_COLUMNS, Counts, StageResult
+from camray.io.film_results import ShownResults, read_results
 from camray.reporting.overlays import draw_overlay, films_to_draw, heat01_of
 from camray.stages.export.dicom import FORMATS, Exported, write_objects
 

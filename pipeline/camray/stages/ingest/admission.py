@@ -31,7 +31,7 @@ from camray.core.cohort.reader_fusion import fuse_readers
 from camray.domain.errors import ImageError
 from camray.domain.films import FilmHeader, FilmPolicy
 from camray.domain.labels import Finding
-from camray.domain.records import ANNOTATION_COLUMNS, LABEL_COLUMNS, RefusalReason, Split
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS, RefusalReason, Split
 
 _VALUE_NAMES = np.array(["0", "1", "uncertain"], dtype=object)  # positions are the codes of a label matrix
 
@@ -197,7 +197,7 @@ def _mark_rows(admitted: Admitted, marks: pd.DataFrame) -> pd.DataFrame:
             "rle": boxes["rle"].to_numpy(dtype=object),
         }
     )
-    for corner in ("x0", "y0", "x1", "y1"):
+    for corner in CORNERS:
         table[corner] = boxes[corner].to_numpy(np.float64)
     return table[list(ANNOTATION_COLUMNS)]
 

@@ -27,6 +27,7 @@ from camray.domain.errors import CheckpointError, PipelineError
 from camray.domain.geometry import Box
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
+    CORNERS,
     LABEL_COLUMNS,
     LUNG_COLUMNS,
     PREDICTION_COLUMNS,
@@ -110,7 +111,7 @@ def _choose(
         for label in films.labels
     ]
     if "calibrated" in asked.policies:
-        known = annotations[annotations["image_id"].isin(seen)].dropna(subset=["x0", "y0", "x1", "y1"])
+        known = annotations[annotations["image_id"].isin(seen)].dropna(subset=CORNERS)
         for method in films.methods:
             entries += _calibrated_entries(films, heat[method], method, known, asked, notes)
     cutoffs = _cutoffs(films, labels[labels["image_id"].isin(seen)], is_validation, notes)
@@ -198,7 +199,7 @@ def _validation_maps(
     """Collect one label's annotated films; `annotations` holds validation films of that label alone."""
     position = {image_id: number for number, image_id in enumerate(films.table["image_id"])}
     of_film: dict[int, list[tuple[float, ...]]] = {}
-    for image_id, *corners in annotations[["image_id", "x0", "y0", "x1", "y1"]].itertuples(index=False):
+    for image_id, *corners in annotations[["image_id", *CORNERS]].itertuples(index=False):
         number = position[image_id]
         of_film.setdefault(number, []).append(films.transforms[number].box_to_model(Box(*corners)).as_tuple())
     chosen = sorted(of_film)
@@ -276,7 +277,7 @@ def _rows_of(
             prior=prior,
         )
         rows += _native_rows(films, numbers, found, only_best=asked.boxes == "one")
-    columns = ["film", "x0", "y0", "x1", "y1", "score", "peak_x", "peak_y", "rank"]
+    columns = ["film", *CORNERS, "score", "peak_x", "peak_y", "rank"]
     return pd.DataFrame(rows, columns=columns).sort_values(["film", "rank"], ignore_index=True)
 
 

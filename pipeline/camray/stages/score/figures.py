@@ -19,7 +19,7 @@ from camray.core.localization.default_method import default_method, default_thre
 from camray.core.localization.heat_maps import upsampled
 from camray.core.metrics.auroc import roc_points
 from camray.core.metrics.curves import precision_recall_points, reliability
-from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 from camray.core.metrics.localization.hits_and_iou import best_overlaps, point_hits
 from camray.core.metrics.localization.rows import Placement
 from camray.core.metrics.protocols.detection import froc_curve
@@ -28,6 +28,7 @@ from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import HEADLINE_IOU, PREFERRED_SOURCES, rows_of
 from camray.core.metrics.threshold_selection import ThresholdUse
 from camray.domain.geometry import Box
+from camray.domain.records import CORNERS
 from camray.io.scored_films import Maps, SplitItems
 from camray.reporting.overlays import draw_overlay, heat01_of
 from camray.reporting.score_report.charts import forest_chart, overlap_chart

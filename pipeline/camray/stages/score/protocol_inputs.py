@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.adapters.settings import ScoreSettings
-from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, IntArray
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.baselines import (
     CENTRE_BOX,
     CLASS_MEAN_BOX,
@@ -25,7 +25,7 @@ from camray.core.metrics.localization.detections import Detections
 from camray.core.metrics.localization.masks import mask_from_rle, mask_of_box
 from camray.core.metrics.score_table import LabelLogits
 from camray.core.metrics.threshold_selection import ThresholdUse
-from camray.domain.records import ANNOTATION_COLUMNS, Split
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, Split
 from camray.io.scored_films import Maps, SplitItems, known_logits, read_films, read_maps, split_items
 
 

@@ -16,7 +16,7 @@ from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization import baselines
-from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, number_patients
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, number_patients
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
 from camray.core.metrics.localization.rows import baseline_levels, sweep_maps
 from camray.core.metrics.model_comparison import auroc_figures, baseline_rows, boxed_labels, placed_figures
@@ -24,7 +24,7 @@ from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU, TOP_KS,
 from camray.core.metrics.score_table import LabelLogits, score_table
 from camray.core.metrics.threshold_selection import MAIN_POLICY
 from camray.domain.contract import ModelContract
-from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS, Split, ThresholdSource
+from camray.domain.records import CORNERS, IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS, Split, ThresholdSource
 from camray.io.scored_films import Films, Maps, SplitItems, read_films, read_maps, split_items
 from camray.stages.explain.stage import network_input
 from camray.workflows.model_comparison.explanation import Classifier, Cost, film_logits

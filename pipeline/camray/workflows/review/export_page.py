@@ -27,11 +27,10 @@ from camray.core.localization.default_method import default_method, default_thre
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.geometry import Box, boxes_to_array, iou_matrix
-from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS
 from camray.io.explained_films import ExplainedFilms, read_explained
 from camray.workflows.review.display_images import Wanted, draw_films, wanted_of
 
-CORNERS = ["x0", "y0", "x1", "y1"]
 DISPLAY_PX = 1024
 _REFERENCES = {
     "max": "fraction of the map's maximum",

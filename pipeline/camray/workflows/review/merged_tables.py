@@ -18,9 +18,8 @@ from camray.adapters.run_folder import read_table, write_bytes, write_table
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.reader_study.consensus import MergedDecision
 from camray.domain.reader_decisions import Decision, Problem, Reading, Unread
-from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, IMAGE_COLUMNS, LABEL_COLUMNS
 
-CORNERS = ["x0", "y0", "x1", "y1"]
 DECISION_COLUMNS = {
     "reader": "string",
     "image_id": "string",

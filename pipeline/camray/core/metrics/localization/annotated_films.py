@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.domain.errors import AnnotationError
+from camray.domain.records import CORNERS
 
-CORNERS = ["x0", "y0", "x1", "y1"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Measure = tuple[str, float | None]  # metric and criterion

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from camray.core.localization.heat_maps import CropWindow, peak_xy, upsampled
 from camray.core.metrics.localization import baselines
-from camray.core.metrics.localization.annotated_films import CORNERS, AnnotatedFilms, FloatArray, Measure
+from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.hits_and_iou import (
     box_measures,
     mean_of_measures,
@@ -28,7 +28,7 @@ from camray.core.metrics.protocols.max_box_acc import (
 )
 from camray.core.metrics.score_table import LabelValues
 from camray.domain.geometry import GridTransform
-from camray.domain.records import ThresholdSource
+from camray.domain.records import CORNERS, ThresholdSource
 
 FIXED, VALIDATION, ORACLE = (source.value for source in ThresholdSource)
 RANDOM_STEP_PX = 2  # the random baseline's maps are sampled about every second model px: nobody reads its boxes
