@@ -3,7 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camray.domain.geometry import Box, GridTransform, box_from_mask, boxes_to_array, iobb_matrix, iou, iou_matrix
+from camray.domain.geometry import (
+    Box,
+    GridTransform,
+    box_from_mask,
+    boxes_to_array,
+    cell_overlaps,
+    interval_overlap,
+    iobb_matrix,
+    iou,
+    iou_matrix,
+    paired_iobb,
+    paired_iou,
+)
 
 corner = st.integers(0, 12)
 
@@ -45,6 +57,26 @@ def test_pairwise_results_are_first_by_second() -> None:
     second = boxes_to_array([Box(0, 0, 2, 2), Box(0, 0, 4, 2)])
     np.testing.assert_allclose(iou_matrix(first, second), [[1, 0.5], [1 / 3, 0.5], [0, 0]])
     assert iou_matrix(boxes_to_array([]), second).shape == (0, 2)
+
+
+def test_paired_results_are_the_diagonal_of_the_pairwise_ones() -> None:
+    first = boxes_to_array([Box(0, 0, 2, 3), Box(1, 0, 3, 7)])
+    second = boxes_to_array([Box(1, 1, 2, 9), Box(0, 0, 4, 2)])
+    np.testing.assert_array_equal(paired_iou(first, second), np.diag(iou_matrix(first, second)))
+    np.testing.assert_array_equal(paired_iobb(first, second), np.diag(iobb_matrix(first, second)))
+    assert np.isnan(paired_iou(np.full(4, np.nan), second)).all()
+
+
+def test_intervals_that_touch_or_miss_share_nothing() -> None:
+    low, high = np.array([0.0, 2.0, 1.0, 5.0]), np.array([2.0, 4.0, 7.0, 6.0])
+    np.testing.assert_array_equal(interval_overlap(low, high, np.array(2.0), np.array(3.5)), [0, 1.5, 1.5, 0])
+
+
+def test_cell_overlaps_add_up_to_the_part_of_the_interval_on_the_grid() -> None:
+    low, high = np.array([-0.5, 0.25, 1.5, np.nan]), np.array([1.25, 2.75, 9.0, 1.0])
+    found = cell_overlaps(low, high, 3)
+    np.testing.assert_array_equal(found[:3], [[1, 0.25, 0], [0.75, 1, 0.75], [0, 0.5, 1]])
+    assert np.isnan(found[3]).all()
 
 
 @given(integer_boxes())

@@ -134,8 +134,91 @@ def boxes_to_array(boxes: list[Box]) -> NDArray[np.float64]:
     return np.array([box.as_tuple() for box in boxes], dtype=np.float64).reshape(-1, 4)
 
 
-def intersection_px2(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pairwise overlap areas.
+def interval_overlap(
+    low: NDArray[np.float64], high: NDArray[np.float64], other_low: NDArray[np.float64], other_high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Length that intervals [low, high) and [other_low, other_high) share; 0 for those that do not meet.
+
+    Parameters
+    ----------
+    low, high, other_low, other_high : ndarray, float64
+        Ends of the intervals on one axis, in one unit; shapes broadcast.
+
+    Returns
+    -------
+    ndarray, float64
+        Broadcast shape, in the unit of the ends; NaN where an end is NaN.
+
+    Examples
+    --------
+    >>> interval_overlap(np.array([0.0, 3.0]), np.array([2.0, 4.0]), np.array(1.5), np.array(3.0))
+    array([0.5, 0. ])
+    """
+    return np.asarray(np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0.0, None))
+
+
+def cell_overlaps(low: NDArray[np.float64], high: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+    """Length of each cell [i, i + 1) that lies in [low, high).
+
+    Parameters
+    ----------
+    low, high : ndarray of any shape, float64
+        Ends of the intervals, in cells.
+    cells : int
+        Cells 0 to ``cells - 1``.
+
+    Returns
+    -------
+    ndarray of shape (..., cells), float64
+        0-1, in cells; NaN where an end is NaN.
+
+    Examples
+    --------
+    >>> cell_overlaps(np.array(0.5), np.array(2.25), 4)
+    array([0.5 , 1.  , 0.25, 0.  ])
+    """
+    edges = np.arange(cells + 1, dtype=np.float64)
+    ends = np.asarray(low)[..., None], np.asarray(high)[..., None]
+    return interval_overlap(*ends, edges[:-1], edges[1:])
+
+
+def paired_intersection_px2(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Overlap area of each box with its partner.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (..., 4), float64
+        (x0, y0, x1, y1), half-open, on one grid; shapes broadcast.
+
+    Returns
+    -------
+    ndarray of shape (...), float64
+        px squared; 0 for boxes that only touch, NaN where a corner is NaN.
+    """
+    sides = interval_overlap(first[..., :2], first[..., 2:], second[..., :2], second[..., 2:])
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def paired_iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of each box with its partner, [...] in 0-1; see `paired_intersection_px2`."""
+    overlap = paired_intersection_px2(first, second)
+    return np.asarray(overlap / (_areas_px2(first) + _areas_px2(second) - overlap))
+
+
+def paired_iobb(predicted: NDArray[np.float64], annotated: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over the *predicted* box's area of each box with its partner, [...] in 0-1.
+
+    IoBB of Wang et al., CVPR 2017; see `paired_intersection_px2`.
+    """
+    return np.asarray(paired_intersection_px2(predicted, annotated) / _areas_px2(predicted))
+
+
+def _areas_px2(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1]))
+
+
+def iou_matrix(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pairwise intersection over union.
 
     Parameters
     ----------
@@ -147,28 +230,14 @@ def intersection_px2(first: NDArray[np.float64], second: NDArray[np.float64]) ->
     Returns
     -------
     ndarray of shape (N, M), float64
-        px squared; zero for boxes that only touch.
+        0-1; NaN where a corner is NaN.
     """
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    sides = np.clip(high - low, 0.0, None)
-    return np.asarray(sides[..., 0] * sides[..., 1])
-
-
-def _areas_px2(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-
-
-def iou_matrix(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pairwise intersection over union, [N, M] in 0-1; arguments as for `intersection_px2`."""
-    overlap = intersection_px2(first, second)
-    union = _areas_px2(first)[:, None] + _areas_px2(second)[None, :] - overlap
-    return np.asarray(overlap / union)
+    return paired_iou(first[:, None], second[None])
 
 
 def iobb_matrix(predicted: NDArray[np.float64], annotated: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pairwise intersection over the *predicted* box's area, [N, M] in 0-1 (IoBB, Wang et al., CVPR 2017)."""
-    return np.asarray(intersection_px2(predicted, annotated) / _areas_px2(predicted)[:, None])
+    """Pairwise intersection over the *predicted* box's area, [N, M] in 0-1; see `paired_iobb`."""
+    return paired_iobb(predicted[:, None], annotated[None])
 
 
 def iou(first: Box, second: Box) -> float:

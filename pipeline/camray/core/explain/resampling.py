@@ -3,9 +3,12 @@
 A feature grid covers its film exactly: cell (r, c) of h x w covers rows [r H/h, (r+1) H/h) of H.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from camray.domain.geometry import cell_overlaps
 
 
 def resampled(maps: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -37,7 +40,6 @@ def area_mean(maps: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def _shares(pixels: int, cells: int, like: Tensor) -> Tensor:
     """Return [cells, pixels]: which part of a cell a pixel makes up; rows add up to one."""
-    edges = torch.arange(cells + 1, dtype=torch.float64) * (pixels / cells)
-    start = torch.arange(pixels, dtype=torch.float64)
-    overlap = torch.minimum(edges[1:, None], start + 1) - torch.maximum(edges[:-1, None], start)
-    return (overlap.clamp_min(0) * (cells / pixels)).to(dtype=like.dtype, device=like.device)
+    edges = np.arange(cells + 1) * (pixels / cells)
+    shares = cell_overlaps(edges[:-1], edges[1:], pixels) * (cells / pixels)
+    return torch.from_numpy(shares).to(dtype=like.dtype, device=like.device)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import GridTransform, interval_overlap
 
 Fit = Literal["letterbox", "crop", "stretch"]
 
@@ -115,7 +115,7 @@ def _axis_weights(native: int, model: int, scale: float, offset: float) -> "scip
         first = np.floor(low).astype(np.int64)
         reach = int(np.ceil(1 / scale)) + 1
         index = first[:, None] + np.arange(reach)
-        weights = np.minimum(index + 1, high[:, None]) - np.maximum(index, low[:, None])
+        weights = interval_overlap(index, index + 1, low[:, None], high[:, None])
     else:  # linear between pixel centres, the outermost pixels held to the border
         centre = np.clip((low + high) / 2 - 0.5, 0.0, native - 1.0)
         first = np.floor(centre).astype(np.int64)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from camray.core.imaging.affine_sampling import sampling_grid
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import Box, GridTransform, cell_overlaps
 
 LEAST_SIDE = 0.25  # of a crop, fraction of the model grid's
 
@@ -113,8 +113,6 @@ def _overlap(low: Tensor, high: Tensor, film_cells: int, crop_cells: int, keep: 
     to ``film_cells / crop_cells``.
     """
     steps = torch.arange(crop_cells + 1, dtype=torch.float64, device=low.device) / crop_cells
-    edges = (low[:, None] + (high - low)[:, None] * steps) * film_cells
-    own = torch.arange(film_cells, dtype=torch.float64, device=low.device)[:, None]
-    shared = torch.minimum(own + 1, edges[:, None, 1:]) - torch.maximum(own, edges[:, None, :-1])
-    shared = shared.clamp_min(0.0)
+    edges = ((low[:, None] + (high - low)[:, None] * steps) * film_cells).cpu().numpy()
+    shared = torch.from_numpy(cell_overlaps(edges[:, :-1], edges[:, 1:], film_cells)).to(low.device).transpose(1, 2)
     return shared / (high - low)[:, None, None] if keep == "mean" else shared

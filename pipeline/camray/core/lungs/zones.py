@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from skimage.morphology import convex_hull_image
 
 from camray.core.lungs.regions import Lungs
-from camray.domain.geometry import box_from_mask
+from camray.domain.geometry import box_from_mask, cell_overlaps
 from camray.domain.zones import NO_BOX, OUTSIDE, UNKNOWN, Side, Third, zone_name
 
 LEAST_SHARE = 0.1  # of a box's area that must lie on a lung
@@ -59,16 +59,12 @@ def _overlaps(boxes: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np
     rows, cols = mask.shape
     cuts = np.linspace(span.y0, span.y1, len(Third) + 1)
     hull = np.asarray(convex_hull_image(mask), np.float64)  # type: ignore[no-untyped-call]
-    by_row = _covered(boxes[:, 0], boxes[:, 2], cols) @ hull.T  # [N, rows]: width of lung under the box
+    by_row = (
+        np.nan_to_num(cell_overlaps(boxes[:, 0], boxes[:, 2], cols)) @ hull.T
+    )  # [N, rows]: width of lung under the box
+    top, bottom = boxes[:, 1], boxes[:, 3]
     thirds = [
-        (_covered(np.maximum(boxes[:, 1], low), np.minimum(boxes[:, 3], high), rows) * by_row).sum(axis=1)
+        (np.nan_to_num(cell_overlaps(np.clip(top, low, None), np.clip(bottom, None, high), rows)) * by_row).sum(axis=1)
         for low, high in pairwise(cuts)
     ]
     return np.stack(thirds, axis=1)
-
-
-def _covered(low: NDArray[np.float64], high: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
-    """Length of every cell [i, i + 1) that lies in [low, high), [N, cells]; NaN gives nothing."""
-    edges = np.arange(cells, dtype=np.float64)
-    length = np.minimum(high[:, None], edges + 1) - np.maximum(low[:, None], edges)
-    return np.asarray(np.clip(np.nan_to_num(length), 0.0, 1.0), np.float64)

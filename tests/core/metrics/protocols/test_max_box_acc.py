@@ -9,6 +9,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     LEVELS,
     SweepBuilder,
     ThresholdSweep,
+    best_ious,
     best_level,
     chosen_levels,
     heat01_levels,
@@ -16,7 +17,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     oracle_values,
     sweep_of_boxes,
 )
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import GridTransform, iou_matrix
 from tests.core.metrics import reference
 
 IDENTITY = GridTransform(1.0, 1.0)
@@ -28,6 +29,15 @@ def sweep_of(heat: np.ndarray, boxes: list[reference.Corners]) -> ThresholdSweep
     builder = SweepBuilder(items)
     builder.add(0, heat, CropWindow(0, rows, 0, cols), IDENTITY)
     return builder.sweep()
+
+
+def test_the_compiled_iou_equals_the_one_of_the_geometry_to_the_bit() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 30, (60, 4))
+    corners[:, 2:] = corners[:, :2] + rng.uniform(0.1, 20, (60, 2))
+    found = best_ious(corners[:40], corners[40:])
+    np.testing.assert_array_equal(found, iou_matrix(corners[:40], corners[40:]).max(axis=1))
+    assert (found > 0).sum() > 30
 
 
 def test_levels_by_hand() -> None:

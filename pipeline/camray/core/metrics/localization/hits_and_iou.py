@@ -11,6 +11,7 @@ Conventions (the benchmark convention of Wang et al., CVPR 2017, made explicit):
 import numpy as np
 
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
+from camray.domain.geometry import paired_iobb, paired_iou
 
 OVERLAP_CRITERIA = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 MAX_BOX_ACC_CRITERION = 0.5  # Choe et al., CVPR 2020
@@ -35,14 +36,9 @@ def best_overlaps(items: AnnotatedFilms, predicted: FloatArray) -> tuple[FloatAr
     if len(items) == 0:
         return np.zeros(0), np.zeros(0)
     boxes = predicted[items.owners]
-    low, high = np.maximum(boxes[:, :2], items.boxes[:, :2]), np.minimum(boxes[:, 2:], items.boxes[:, 2:])
-    intersection = np.clip(high - low, 0.0, None).prod(axis=1)
-    predicted_area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    annotated_area = (items.boxes[:, 2:] - items.boxes[:, :2]).prod(axis=1)
-    iou = intersection / (predicted_area + annotated_area - intersection)
-    iobb = intersection / predicted_area
-    best = [np.maximum.reduceat(np.nan_to_num(overlap, nan=0.0), items.starts) for overlap in (iou, iobb)]
-    return best[0], best[1]
+    overlaps = paired_iou(boxes, items.boxes), paired_iobb(boxes, items.boxes)
+    iou, iobb = (np.maximum.reduceat(np.nan_to_num(overlap, nan=0.0), items.starts) for overlap in overlaps)
+    return iou, iobb
 
 
 def point_hits(items: AnnotatedFilms, points: FloatArray) -> FloatArray:

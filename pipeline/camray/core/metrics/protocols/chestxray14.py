@@ -23,7 +23,7 @@ import numpy as np
 from camray.core.metrics.localization.annotated_films import FloatArray
 from camray.core.metrics.localization.detections import Detections, by_film
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow
-from camray.domain.geometry import intersection_px2
+from camray.domain.geometry import iobb_matrix, iou_matrix
 
 LABELS = (
     "Atelectasis",
@@ -77,10 +77,7 @@ def found_and_false(annotated: FloatArray, predicted: FloatArray) -> tuple[Float
     """
     if not len(predicted) or not len(annotated):
         return np.zeros(len(CRITERIA)), np.full(len(CRITERIA), float(len(predicted)))
-    both = intersection_px2(predicted, annotated)
-    area_predicted = (predicted[:, 2:] - predicted[:, :2]).prod(axis=1)[:, None]
-    area_annotated = (annotated[:, 2:] - annotated[:, :2]).prod(axis=1)[None]
-    overlaps = {"iou": both / (area_predicted + area_annotated - both), "iobb": both / area_predicted}
+    overlaps = {"iou": iou_matrix(predicted, annotated), "iobb": iobb_matrix(predicted, annotated)}
     hits = np.stack([overlaps[kind] > criterion for kind, criterion in CRITERIA])
     return hits.any(axis=1).sum(axis=1).astype(float), (~hits.any(axis=2)).sum(axis=1).astype(float)
 

@@ -27,7 +27,7 @@ from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
 from camray.core.metrics.localization.rows import FIXED, Geometry
 from camray.core.metrics.protocols.max_box_acc import LEVELS, best_ious, low_and_span, native_corners, window_transform
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import GridTransform, cell_overlaps
 
 CEILING = "ceiling"
 
@@ -106,14 +106,8 @@ def covered_cells(box: FloatArray, to_cells: GridTransform, shape: tuple[int, in
     """Return the share of each cell of a grid [h, w] that a native box [4] covers."""
     x0, y0 = to_cells.xy_to_model(box[0], box[1])
     x1, y1 = to_cells.xy_to_model(box[2], box[3])
-    down, across = _covered(y0, y1, shape[0]), _covered(x0, x1, shape[1])
+    down, across = (cell_overlaps(*ends, cells) for ends, cells in zip(((y0, y1), (x0, x1)), shape, strict=True))
     return np.asarray(down[:, None] * across[None])
-
-
-def _covered(low: float, high: float, cells: int) -> FloatArray:
-    """Return the share of each of some cells of length 1 that lies between two points."""
-    edges = np.arange(cells + 1)
-    return np.asarray(np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0.0, None))
 
 
 def ceiling_ious(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int]) -> FloatArray:

@@ -25,7 +25,7 @@ from camray.core.metrics.localization.component_tree import (
     reached_levels,
 )
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import GridTransform, paired_iou
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
 FIXED_LEVEL = 20  # LEVELS[20]: the CAM paper's 20 %
@@ -89,7 +89,10 @@ def boxes_to_native(boxes: NDArray[np.int32], to_heat: GridTransform, size_xy: F
 
 @njit(cache=True)
 def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
-    """Return each box's IoU with the best matching annotated box: [M, 4] and [A, 4], half-open, to [M]."""
+    """Return each box's IoU with the best matching annotated box: [M, 4] and [A, 4], half-open, to [M].
+
+    The compiled twin of ``iou_matrix(boxes, annotated).max(axis=1)``, equal to the bit.
+    """
     result = np.zeros(len(boxes))
     for m in range(len(boxes)):
         for k in range(len(annotated)):
@@ -206,12 +209,7 @@ class SweepBuilder:
 
 def sweep_of_boxes(items: AnnotatedFilms, largest: FloatArray) -> ThresholdSweep:
     """Make a `ThresholdSweep` from one known box per film and threshold, [N, T, 4]."""
-    boxes = items.boxes[:, None, :]
-    predicted = largest[items.owners]
-    low, high = np.maximum(predicted[..., :2], boxes[..., :2]), np.minimum(predicted[..., 2:], boxes[..., 2:])
-    both = np.clip(high - low, 0.0, None).prod(axis=-1)
-    union = (predicted[..., 2:] - predicted[..., :2]).prod(axis=-1) + (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
-    overlap = both / (union - both)
+    overlap = paired_iou(largest[items.owners], items.boxes[:, None, :])
     iou = np.maximum.reduceat(overlap, items.starts, axis=0) if len(items) else np.zeros(largest.shape[:2])
     return ThresholdSweep(largest, iou, iou)
 
