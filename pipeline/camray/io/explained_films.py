@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.core.localization.heat_maps import CropWindow, film_window
+from camray.core.metrics.probability import probabilities_of
 from camray.domain.errors import PipelineError
 from camray.domain.geometry import GridTransform
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS
@@ -63,7 +64,7 @@ class ExplainedFilms:
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """Logistic of the logits, [N, L]."""
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * self.logits.astype(np.float64))))
+        return probabilities_of(self.logits)
 
     def heat(self, method: str) -> NDArray[np.float32]:
         """Return one method's raw maps [N, L, h, w]."""

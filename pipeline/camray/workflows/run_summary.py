@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder
+from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
@@ -85,8 +86,7 @@ def top_findings(folder: RunFolder, most: int) -> Findings | None:
         return None
     labels = tuple(json.loads((explain / "grid.json").read_text(encoding="utf-8"))["labels"])
     image_ids = pd.read_parquet(explain / "images.parquet", columns=["image_id"])["image_id"].astype(str).tolist()
-    logits = np.load(explain / "logits.npy").astype(np.float64)
-    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    probabilities = probabilities_of(np.load(explain / "logits.npy"))
     order = np.argsort(-probabilities.max(axis=1, initial=0.0), kind="stable")[:most]
     boxes = _exported_boxes(folder)
     rows = [

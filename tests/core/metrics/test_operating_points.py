@@ -11,8 +11,8 @@ from camray.core.metrics.operating_points import (
     classification_statistics,
     fitted_temperature,
     operating_points,
-    probability_of,
 )
+from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.score_table import LabelLogits
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow, statistics_table
 
@@ -39,7 +39,7 @@ def test_rows_by_hand() -> None:
     assert value["classification/sensitivity_youden", "validation"] == 0.5
     assert value["classification/specificity_youden", "validation"] == 1.0
     assert value["classification/auroc_delong", ""] == 0.75
-    brier = ((probability_of(found.logits) - found.present) ** 2).mean()
+    brier = ((probabilities_of(found.logits) - found.present) ** 2).mean()
     assert value["classification/brier", "fixed"] == pytest.approx(brier)
     assert {"classification/temperature", "classification/ece_scaled"} <= set(table.metric)
     # neither a mean of DeLong's rows nor a temperature has resamples that tell of any spread
@@ -77,11 +77,11 @@ def test_calibration_error_equals_the_librarys(seed: int) -> None:
 def test_temperature_undoes_what_sharpened_the_logits() -> None:
     rng = np.random.default_rng(2)
     logits = rng.normal(0, 2, 20000)
-    present = rng.random(20000) < probability_of(logits)
+    present = rng.random(20000) < probabilities_of(logits)
     assert fitted_temperature(3 * logits, present) == pytest.approx(3, rel=0.05)
     assert np.isnan(fitted_temperature(logits, np.ones(20000, bool)))
     ece = [
-        CalibrationErrorStatistic(ROW, np.arange(20000), probability_of(scaled), present)(np.ones((1, 20000)))[0, 0]
+        CalibrationErrorStatistic(ROW, np.arange(20000), probabilities_of(scaled), present)(np.ones((1, 20000)))[0, 0]
         for scaled in (3 * logits, logits)
     ]
     assert ece[0] > 0.05 > 0.02 > ece[1]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.core.metrics.localization.annotated_films import FloatArray
+from camray.core.metrics.probability import probabilities_of
 
 RELIABILITY_BINS = 10
 FROC_IOU = 0.3  # a box finds an annotated one from this IoU on
@@ -55,7 +56,7 @@ def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELI
     """
     if logits.size == 0:
         return None
-    probability = np.exp(-np.logaddexp(0.0, -logits))
+    probability = probabilities_of(logits)
     edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
     places = np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
     films = np.bincount(places)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
+from camray.core.metrics.probability import probabilities_of
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def auroc_interval(
     if not np.isfinite(deviation) or not 0 < value < 1:
         return value, np.nan, np.nan
     middle, half = np.log(value / (1 - value)), norm.ppf((1 + confidence) / 2) * deviation / (value * (1 - value))
-    low, high = (1 / (1 + np.exp(-(middle + side * half))) for side in (-1, 1))
+    low, high = probabilities_of(middle + half * np.array([-1.0, 1.0]))
     return value, float(low), float(high)
 
 

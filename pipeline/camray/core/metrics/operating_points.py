@@ -23,6 +23,7 @@ from camray.core.metrics.auroc import roc_points
 from camray.core.metrics.bootstrap import PatientSums
 from camray.core.metrics.delong import auroc_interval
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
+from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.score_table import CLASSIFIER, LabelLogits
 from camray.core.metrics.statistics import OwnInterval, RatioStatistic, Statistic, StatisticRow
 from camray.domain.records import ThresholdSource
@@ -30,11 +31,6 @@ from camray.domain.records import ThresholdSource
 ECE_BINS = 15
 WANTED = 0.9
 _FIXED, _VALIDATION = ThresholdSource.FIXED.value, ThresholdSource.VALIDATION.value
-
-
-def probability_of(logits: FloatArray) -> FloatArray:
-    """Return the sigmoid."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
 
 
 def operating_points(logits: FloatArray, present: NDArray[np.bool_]) -> dict[str, float]:
@@ -170,7 +166,7 @@ def classification_statistics(
             below.append(of)
     scales = {"": (1.0, _FIXED)} | ({"_scaled": (temperature, _VALIDATION)} if np.isfinite(temperature) else {})
     for suffix, (scale, source) in scales.items():
-        probability = probability_of(found.logits / scale)
+        probability = probabilities_of(found.logits / scale)
         parts.append(
             CalibrationErrorStatistic(row(f"ece{suffix}", None, source), found.patients, probability, found.present)
         )

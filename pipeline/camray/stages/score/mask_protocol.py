@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.run_folder import write_json
 from camray.core.localization.default_method import default_method
-from camray.core.metrics.operating_points import probability_of
+from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.protocols.chexlocalize import (
     OTSU,
     TUNED_THRESHOLDS,
@@ -88,5 +88,5 @@ def _mask_counts(
         np.array([both for both, _, _ in found]).reshape(len(found), -1),
         np.array([predicted for _, predicted, _ in found]).reshape(len(found), -1),
         np.array([hit for _, _, hit in found], np.bool_),
-        probability_of(scored.maps.logits.loc[image_ids, label].to_numpy(np.float64)),
+        probabilities_of(scored.maps.logits.loc[image_ids, label].to_numpy(np.float64)),
     )
