@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Ends = NDArray[np.floating] | NDArray[np.integer] | float  # of intervals on one axis
+
 
 @dataclass(frozen=True, order=True)
 class Box:
@@ -134,14 +136,12 @@ def boxes_to_array(boxes: list[Box]) -> NDArray[np.float64]:
     return np.array([box.as_tuple() for box in boxes], dtype=np.float64).reshape(-1, 4)
 
 
-def interval_overlap(
-    low: NDArray[np.float64], high: NDArray[np.float64], other_low: NDArray[np.float64], other_high: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def interval_overlap(low: Ends, high: Ends, other_low: Ends, other_high: Ends) -> NDArray[np.float64]:
     """Length that intervals [low, high) and [other_low, other_high) share; 0 for those that do not meet.
 
     Parameters
     ----------
-    low, high, other_low, other_high : ndarray, float64
+    low, high, other_low, other_high : ndarray or float
         Ends of the intervals on one axis, in one unit; shapes broadcast.
 
     Returns
@@ -151,18 +151,18 @@ def interval_overlap(
 
     Examples
     --------
-    >>> interval_overlap(np.array([0.0, 3.0]), np.array([2.0, 4.0]), np.array(1.5), np.array(3.0))
+    >>> interval_overlap(np.array([0.0, 3.0]), np.array([2.0, 4.0]), 1.5, 3.0)
     array([0.5, 0. ])
     """
     return np.asarray(np.clip(np.minimum(high, other_high) - np.maximum(low, other_low), 0.0, None))
 
 
-def cell_overlaps(low: NDArray[np.float64], high: NDArray[np.float64], cells: int) -> NDArray[np.float64]:
+def cell_overlaps(low: Ends, high: Ends, cells: int) -> NDArray[np.float64]:
     """Length of each cell [i, i + 1) that lies in [low, high).
 
     Parameters
     ----------
-    low, high : ndarray of any shape, float64
+    low, high : ndarray of any shape, or float
         Ends of the intervals, in cells.
     cells : int
         Cells 0 to ``cells - 1``.
@@ -174,7 +174,7 @@ def cell_overlaps(low: NDArray[np.float64], high: NDArray[np.float64], cells: in
 
     Examples
     --------
-    >>> cell_overlaps(np.array(0.5), np.array(2.25), 4)
+    >>> cell_overlaps(0.5, 2.25, 4)
     array([0.5 , 1.  , 0.25, 0.  ])
     """
     edges = np.arange(cells + 1, dtype=np.float64)
