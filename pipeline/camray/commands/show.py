@@ -94,13 +94,20 @@ def visualise(
     Example: [bold]camray visualise runs/phantom --label Pneumothorax --out pneumothorax.png[/bold]
     """
     from camray.adapters.run_folder import check_is_run
-    from camray.core.explain.activation_maximization import Ascent
+    from camray.core.explain.activation_maximization import AscentSettings
     from camray.workflows.show.activation_maximization import draw_labels
 
     check_is_run(trained)
     try:
-        ascent = Ascent(steps=steps, rate=rate, l2=l2, total_variation=total_variation, jitter=jitter, blur_px=blur,
-                        seed=seed)  # fmt: skip
+        ascent = AscentSettings(
+            steps=steps,
+            rate=rate,
+            l2=l2,
+            total_variation=total_variation,
+            jitter=jitter,
+            blur_px=blur,
+            seed=seed,
+        )
     except ValueError as error:
         raise SettingsError(str(error)) from error
     drawn = draw_labels(trained, tuple(label or ()), ascent, out)

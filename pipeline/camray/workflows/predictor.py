@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.settings import ExplainSettings, LocalizeSettings, parse_settings
-from camray.core.explain.cam import SeamNetwork
 from camray.core.explain.methods import methods_named
+from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import locate, recipe_from_json

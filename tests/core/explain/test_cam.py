@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from camray.core.explain.cam import cam, forward, gradient_weighted, positive_mean, summed_gradients
+from camray.core.explain.cam import cam, gradient_weighted, positive_mean, summed_gradients
 from camray.core.explain.methods import methods_named
+from camray.core.explain.seam import forward
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.domain.contract import POOLS, NetworkSpec
@@ -101,14 +102,6 @@ def test_a_batch_equals_films_one_by_one(pool: str) -> None:
         np.testing.assert_allclose(whole.logits[number], alone.logits[0], rtol=0, atol=1e-12)
         for name in SEAM_METHODS:
             np.testing.assert_allclose(whole.heat[name][number], alone.heat[name][0], rtol=0, atol=1e-12)
-
-
-def test_labels_in_small_groups_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, films = _network("pcam"), _films()
-    features = forward(network, films).features
-    expected = summed_gradients(network, features)
-    monkeypatch.setattr("camray.core.explain.cam._MAX_GRADIENT_ELEMENTS", 1)
-    np.testing.assert_allclose(summed_gradients(network, features), expected, rtol=0, atol=1e-12)
 
 
 def test_explaining_leaves_the_network_as_it_was() -> None:

@@ -6,8 +6,7 @@ import torch
 
 from camray.core.explain.autograd import layer_maps
 from camray.core.explain.explanation import LAYER_RULES, ExplanationRequest, explain_images
-from camray.core.explain.gradient_cams import fused, layercam_map
-from camray.core.explain.layer_gradcam import gradcam
+from camray.core.explain.gradient_cams import fused, gradcam_map, layercam_map
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.explain.test_time_averaging import explain
 from camray.domain.errors import CheckpointError, SettingsError
@@ -49,9 +48,9 @@ def test_grad_cam_of_a_function_of_the_logits_equals_its_finite_differences() ->
         np.testing.assert_allclose(answer.heat[number, 0], expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(answer.values[:, 0], _margin(network(batch)).detach(), rtol=0, atol=1e-12)
     np.testing.assert_allclose(answer.logits, network(batch).detach(), rtol=0, atol=1e-12)
-    expected = gradcam(network, batch, "second", lambda logits: _margin(logits)[:, None])[1]
-    np.testing.assert_allclose(at_layer.heat, torch.nn.functional.interpolate(
-        expected, size=(6, 8), mode="bilinear", align_corners=False), rtol=0, atol=1e-9)  # fmt: skip
+    _, maps = layer_maps(network, batch, ["second"], gradcam_map, lambda logits: _margin(logits)[:, None])
+    expected = torch.nn.functional.interpolate(maps["second"], size=(6, 8), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(at_layer.heat, expected, rtol=0, atol=1e-9)
 
 
 def test_every_method_but_cam_explains_a_target() -> None:

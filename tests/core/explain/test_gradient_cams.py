@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from camray.core.explain.autograd import layer_maps, seam_maps
-from camray.core.explain.cam import forward
 from camray.core.explain.gradient_cams import (
     eigencam,
     fused,
@@ -15,7 +14,7 @@ from camray.core.explain.gradient_cams import (
     hirescam_map,
     layercam_map,
 )
-from camray.core.explain.layer_gradcam import gradcam
+from camray.core.explain.seam import forward
 from camray.domain.errors import CheckpointError
 from tests.core.explain.tiny import LABELS, Tiny, films, slopes, state_of, tiny
 
@@ -123,20 +122,6 @@ def test_identities_after_an_average_pool() -> None:
     positive = network.classifier.weight.detach().clamp_min(0)
     expected = torch.einsum("lk,bkhw->blhw", positive, passed.features) / cells
     np.testing.assert_allclose(seam_maps(network, passed, layercam_map), expected, rtol=0, atol=1e-12)
-
-
-def test_layers_agree_with_grad_cam_where_it_already_was() -> None:
-    network, batch = _deep(), films()
-
-    def margin(logits: torch.Tensor) -> torch.Tensor:
-        return logits[:, :1] - logits[:, 1:2]
-
-    for layer in ("0", "1", "3", "4"):  # "0" and "3" are followed by a ReLU
-        for targets in (None, margin):
-            scores, maps = layer_maps(network, batch, [layer], gradcam_map, targets)
-            expected = gradcam(network, batch, layer, targets)
-            np.testing.assert_allclose(scores, expected[0], rtol=0, atol=1e-12)
-            np.testing.assert_allclose(maps[layer], expected[1], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("rule", RULES)

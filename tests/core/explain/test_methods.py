@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from camray.core.explain.autograd import input_gradients
-from camray.core.explain.cam import forward
 from camray.core.explain.guided_backprop import guided_gradients
 from camray.core.explain.input_gradients import absolute, smoothgrad
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.explain.perturbation import occlusion
 from camray.core.explain.resampling import area_mean, resampled
+from camray.core.explain.seam import forward
 from camray.core.explain.test_time_averaging import explain
 from camray.core.networks.ensemble import build_network
 from camray.domain.contract import NetworkSpec

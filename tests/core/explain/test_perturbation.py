@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from camray.core.explain.cam import forward
 from camray.core.explain.perturbation import occlusion, scorecam, scorecam_weights
+from camray.core.explain.seam import forward
 from tests.core.explain.tiny import films, state_of, tiny
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from camray.core.explain.cam import forward
 from camray.core.explain.methods import METHODS, methods_named
+from camray.core.explain.seam import forward
 from camray.core.map_sanity.examination import SUMMARY, MethodFigures, SanityPlan, examine, examine_order
 from camray.core.map_sanity.single_label import OneLabel, label_maps
 from tests.core.explain import tiny

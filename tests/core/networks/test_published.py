@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camray.core.explain import cam as pooled
-from camray.core.explain.layer_gradcam import gradcam
+from camray.core.explain.autograd import layer_maps
+from camray.core.explain.gradient_cams import gradcam_map
 from camray.core.explain.methods import methods_named
+from camray.core.explain.seam import forward
 from camray.core.explain.test_time_averaging import explain
 from camray.core.networks.classifier import FullyConnectedClassifier, PooledClassifier, build_classifier
 from camray.core.networks.vgg import vgg16_layers
@@ -282,11 +283,12 @@ def test_whole_alexnet_flattens_and_gives_gradcam_and_no_cam() -> None:
     with pytest.raises(SettingsError, match="CAM needs a pool and one linear layer, and alexnet has fully connected"):
         explain(model, films, methods_named(["cam"]), (13, 13))
     heat = explain(model, films, methods_named(["gradcam"]), (13, 13)).heat["gradcam"]
-    logits, expected = gradcam(model, films, "backbone")
+    logits, maps = layer_maps(model, films, ["backbone"], gradcam_map)
     torch.testing.assert_close(logits, x)
+    expected = maps["backbone"]
     torch.testing.assert_close(heat, expected, rtol=1e-4, atol=1e-5 * float(expected.max()))
     assert (expected.amax(dim=(2, 3)) > 0).any()
-    assert pooled.forward(model, films).features.shape == (2, 256, 13, 13)
+    assert forward(model, films).features.shape == (2, 256, 13, 13)
 
 
 def test_whole_vgg16_reads_7_by_7_cells_at_224_px() -> None:

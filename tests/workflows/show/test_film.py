@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from camray.adapters.run_folder import write_json
 from camray.cli import app
-from camray.core.explain.activation_maximization import Ascent
+from camray.core.explain.activation_maximization import AscentSettings
 from camray.core.explain.methods import METHODS
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.networks.classifier import build_classifier
@@ -116,7 +116,7 @@ def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path)
 
 
 def test_a_picture_per_label_raises_its_own_logit(trained: Path, tmp_path: Path) -> None:
-    ascent = Ascent(steps=20, rate=0.01)
+    ascent = AscentSettings(steps=20, rate=0.01)
     drawn = draw_labels(trained, (), ascent, tmp_path / "labels.png")
     assert [row["label"] for row in drawn.labels] == list(LABELS)
     assert all(row["after"] > row["before"] for row in drawn.labels), drawn.labels

@@ -1,6 +1,6 @@
-"""Forward and backward passes that explanation methods share; each leaves the network exactly as it found it.
+"""Gradient passes that explanation methods share: by the input, at the seam and at named layers.
 
-No module hook stays behind, no flag is changed for longer than the pass, no ``grad`` field is filled.
+Every function leaves the network as it was: hooks are removed, training flags restored, no ``grad`` field filled.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from camray.core.explain.cam import ForwardPass, SeamNetwork
+from camray.core.explain.seam import ForwardPass, SeamNetwork
 from camray.domain.errors import CheckpointError
 
 Scorer = Callable[[Tensor], Tensor]
@@ -23,7 +23,13 @@ Rule = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @contextmanager
 def evaluating(network: object) -> Iterator[None]:
-    """Put every module of a network into evaluation mode, and those that were training back afterwards."""
+    """Switch every module of a network to evaluation mode for the block, and restore the modes afterwards.
+
+    Parameters
+    ----------
+    network : object
+        A module; anything else is left alone.
+    """
     modules = list(network.modules()) if isinstance(network, nn.Module) else []
     were_training = [module for module in modules if module.training]
     for module in were_training:
@@ -36,7 +42,18 @@ def evaluating(network: object) -> Iterator[None]:
 
 
 def scorer_of(network: SeamNetwork) -> Scorer:
-    """Return a network cut at its seam as one function from films to logits."""
+    """Return a network cut at its seam as one function from films to logits.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        Not copied.
+
+    Returns
+    -------
+    callable
+        Films [B, C, H, W] to logits [B, L].
+    """
     return lambda films: network.head(network.features(films))
 
 
@@ -47,19 +64,20 @@ def input_gradients(score: Scorer, films: Tensor) -> tuple[Tensor, Tensor]:
     ----------
     score : Scorer
         Run once, in evaluation mode.
-    films : Tensor of shape (B, C, H, W)
-        Float.
+    films : Tensor of shape (B, C, H, W), float
+        Input grid.
 
     Returns
     -------
     logits : Tensor of shape (B, L)
+        Detached.
     gradients : Tensor of shape (B, L, C, H, W)
         ``d logit_l / d x``, detached.
 
     Raises
     ------
     CheckpointError
-        If `score` does not give [B, L] that depend on the films.
+        If `score` does not return [B, L], or its result does not depend on the films.
     """
     leaf = films.detach().clone().requires_grad_(True)
     with evaluating(score), torch.enable_grad():
@@ -69,7 +87,19 @@ def input_gradients(score: Scorer, films: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gradients_by_target(scores: Tensor, inputs: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-    """Yield each target's gradients [B, ...] by all inputs, one backward pass a target; the last one frees the graph.
+    """Differentiate each target by all inputs, one backward pass per target; the last one frees the graph.
+
+    Parameters
+    ----------
+    scores : Tensor of shape (B, T), float
+        With a graph; each film's on its own row.
+    inputs : sequence of Tensor of shape (B, ...)
+        What the scores depend on.
+
+    Yields
+    ------
+    tuple of Tensor of shape (B, ...)
+        Of one target: its gradient by each input.
 
     Raises
     ------
@@ -78,40 +108,61 @@ def gradients_by_target(scores: Tensor, inputs: Sequence[Tensor]) -> Iterator[tu
 
     Notes
     -----
-    A film's score depends on that film alone, hence the gradient of the batch's sum is every film's own.
+    A film's score depends on that film alone, hence the gradient of the batch's sum is each film's own gradient.
     """
     count = scores.shape[1]
     for target in range(count):
-        found = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             scores[:, target].sum(), list(inputs), retain_graph=target + 1 < count, allow_unused=True
         )
-        if any(gradient is None for gradient in found):
+        if any(gradient is None for gradient in gradients):
             raise CheckpointError("the scores do not depend on every map that is to explain them; choose other layers")
-        yield found
+        yield gradients
 
 
-def checked_scores(scores: Tensor, films: int) -> Tensor:
-    """Return scores that are [B, L] and have a graph.
+def checked_scores(scores: Tensor, n_films: int) -> Tensor:
+    """Check that scores can be differentiated.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Output of a scorer.
+    n_films : int
+        Films that it was given, B.
+
+    Returns
+    -------
+    Tensor of shape (B, L)
+        The same object.
 
     Raises
     ------
     CheckpointError
-        If they are not.
+        If the shape is another, or there is no graph.
     """
-    if scores.dim() != 2 or scores.shape[0] != films or scores.shape[1] == 0:
-        raise CheckpointError(f"scores of shape {tuple(scores.shape)}; expected [{films}, L] with L >= 1")
+    if scores.dim() != 2 or scores.shape[0] != n_films or scores.shape[1] == 0:
+        raise CheckpointError(f"scores of shape {tuple(scores.shape)}; expected [{n_films}, L] with L >= 1")
     if not scores.requires_grad:
-        raise CheckpointError("the scores do not depend on what they are to be explained by; nothing to differentiate")
+        raise CheckpointError("the scores do not depend on the network's input or layer; nothing to differentiate")
     return scores
 
 
 def seam_maps(network: SeamNetwork, passed: ForwardPass, rule: Rule) -> Tensor:
-    """Apply a rule at the seam, through the head alone.
+    """Apply a rule at the seam, by backward passes through the head alone.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        Its head is run in evaluation mode.
+    passed : ForwardPass
+        Features of shape (B, K, h, w).
+    rule : Rule
+        Activation, gradient and score of one label to its map.
 
     Returns
     -------
     Tensor of shape (B, L, h, w)
-        Gradients are held for one label at a time.
+        On the feature grid. The gradients of one label at a time are in memory.
     """
     leaf = passed.features.detach().requires_grad_(True)
     with evaluating(network), torch.enable_grad():
@@ -131,50 +182,53 @@ def layer_maps(
     Parameters
     ----------
     network : Module
-        Run in evaluation mode, left as found.
-    films : Tensor of shape (B, C, H, W)
+        Run in evaluation mode; not altered.
+    films : Tensor of shape (B, C, H, W), float
+        Input grid.
     layers : sequence of str
-        Names as in ``network.named_modules()``; each must return one map [B, K, h, w], once in a pass. What counts is
-        what the layer returns, whatever an in-place operation behind it does.
+        Names as in ``network.named_modules()``; each must return one map [B, K, h, w], once per pass. The map is the
+        one that the layer returns, even if an in-place operation follows it.
     rule : Rule
+        Activation, gradient and score of one target to its map.
     targets : callable, optional
         Network output to scalars [B, T]; the output itself where it is [B, L].
 
     Returns
     -------
     scores : Tensor of shape (B, T)
+        Detached.
     maps : dict of str to Tensor of shape (B, T, h, w)
         By layer, each on its own grid.
 
     Raises
     ------
     CheckpointError
-        If a layer does not exist, runs never or twice, returns no map, or the targets do not depend on it.
+        If a layer does not exist, does not run exactly once, returns no map, or the targets do not depend on it.
     """
-    taken: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    outputs: dict[str, list[Tensor]] = {layer: [] for layer in layers}
     with evaluating(network), torch.enable_grad():
-        with _kept(network, taken):
+        with _recording(network, outputs):
             output = network(films.detach().clone().requires_grad_(True))
-        activations = _one_map_each(taken)
+        activations = _one_map_each(outputs)
         scores = checked_scores(output if targets is None else targets(output), len(films))
-        found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+        maps: dict[str, list[Tensor]] = {layer: [] for layer in layers}
         for target, gradients in enumerate(gradients_by_target(scores, list(activations.values()))):
             for layer, gradient in zip(activations, gradients, strict=True):
-                found[layer].append(rule(activations[layer].detach(), gradient, scores[:, target].detach()))
-    return scores.detach(), {layer: torch.stack(maps, dim=1) for layer, maps in found.items()}
+                maps[layer].append(rule(activations[layer].detach(), gradient, scores[:, target].detach()))
+    return scores.detach(), {layer: torch.stack(by_target, dim=1) for layer, by_target in maps.items()}
 
 
 @contextmanager
-def _kept(network: nn.Module, taken: Mapping[str, list[Tensor]]) -> Iterator[None]:
-    """Keep what the layers return while the block runs."""
+def _recording(network: nn.Module, outputs: Mapping[str, list[Tensor]]) -> Iterator[None]:
+    """Record what the layers return while the block runs."""
     modules = dict(network.named_modules())
-    unknown = [layer for layer in taken if not layer or layer not in modules]
-    if unknown or not taken:
-        asked = " or ".join(f"'{layer}'" for layer in unknown) or "named"
+    unknown = [layer for layer in outputs if not layer or layer not in modules]
+    if unknown or not outputs:
+        names = " or ".join(f"'{layer}'" for layer in unknown) or "named"
         near = [name for layer in unknown for name in get_close_matches(layer, modules, n=4, cutoff=0.0) if name]
         hint = f"; there are for instance {', '.join(near)}" if near else ""
-        raise CheckpointError(f"no layer {asked} in {type(network).__name__}{hint}; see named_modules() for the others")
-    handles = [modules[layer].register_forward_hook(_taker(kept)) for layer, kept in taken.items()]
+        raise CheckpointError(f"no layer {names} in {type(network).__name__}{hint}; see named_modules() for the others")
+    handles = [modules[layer].register_forward_hook(_recorder(record)) for layer, record in outputs.items()]
     try:
         yield
     finally:
@@ -182,19 +236,19 @@ def _kept(network: nn.Module, taken: Mapping[str, list[Tensor]]) -> Iterator[Non
             handle.remove()
 
 
-def _taker(kept: list[Tensor]) -> Callable[..., Any]:
-    def take(_module: nn.Module, _inputs: object, output: object) -> object:
+def _recorder(record: list[Tensor]) -> Callable[..., Any]:
+    def hook(_module: nn.Module, _inputs: object, output: object) -> object:
         if not isinstance(output, Tensor):
             return output
-        kept.append(output)
-        return output.clone()  # what follows may write into its input
+        record.append(output)
+        return output.clone()  # the next operation may write into its input
 
-    return take
+    return hook
 
 
-def _one_map_each(taken: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
-    for layer, kept in taken.items():
-        if len(kept) != 1 or kept[0].dim() != 4 or not kept[0].requires_grad:
-            shapes = [tuple(each.shape) for each in kept]
-            raise CheckpointError(f"layer '{layer}' gave {shapes}; expected one map [B, K, h, w] in a pass")
-    return {layer: kept[0] for layer, kept in taken.items()}
+def _one_map_each(outputs: Mapping[str, list[Tensor]]) -> dict[str, Tensor]:
+    for layer, record in outputs.items():
+        if len(record) != 1 or record[0].dim() != 4 or not record[0].requires_grad:
+            shapes = [tuple(output.shape) for output in record]
+            raise CheckpointError(f"layer '{layer}' gave {shapes}; expected one map [B, K, h, w] per pass")
+    return {layer: record[0] for layer, record in outputs.items()}

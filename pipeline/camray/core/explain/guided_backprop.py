@@ -1,19 +1,19 @@
-"""Guided backpropagation and the deconvnet: another rule for going back through every ReLU, and nothing else.
+"""Guided backpropagation and the deconvnet: backpropagation with another rule at every ReLU.
 
-With R the signal that arrives at a ReLU's output on the way back and f its input (Springenberg et al. 2015, figure 1):
+With R the backward signal at a ReLU's output and f the ReLU's input (Springenberg et al. 2015, figure 1):
 
 backpropagation
     ``[f > 0] R``
 deconvnet
-    ``ReLU(R)`` (Zeiler & Fergus, ECCV 2014); max pools go back by their switches, and what that paper does not have
-    (normalisation, averages, fully connected layers) by its gradient
+    ``ReLU(R)`` (Zeiler & Fergus, ECCV 2014); max pools are reversed by their switches, and layers that the paper does
+    not have (normalisation, averages, fully connected layers) by their gradient
 guided backpropagation
     ``[f > 0] ReLU(R)`` (Springenberg et al., eq. 1)
 
-The rule is hung on the nodes of one pass's autograd graph, not on modules: a ReLU is met whichever way it is written
-(module, function, in place, ``clamp(min=0)``), as often as it runs, and the network is not touched at all. A graph with
-any step that is not known to be linear, a pool or a normalisation is refused by that step's name, so that no answer is
-a plain gradient by mistake.
+The rule is attached to the nodes of one pass's autograd graph, not to modules: it applies to every ReLU however it is
+written (module, function, in place, ``clamp(min=0)``) and as often as it runs, and the network is not altered. A graph
+with any step that is not known to be linear, a pool or a normalisation is refused by that step's name, so that no
+result is a plain gradient by mistake.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,36 +41,37 @@ _WITHOUT_ACTIVATION = frozenset({
 
 
 def guided_gradients(score: Scorer, films: Tensor, rule: GuidedRule = "guided") -> tuple[Tensor, Tensor]:
-    """Take every logit back to the input by another rule at the ReLUs.
+    """Propagate every logit back to the input with another rule at the ReLUs.
 
     Parameters
     ----------
     score : Scorer
         Run once, in evaluation mode; neither hooked nor altered.
-    films : Tensor of shape (B, C, H, W)
-        Float.
+    films : Tensor of shape (B, C, H, W), float
+        Input grid.
     rule : str
         ``guided`` or ``deconvnet``.
 
     Returns
     -------
     logits : Tensor of shape (B, L)
+        Detached.
     gradients : Tensor of shape (B, L, C, H, W)
-        Signed.
+        Signed, detached.
 
     Raises
     ------
     CheckpointError
-        If the network has no ReLU, or a step whose treatment is not known; the message names it.
+        If the network has no ReLU, or a step for which there is no rule; the message names it.
     """
     leaf = films.detach().clone().requires_grad_(True)
     with evaluating(score), torch.enable_grad():
         logits = checked_scores(score(leaf), len(films))
         rectifiers = [node for node in _nodes(logits) if _is_rectifier(node)]
         if not rectifiers:
-            raise CheckpointError(f"{_title(rule)} is about ReLUs, and this network has none; choose another method")
+            raise CheckpointError(f"{_title(rule)} needs ReLUs, and this network has none; choose another method")
         for node in rectifiers:
-            node.register_hook(_back(rule))  # dies with the graph
+            node.register_hook(_backward_hook(rule))  # freed with the graph
         gradients = torch.stack([gradient for (gradient,) in gradients_by_target(logits, [leaf])], dim=1)
     return logits.detach(), gradients
 
@@ -80,20 +81,20 @@ def guided_gradcam(gradients: Tensor, gradcam: Tensor) -> Tensor:
 
     Parameters
     ----------
-    gradients : Tensor of shape (B, L, C, H, W)
+    gradients : Tensor of shape (B, L, C, H, W), float
         See `guided_gradients`.
-    gradcam : Tensor of shape (B, L, h, w)
-        Raw; interpolated bilinearly to the input grid.
+    gradcam : Tensor of shape (B, L, h, w), float
+        Raw, feature grid; interpolated bilinearly to the input grid.
 
     Returns
     -------
-    Tensor of shape (B, L, C, H, W)
-        Signed, not rescaled.
+    Tensor of shape (B, L, C, H, W), float
+        Signed, not rescaled, input grid.
     """
     return gradients * resampled(gradcam, (gradients.shape[-2], gradients.shape[-1]))[:, :, None]
 
 
-def _back(rule: GuidedRule) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor | None, ...]]:
+def _backward_hook(rule: GuidedRule) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], tuple[Tensor | None, ...]]:
     def hook(inward: tuple[Tensor, ...], outward: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
         # `inward` is [f > 0] R; its positive part is [f > 0] ReLU(R). Clamps have further inputs: their limits.
         first = inward[0] if rule == "guided" else outward[0]
@@ -103,22 +104,22 @@ def _back(rule: GuidedRule) -> Callable[[tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
 def _nodes(scores: Tensor) -> Iterator[Any]:
-    """Yield every step of a graph once, the last one first; refuse those that are not known."""
+    """Yield every step of a graph once, the last one first; refuse unknown steps."""
     seen: set[Any] = set()
-    waiting: list[Any] = [scores.grad_fn]
-    while waiting:
-        node = waiting.pop()
+    pending: list[Any] = [scores.grad_fn]
+    while pending:
+        node = pending.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
         name = _short_name(node)
         if not (name in _WITHOUT_ACTIVATION or _is_rectifier(node) or _is_floor(node)) or _is_gate(node):
             raise CheckpointError(
-                f"guided backpropagation and deconvnet: no rule for '{name}' ({node.name()}); they treat networks of "
-                "linear layers, pools, normalisations and ReLUs. Choose another method"
+                f"guided backpropagation and deconvnet: no rule for '{name}' ({node.name()}); they apply to networks "
+                "of linear layers, pools, normalisations and ReLUs. Choose another method"
             )
         yield node
-        waiting.extend(before for before, _ in node.next_functions)
+        pending.extend(before for before, _ in node.next_functions)
 
 
 def _short_name(node: Any) -> str:
@@ -134,7 +135,7 @@ def _is_rectifier(node: Any) -> bool:
 
 
 def _is_floor(node: Any) -> bool:
-    """Tell whether a step only keeps a value off zero, as normalisations do."""
+    """Tell whether a step only bounds a value away from zero, as in normalisations."""
     return _short_name(node) == "ClampMin" and not isinstance(node._saved_min, Tensor) and 0 < node._saved_min < 1e-3
 
 

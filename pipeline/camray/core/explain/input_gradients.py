@@ -1,4 +1,7 @@
-"""Maps on the input grid from the gradient of a logit by the input; raw, on the scale of the logits per grey value."""
+"""Saliency, SmoothGrad and integrated gradients: maps on the input grid from the gradient of a logit by the input.
+
+All maps are raw, on the scale of the logits per grey value.
+"""
 
 from dataclasses import dataclass
 
@@ -10,17 +13,51 @@ from camray.domain.errors import CheckpointError
 
 
 def absolute(gradients: Tensor) -> Tensor:
-    """Saliency (Simonyan et al. 2013, section 3.1): ``max_c |dS/dx_c|``, [B, L, C, H, W] to [B, L, H, W]."""
+    """Compute saliency (Simonyan et al. 2013, section 3.1): ``max_c |dS/dx_c|``.
+
+    Parameters
+    ----------
+    gradients : Tensor of shape (B, L, C, H, W), float
+        dS/dx, input grid.
+
+    Returns
+    -------
+    Tensor of shape (B, L, H, W), float
+        Never negative.
+    """
     return gradients.abs().amax(dim=2)
 
 
 def squared(gradients: Tensor) -> Tensor:
-    """Sensitivity (Zurada et al. 1994; Gevrey et al. 2003): ``sum_c (dS/dx_c)^2``, to [B, L, H, W]."""
+    """Compute sensitivity (Zurada et al. 1994; Gevrey et al. 2003): ``sum_c (dS/dx_c)^2``.
+
+    Parameters
+    ----------
+    gradients : Tensor of shape (B, L, C, H, W), float
+        dS/dx, input grid.
+
+    Returns
+    -------
+    Tensor of shape (B, L, H, W), float
+        Never negative.
+    """
     return gradients.square().sum(dim=2)
 
 
 def input_times_gradient(score: Scorer, films: Tensor) -> Tensor:
-    """Return ``sum_c x_c dS/dx_c`` (Shrikumar et al. 2016), [B, L, H, W], signed.
+    """Compute ``sum_c x_c dS/dx_c`` (Shrikumar et al. 2016).
+
+    Parameters
+    ----------
+    score : Scorer
+        Films to logits [B, L].
+    films : Tensor of shape (B, C, H, W), float
+        x, input grid.
+
+    Returns
+    -------
+    Tensor of shape (B, L, H, W), float
+        Signed.
 
     Notes
     -----
@@ -35,17 +72,19 @@ def smoothgrad(score: Scorer, films: Tensor, *, samples: int, noise: float, seed
     Parameters
     ----------
     score : Scorer
-    films : Tensor of shape (B, C, H, W)
+        Films to logits [B, L].
+    films : Tensor of shape (B, C, H, W), float
+        x, input grid.
     samples : int
-        n.
+        n, at least 1.
     noise : float
-        sigma by the film's own range (max - min), as in the paper.
+        sigma as a fraction of the film's own range (max - min), as in the paper.
     seed : int
-        Of the noise. Every film sees the same draws, scaled to its range, so that a batch equals films one by one.
+        Of the noise. Every film gets the same draws, scaled to its range, so that a batch equals films one by one.
 
     Returns
     -------
-    Tensor of shape (B, L, C, H, W)
+    Tensor of shape (B, L, C, H, W), float
         Signed; see `absolute` and `squared`.
 
     Raises
@@ -57,146 +96,191 @@ def smoothgrad(score: Scorer, films: Tensor, *, samples: int, noise: float, seed
         raise ValueError(f"{samples} samples with noise {noise}; expected one or more, and noise >= 0")
     generator = torch.Generator().manual_seed(seed)
     sigma = noise * (films.amax(dim=(1, 2, 3), keepdim=True) - films.amin(dim=(1, 2, 3), keepdim=True))
-    total: Tensor | None = None
-    for _ in range(samples):
-        drawn = torch.randn(films.shape[1:], generator=generator, dtype=torch.float64).to(films)
-        gradients = input_gradients(score, films + sigma * drawn)[1]
-        total = gradients if total is None else total + gradients
-    if total is None:
-        raise ValueError("no sample was drawn")
+
+    def noisy_gradients() -> Tensor:
+        draws = torch.randn(films.shape[1:], generator=generator, dtype=torch.float64).to(films)
+        return input_gradients(score, films + sigma * draws)[1]
+
+    total = noisy_gradients()
+    for _ in range(samples - 1):
+        total = total + noisy_gradients()
     return total / samples
 
 
 def integrated_gradients(
     score: Scorer,
     films: Tensor,
-    baseline: Tensor | None = None,
     *,
     pieces: int = 8,
     tolerance: float = 1e-3,
     batch_size: int = 32,
-    most_points: int = 4096,
+    max_points: int = 4096,
 ) -> Tensor:
-    """Integrate the gradient along the straight line from a baseline (Sundararajan et al., ICML 2017, eq. 1).
+    """Integrate the gradient along the straight line from a black film (Sundararajan et al., ICML 2017, eq. 1).
 
-    ``IG_i = (x_i - x'_i) integral_0^1 dS/dx_i (x' + a (x - x')) da``, by the midpoint rule on pieces of the line.
+    ``IG_i = x_i integral_0^1 dS/dx_i (a x) da``, by the midpoint rule on pieces of the line.
 
     Parameters
     ----------
     score : Scorer
-    films : Tensor of shape (B, C, H, W)
-    baseline : Tensor broadcastable to `films`, optional
-        x'; black where it is None.
+        Films to logits [B, L].
+    films : Tensor of shape (B, C, H, W), float
+        x, input grid.
     pieces : int
-        Equal pieces to start with.
+        Equal pieces at the start.
     tolerance : float
-        Completeness: ``|sum IG - (S(x) - S(x'))| <= tolerance * max(1, |S(x) - S(x')|)`` for every label.
+        Completeness: ``|sum IG - (S(x) - S(0))| <= tolerance * max(1, |S(x) - S(0)|)`` for every label.
     batch_size : int
-        Points a pass.
-    most_points : int
-        Gradients a film, after which it is given up.
+        Points per forward pass.
+    max_points : int
+        Maximum number of gradients per film.
 
     Returns
     -------
-    Tensor of shape (B, L, H, W)
+    Tensor of shape (B, L, H, W), float
         Signed, summed over channels.
 
     Raises
     ------
     CheckpointError
-        If a film's maps do not add up within `most_points`.
+        If a film's maps are not complete after `max_points`.
 
     Notes
     -----
-    Completeness holds piece by piece: what a piece's gradient misses of the change of S over the piece is its error. A
-    piece without a kink of a piecewise linear S has none. While a film's errors do not add up to within the tolerance,
-    its pieces with more than 1/256 of it are halved. This is settled film by film: a batch equals films one by one.
+    Completeness holds piece by piece: the difference between a piece's gradient and the change of S over the piece is
+    its error. A piece without a kink of a piecewise linear S has none. While a film's errors do not add up to within
+    the tolerance, its pieces with more than 1/256 of it are halved. Each film is refined by itself, so that a batch
+    equals films one by one.
     """
-    start = torch.zeros_like(films) if baseline is None else baseline.to(films).expand_as(films)
-    line = _Line(score, start, films - start, batch_size)
-    count, width = len(films), 1 / pieces
+    line = _Line(score, films, batch_size)
+    state = _first_round(line, pieces, tolerance)
+    while len(state.film):
+        state = _next_round(line, state)
+        exhausted = ~state.is_complete & ((state.remaining == 0) | (state.points > max_points))
+        if bool(exhausted.any()):
+            raise CheckpointError(
+                f"integrated gradients of {int(exhausted.sum())} films are not complete to within {tolerance}; "
+                f"allow more than {max_points} points"
+            )
+    return (state.sums * films[:, None]).sum(dim=2)
+
+
+@dataclass(frozen=True)
+class _Refinement:
+    """Integrals so far, by film, and the pieces [M] that are still to be integrated."""
+
+    sums: Tensor  # [B, L, C, H, W]: integral of the gradient
+    errors: Tensor  # [B, L]: of the pieces that are settled
+    allowed: Tensor  # [B, L]
+    points: Tensor  # [B]: gradients so far
+    is_complete: Tensor  # [B]
+    remaining: Tensor  # [B]: pieces still to be integrated
+    width: float
+    film: Tensor  # [M]: whose piece it is
+    begin: Tensor  # [M]: where on the line, 0-1
+    first: Tensor  # [M, L]: scores at its two ends
+    last: Tensor
+
+
+def _first_round(line: "_Line", pieces: int, tolerance: float) -> _Refinement:
+    films, count = line.films, len(line.films)
     ends = line.scores(pieces)
     change = ends[:, -1] - ends[:, 0]
-    allowed = tolerance * change.abs().clamp_min(1)
-    sums = films.new_zeros(*change.shape, *films.shape[1:])
-    errors = torch.zeros_like(change)
-    done, points = torch.zeros(2, count, dtype=torch.int64, device=films.device)
-    film = torch.arange(count, device=films.device).repeat_interleave(pieces)
-    begin = (torch.arange(pieces, dtype=films.dtype, device=films.device) / pieces).repeat(count)
-    first, last = ends[:, :-1].flatten(0, 1), ends[:, 1:].flatten(0, 1)
-    while len(film):
-        points = points + torch.bincount(film, minlength=count)
-        found = line.integrate(film, begin, width, last - first, allowed)
-        is_done = ((errors + found.errors).abs() <= allowed).all(dim=1)
-        sums += torch.where(is_done[:, None, None, None, None], found.all, found.exact)
-        errors = errors.index_add(0, film[found.is_exact], found.each[found.is_exact])
-        done = torch.where(torch.bincount(film, minlength=count) > 0, is_done.long(), done)
-        halved = ~(found.is_exact | is_done[film])
-        goes_on = (torch.bincount(film[halved], minlength=count) > 0) & (points <= most_points)
-        if bool(((done == 0) & ~goes_on).any()):
-            raise CheckpointError(
-                f"integrated gradients of {int(((done == 0) & ~goes_on).sum())} films do not add up to within "
-                f"{tolerance}; allow more than {most_points} points, or choose a baseline nearer to the films"
-            )
-        width /= 2
-        film, begin = film[halved].repeat(2), torch.cat([begin[halved], begin[halved] + width])
-        middle = found.middle[halved]
-        first, last = torch.cat([first[halved], middle]), torch.cat([middle, last[halved]])
-    return (sums * line.way[:, None]).sum(dim=2)
+    return _Refinement(
+        sums=films.new_zeros(*change.shape, *films.shape[1:]),
+        errors=torch.zeros_like(change),
+        allowed=tolerance * change.abs().clamp_min(1),
+        points=torch.zeros(count, dtype=torch.int64, device=films.device),
+        is_complete=torch.zeros(count, dtype=torch.bool, device=films.device),
+        remaining=torch.full((count,), pieces, device=films.device),
+        width=1 / pieces,
+        film=torch.arange(count, device=films.device).repeat_interleave(pieces),
+        begin=(torch.arange(pieces, dtype=films.dtype, device=films.device) / pieces).repeat(count),
+        first=ends[:, :-1].flatten(0, 1),
+        last=ends[:, 1:].flatten(0, 1),
+    )
+
+
+def _next_round(line: "_Line", state: _Refinement) -> _Refinement:
+    """Integrate the pieces; keep films that are complete, and exact pieces of the others; halve the rest."""
+    film, begin, count = state.film, state.begin, len(line.films)
+    points = torch.bincount(film, minlength=count)
+    result = line.integrate(film, begin, state.width, state.last - state.first, state.allowed)
+    now_complete = ((state.errors + result.errors).abs() <= state.allowed).all(dim=1)
+    halved = ~(result.is_exact | now_complete[film])
+    width, middle = state.width / 2, result.middle[halved]
+    return _Refinement(
+        sums=state.sums + torch.where(now_complete[:, None, None, None, None], result.all, result.exact),
+        errors=state.errors.index_add(0, film[result.is_exact], result.each[result.is_exact]),
+        allowed=state.allowed,
+        points=state.points + points,
+        is_complete=torch.where(points > 0, now_complete, state.is_complete),
+        remaining=torch.bincount(film[halved], minlength=count),
+        width=width,
+        film=film[halved].repeat(2),
+        begin=torch.cat([begin[halved], begin[halved] + width]),
+        first=torch.cat([state.first[halved], middle]),
+        last=torch.cat([middle, state.last[halved]]),
+    )
 
 
 @dataclass(frozen=True)
 class _Pieces:
-    """What a round of pieces gave: gradient sums [B, L, C, H, W] of all and of the exact, and errors."""
+    """Results of one round: sums of gradients [B, L, C, H, W] over all pieces and over the exact ones, and errors."""
 
     all: Tensor
     exact: Tensor
     errors: Tensor  # [B, L]: of all pieces of a film
     each: Tensor  # [M, L]
     middle: Tensor  # [M, L]: scores half-way
-    is_exact: Tensor  # [M]: next to no error for any label
+    is_exact: Tensor  # [M]: negligible error for all labels
 
 
 @dataclass(frozen=True)
 class _Line:
-    """The straight line of each film from its baseline."""
+    """The straight line from black to each film."""
 
     score: Scorer
-    start: Tensor
-    way: Tensor
+    films: Tensor
     batch_size: int
 
     def scores(self, pieces: int) -> Tensor:
         """Score the ends of equal pieces, [B, pieces + 1, L]."""
-        count = len(self.way)
-        film = torch.arange(count, device=self.way.device).repeat_interleave(pieces + 1)
-        part = (torch.arange(pieces + 1, dtype=self.way.dtype, device=self.way.device) / pieces).repeat(count)
+        count, films = len(self.films), self.films
+        film = torch.arange(count, device=films.device).repeat_interleave(pieces + 1)
+        part = (torch.arange(pieces + 1, dtype=films.dtype, device=films.device) / pieces).repeat(count)
         with evaluating(self.score), torch.no_grad():
-            found = [
-                self.score(self._at(film[some], part[some]))
-                for some in torch.split(torch.arange(len(film), device=film.device), self.batch_size)
-            ]
-        return torch.cat(found).reshape(count, pieces + 1, -1)
+            scores = [self.score(self._at(film[rows], part[rows])) for rows in self._batches(len(film))]
+        return torch.cat(scores).reshape(count, pieces + 1, -1)
 
     def integrate(self, film: Tensor, begin: Tensor, width: float, change: Tensor, allowed: Tensor) -> _Pieces:
-        """Take the midpoint's gradient for each piece ``[begin, begin + width]``, over which scores change so much."""
-        shape = (*allowed.shape, *self.way.shape[1:])
-        every, exact = self.way.new_zeros(shape), self.way.new_zeros(shape)
-        each, middle, flags = [], [], []
-        for part in torch.split(torch.arange(len(film), device=film.device), self.batch_size):
-            mine = film[part]
-            score, gradients = input_gradients(self.score, self._at(mine, begin[part] + width / 2))
+        """Take the midpoint's gradient for each piece ``[begin, begin + width]``, given the change of its scores."""
+        shape = (*allowed.shape, *self.films.shape[1:])
+        every, exact = self.films.new_zeros(shape), self.films.new_zeros(shape)
+        errors, middle, flags = [], [], []
+        for rows in self._batches(len(film)):
+            own = film[rows]
+            score, gradients = input_gradients(self.score, self._at(own, begin[rows] + width / 2))
             gradients = gradients * width
-            missed = (gradients * self.way[mine][:, None]).sum(dim=(2, 3, 4)) - change[part]
-            good = (missed.abs() <= allowed[mine] / 256).all(dim=1)
-            every.index_add_(0, mine, gradients)
-            exact.index_add_(0, mine[good], gradients[good])
-            each.append(missed)
+            error = (gradients * self.films[own][:, None]).sum(dim=(2, 3, 4)) - change[rows]
+            good = (error.abs() <= allowed[own] / 256).all(dim=1)
+            every.index_add_(0, own, gradients)
+            exact.index_add_(0, own[good], gradients[good])
+            errors.append(error)
             middle.append(score.detach())
             flags.append(good)
-        missed = torch.cat(each)
-        errors = torch.zeros_like(allowed).index_add(0, film, missed)
-        return _Pieces(every, exact, errors, missed, torch.cat(middle), torch.cat(flags))
+        each = torch.cat(errors)
+        return _Pieces(
+            every,
+            exact,
+            torch.zeros_like(allowed).index_add(0, film, each),
+            each,
+            torch.cat(middle),
+            torch.cat(flags),
+        )
 
     def _at(self, film: Tensor, part: Tensor) -> Tensor:
-        return self.start[film] + part[:, None, None, None] * self.way[film]
+        return part[:, None, None, None] * self.films[film]
+
+    def _batches(self, count: int) -> tuple[Tensor, ...]:
+        return torch.split(torch.arange(count, device=self.films.device), self.batch_size)

@@ -1,14 +1,14 @@
-"""What an explanation method is, and the methods there are by name.
+"""The explanation methods by name.
 
 A method reads one forward pass (films, features at the seam, logits) and returns every label's *signed* map on the
-feature grid. What is not linear (Grad-CAM's ReLU) is its `finish`, so that maps of one film seen several ways are
-averaged before it. Some methods need that pass alone, some go back through the head or the whole network, some run it
-again on altered films (`Method.work`).
+feature grid. Nonlinear parts (Grad-CAM's ReLU) are its `finish`, so that maps of several views of a film are averaged
+before them. Some methods need that pass alone, some go back through the head or the whole network, some run it again on
+altered films (`Method.work`).
 
-Methods that explain pixels give their map on the input grid (`Method.on_input`); what `signed` makes of it is each
-cell's exact mean over the area it covers. A map that comes from a gradient says "per cell" or "per pixel": its values
-shrink as the film is seen larger. `signed` therefore gives sums over the grid, values times the number of cells, and
-`finish` divides by the cells of the base grid, as Grad-CAM does.
+Methods that explain pixels return maps on the input grid (`Method.on_input`); their `signed` map is each cell's exact
+mean over its area. A map computed from a gradient is "per cell" or "per pixel": its values shrink at larger input
+sizes. `signed` therefore returns sums over the grid, values times the number of cells, and `finish` divides by the
+cells of the base grid, as in Grad-CAM.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,13 +19,11 @@ from typing import Literal
 from torch import Tensor
 
 from camray.core.explain import cam as pooled
-from camray.core.explain import gradient_cams as weightings
-from camray.core.explain import guided_backprop as guided
+from camray.core.explain import gradient_cams, guided_backprop, perturbation
 from camray.core.explain import input_gradients as saliency
-from camray.core.explain import perturbation as perturbing
 from camray.core.explain.autograd import Rule, evaluating, input_gradients, scorer_of, seam_maps
-from camray.core.explain.cam import ForwardPass, SeamNetwork
 from camray.core.explain.resampling import area_mean
+from camray.core.explain.seam import ForwardPass, SeamNetwork
 from camray.domain.errors import SettingsError
 
 OnInput = Callable[[SeamNetwork, ForwardPass], Tensor]
@@ -38,22 +36,22 @@ class Method:
     Parameters
     ----------
     name : str
-        As it stands in settings, file names and tables.
+        As in settings, file names and tables.
     signed : callable
         Network and its forward pass to float maps [B, L, h, w].
     finish : callable
         Signed, possibly averaged maps [..., h, w] to the method's raw maps.
     note : str
-        The equation, kept beside the maps.
+        The equation, stored with the maps.
     work : str
         ``pass``: the forward pass alone; ``head``: back through the head; ``network``: back through everything;
         ``films``: further passes of altered films.
     on_input : callable, optional
-        Network and its forward pass to raw maps [B, L, H, W] on the input grid, where that is what the method gives.
+        Network and its forward pass to raw maps [B, L, H, W] on the input grid, for methods that explain pixels.
     power : int
-        Values shrink as ``1 / cells ** power`` where a film is seen larger.
+        Values shrink as ``1 / cells ** power`` at larger input sizes.
     on_pixels : bool
-        `signed` gives maps for the input grid, and not for the feature grid.
+        `signed` returns maps on the input grid instead of the feature grid.
     """
 
     name: str
@@ -66,24 +64,25 @@ class Method:
     on_pixels: bool = False
 
 
-_FILMS_AT_ONCE = 32
-# of integrated gradients, as their authors advise (section 5); 1 % costs 3 to 5 times as much, maps correlate at 0.998
-_COMPLETE_TO = 5e-2
+_BATCH_SIZE = 32
+# completeness of integrated gradients, as their authors advise (section 5); 1 % costs 3 to 5 times as much, and the
+# maps correlate at 0.998
+_IG_TOLERANCE = 5e-2
 _PATCH_CELLS = 2
 _COARSE_SHARE = 0.25
 
 
 def _at_seam(rule: Rule, network: SeamNetwork, passed: ForwardPass) -> Tensor:
-    return seam_maps(network, passed, rule) * _cells(passed)
+    return seam_maps(network, passed, rule) * passed.cells
 
 
 def _eigencam(_network: SeamNetwork, passed: ForwardPass) -> Tensor:
-    return weightings.eigencam(passed.features)[:, None].repeat(1, passed.logits.shape[1], 1, 1)
+    return gradient_cams.eigencam(passed.features)[:, None].repeat(1, passed.logits.shape[1], 1, 1)
 
 
 def _scorecam(network: SeamNetwork, passed: ForwardPass) -> Tensor:
     with evaluating(network):
-        return perturbing.scorecam(scorer_of(network), passed.films, passed.features, batch_size=_FILMS_AT_ONCE)
+        return perturbation.scorecam(scorer_of(network), passed.films, passed.features, batch_size=_BATCH_SIZE)
 
 
 def _saliency(join: Callable[[Tensor], Tensor], network: SeamNetwork, passed: ForwardPass) -> Tensor:
@@ -104,37 +103,32 @@ def _input_times_gradient(network: SeamNetwork, passed: ForwardPass) -> Tensor:
 def _integrated_gradients(network: SeamNetwork, passed: ForwardPass) -> Tensor:
     with evaluating(network):
         return saliency.integrated_gradients(
-            scorer_of(network), passed.films, tolerance=_COMPLETE_TO, batch_size=_FILMS_AT_ONCE
+            scorer_of(network), passed.films, tolerance=_IG_TOLERANCE, batch_size=_BATCH_SIZE
         )
 
 
-def _guided(rule: guided.GuidedRule, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+def _guided(rule: guided_backprop.GuidedRule, network: SeamNetwork, passed: ForwardPass) -> Tensor:
     with evaluating(network):
-        return guided.guided_gradients(scorer_of(network), passed.films, rule)[1].sum(dim=2)
+        return guided_backprop.guided_gradients(scorer_of(network), passed.films, rule)[1].sum(dim=2)
 
 
 def _guided_gradcam(network: SeamNetwork, passed: ForwardPass) -> Tensor:
     gradcam = pooled.positive_mean(pooled.gradient_weighted(network, passed))
     with evaluating(network):
-        gradients = guided.guided_gradients(scorer_of(network), passed.films)[1]
-    return guided.guided_gradcam(gradients, gradcam).sum(dim=2)
+        gradients = guided_backprop.guided_gradients(scorer_of(network), passed.films)[1]
+    return guided_backprop.guided_gradcam(gradients, gradcam).sum(dim=2)
 
 
 def _occlusion(keep: float, network: SeamNetwork, passed: ForwardPass) -> Tensor:
     step = max(1, passed.films.shape[-2] // passed.features.shape[-2])
     with evaluating(network):
-        return perturbing.occlusion(
-            scorer_of(network), passed.films, patch=_PATCH_CELLS * step, step=step, keep=keep, batch_size=_FILMS_AT_ONCE
+        return perturbation.occlusion(
+            scorer_of(network), passed.films, patch=_PATCH_CELLS * step, step=step, keep=keep, batch_size=_BATCH_SIZE
         )
 
 
-def _cells(passed: ForwardPass) -> int:
-    return passed.features.shape[-2] * passed.features.shape[-1]
-
-
 def _means(on_input: OnInput, power: int, network: SeamNetwork, passed: ForwardPass) -> Tensor:
-    grid = (passed.features.shape[-2], passed.features.shape[-1])
-    return area_mean(on_input(network, passed), grid) * float(_cells(passed) ** power)
+    return area_mean(on_input(network, passed), passed.grid) * float(passed.cells**power)
 
 
 def _by_cells(power: int, signed: Tensor) -> Tensor:
@@ -152,7 +146,7 @@ def _seam_method(name: str, rule: Rule, finish: Callable[[Tensor], Tensor], note
 def _input_method(
     name: str, on_input: OnInput, note: str, *, power: int = 1, work: Literal["network", "films"] = "network"
 ) -> Method:
-    """Make a method on the input grid; its values shrink as ``1 / cells ** power`` where a film is seen larger."""
+    """Make a method on the input grid; its values shrink as ``1 / cells ** power`` at larger input sizes."""
     note = f"{note}; mean over each cell's area"
     return Method(name, partial(_means, on_input, power), partial(_by_cells, power), note, work, on_input, power)
 
@@ -174,15 +168,20 @@ _METHODS = (
     ),
     Method(
         "gradcam_plus_plus",
-        partial(seam_maps, rule=weightings.gradcam_plus_plus_map),
+        partial(seam_maps, rule=gradient_cams.gradcam_plus_plus_map),
         _positive,
         "ReLU(sum_k w_lk f_k), w_lk = sum_ij exp(S) ReLU(g) / (2 + g sum_ab f_k), g = dS/df_k (Chattopadhay et al., "
         "WACV 2018, eq. 19)",
         "head",
     ),
-    _seam_method("hirescam", weightings.hirescam_map, partial(_by_cells, 1), "sum_k g_k f_k (Draelos & Carin, 2020)"),
     _seam_method(
-        "layercam", weightings.layercam_map, pooled.positive_mean, "ReLU(sum_k ReLU(g_k) f_k) (Jiang et al., TIP 2021)"
+        "hirescam", gradient_cams.hirescam_map, partial(_by_cells, 1), "sum_k g_k f_k (Draelos & Carin, 2020)"
+    ),
+    _seam_method(
+        "layercam",
+        gradient_cams.layercam_map,
+        pooled.positive_mean,
+        "ReLU(sum_k ReLU(g_k) f_k) (Jiang et al., TIP 2021)",
     ),
     Method(
         "scorecam",
@@ -241,17 +240,27 @@ METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 
 
 def methods_named(names: Iterable[str]) -> tuple[Method, ...]:
-    """Look methods up.
+    """Look up methods by name.
+
+    Parameters
+    ----------
+    names : iterable of str
+        One or more different keys of `METHODS`.
+
+    Returns
+    -------
+    tuple of Method
+        In the order of the names.
 
     Raises
     ------
     SettingsError
-        If a name is unknown or stands twice, or none is given.
+        If a name is unknown or repeated, or there is none.
     """
-    asked = tuple(names)
-    unknown = [name for name in asked if name not in METHODS]
-    if unknown or not asked or len(set(asked)) != len(asked):
+    requested = tuple(names)
+    unknown = [name for name in requested if name not in METHODS]
+    if unknown or not requested or len(set(requested)) != len(requested):
         raise SettingsError(
-            f"explain.methods: {list(asked)}; expected one or more different names out of: {', '.join(METHODS)}"
+            f"explain.methods: {list(requested)}; expected one or more different names out of: {', '.join(METHODS)}"
         )
-    return tuple(METHODS[name] for name in asked)
+    return tuple(METHODS[name] for name in requested)

@@ -1,6 +1,6 @@
-"""Maps from what becomes of the logits when parts of the film are hidden: Score-CAM and occlusion; no gradients."""
+"""Score-CAM and occlusion: maps from the change of the logits when parts of the film are hidden; no gradients."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,28 +11,31 @@ from camray.core.explain.resampling import resampled
 
 @torch.no_grad()
 def scorecam_weights(score: Scorer, films: Tensor, activation: Tensor, *, batch_size: int = 32) -> Tensor:
-    """Weigh each channel by the score of the film seen through it.
+    """Weight each channel by the score of the film masked with it.
 
-    ``C_k = S(x * H_k) - S(0)``, ``H_k`` the channel brought to the input grid and to 0-1 by its own minimum and
-    maximum; ``alpha_k = softmax over k of C_k`` (Wang et al., CVPRW 2020, eqs. 3-6 and algorithm 1, baseline black).
+    ``C_k = S(x * H_k) - S(0)``, ``H_k`` the channel interpolated to the input grid and rescaled to 0-1 by its own
+    minimum and maximum; ``alpha_k = softmax over k of C_k`` (Wang et al., CVPRW 2020, eqs. 3-6 and algorithm 1,
+    baseline black).
 
     Parameters
     ----------
     score : Scorer
         Films to logits [B, L].
-    films : Tensor of shape (B, C, H, W)
-    activation : Tensor of shape (B, K, h, w)
+    films : Tensor of shape (B, C, H, W), float
+        Input grid.
+    activation : Tensor of shape (B, K, h, w), float
+        Feature map of the same films.
     batch_size : int
-        Films a forward pass.
+        Films per forward pass.
 
     Returns
     -------
     Tensor of shape (B, L, K)
-        Positive, adding up to one.
+        Positive; the sum over K is one.
 
     Notes
     -----
-    A constant channel has no ``H``; it hides nothing in particular and gets ``C_k = 0``, without a forward pass.
+    A constant channel has no ``H``; it gets ``C_k = 0`` without a forward pass.
     """
     low, high = activation.amin(dim=(2, 3)), activation.amax(dim=(2, 3))
     varied = (high > low).nonzero()  # [M, 2]: film, channel
@@ -50,7 +53,18 @@ def scorecam_weights(score: Scorer, films: Tensor, activation: Tensor, *, batch_
 
 
 def scorecam(score: Scorer, films: Tensor, activation: Tensor, *, batch_size: int = 32) -> Tensor:
-    """Score-CAM: ``ReLU(sum_k alpha_k A_k)``, [B, L, h, w], not rescaled; see `scorecam_weights`."""
+    """Compute Score-CAM, ``ReLU(sum_k alpha_k A_k)`` (Wang et al., CVPRW 2020).
+
+    Parameters
+    ----------
+    score, films, activation, batch_size
+        See `scorecam_weights`.
+
+    Returns
+    -------
+    Tensor of shape (B, L, h, w)
+        Feature grid, never negative, not rescaled.
+    """
     weights = scorecam_weights(score, films, activation, batch_size=batch_size)
     return torch.einsum("blk,bkhw->blhw", weights, activation.to(weights.dtype)).clamp_min(0)
 
@@ -66,29 +80,30 @@ def occlusion(
     keep: float = 1.0,
     batch_size: int = 32,
 ) -> Tensor:
-    """Slide a patch over the film and write down by how much each logit falls (Zeiler & Fergus, ECCV 2014).
+    """Slide a patch over the film and record by how much each logit falls (Zeiler & Fergus, ECCV 2014).
 
     Parameters
     ----------
     score : Scorer
         Films to logits [B, L].
-    films : Tensor of shape (B, C, H, W)
+    films : Tensor of shape (B, C, H, W), float
+        Input grid.
     patch, step : int
-        Side of the square patch and distance of its positions, px; ``step <= patch``. Positions start beyond the border
-        (cut off there), so that, where step divides patch, every pixel is covered equally often.
+        Side of the square patch and distance of its positions, px; ``step <= patch``. Positions start outside the
+        border (cut off there), so that, where step divides patch, every pixel is covered equally often.
     fill : float, optional
-        What the patch shows; the film's own mean, channel by channel, where it is None.
+        Grey value of the patch; None for the film's own mean, channel by channel.
     keep : float
         Below 1, coarse to fine: patches a patch apart are tried first; then only those fine positions that overlap the
-        best such share of coarse patches, best by the largest absolute change of any label. Elsewhere the coarse
-        values stand.
+        best such share of coarse patches, best by the largest absolute change of any label. The coarse values are kept
+        elsewhere.
     batch_size : int
-        Films a forward pass.
+        Films per forward pass.
 
     Returns
     -------
     Tensor of shape (B, L, H, W)
-        ``S(x) - S(x occluded)``, averaged over the patches that cover a pixel; positive where the film speaks for the
+        ``S(x) - S(x occluded)``, averaged over the patches that cover a pixel; positive where the film supports the
         label.
 
     Raises
@@ -99,78 +114,82 @@ def occlusion(
     if not 1 <= step <= patch or not 0 < keep <= 1:
         raise ValueError(f"patch {patch}, step {step}, keep {keep}; expected 1 <= step <= patch and 0 < keep <= 1")
     filling = films.mean(dim=(2, 3), keepdim=True) if fill is None else torch.full_like(films[:, :, :1, :1], fill)
+    patches = _Patches(score, films, filling, patch, batch_size)
     with evaluating(score):
         logits = score(films)
         if keep == 1.0:
-            places = _everywhere(films, _positions(films, patch, step))
-            return _spread(films, places, _drops(score, films, logits, filling, places, patch, batch_size), patch)[0]
-        corners = _positions(films, patch, patch)
-        places = _everywhere(films, corners)
-        drops = _drops(score, films, logits, filling, places, patch, batch_size)
-        coarse, _ = _spread(films, places, drops, patch)
-        fine = _refined(films, corners, drops, patch, step, keep)
-        drops = _drops(score, films, logits, filling, fine, patch, batch_size)
-        refined, covered = _spread(films, fine, drops, patch)
+            positions = patches.on_every_film(patches.corners(step))
+            return patches.spread(positions, patches.drops(logits, positions))[0]
+        corners = patches.corners(patch)
+        positions = patches.on_every_film(corners)
+        drops = patches.drops(logits, positions)
+        coarse, _ = patches.spread(positions, drops)
+        fine = patches.refined(corners, drops, step, keep)
+        refined, covered = patches.spread(fine, patches.drops(logits, fine))
     return torch.where(covered, refined, coarse)
 
 
-def _positions(films: Tensor, patch: int, step: int) -> Tensor:
-    """Return the patches' first (row, col), [P, 2]; each covers at least one pixel."""
-    first = step * ((patch - 1) // step)
-    rows, cols = (torch.arange(-first, side, step, device=films.device) for side in films.shape[-2:])
-    return torch.cartesian_prod(rows, cols)
+@dataclass(frozen=True)
+class _Patches:
+    """Square patches on films; positions are rows [M, 3] of film, first row, first column."""
 
+    score: Scorer
+    films: Tensor
+    filling: Tensor  # [B, C, 1, 1]
+    side: int
+    batch_size: int
 
-def _everywhere(films: Tensor, corners: Tensor) -> Tensor:
-    """Return [B P, 3]: film, row, col; every patch on every film, film by film."""
-    film = torch.arange(len(films), device=films.device).repeat_interleave(len(corners))
-    return torch.cat([film[:, None], corners.repeat(len(films), 1)], dim=1)
+    def corners(self, step: int) -> Tensor:
+        """Return the patches' first (row, col), [P, 2]; each covers at least one pixel."""
+        first = step * ((self.side - 1) // step)
+        rows, cols = (torch.arange(-first, side, step, device=self.films.device) for side in self.films.shape[-2:])
+        return torch.cartesian_prod(rows, cols)
 
+    def on_every_film(self, corners: Tensor) -> Tensor:
+        """Place every patch on every film, film by film, [B P, 3]."""
+        film = torch.arange(len(self.films), device=self.films.device).repeat_interleave(len(corners))
+        return torch.cat([film[:, None], corners.repeat(len(self.films), 1)], dim=1)
 
-def _refined(films: Tensor, corners: Tensor, drops: Tensor, patch: int, step: int, keep: float) -> Tensor:
-    """Return the fine places [M, 3] that overlap each film's best coarse patches."""
-    best = drops.abs().amax(dim=1).reshape(len(films), len(corners)).topk(max(1, round(keep * len(corners))), dim=1)
-    fine = _positions(films, patch, step)
-    kept = []
-    for film, chosen in enumerate(best.indices):
-        distance = (fine[:, None] - corners[chosen][None]).abs().amax(dim=2)
-        near = fine[(distance < patch).any(dim=1)]
-        kept.append(torch.cat([near.new_full((len(near), 1), film), near], dim=1))
-    return torch.cat(kept)
+    def refined(self, corners: Tensor, drops: Tensor, step: int, keep: float) -> Tensor:
+        """Return the fine positions [M, 3] that overlap each film's best coarse patches."""
+        n_best = max(1, round(keep * len(corners)))
+        best = drops.abs().amax(dim=1).reshape(len(self.films), len(corners)).topk(n_best, dim=1).indices
+        fine = self.corners(step)
+        kept = []
+        for film, indices in enumerate(best):
+            distance = (fine[:, None] - corners[indices][None]).abs().amax(dim=2)
+            near = fine[(distance < self.side).any(dim=1)]
+            kept.append(torch.cat([near.new_full((len(near), 1), film), near], dim=1))
+        return torch.cat(kept)
 
+    def drops(self, logits: Tensor, positions: Tensor) -> Tensor:
+        """Return by how much the logits fall under each patch, [M, L]."""
+        drops = []
+        for part in torch.split(positions, self.batch_size):
+            film = part[:, 0]
+            occluded = torch.where(self._covers(part), self.filling[film], self.films[film])
+            drops.append(logits[film] - self.score(occluded))
+        return torch.cat(drops)
 
-def _drops(
-    score: Scorer, films: Tensor, logits: Tensor, filling: Tensor, places: Tensor, patch: int, batch_size: int
-) -> Tensor:
-    """Return how far the logits fall with the patch at each place, [M, L]."""
-    found = []
-    for part in torch.split(places, batch_size):
-        film = part[:, 0]
-        found.append(logits[film] - score(torch.where(_covers(films, part, patch), filling[film], films[film])))
-    return torch.cat(found)
+    def spread(self, positions: Tensor, drops: Tensor) -> tuple[Tensor, Tensor]:
+        """Average the drops over the patches that cover a pixel, [B, L, H, W]; and which are covered, [B, 1, H, W]."""
+        maps, covered = [], []
+        for film in range(len(self.films)):
+            own = positions[:, 0] == film
+            rows, cols = self._spans(positions[own])
+            total = torch.einsum("ml,mr,mc->lrc", drops[own], rows.to(drops), cols.to(drops))
+            count = torch.einsum("mr,mc->rc", rows.to(drops), cols.to(drops))
+            maps.append(total / count.clamp_min(1))
+            covered.append(count[None] > 0)
+        return torch.stack(maps), torch.stack(covered)
 
+    def _covers(self, positions: Tensor) -> Tensor:
+        """Return [M, 1, H, W]: which pixels are under each patch."""
+        rows, cols = self._spans(positions)
+        return (rows[:, :, None] & cols[:, None, :])[:, None]
 
-def _covers(films: Tensor, places: Tensor, patch: int) -> Tensor:
-    """Return [M, 1, H, W]: which pixels lie under the patch."""
-    rows, cols = _spans(films, places, patch)
-    return (rows[:, :, None] & cols[:, None, :])[:, None]
-
-
-def _spread(films: Tensor, places: Tensor, drops: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Average the drops over the patches that cover a pixel; tell which pixels are covered, [B, 1, H, W]."""
-    maps, covered = [], []
-    for film in range(len(films)):
-        mine = places[:, 0] == film
-        rows, cols = _spans(films, places[mine], patch)
-        total = torch.einsum("ml,mr,mc->lrc", drops[mine], rows.to(drops), cols.to(drops))
-        count = torch.einsum("mr,mc->rc", rows.to(drops), cols.to(drops))
-        maps.append(total / count.clamp_min(1))
-        covered.append(count[None] > 0)
-    return torch.stack(maps), torch.stack(covered)
-
-
-def _spans(films: Tensor, places: Tensor, patch: int) -> Iterator[Tensor]:
-    """Yield [M, H] and [M, W]: which rows, and which columns, lie under the patch."""
-    for axis, side in ((1, films.shape[-2]), (2, films.shape[-1])):
-        index, first = torch.arange(side, device=films.device), places[:, axis, None]
-        yield (index >= first) & (index < first + patch)
+    def _spans(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return [M, H] and [M, W]: which rows, and which columns, are under each patch."""
+        rows, cols = (torch.arange(side, device=self.films.device) for side in self.films.shape[-2:])
+        top, left = positions[:, 1, None], positions[:, 2, None]
+        return (rows >= top) & (rows < top + self.side), (cols >= left) & (cols < left + self.side)

@@ -1,4 +1,4 @@
-"""Maps from one grid to another; corner origin throughout.
+"""Resampling of maps between grids, with the corner origin.
 
 A feature grid covers its film exactly: cell (r, c) of h x w covers rows [r H/h, (r+1) H/h) of H.
 """
@@ -12,34 +12,53 @@ from camray.domain.geometry import cell_overlaps
 
 
 def resampled(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Bring maps [B, L, h', w'] to `grid` by bilinear interpolation (area-weighted where they shrink)."""
+    """Interpolate maps bilinearly onto another grid.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (B, L, h', w'), float
+        On any grid.
+    grid : tuple of int
+        (h, w) of the new grid.
+
+    Returns
+    -------
+    Tensor of shape (B, L, h, w), float
+        Corner origin (``align_corners=False``), area-weighted along an axis that shrinks. `maps` itself if it is on
+        `grid` already.
+    """
     if tuple(maps.shape[-2:]) == grid:
         return maps
     return F.interpolate(maps, size=grid, mode="bilinear", align_corners=False, antialias=True)
 
 
 def area_mean(maps: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Average maps [..., H, W] over the cells of a coarser grid, exactly: a pixel counts by its area in the cell.
+    """Average maps over the cells of a coarser grid, each pixel weighted by its area in the cell.
 
     Parameters
     ----------
-    maps : Tensor of shape (..., H, W)
+    maps : Tensor of shape (..., H, W), float
         On the input grid.
     grid : tuple of int
         (h, w); H and W need not be multiples.
 
     Returns
     -------
-    Tensor of shape (..., h, w)
+    Tensor of shape (..., h, w), float
         ``mean(area_mean(maps)) == mean(maps)``; a constant stays constant.
+
+    Examples
+    --------
+    >>> area_mean(torch.tensor([[0.0, 3.0, 6.0]]), (1, 2))
+    tensor([[1., 5.]])
     """
-    rows = _shares(maps.shape[-2], grid[0], maps)
-    cols = _shares(maps.shape[-1], grid[1], maps)
+    rows = _area_fractions(maps.shape[-2], grid[0], maps)
+    cols = _area_fractions(maps.shape[-1], grid[1], maps)
     return rows @ maps @ cols.transpose(0, 1)
 
 
-def _shares(pixels: int, cells: int, like: Tensor) -> Tensor:
-    """Return [cells, pixels]: which part of a cell a pixel makes up; rows add up to one."""
+def _area_fractions(pixels: int, cells: int, like: Tensor) -> Tensor:
+    """Return [cells, pixels]: the fraction of each cell that each pixel covers; rows add up to one."""
     edges = np.arange(cells + 1) * (pixels / cells)
-    shares = cell_overlaps(edges[:-1], edges[1:], pixels) * (cells / pixels)
-    return torch.from_numpy(shares).to(dtype=like.dtype, device=like.device)
+    fractions = cell_overlaps(edges[:-1], edges[1:], pixels) * (cells / pixels)
+    return torch.from_numpy(fractions).to(dtype=like.dtype, device=like.device)

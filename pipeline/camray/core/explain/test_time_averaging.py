@@ -1,8 +1,7 @@
-"""Maps and logits of a batch of films, averaged over a left-right flip and over input scales if asked.
+"""Test-time averages: maps and logits of a batch over its mirror images and over input scales.
 
-Every map lands on the *base* feature grid, the one that belongs to the model's own input size (or on the films' own,
-where a method says so). All resampling keeps
-the corner origin (``align_corners=False``), so that a cell stays where it is.
+Every map is resampled to the *base* feature grid, the one of the model's own input size (or to the films' own grid,
+where a method requires it). Resampling keeps the corner origin (``align_corners=False``): cells do not move.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,22 +10,43 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camray.core.explain.cam import SeamNetwork, forward
 from camray.core.explain.methods import Method
 from camray.core.explain.resampling import resampled
+from camray.core.explain.seam import SeamNetwork, forward
 from camray.domain.contract import NetworkSpec
 
 
 @dataclass(frozen=True)
-class Explained:
-    """Logits [B, L] and, by method name, raw maps [B, L, h, w]."""
+class MapsAndLogits:
+    """Averages over all views.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, L), float
+        All labels' logits.
+    heat : dict of str to Tensor of shape (B, L, h, w), float
+        By method name, raw maps on the base feature grid, or on the input grid for methods that require it.
+    """
 
     logits: Tensor
     heat: dict[str, Tensor]
 
 
 def feature_grid(network: SeamNetwork, films: Tensor) -> tuple[int, int]:
-    """Return (rows, cols) of the feature grid of films of this size."""
+    """Return the feature grid of films of this size.
+
+    Parameters
+    ----------
+    network : SeamNetwork
+        Run on the first film.
+    films : Tensor of shape (B, C, H, W), float
+        Model grid.
+
+    Returns
+    -------
+    (int, int)
+        Rows and columns.
+    """
     with torch.no_grad():
         rows, cols = network.features(films[:1]).shape[-2:]
     return int(rows), int(cols)
@@ -40,27 +60,27 @@ def explain(
     *,
     flip: bool = False,
     scales: Sequence[float] = (1.0,),
-) -> Explained:
-    """Explain all labels of a batch, one forward pass for each view of it.
+) -> MapsAndLogits:
+    """Explain all labels of a batch, one forward pass for each of its views.
 
     Parameters
     ----------
     network : SeamNetwork
-        In evaluation mode; left as found.
-    films : Tensor of shape (B, C, H, W)
-        On the model grid.
+        In evaluation mode; not altered.
+    films : Tensor of shape (B, C, H, W), float
+        Model grid.
     methods : sequence of Method
-        What to compute.
+        Methods to compute.
     grid : tuple of int
         Base feature grid (h, w), see `feature_grid`.
     flip : bool
-        Also look at the films mirrored left-right, and mirror the maps back.
+        Also explain the films mirrored left-right, and mirror those maps back.
     scales : sequence of float
-        Input sizes to look at, relative to the films' own; 1.0 need not be among them.
+        Input sizes, relative to the films' own; 1.0 need not be among them.
 
     Returns
     -------
-    Explained
+    MapsAndLogits
         Means over all views: of the logits, and of the signed maps before each method's `finish`, so that
         ``Grad-CAM == ReLU(CAM) / (h w)`` also holds for the averages. With flips alone, ``mean(CAM) + bias == logit``
         holds too after an average pool.
@@ -71,10 +91,10 @@ def explain(
         passed = forward(network, view)
         logits.append(passed.logits)
         for method in methods:
-            onto = (films.shape[-2], films.shape[-1]) if method.on_pixels else grid
-            heat = resampled(method.signed(network, passed), onto)
+            target_grid = (films.shape[-2], films.shape[-1]) if method.on_pixels else grid
+            heat = resampled(method.signed(network, passed), target_grid)
             signed[method.name].append(heat.flip(-1) if is_mirrored else heat)
-    return Explained(
+    return MapsAndLogits(
         logits=torch.stack(logits).mean(dim=0),
         heat={method.name: method.finish(torch.stack(signed[method.name]).mean(dim=0)) for method in methods},
     )
@@ -83,6 +103,7 @@ def explain(
 def _views(
     films: Tensor, spec: NetworkSpec, grid: tuple[int, int], flip: bool, scales: Sequence[float]
 ) -> Iterator[tuple[Tensor, bool]]:
+    """Yield each view and whether it is mirrored."""
     for scale in scales:
         size = [_scaled(side, cells, spec, scale) for side, cells in zip(films.shape[-2:], grid, strict=True)]
         view = resampled(films, (size[0], size[1]))
@@ -92,6 +113,6 @@ def _views(
 
 
 def _scaled(side_px: int, cells: int, spec: NetworkSpec, scale: float) -> int:
-    """Scale a side so that the same sampling goes on fitting it."""
+    """Scale a side to a multiple of the pixels that one cell spans."""
     step = spec.stride if spec.cells(side_px) == cells else side_px // cells
     return max(1, round(side_px / step * scale)) * step

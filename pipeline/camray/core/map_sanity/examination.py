@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from camray.core.explain.autograd import evaluating
-from camray.core.explain.cam import SeamNetwork
 from camray.core.explain.methods import Method
+from camray.core.explain.seam import SeamNetwork
 from camray.core.map_sanity.deletion_insertion import Curves, area_under, confidence_through, removal_curves
 from camray.core.map_sanity.similarity import (
     FloatArray,

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from camray.core.explain.cam import SeamNetwork, forward
 from camray.core.explain.methods import Method
+from camray.core.explain.seam import SeamNetwork, forward
 from camray.domain.contract import NetworkSpec
 
 

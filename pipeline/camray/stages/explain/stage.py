@@ -22,9 +22,9 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json, write_table
 from camray.adapters.settings import ExplainSettings, Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.explain.cam import SeamNetwork
 from camray.core.explain.methods import Method, methods_named
-from camray.core.explain.test_time_averaging import Explained, explain
+from camray.core.explain.seam import SeamNetwork
+from camray.core.explain.test_time_averaging import MapsAndLogits, explain
 from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
@@ -108,7 +108,7 @@ def _explain_shards(plan: _Plan) -> int:
     """Compute what is not there yet, a shard at a time; return how many films that were."""
     films_of = {int(shard): plan.films[plan.films["shard"] == shard] for shard in plan.films["shard"].unique()}
     missing = {shard: films for shard, films in films_of.items() if not _is_done(plan, shard, len(films))}
-    collected: list[Explained] = []
+    collected: list[MapsAndLogits] = []
     batches = list(_batches(missing, plan.settings.batch_size))
     for shard, films, is_last in progress(batches, len(batches), "explaining"):
         collected.append(_explain_batch(plan, films))
@@ -125,7 +125,7 @@ def _batches(shards: dict[int, pd.DataFrame], batch_size: int) -> Iterator[tuple
             yield shard, films.iloc[start : start + batch_size], start + batch_size >= len(films)
 
 
-def _explain_batch(plan: _Plan, films: pd.DataFrame) -> Explained:
+def _explain_batch(plan: _Plan, films: pd.DataFrame) -> MapsAndLogits:
     pixels = plan.store.rows(films["film_shard"].tolist(), films["film_index"].tolist())
     _check_grid(pixels, plan.contract)
     contract, asked = plan.contract, plan.settings
@@ -137,7 +137,7 @@ def _explain_batch(plan: _Plan, films: pd.DataFrame) -> Explained:
         flip=asked.flip,
         scales=asked.scales,
     )
-    return Explained(found.logits.float().cpu(), {name: heat.float().cpu() for name, heat in found.heat.items()})
+    return MapsAndLogits(found.logits.float().cpu(), {name: heat.float().cpu() for name, heat in found.heat.items()})
 
 
 def _write_priors(plan: _Plan, folder: RunFolder) -> None:
@@ -201,7 +201,7 @@ def _stem(method: str) -> str:
     return f"heat-{method}"
 
 
-def _write_shard(plan: _Plan, shard: int, collected: Sequence[Explained]) -> None:
+def _write_shard(plan: _Plan, shard: int, collected: Sequence[MapsAndLogits]) -> None:
     for method in plan.methods:
         heat = np.concatenate([each.heat[method.name].numpy() for each in collected])
         stored = to_float16(heat, method.name, plan.settings.heat_exponents.get(method.name, 0))

@@ -27,8 +27,8 @@ from camray.adapters.run_folder import (
     write_json,
     write_table,
 )
-from camray.core.explain.cam import SeamNetwork, forward
 from camray.core.explain.methods import METHODS, Method
+from camray.core.explain.seam import SeamNetwork, forward
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier
 from camray.domain.contract import ModelContract

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camray.adapters.run_folder import RunFolder
-from camray.core.explain.activation_maximization import Ascent, visualise
+from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.domain.errors import SettingsError
 from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, panel_size, sheet
@@ -42,7 +42,7 @@ class LabelPictures:
     after: NDArray[np.float64]
 
 
-def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent, out: Path) -> Drawn:
+def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings, out: Path) -> Drawn:
     """Draw the pictures of a run's labels on one sheet.
 
     Parameters
@@ -51,7 +51,7 @@ def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent, out: Pa
         A trained run.
     labels : tuple of str
         Which; all of them where it is empty.
-    ascent : Ascent
+    ascent : AscentSettings
     out : Path
         PNG to write.
 
@@ -78,7 +78,7 @@ def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent, out: Pa
     return Drawn(out, rows)
 
 
-def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent) -> LabelPictures:
+def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings) -> LabelPictures:
     """Climb from mid-grey to each label's picture; see `draw_labels`."""
     network, contract = load_classifier(RunFolder(run_root), torch.device("cpu"))
     unknown = [label for label in labels if label not in contract.labels]
@@ -91,7 +91,7 @@ def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: Ascent) 
         return logits[:, chosen]
 
     start = torch.full((1, contract.rows, contract.cols), MID_GREY)
-    pictures = visualise(score, start, len(chosen), ascent)
+    pictures = maximize_activations(score, start, len(chosen), ascent)
     with torch.no_grad():
         before = torch.sigmoid(score(start[None])[0].double())
         after = torch.sigmoid(score(pictures).diagonal().double())

@@ -17,7 +17,7 @@ from PIL import Image
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, write_bytes
-from camray.core.explain.activation_maximization import Ascent, visualise
+from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
 from camray.core.imaging.resampling import to_model_grid
@@ -36,7 +36,7 @@ from camray.reporting.overlays import heat01_of
 PICTURES = "pictures/gallery"
 FIXED = BoxRecipe("max", 0.2)
 _ROWS, _SEARCHED, _PANEL_PX, _MIN_AREA, _QUALITY = 512, 400, 224, 0.001, 80
-_CLIMB = Ascent(steps=96, rate=0.02, total_variation=0.02, jitter=8, blur_px=0.5)
+_CLIMB = AscentSettings(steps=96, rate=0.02, total_variation=0.02, jitter=8, blur_px=0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +187,7 @@ def _panel(film: _Shown, heat01: NDArray[np.float32] | None, boxes: list[Box]) -
 
 def _label_panels(network: Any, contract: ModelContract) -> list[Panel]:
     start = torch.full((1, contract.rows, contract.cols), 0.5)
-    drawn = visualise(network, start, len(contract.labels), _CLIMB)[:, 0].numpy()
+    drawn = maximize_activations(network, start, len(contract.labels), _CLIMB)[:, 0].numpy()
     size = panel_size((contract.rows, contract.cols), _PANEL_PX)
     pictures = [np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2) for grey in drawn]
     return [Panel(evidence_panel(rgb, None, size), label) for rgb, label in zip(pictures, contract.labels, strict=True)]
