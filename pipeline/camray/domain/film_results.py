@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from camray.domain.geometry import Box
 from camray.domain.labels import Finding
+from camray.domain.zones import ZONES, Third
 
 UNVERIFIED: Final = "AI, not verified"
+_THIRDS: Final = {Third.MID.value: "middle"}
 STEPS_PER_PX: Final = 256  # coordinates are whole multiples of 1/256 px: exact in DICOM's 32-bit floats up to 65,536 px
 
 
@@ -84,9 +86,17 @@ class FoundFinding:
     threshold_source: str = ""
 
     @property
-    def said(self) -> str:
-        """Name and probability in words, with the warning."""
+    def summary(self) -> str:
+        """Name and probability, with the warning."""
         return f"{self.finding.name} {self.probability:.2f} ({UNVERIFIED})"
+
+    def box_summary(self, box: FoundBox) -> str:
+        """Return the summary with the box's lung zone and side, where they are known."""
+        if box.zone not in ZONES:
+            return self.summary
+        side, _, third = box.zone.partition(" ")
+        zone = f"{side} {_THIRDS.get(third, third)} zone"
+        return f"{self.finding.name} {self.probability:.2f}, {zone} ({UNVERIFIED})"
 
 
 @dataclass(frozen=True)

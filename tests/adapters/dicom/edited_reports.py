@@ -14,6 +14,9 @@ from camray.domain.geometry import Box
 
 ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 FREE_TEXT = ("CORNERSTONEFREETEXT", "CORNERSTONEJS")
+UNNAMED = "unknown^unknown"  # OHIF names no reader
+MODIFIES = "HAS CONCEPT MOD"
+FINDING_SITE, UPPER_ZONE = ("363698007", "SCT", "Finding Site"), ("281392002", "SCT", "Upper zone of lung")
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:
@@ -38,7 +41,6 @@ def rectangle(box: Box) -> list[float]:
     return [x0, y0, x1, y0, x1, y1, x0, y1, x0, y0]
 
 
-@quiet()  # OHIF's code of free text is longer than the standard allows
 def ohif_mark(
     film: tuple[str, str],
     box: Box | None,
@@ -47,67 +49,105 @@ def ohif_mark(
     points: Sequence[float] | None = None,
     kind: str = "POLYLINE",
 ) -> Dataset:
-    """A measurement group: its region inside a number, its label a free-text site, the finding's code if kept."""
-    image = _item("IMAGE", "SELECTED FROM")
-    reference = Dataset()
-    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = film
-    image.ReferencedSOPSequence = [reference]
+    """A rectangle's measurement group: its region inside the first number, its label a comment, the finding's code."""
     data = list(points) if points is not None else rectangle(box) if box is not None else []
-    region = _item("SCOORD", "INFERRED FROM", GraphicType=kind, GraphicData=data, ContentSequence=[image])
-    measured = Dataset()
-    measured.NumericValue, measured.MeasurementUnitsCodeSequence = "42", [_code("mm2", "UCUM", "mm2")]
-    number = _item("NUM", "CONTAINS", ("42798000", "SCT", "Area"), MeasuredValueSequence=[measured])
-    number.ContentSequence = [region]
+    region = _item("SCOORD", "INFERRED FROM", GraphicType=kind, GraphicData=data, ContentSequence=[_image(film)])
+    area = _number(("42798000", "SCT", "Area"), "274.08", "mm2")
+    area.ContentSequence = [region]
     tool = "Cornerstone3DTools@^0.1.0:RectangleROI"
     children = [
         _item("TEXT", "HAS OBS CONTEXT", ("112039", "DCM", "Tracking Identifier"), TextValue=tool),
         _item("UIDREF", "HAS OBS CONTEXT", ("112040", "DCM", "Tracking Unique Identifier"), UID=uid.generate_uid()),
     ]
     if code is not None:
-        finding = _item("CODE", "CONTAINS", ("121071", "DCM", "Finding"), ConceptCodeSequence=[_code(*code)])
-        children.append(finding)
+        children += [_coded(("121071", "DCM", "Finding"), code), _coded(FINDING_SITE, UPPER_ZONE)]
+    statistics = (
+        ("56851009", "SCT", "Maximum"),
+        ("373098007", "SCT", "Mean"),
+        ("386136009", "SCT", "Standard Deviation"),
+    )
+    children += [area, *(_number(name, "3155", "px") for name in statistics)]
     if words:
-        site = _item("CODE", "CONTAINS", ("363698007", "SCT", "Finding Site"))
-        site.ConceptCodeSequence = [_code(*FREE_TEXT, words)]
-        children.append(site)
-    group = _item("CONTAINER", "CONTAINS", ("125007", "DCM", "Measurement Group"), ContinuityOfContent="SEPARATE")
-    group.ContentSequence = [*children, number]
-    return group
+        children.append(_item("TEXT", "CONTAINS", ("121106", "DCM", "Comment"), TextValue=words))
+    return _container("CONTAINS", ("125007", "DCM", "Measurement Group"), children)
 
 
-def edited_by_ohif(
-    report: Dataset, marks: Sequence[Dataset], observer: str = "Reader^One", time: str = "101500"
-) -> Dataset:
-    """OHIF's report in place of camray's: Enhanced SR, implicit VR, the same series, all tracking UIDs new."""
+@quiet()  # the code is longer than the standard allows
+def with_free_text_site(mark: Dataset, words: str) -> Dataset:
+    """A label as earlier versions of OHIF wrote it: a finding site whose code says free text."""
+    mark.ContentSequence.insert(2, _coded(FINDING_SITE, (*FREE_TEXT, words)))
+    return mark
+
+
+def _image(film: tuple[str, str]) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = film
+    return _item("IMAGE", "SELECTED FROM", ReferencedSOPSequence=[reference])
+
+
+def _number(name: tuple[str, str, str], value: str, unit: str) -> Dataset:
+    measured = Dataset()
+    measured.NumericValue, measured.MeasurementUnitsCodeSequence = value, [_code(unit, "UCUM", unit)]
+    return _item("NUM", "CONTAINS", name, MeasuredValueSequence=[measured])
+
+
+def _coded(name: tuple[str, str, str], value: tuple[str, str, str], relation: str = "CONTAINS") -> Dataset:
+    return _item("CODE", relation, name, ConceptCodeSequence=[_code(*value)])
+
+
+def _container(relation: str, name: tuple[str, str, str], children: Sequence[Dataset]) -> Dataset:
+    return _item("CONTAINER", relation, name, ContinuityOfContent="SEPARATE", ContentSequence=list(children))
+
+
+def edited_by_ohif(report: Dataset, marks: Sequence[Dataset], observer: str = UNNAMED, time: str = "101500") -> Dataset:
+    """As OHIF 3.13 saves it: Enhanced SR, implicit VR, in camray's series, new tracking UIDs, no reader named."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = uid.ImplicitVRLittleEndian
     ds.SOPClassUID, ds.SOPInstanceUID, ds.Modality = ENHANCED_SR, uid.generate_uid(), "SR"
     ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "PatientName", "PatientID", "StudyDate", "StudyTime"):
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "StudyDate", "StudyTime"):
         setattr(ds, keyword, report.get(keyword, ""))
-    for keyword in ("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "ReferringPhysicianName"):
+    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber"):
         setattr(ds, keyword, report.get(keyword, ""))
-    ds.Manufacturer, ds.SeriesNumber, ds.InstanceNumber = "Unspecified", "9101", "1"
-    ds.ContentDate, ds.ContentTime = "20260304", time
-    ds.CompletionFlag, ds.VerificationFlag = "PARTIAL", "UNVERIFIED"
-    ds.PerformedProcedureCodeSequence = []
+    ds.ReferringPhysicianName = report.get("ReferringPhysicianName", "")
+    ds.Manufacturer = ds.ManufacturerModelName = "Unspecified"
+    ds.SeriesNumber, ds.InstanceNumber, ds.ContentQualification = "9101", "2", "RESEARCH"
+    ds.ContentDate, ds.ContentTime, ds.ImageComments = "20260304", time, "NOT FOR CLINICAL USE"
+    ds.CompletionFlag, ds.VerificationFlag = "COMPLETE", "UNVERIFIED"
+    ds.PerformedProcedureCodeSequence, ds.ReferencedPerformedProcedureStepSequence = [], []
     ds.CurrentRequestedProcedureEvidenceSequence = report.CurrentRequestedProcedureEvidenceSequence
-    before = Dataset()
-    before.StudyInstanceUID = report.StudyInstanceUID
-    series, one = Dataset(), Dataset()
-    one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID = report.SOPClassUID, report.SOPInstanceUID
-    series.SeriesInstanceUID, series.ReferencedSOPSequence = report.SeriesInstanceUID, [one]
-    before.ReferencedSeriesSequence = [series]
-    ds.PredecessorDocumentsSequence = [before]
-    person = _item("PNAME", "HAS OBS CONTEXT", ("121008", "DCM", "Person Observer Name"), PersonName=observer)
-    found = _item("CONTAINER", "CONTAINS", ("126010", "DCM", "Imaging Measurements"), ContinuityOfContent="SEPARATE")
-    found.ContentSequence = list(marks)
+    ds.PredecessorDocumentsSequence = [_predecessor(report)]
     ds.ValueType, ds.ContinuityOfContent = "CONTAINER", "SEPARATE"
     ds.ConceptNameCodeSequence = [_code("126000", "DCM", "Imaging Measurement Report")]
-    ds.ContentSequence = [person, found]
+    template = Dataset()
+    template.MappingResource, template.TemplateIdentifier = "DCMR", "1500"
+    ds.ContentTemplateSequence = [template]
+    language = _coded(
+        ("121049", "DCM", "Language of Content Item and Descendants"), ("en", "RFC5646", "English"), MODIFIES
+    )
+    country = ("121046", "DCM", "Country of Language"), ("US", "ISO3166_1", "United States")
+    language.ContentSequence = [_coded(*country, MODIFIES)]
+    image = _image(film_of(report))
+    image.RelationshipType = "CONTAINS"
+    group = _container("CONTAINS", ("126200", "DCM", "Image Library Group"), [image])
+    ds.ContentSequence = [
+        language,
+        _item("PNAME", "HAS OBS CONTEXT", ("121008", "DCM", "Person Observer Name"), PersonName=observer),
+        _coded(("121058", "DCM", "Procedure reported"), ("363679005", "SCT", "Imaging procedure"), MODIFIES),
+        _container("CONTAINS", ("111028", "DCM", "Image Library"), [group]),
+        _container("CONTAINS", ("126010", "DCM", "Imaging Measurements"), marks),
+    ]
     return ds
+
+
+def _predecessor(report: Dataset) -> Dataset:
+    one, series, study = Dataset(), Dataset(), Dataset()
+    one.ReferencedSOPInstanceUID = report.SOPInstanceUID  # without its class
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = report.SeriesInstanceUID, [one]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = report.StudyInstanceUID, [series]
+    return study
 
 
 def film_of(report: Dataset) -> tuple[str, str]:

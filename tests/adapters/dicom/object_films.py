@@ -34,10 +34,15 @@ ENCODINGS = {
 }
 
 
-def phantom(name: str, shape: tuple[int, int] = (101, 83), index: int | None = None) -> bytes:
+def phantom(
+    name: str,
+    shape: tuple[int, int] = (101, 83),
+    index: int | None = None,
+    spacing_mm: tuple[float, float] = (0.2, 0.18),
+) -> bytes:
     """A generated film of odd size."""
     number = list(ENCODINGS).index(name) if index is None else index
-    header = PhantomHeader(1, number, 3, "F", 45, "PA", 0.2, 0.18)
+    header = PhantomHeader(1, number, 3, "F", 45, "PA", *spacing_mm)
     ramp = np.linspace(0.05, 0.9, shape[0] * shape[1], dtype=np.float32).reshape(shape)
     ramp[30:60, 20:50] = 0.97
     return encode_film(ramp, header, ENCODINGS[name])

@@ -24,6 +24,7 @@ from camray.domain.errors import ExportError
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectReference
 from tests.adapters.dicom.object_films import ENCODINGS, bare_film, dciodvfy, identity_of, phantom, result_of
+from tests.adapters.dicom.read_back import read_gsps, read_sr
 
 KINDS = ("sr", "gsps", "sc", "pdf", "seg-heat", "seg-boxes")
 PICTURE = np.full((120, 160, 3), 40, np.uint8)
@@ -82,24 +83,48 @@ def plain(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_report_read_back_says_what_was_exported(film: Path, tmp_path: Path) -> None:
-    rows = sr.read_sr(saved(build(film, "sr"), tmp_path / "sr.dcm"))
+def test_a_report_read_back_equals_the_result(film: Path, tmp_path: Path) -> None:
+    rows = read_sr(saved(build(film, "sr"), tmp_path / "sr.dcm"))
     source = read_source(film)
-    result = result_of(source)
-    pneumonia = result.findings[0]
-    boxes = [row for row in rows if row["box"] is not None]
-    assert [row["box"] for row in boxes] == [one.box for one in pneumonia.boxes]  # exactly
+    pneumonia = result_of(source).findings[0]
+    boxes, numbers, rest = rows[:2], rows[2:4], rows[4:]
+    assert [row["box"] for row in boxes] == [in_sr(one.box, source) for one in pneumonia.boxes]  # exactly
     assert {row["finding"] for row in boxes} == {("233604007", "SCT", "Pneumonia")}
     assert {row["sop_instance_uid"] for row in rows} == {source.SOPInstanceUID}
-    certain = [row for row in rows if row["box"] is None]
-    assert [(row["finding"][1], row["certainty_percent"]) for row in certain] == [
-        ("SCT", 91.2346), ("SCT", 91.2346), ("SCT", 61.0), ("99CAMRAY", 4.3),
-    ]  # fmt: skip
-    assert [row["tracking_uid"] for row in boxes] == [row["tracking_uid"] for row in certain[:2]]
-    assert len({row["tracking_uid"] for row in certain}) == 4
-    assert boxes[0]["comment"] == "Pneumonia 0.91 (AI, not verified)"
-    assert certain[2]["comment"] == "Nodule/Mass 0.61 (AI, not verified): the map holds no localization"
-    assert certain[3]["comment"] == "Air leak, any 0.04 (AI, not verified): below the cutoff of 0.50"
+    assert [row["percent"] for row in numbers] == [91.2346, 91.2346]
+    assert [(row["finding"], row["percent"], row["present"]) for row in rest] == [
+        (("309529002", "SCT", "Lung mass"), 61.0, True),
+        (("AIR_LEAK_ANY", "99CAMRAY", "Air leak, any"), 4.3, False),
+    ]
+    assert [row["tracking_uid"] for row in boxes] == [row["tracking_uid"] for row in numbers]
+    assert len({row["tracking_uid"] for row in boxes}) == 2
+    assert [row["comment"] for row in rows if row["percent"] is None or not row["tracking_uid"]] == [
+        "Pneumonia 0.91, right upper zone (AI, not verified)",
+        "Pneumonia 0.91 (AI, not verified)",
+        "Nodule/Mass 0.61 (AI, not verified): the map holds no localization",
+        "Air leak, any 0.04 (AI, not verified): below the cutoff of 0.50",
+    ]
+
+
+def in_sr(box: Box, source: Dataset) -> Box:
+    """A box as the report has it: 1/256 px off the last edge, where OHIF would drop it."""
+    x1, y1 = min(box.x1, source.Columns - 1 / 256), min(box.y1, source.Rows - 1 / 256)
+    return Box(box.x0, box.y0, x1, y1)
+
+
+@pytest.mark.parametrize(("negative", "title"), [(False, "126000"), (True, "AI_FINDINGS")])
+def test_ohif_finds_a_region_in_every_measurement_group(plain: Path, negative: bool, title: str) -> None:
+    """It fails on a group without one, and on an Imaging Measurement Report (126000) without groups."""
+    ds = build(plain, "sr", negative=negative)
+    assert ds.ConceptNameCodeSequence[0].CodeValue == title
+    groups: dict[str, list[str]] = {}
+    for container in ds.ContentSequence:
+        for item in container.get("ContentSequence", []):
+            if item.ConceptNameCodeSequence[0].CodeValue == "125007":
+                uid = next(each.UID for each in item.ContentSequence if each.ValueType == "UIDREF")
+                groups.setdefault(uid, []).extend(each.ValueType for each in item.ContentSequence)
+    assert len(groups) == (0 if negative else 2)
+    assert all("SCOORD" in kinds for kinds in groups.values())
 
 
 def test_a_box_group_holds_no_number(plain: Path) -> None:
@@ -133,28 +158,27 @@ def test_zones_become_coded_anatomy(
     elif "ImageLaterality" in source:
         del source.ImageLaterality
     ds = sr.build_sr(result_of(source, zones=(zone, zone)), source, identity_of("sr"))
-    rows = [row for row in sr.read_sr(ds) if row["box"] is not None]
+    rows = [row for row in read_sr(ds) if row["box"] is not None]
     assert {(row["site"], row["laterality"]) for row in rows} == {expected}
 
 
 def test_a_negative_study_says_so_in_every_object(plain: Path, tmp_path: Path) -> None:
     report = build(plain, "sr", negative=True)
-    rows = sr.read_sr(report)
-    assert [row["box"] for row in rows] == [None] * 3
+    rows = read_sr(report)
+    assert [(row["box"], row["present"]) for row in rows] == [(None, False)] * 3
     assert all("below the cutoff" in row["comment"] for row in rows)
     state = build(plain, "gsps", negative=True)
-    assert gsps.read_gsps(state) == []
+    assert read_gsps(state) == []
     text = state.GraphicAnnotationSequence[0].TextObjectSequence[0].UnformattedTextValue
     assert text == "No finding reported (AI, not verified)"
 
 
-def test_a_presentation_state_read_back_has_the_reports_boxes(film: Path, tmp_path: Path) -> None:
-    source = read_source(film)
-    result = result_of(source)
-    told = gsps.read_gsps(saved(build(film, "gsps"), tmp_path / "pr.dcm"))
-    assert [box for box, _ in told] == [one.box for one in result.findings[0].boxes]  # exactly
-    rows = sr.read_sr(build(film, "sr"))
-    assert [uid for _, uid in told] == [row["tracking_uid"] for row in rows if row["box"] is not None]
+def test_a_presentation_state_read_back_has_the_results_boxes(film: Path, tmp_path: Path) -> None:
+    result = result_of(read_source(film))
+    exported = read_gsps(saved(build(film, "gsps"), tmp_path / "pr.dcm"))
+    assert [box for box, _ in exported] == [one.box for one in result.findings[0].boxes]  # exactly
+    rows = read_sr(build(film, "sr"))
+    assert [uid for _, uid in exported] == [row["tracking_uid"] for row in rows if row["box"] is not None]
 
 
 @needs_dcmtk
@@ -340,7 +364,7 @@ def test_validators_find_no_error_in_objects_of_real_films(real_data: Path, tmp_
             kinds = [kind for kind in KINDS if not (negative and kind.startswith("seg"))]
             assert_valid(film, kinds, tmp_path, negative)
         result = result_of(read_source(film))
-        rows = sr.read_sr(pydicom.dcmread(tmp_path / "sr.dcm"))
+        rows = read_sr(pydicom.dcmread(tmp_path / "sr.dcm"))
         assert {row["sop_instance_uid"] for row in rows} == {result.image_id}
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pydicom
 import pytest
 
-from camray.adapters.dicom.write import gsps, sr
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.imaging.voi import shown_voi
@@ -20,6 +19,7 @@ from camray.domain.geometry import Box, GridTransform
 from camray.reporting.overlays import PREDICTED_RGB
 from camray.reporting.secondary_capture import LabelledBox, draw_capture, heat_on_film, shown_shape
 from camray.stages.export import stage as export
+from tests.adapters.dicom.read_back import read_gsps, read_sr
 from tests.dicom_run import change_a_box, make_run, settings_of
 
 FORMATS = ["sr", "gsps", "sc", "seg", "pdf"]
@@ -58,13 +58,13 @@ def test_every_film_gets_its_objects(run: RunFolder) -> None:
     shown = _boxes_of(run)
     for image_id in ids:
         report = pydicom.dcmread(run.root / "export" / "dicom" / f"{image_id}.sr.dcm")
-        found = [entry for entry in sr.read_sr(report) if entry["box"] is not None]
-        assert [entry["box"] for entry in found] == shown.get(image_id, [])
+        found = [entry for entry in read_sr(report) if entry["box"] is not None]
+        assert [entry["box"] for entry in found] == shown.get(image_id, [])  # none reaches the film's edge
         assert {(entry["finding"], entry["site"]) for entry in found} <= {
             (("4147007", "SCT", "Mass"), "Upper zone of lung")
         }
         state = pydicom.dcmread(run.root / "export" / "dicom" / f"{image_id}.gsps.dcm")
-        assert [box for box, _ in gsps.read_gsps(state)] == shown.get(image_id, [])
+        assert [box for box, _ in read_gsps(state)] == shown.get(image_id, [])
 
 
 def _boxes_of(run: RunFolder) -> dict[str, list[Box]]:

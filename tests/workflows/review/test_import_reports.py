@@ -18,12 +18,20 @@ from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.stages.export import stage as export
 from camray.workflows.review.import_decisions import Imported, import_decisions
-from tests.adapters.dicom.edited_reports import by_highdicom, edited_by_ohif, film_of, ohif_mark
+from tests.adapters.dicom.edited_reports import (
+    UNNAMED,
+    by_highdicom,
+    edited_by_ohif,
+    film_of,
+    ohif_mark,
+    with_free_text_site,
+)
+from tests.adapters.dicom.read_back import read_sr
 from tests.dicom_run import LABELS, make_run, settings_of
 
 MASS, EFFUSION = LABELS
 MASS_CODE = ("4147007", "SCT", "Mass")
-SAID = f"{MASS} 0.90 (AI, not verified)"
+SUMMARY = f"{MASS} 0.90, right upper zone (AI, not verified)"
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +56,8 @@ def _reports(run: RunFolder) -> dict[str, pydicom.Dataset]:
 
 
 def _exported(report: pydicom.Dataset) -> list[Box]:
-    """Boxes as they stand in camray's report, which a viewer reads."""
-    found = hd.sr.ComprehensiveSR.from_dataset(report).content.get_planar_roi_measurement_groups()
-    xy = [group.roi.value for group in found]
-    return [Box(*map(float, (each[:, 0].min(), each[:, 1].min(), each[:, 0].max(), each[:, 1].max()))) for each in xy]
+    """Boxes as camray's report has them, which a viewer reads."""
+    return [row["box"] for row in read_sr(report) if row["box"] is not None]
 
 
 def _save(ds: pydicom.Dataset, path: Path) -> Path:
@@ -82,11 +88,11 @@ def test_what_ohif_writes_comes_back_exactly(run: RunFolder, tmp_path: Path) -> 
     folder = tmp_path / "from the PACS"
     edits = {
         # untouched, with its code
-        one: [ohif_mark(film_of(reports[one]), _exported(reports[one])[0], SAID, MASS_CODE)],
+        one: [ohif_mark(film_of(reports[one]), _exported(reports[one])[0], SUMMARY, MASS_CODE)],
         # the first moved, the second left as it was; the code is lost, the label kept
         two: [
-            ohif_mark(film_of(reports[two]), moved, SAID),
-            ohif_mark(film_of(reports[two]), _exported(reports[two])[1], SAID),
+            ohif_mark(film_of(reports[two]), moved, SUMMARY),
+            ohif_mark(film_of(reports[two]), _exported(reports[two])[1], SUMMARY),
         ],
         # both of the AI's deleted, another finding drawn under a label of the reader's own
         third: [ohif_mark(film_of(reports[third]), added, "effusion")],
@@ -100,7 +106,7 @@ def test_what_ohif_writes_comes_back_exactly(run: RunFolder, tmp_path: Path) -> 
         _save(edited_by_ohif(reports[image_id], marks), folder / f"{image_id}.dcm")
         _save(reports[image_id], folder / f"{image_id}.ai.dcm")  # the PACS hands out the whole series
     found, rows = _import(run, folder)
-    reader = "Reader One"
+    reader = folder.name  # OHIF names nobody
     assert {key[0] for key in rows} == {reader}
     assert len(rows) == 4 * len(LABELS)
 
@@ -142,7 +148,7 @@ def test_words_lost_by_the_viewer_are_found_by_overlap(run: RunFolder, tmp_path:
     far = Box(0, 0, 3, 3)
     marks = [ohif_mark(film_of(reports[image_id]), each) for each in (shifted, far)]
     found, rows = _import(run, _save(edited_by_ohif(reports[image_id], marks), tmp_path / "1.2.3"))
-    row = rows["Reader One", image_id, MASS]
+    row = rows["1.2", image_id, MASS]
     assert (row.value, row.verdict, len(_boxes(row))) == ("1", "adjust", 1)
     told = [problem.what for problem in found.problems]
     assert any("taken for this finding" in what for what in told)
@@ -154,10 +160,10 @@ def test_the_later_report_of_a_reader_counts_and_two_readers_stay_two(run: RunFo
     reports = _reports(run)
     image_id = list(reports)[2]
     film, box = film_of(reports[image_id]), _exported(reports[image_id])[0]
-    kept = [ohif_mark(film, box, SAID)]
+    kept = [ohif_mark(film, box, SUMMARY)]
     added = [*kept, ohif_mark(film, Box(1, 2, 30, 40), "Effusion")]
     for name, marks, observer, time in (
-        ("a", added, "Reader^One", "120000"), ("b", kept, "Reader^One", "110000"), ("c", kept, "unknown^unknown", ""),
+        ("a", added, "Reader^One", "120000"), ("b", kept, "Reader^One", "110000"), ("c", kept, UNNAMED, ""),
     ):  # fmt: skip
         _save(edited_by_ohif(reports[image_id], marks, observer, time), tmp_path / "read" / f"{name}.dcm")
     found, rows = _import(run, tmp_path / "read")
@@ -171,6 +177,49 @@ def test_the_later_report_of_a_reader_counts_and_two_readers_stay_two(run: RunFo
     assert len(kappa)
     _, named = _import(run, tmp_path / "read", reader="me")  # said on the command line
     assert {key[0] for key in named} == {"me"}
+
+
+def test_reports_that_name_nobody_are_never_merged(run: RunFolder, tmp_path: Path) -> None:
+    """Two readers in OHIF are both unknown^unknown; the second may have opened the first one's report."""
+    reports = _reports(run)
+    image_id, other = list(reports)[2], list(reports)[5]
+    film, box = film_of(reports[image_id]), _exported(reports[image_id])[0]
+    first = edited_by_ohif(reports[image_id], [ohif_mark(film, box, SUMMARY)], time="100000")
+    second = edited_by_ohif(first, [], time="110000")
+    for name, ds in (("first", first), ("copy of first", first), ("second", second)):
+        _save(ds, tmp_path / "read" / f"{name}.dcm")
+    _save(edited_by_ohif(reports[other], []), tmp_path / "read" / "other.dcm")
+    found, rows = _import(run, tmp_path / "read")
+    assert rows["read", image_id, MASS].value == "1"
+    assert rows["read (unnamed 2)", image_id, MASS].value == "0"
+    assert {key[:2] for key in rows} == {("read", image_id), ("read", other), ("read (unnamed 2)", image_id)}
+    (problem,) = found.problems
+    assert (problem.source, problem.reader) == ("second.dcm", "read (unnamed 2)")
+    assert "names no reader" in problem.what
+    _, rows = _import(run, tmp_path / "read", reader="me")  # one reader, as the caller says: the later counts
+    assert {key[0] for key in rows} == {"me"}
+    assert rows["me", image_id, MASS].value == "0"
+
+
+def test_unnamed_reports_of_files_with_one_name_are_two_readers(run: RunFolder, tmp_path: Path) -> None:
+    reports = _reports(run)
+    image_id = list(reports)[2]
+    mark = ohif_mark(film_of(reports[image_id]), _exported(reports[image_id])[0], SUMMARY)
+    files = [tmp_path / folder / "report.dcm" for folder in ("a", "b")]
+    for file, marks in zip(files, ([mark], []), strict=True):
+        _save(edited_by_ohif(reports[image_id], marks), file)
+    _, rows = _import(run, *files)
+    assert [rows[reader, image_id, MASS].value for reader in ("report", "report (2)")] == ["1", "0"]
+
+
+def test_labels_of_older_versions_of_ohif_are_understood(run: RunFolder, tmp_path: Path) -> None:
+    """They wrote a label as a finding site of free text."""
+    reports = _reports(run)
+    image_id = next(iter(reports))
+    drawn = Box(5.0, 8.0, 30.0, 40.5)
+    mark = with_free_text_site(ohif_mark(film_of(reports[image_id]), drawn), "effusion")
+    _, rows = _import(run, _save(edited_by_ohif(reports[image_id], [mark]), tmp_path / "old.dcm"))
+    assert rows["old", image_id, EFFUSION].value == "1"
 
 
 def test_a_readers_own_report_by_highdicom(run: RunFolder, tmp_path: Path) -> None:
@@ -206,8 +255,8 @@ def test_films_and_files_of_elsewhere_are_told(run: RunFolder, tmp_path: Path) -
     image_id = list(reports)[2]
     film, box = film_of(reports[image_id]), _exported(reports[image_id])[0]
     folder = tmp_path / "mixed"
-    _save(edited_by_ohif(reports[image_id], [ohif_mark(film, box, SAID)]), folder / "good.dcm")
-    stranger = edited_by_ohif(reports[image_id], [ohif_mark((film[0], "1.2.3.4.5"), box, SAID)])
+    _save(edited_by_ohif(reports[image_id], [ohif_mark(film, box, SUMMARY)]), folder / "good.dcm")
+    stranger = edited_by_ohif(reports[image_id], [ohif_mark((film[0], "1.2.3.4.5"), box, SUMMARY)])
     del stranger.CurrentRequestedProcedureEvidenceSequence
     _save(stranger, folder / "stranger.dcm")
     gsps = next((run.root / "export" / "dicom").glob("*.gsps.dcm"))

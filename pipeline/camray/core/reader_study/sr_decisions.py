@@ -25,7 +25,8 @@ from camray.domain.reader_decisions import (
 
 SAME_PX = 1 / 64  # objects hold corners to 1/512 px, viewers add the noise of 32 bits
 SAME_IOU = 0.5  # from which a mark without words is taken for the AI's finding that it covers
-_SAID = re.compile(r"\s+[01]\.\d\d(\s+\(AI, not verified\).*)?$")
+# what an exported comment adds to a finding's name: "0.91, right upper zone (AI, not verified)"
+_SUMMARY = re.compile(r"\s+[01]\.\d\d(, (right|left) (upper|middle|lower) zone)?(\s+\(AI, not verified\).*)?$")
 _OWN_IDENTIFIER = re.compile(r"^camray (.+) \d+$")
 Key = tuple[str, str]  # image_id, label
 _Word = TypeVar("_Word")
@@ -60,7 +61,8 @@ def decisions_of(
     source : str
         File or folder that the reports are from.
     reader : str
-        Who read; else the person whom a report names, else the stem of `source`.
+        Who read; else the person whom a report names, else the stem of `source`. Several reports on one film that name
+        nobody are readers of their own: "(unnamed 2)" and so on, by time.
 
     Returns
     -------
@@ -80,16 +82,7 @@ def decisions_of(
     if own:
         what = f"{len(own)} of its reports are camray's own, edited by nobody; left out"
         gathered.problems.append(Problem(source, what))
-    latest: dict[tuple[str, str], MarkedReport] = {}
-    for report in sorted((one for one in reports if not one.is_own), key=lambda one: (one.changed, one.source)):
-        who = reader or report.observer or source.rsplit(".", 1)[0]
-        if not report.films:
-            gathered.problems.append(Problem(report.source, "a report that refers to no image; left out", who))
-        for image_id in report.films:
-            if (who, image_id) in latest:
-                what = f"replaced by a later report of the same reader ({report.source}); left out"
-                gathered.problems.append(Problem(latest[who, image_id].source, what, who, image_id))
-            latest[who, image_id] = report
+    latest = _latest(reports, reader, gathered)
     names = _Names(findings)
     for (who, image_id), report in sorted(latest.items()):
         gathered.readings.append(Reading(who, image_id, is_finished=True, changed=report.changed))
@@ -100,6 +93,32 @@ def decisions_of(
         source, "sr", "", tuple(gathered.decisions), tuple(gathered.readings), tuple(gathered.problems),
         tuple(gathered.unread),
     )  # fmt: skip
+
+
+def _latest(reports: Sequence[MarkedReport], reader: str, gathered: _Gathered) -> dict[tuple[str, str], MarkedReport]:
+    """Return the report that counts for each reader and film; reports that name nobody are never merged."""
+    latest: dict[tuple[str, str], MarkedReport] = {}
+    unnamed: dict[str, int] = {}
+    edited = {report.uid or report.source: report for report in reports if not report.is_own}  # each object once
+    for report in sorted(edited.values(), key=lambda one: (one.changed, one.source)):
+        named = reader or report.observer
+        stem = gathered.source.rsplit(".", 1)[0]
+        if not report.films:
+            what = "a report that refers to no image; left out"
+            gathered.problems.append(Problem(report.source, what, named or stem))
+        for image_id in report.films:
+            who = named or stem
+            if not named:
+                unnamed[image_id] = unnamed.get(image_id, 0) + 1
+                if unnamed[image_id] > 1:
+                    who = f"{stem} (unnamed {unnamed[image_id]})"
+                    what = "names no reader, like an earlier report on this film; kept as another reader"
+                    gathered.problems.append(Problem(report.source, what, who, image_id))
+            if (who, image_id) in latest:
+                what = f"replaced by a later report of the same reader ({report.source}); left out"
+                gathered.problems.append(Problem(latest[who, image_id].source, what, who, image_id))
+            latest[who, image_id] = report
+    return latest
 
 
 class _Names:
@@ -118,7 +137,7 @@ class _Names:
         """Return the finding that a mark names, if any, and the words that do not name it."""
         named, rest = [], []
         for word in mark.words:
-            label = self._words.get(_plain(_SAID.sub("", word)))
+            label = self._words.get(_plain(_SUMMARY.sub("", word)))
             if label is None:
                 rest.append(word)
             else:

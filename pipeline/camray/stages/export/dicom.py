@@ -180,7 +180,7 @@ def _picture(
     shape = shown_shape((result.rows, result.cols), aspect, longest_px)
     maps = heat(shape)
     lines = [
-        one.said if one.boxes else f"{one.said}: the map holds no localization" for one in result.reported
+        one.summary if one.boxes else f"{one.summary}: the map holds no localization" for one in result.reported
     ] or ["No finding reported"]  # fmt: skip
     boxes = [
         LabelledBox(each.box, f"{one.finding.name} {one.probability:.2f}")

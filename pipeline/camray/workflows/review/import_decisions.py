@@ -101,7 +101,7 @@ def import_decisions(
         If the run has no boxes.
     """
     run = _read_run(folder)
-    forms = {**READERS, ".dcm": _reports_reader(run), **(readers or {})}
+    forms = {**READERS, ".dcm": _reports_reader(run, paths), **(readers or {})}
     found = [_read(path, run, reader, forms) for path in paths]
     problems = [problem for one in found for problem in one.problems] + _other_runs(found, run)
     decisions, readings = _fitting(*_joined(found, problems), run, problems)
@@ -138,15 +138,21 @@ def _read(path: Path, run: _Run, reader: str, readers: Mapping[str, Reader]) -> 
     return readers[suffix](path, run.labels, reader)
 
 
-def _reports_reader(run: _Run) -> Reader:
+def _reports_reader(run: _Run, paths: Sequence[Path]) -> Reader:
     """Return what reads DICOM reports: they need the AI's boxes and the findings' codes to be understood."""
 
     def read(path: Path, labels: Sequence[str], reader: str) -> DecisionsRead:
         reports, problems = read_reports(path)
-        found = decisions_of(reports, run.findings, run.claims, path.name, reader)
+        found = decisions_of(reports, run.findings, run.claims, _source_name(path, paths), reader)
         return replace(found, problems=(*problems, *found.problems))
 
     return read
+
+
+def _source_name(path: Path, paths: Sequence[Path]) -> str:
+    """Return a path's name, numbered where another path has the same stem: an unnamed reader is called by it."""
+    same = [each for each in paths if each.stem == path.stem]
+    return path.name if same.index(path) == 0 else f"{path.stem} ({same.index(path) + 1}){path.suffix}"
 
 
 def _read_run(folder: RunFolder) -> _Run:

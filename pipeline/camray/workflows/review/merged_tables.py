@@ -83,7 +83,7 @@ def write_merged(
     labels = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
     annotations = read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS)
     labels, annotations = (
-        table[[key not in merged for key in zip(table["image_id"], table["label"], strict=True)]]
+        table.loc[[key not in merged for key in zip(table["image_id"], table["label"], strict=True)]]
         for table in (labels, annotations)
     )
     values = [(*key, one.value) for key, one in merged.items()]

@@ -21,6 +21,7 @@ from camray.domain.reader_decisions import MarkedReport, Problem, ReportMark
 _SR = "1.2.840.10008.5.1.4.1.1.88."
 _OTHER_SR = {_SR + "59", _SR + "50", _SR + "65"}  # key objects, mammography CAD, chest CAD
 _IMAGING_MEASUREMENTS, _MEASUREMENT_GROUP = ("126010", "DCM"), ("125007", "DCM")
+_QUALITATIVE_EVALUATIONS = ("C0034375", "UMLS")
 _FINDING, _SITES = ("121071", "DCM"), {("363698007", "SCT"), ("G-C0E3", "SRT")}
 _TRACKING, _ALGORITHM, _PERSON = ("112039", "DCM"), ("111001", "DCM"), ("121008", "DCM")
 _NO_WORDS = {
@@ -89,20 +90,19 @@ def _read(file: Path) -> MarkedReport | str:
         sop_class = str(ds.get("SOPClassUID", ""))
         if not sop_class.startswith(_SR) or sop_class in _OTHER_SR:
             return "no structured report"
-        containers = [item for item in _walk(ds) if _name(item) == _IMAGING_MEASUREMENTS]
-        if not containers:
+        if not any(_name(item) in (_IMAGING_MEASUREMENTS, _QUALITATIVE_EVALUATIONS) for item in _walk(ds)):
             return "a report without imaging measurements (TID 1500)"
-        return _report(ds, file.name, containers)
+        return _report(ds, file.name)
     except InvalidDicomError:
         return "no DICOM"
     except (OSError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
         return "cannot be read"
 
 
-def _report(ds: Dataset, source: str, containers: Sequence[Dataset]) -> MarkedReport:
-    groups = [item for container in containers for item in _walk(container) if _name(item) == _MEASUREMENT_GROUP]
+def _report(ds: Dataset, source: str) -> MarkedReport:
     films = list(dict.fromkeys(_films(ds)))
-    marks = [mark for group in groups for mark in _marks(group, films)]
+    marks = [mark for group in _below(ds, _IMAGING_MEASUREMENTS, _MEASUREMENT_GROUP) for mark in _marks(group, films)]
+    marks += [mark for item in _below(ds, _QUALITATIVE_EVALUATIONS) for mark in _evaluations(item, films)]
     named = [mark.image_id for mark in marks if mark.image_id]
     observer = _observer(ds)
     predecessors = ds.get("PredecessorDocumentsSequence") or []
@@ -115,6 +115,28 @@ def _report(ds: Dataset, source: str, containers: Sequence[Dataset]) -> MarkedRe
         has_predecessor=len(predecessors) > 0,
         films=tuple(dict.fromkeys([*films, *named])),
         marks=tuple(marks),
+    )
+
+
+def _below(ds: Dataset, container: tuple[str, str], name: tuple[str, str] | None = None) -> list[Dataset]:
+    """Return the items of that name, or all, in the containers of a report."""
+    containers = [item for item in _walk(ds) if _name(item) == container]
+    return [item for each in containers for item in _walk(each) if name is None or _name(item) == name]
+
+
+def _evaluations(item: Dataset, films: Sequence[str]) -> Iterator[ReportMark]:
+    """Yield what a qualitative evaluation (TID 1500, row 13) says of a finding: present or absent, without a region."""
+    is_present = _PRESENT.get(_code(item))
+    if item.get("ValueType") != "CODE" or is_present is None:
+        return
+    yield ReportMark(
+        image_id=next((uid for each in _walk(item) for uid in _image(each)), films[0] if len(films) == 1 else ""),
+        shape="",
+        box=None,
+        codes=(_name(item),),
+        words=(str(item.ConceptNameCodeSequence[0].get("CodeMeaning", "")).strip(),),
+        is_present=is_present,
+        by_algorithm=any(_name(each) == _ALGORITHM for each in _walk(item)),
     )
 
 

@@ -62,8 +62,8 @@ def build_gsps(
                      "tracking_uid": tracking[found.finding.name, number]}  # fmt: skip
             objects.append(hd.pr.GraphicObject("POLYLINE", _corners(one.box), "PIXEL", **named))
             anchor = (one.box.x0, one.box.y0)
-            texts.append(_text(found.said, anchor))
-    unplaced = [found.said for found in result.reported if not found.boxes]
+            texts.append(_text(found.summary, anchor))
+    unplaced = [found.summary for found in result.reported if not found.boxes]
     if not result.reported:
         unplaced = [f"No finding reported ({UNVERIFIED})"]
     if unplaced:
