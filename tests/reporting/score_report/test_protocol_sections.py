@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from camray.domain.records import SCORE_COLUMNS
-from camray.reporting.score_report.protocol_sections import protocol_sections, silent_protocols
+from camray.reporting.score_report.page import SplitReport, report_page
+from camray.reporting.score_report.protocol_sections import protocol_sections, protocols_without_rows
 from camray.reporting.score_report.protocol_texts import PROTOCOLS
 from tests.reporting.page_tables import PageTables
 
@@ -21,14 +22,24 @@ def row(label: str, metric: str, value: float, method: str = "cam", at: float = 
     return method, label, metric, at, source, value, value - 0.1, value + 0.1, 7
 
 
+def page_of(scores: pd.DataFrame, *protocols: str) -> str:
+    split = SplitReport("test", 7, 7, 7, scores, {}, [], protocols=protocols)
+    return report_page("name", [split], [], 0.95)
+
+
+def protocol_tables(page: str) -> list[tuple[str, list[list[str]]]]:
+    """Return the tables with a caption: those of protocols."""
+    return [(title, lines) for title, lines in PageTables(page).tables if title]
+
+
 def test_both_conventions_stand_side_by_side_with_what_lies_between() -> None:
     scores = scores_of(
         row("A", "wsol/max_box_acc", 0.5, at=0.5), row("A", "wsol_original/max_box_acc", 0.25, at=0.5),
         row("A", "wsol/max_box_acc_v2", 0.4), row("A", "wsol_original/max_box_acc_v2", 0.4),
         row("A", "wsol/max_box_acc_v2", 0.9, at=0.3),
     )  # fmt: skip
-    page = protocol_sections(scores, ["wsol"])
-    ((title, lines),) = PageTables(page).tables
+    page = page_of(scores, "wsol")
+    ((title, lines),) = protocol_tables(page)
     assert title == "Both sets of conventions"
     assert lines[0] == ["Finding", "Method", "Threshold", "MaxBoxAcc", "MaxBoxAcc, original", "MaxBoxAccV2",
                         "MaxBoxAccV2, original", "films"]  # fmt: skip
@@ -50,7 +61,7 @@ def test_both_conventions_stand_side_by_side_with_what_lies_between() -> None:
 def test_equal_conventions_are_said_to_be_equal() -> None:
     scores = scores_of(row("A", "wsol/pxap", 0.5), row("A", "wsol/max_box_acc", 0.5, at=0.5),
                        row("A", "wsol_original/max_box_acc", 0.5, at=0.5))  # fmt: skip
-    page = protocol_sections(scores, ["wsol"])
+    page = page_of(scores, "wsol")
     assert "Both sets of conventions give the same 1 numbers" in page
     assert "PxAP has no rows" not in page
 
@@ -60,7 +71,7 @@ def test_a_number_that_needs_no_threshold_stands_on_every_line() -> None:
         row("A", "wsol/max_box_acc", 0.2, at=0.5), row("A", "wsol/max_box_acc", 0.3, at=0.5, source="validation"),
         row("A", "wsol/pxap", 0.7), row("B", "wsol/max_box_acc", 0.4, at=0.5, source="validation"),
     )  # fmt: skip
-    lines = PageTables(protocol_sections(scores, ["wsol"])).tables[0][1]
+    lines = protocol_tables(page_of(scores, "wsol"))[0][1]
     assert [line[2:5] for line in lines] == [
         ["Threshold", "MaxBoxAcc", "PxAP"], ["validation", "0.30|0.20–0.40", "0.70|0.60–0.80"],
         ["validation", "0.40|0.30–0.50", "–"],
@@ -69,11 +80,12 @@ def test_a_number_that_needs_no_threshold_stands_on_every_line() -> None:
 
 def test_a_protocol_without_rows_names_what_is_missing() -> None:
     scores = scores_of(row("A", "wsol/max_box_acc", 0.5, at=0.5))
-    assert list(silent_protocols(scores, ["wsol", "chexlocalize"])) == ["chexlocalize"]
-    page = protocol_sections(scores, ["wsol", "chexlocalize"])
-    assert "Nothing to score: no film of this split carries an annotated mask" in page
-    assert page.count("<h3>") == 2
-    assert protocol_sections(scores, []) == ""
+    assert list(protocols_without_rows(scores, ["wsol", "chexlocalize"])) == ["chexlocalize"]
+    page = page_of(scores, "wsol", "chexlocalize")
+    assert "Nothing to score: no film of this split has an annotated mask" in page
+    assert page.count('<section class="protocol">') == 2
+    assert protocol_sections(scores, []) == []
+    assert "Published protocols" not in page_of(scores)
 
 
 def test_findings_take_the_preferred_threshold_and_means_show_every_method() -> None:
@@ -84,8 +96,8 @@ def test_findings_take_the_preferred_threshold_and_means_show_every_method() -> 
         row("mean", metric, 0.15), row("mean", metric, 0.2, source="validation"),
         row("mean", metric, 0.9, source="oracle"), row("mean", metric, 0.05, "baseline:whole_image"),
     )  # fmt: skip
-    page = protocol_sections(scores, ["detection"])
-    lines = PageTables(page).tables[0][1][1:]
+    page = page_of(scores, "detection")
+    lines = protocol_tables(page)[0][1][1:]
     assert [(line[0], line[1], line[2], line[3][:4]) for line in lines] == [
         ("A", "cam", "validation", "0.20"), ("B <i>", "cam", "fixed", "0.30"),
         ("Mean of findings", "cam", "fixed", "0.15"), ("Mean of findings", "cam", "validation", "0.20"),
@@ -100,20 +112,20 @@ def test_classifiers_numbers_of_all_sources_share_a_line() -> None:
         row("A", "classification/sensitivity", 0.6, "classifier", at=0.5),
         row("A", "classification/sensitivity_youden", 0.7, "classifier", source="validation"),
     )
-    lines = PageTables(protocol_sections(scores, ["classification"])).tables[0][1]
+    lines = protocol_tables(page_of(scores, "classification"))[0][1]
     assert lines[0][3:] == ["AUROC, DeLong", "Sensitivity, Youden", "Sensitivity at p ≥ 0.5", "films"]
     assert [cell[:4] for cell in lines[1][3:6]] == ["0.80", "0.70", "0.60"]
 
 
 def test_an_undefined_number_is_a_dash() -> None:
     scores = scores_of(row("A", "ceiling/mean_iou", np.nan))
-    assert PageTables(protocol_sections(scores, ["ceiling"])).tables[0][1][1][3] == "–"
+    assert protocol_tables(page_of(scores, "ceiling"))[0][1][1][3] == "–"
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_every_protocol_has_one_sentence_and_a_source(name: str) -> None:
-    told = PROTOCOLS[name]
-    assert told.convention.endswith(".")
-    assert ". " not in told.convention
-    assert told.source
-    assert told.needs
+    protocol = PROTOCOLS[name]
+    assert protocol.convention.endswith(".")
+    assert ". " not in protocol.convention
+    assert protocol.source
+    assert protocol.missing_reason

@@ -131,7 +131,7 @@ def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFo
     page = (folder.root / "score" / "report.html").read_text(encoding="utf-8")
     for name in PROTOCOLS:
         assert PROTOCOL_TEXTS[name].title in unescape(page)
-    assert "Nothing to score: no film of this split carries an annotated mask" in page
+    assert "Nothing to score: no film of this split has an annotated mask" in page
     by_title = {title: lines for title, lines in PageTables(page).tables if title}
     compared = 0
     for name in PROTOCOLS:
@@ -163,7 +163,7 @@ def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFo
 def test_the_terminal_is_told_of_a_protocol_without_rows(folder: RunFolder) -> None:
     asked = settings_of(wsol_thresholds=100, protocols=["chexlocalize"])
     told = score.run(asked, folder, NullTracker()).figures
-    assert told["test: chexlocalize"].startswith("no film of this split carries an annotated mask")
+    assert told["test: chexlocalize"].startswith("no film of this split has an annotated mask")
 
 
 def test_the_ceiling_stands_in_the_headline_of_every_page(folder: RunFolder) -> None:

@@ -234,7 +234,7 @@ def test_the_page_is_self_contained_escaped_and_names_films_by_id_alone(scored: 
     images = pd.read_parquet(scored.root / "ingest" / "images.parquet")
     assert shown <= set(images[images.split == "test"].image_id)
     assert "patient-key" not in page
-    assert "Where the thresholds came from" in page
+    assert "How the thresholds were chosen" in page
 
 
 def test_pictures_are_files_too_and_the_store_is_told(copied: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""What the report says of each published protocol: its convention in a sentence, its source, which rows it shows."""
+"""Texts and columns of the report's protocol sections: convention in a sentence, source, rows of the score table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from camray.core.metrics.protocols.detection import FROC_RATES
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One column: its title and which rows of the score table stand in it; no criterion takes the row without one."""
+class ProtocolColumn:
+    """One column: its title and its rows of the score table; without a criterion, the row that has none."""
 
     title: str
     metric: str
@@ -19,64 +19,62 @@ class Shown:
 
 @dataclass(frozen=True)
 class ProtocolTable:
-    """One table of a protocol; `counted` says what ``n`` counts."""
+    """One table of a protocol; `count_unit` is what ``n`` counts."""
 
     title: str
-    counted: str
-    columns: tuple[Shown, ...]
+    count_unit: str
+    columns: tuple[ProtocolColumn, ...]
 
 
 @dataclass(frozen=True)
 class ProtocolText:
-    """What the page says of a protocol.
+    """One protocol on the page.
 
     Parameters
     ----------
     title, convention, source : str
         The convention is one sentence; plain text.
-    needs : str
-        What was not there where the protocol has no row at all, as the end of a sentence.
+    missing_reason : str
+        What the data lack where the protocol has no row at all, as the end of a sentence.
     tables : tuple of ProtocolTable
         A column without any row is left out, and so is a table without columns.
-    partly : mapping
-        Metric to what was not there where that metric alone has no row.
+    missing_metric_texts : tuple of (metric, text)
+        What the data lack where that metric alone has no row.
     """
 
     title: str
     convention: str
     source: str
-    needs: str
+    missing_reason: str
     tables: tuple[ProtocolTable, ...]
-    partly: tuple[tuple[str, str], ...] = ()
+    missing_metric_texts: tuple[tuple[str, str], ...] = ()
 
 
-NO_BOX = "no film of this split carries an annotated box"
-NO_MASK = (
-    "no film of this split carries an annotated mask (run lengths or polygons; boxes are not turned into masks for it)"
-)
+NO_BOX = "no film of this split has an annotated box"
+NO_MASK = "no film of this split has an annotated mask (run lengths or polygons; boxes are not converted to masks)"
 
 
-def _each(metric: str, criteria: tuple[float, ...], sign: str) -> tuple[Shown, ...]:
-    return tuple(Shown(f"{sign} {criterion:g}", metric, criterion) for criterion in criteria)
+def _each(metric: str, criteria: tuple[float, ...], sign: str) -> tuple[ProtocolColumn, ...]:
+    return tuple(ProtocolColumn(f"{sign} {criterion:g}", metric, criterion) for criterion in criteria)
 
 
-def _plain(prefix: str, columns: Mapping[str, str]) -> tuple[Shown, ...]:
-    return tuple(Shown(title, f"{prefix}/{metric}") for title, metric in columns.items())
+def _plain(prefix: str, columns: Mapping[str, str]) -> tuple[ProtocolColumn, ...]:
+    return tuple(ProtocolColumn(title, f"{prefix}/{metric}") for title, metric in columns.items())
 
 
-def _mask_columns(suffix: str) -> tuple[Shown, ...]:
+def _mask_columns(suffix: str) -> tuple[ProtocolColumn, ...]:
     names = {"Mean IoU, true positives": "miou_true_positive", "Mean IoU, all": "miou_all"}
     names |= {"Mean IoU, annotated": "miou_annotated", "Hit rate": "hit_rate"}
     names |= {"Pixel sensitivity": "pixel_sensitivity", "Pixel specificity": "pixel_specificity"}
-    return tuple(Shown(title, f"chexlocalize/{metric}{suffix}") for title, metric in names.items())
+    return tuple(ProtocolColumn(title, f"chexlocalize/{metric}{suffix}") for title, metric in names.items())
 
 
 _WSOL = (
-    Shown("MaxBoxAcc", "wsol/max_box_acc", 0.5),
-    Shown("MaxBoxAcc, original", "wsol_original/max_box_acc", 0.5),
-    Shown("MaxBoxAccV2", "wsol/max_box_acc_v2"),
-    Shown("MaxBoxAccV2, original", "wsol_original/max_box_acc_v2"),
-    Shown("PxAP", "wsol/pxap"),
+    ProtocolColumn("MaxBoxAcc", "wsol/max_box_acc", 0.5),
+    ProtocolColumn("MaxBoxAcc, original", "wsol_original/max_box_acc", 0.5),
+    ProtocolColumn("MaxBoxAccV2", "wsol/max_box_acc_v2"),
+    ProtocolColumn("MaxBoxAccV2, original", "wsol_original/max_box_acc_v2"),
+    ProtocolColumn("PxAP", "wsol/pxap"),
 )
 _OVER_IOBB = (0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9)
 
@@ -95,8 +93,7 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     "chestxray14": ProtocolText(
         "ChestX-ray14: accuracy and average false positives at T(IoU) and T(IoBB)",
         "Accuracy is the share of a finding’s annotated boxes that a predicted box overlaps by more than T; AFP is the "
-        "number of predicted boxes that overlap none, over all annotated films whichever finding they are annotated "
-        "for.",
+        "number of predicted boxes per film that overlap none, over all annotated films, whichever their finding.",
         "Wang et al., ChestX-ray8, CVPR 2017, section 4.2 and table 4",
         NO_BOX,
         (
@@ -114,13 +111,13 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
         "CheXlocalize: masks from maps",
         "A map is interpolated to the film’s own pixels, rescaled to 0–1 there, and cut at Otsu’s threshold (fixed) "
         "or at the one of 0.2 … 0.8 with the highest mean IoU over true positives on validation films; “all” takes "
-        "every film where either mask holds something, so that a mask on a film without the finding is a 0.",
+        "every film where either mask is not empty, so that a mask on a film without the finding counts as 0.",
         "Saporta et al., Benchmarking saliency methods for chest X-ray interpretation, Nature Mach. Intell. 2022",
         NO_MASK,
         (
             ProtocolTable("Every film annotated with a mask", "films", _mask_columns("")),
             ProtocolTable(
-                "Otsu’s masks, none below the probability (0 … 0.8) with the highest “all” on validation films",
+                "Otsu’s masks, empty below the probability (0 … 0.8) with the highest “all” on validation films",
                 "films",
                 _mask_columns("_cutoff"),
             ),
@@ -129,8 +126,8 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     ),
     "detection": ProtocolText(
         "Detection: COCO, VinBigData, RSNA, FROC, JAFROC",
-        "Every box of a film counts, ordered by the finding’s probability on its film; films that show the finding and "
-        "carry no box say nothing about a box drawn there and are left out.",
+        "Every box of a film counts, ordered by the finding’s probability on its film; films that show the finding "
+        "but have no box cannot tell whether a predicted box is right, and are left out.",
         "COCO 2014; VinBigData Chest X-ray 2020 (VOC 2010 all-point AP at IoU > 0.4); RSNA Pneumonia 2018 "
         "(IoU > 0.40–0.75); Setio et al. 2017 (CPM); Chakraborty and Berbaum 2004 (JAFROC)",
         NO_BOX,
@@ -139,26 +136,26 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
                 "Average precision, RSNA’s score and figures of merit",
                 "boxes",
                 (
-                    Shown("COCO AP", "detection/coco_ap"),
-                    Shown("AP50", "detection/coco_ap", 0.5),
-                    Shown("AP75", "detection/coco_ap", 0.75),
-                    Shown("VinDr AP", "detection/vindr_ap", 0.4),
-                    Shown("RSNA", "detection/rsna"),
-                    Shown("JAFROC", "detection/jafroc"),
-                    Shown("JAFROC1", "detection/jafroc1"),
+                    ProtocolColumn("COCO AP", "detection/coco_ap"),
+                    ProtocolColumn("AP50", "detection/coco_ap", 0.5),
+                    ProtocolColumn("AP75", "detection/coco_ap", 0.75),
+                    ProtocolColumn("VinDr AP", "detection/vindr_ap", 0.4),
+                    ProtocolColumn("RSNA", "detection/rsna"),
+                    ProtocolColumn("JAFROC", "detection/jafroc"),
+                    ProtocolColumn("JAFROC1", "detection/jafroc1"),
                 ),
             ),
             ProtocolTable(
-                "FROC: sensitivity at false positives a film",
+                "FROC: sensitivity by false positives per film",
                 "boxes",
-                (*_each("detection/froc_sensitivity", FROC_RATES, "≤"), Shown("CPM", "detection/froc_cpm")),
+                (*_each("detection/froc_sensitivity", FROC_RATES, "≤"), ProtocolColumn("CPM", "detection/froc_cpm")),
             ),
         ),
     ),
     "ilsvrc": ProtocolText(
         "ILSVRC: top-1 and top-5 errors",
-        "A film is wrong if none of the k most probable findings is on it (classification), or none that is on it has "
-        "a box with IoU ≥ 0.5 (localization); over all films with any annotated box.",
+        "A film is an error if none of the k most probable findings is present (classification), or none that is "
+        "present has a box with IoU ≥ 0.5 (localization); over all films with any annotated box.",
         "Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015",
         NO_BOX,
         (
@@ -166,7 +163,7 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
                 "Errors, all findings together",
                 "films",
                 tuple(
-                    Shown(f"{kind}, top {k}", f"ilsvrc/{kind.lower()}_error", float(k))
+                    ProtocolColumn(f"{kind}, top {k}", f"ilsvrc/{kind.lower()}_error", float(k))
                     for k in (1, 2, 3, 4, 5)
                     for kind in ("Classification", "Localization")
                 ),
@@ -175,9 +172,8 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     ),
     "classification": ProtocolText(
         "Classification: DeLong, operating points, calibration",
-        "AUROC with DeLong’s interval (films of a patient kept together; none for a perfect one); "
-        "points and temperature are chosen on "
-        "validation films, 0.5 is fixed; ECE over 15 bins of equal width.",
+        "AUROC with DeLong’s interval (clustered by patient; left empty at an AUROC of 1); operating points and "
+        "temperature are chosen on validation films, 0.5 is fixed; ECE over 15 bins of equal width.",
         "DeLong et al., Biometrics 1988; Obuchowski, Biometrics 1997; Guo et al., ICML 2017",
         "no film of this split has a label that is known to be present or absent",
         (
@@ -185,25 +181,25 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
                 "Separation",
                 "films",
                 (
-                    Shown("AUROC, DeLong", "classification/auroc_delong"),
-                    Shown("Sensitivity, Youden", "classification/sensitivity_youden"),
-                    Shown("Specificity, Youden", "classification/specificity_youden"),
-                    Shown("Sensitivity at p ≥ 0.5", "classification/sensitivity", 0.5),
-                    Shown("Specificity at p ≥ 0.5", "classification/specificity", 0.5),
+                    ProtocolColumn("AUROC, DeLong", "classification/auroc_delong"),
+                    ProtocolColumn("Sensitivity, Youden", "classification/sensitivity_youden"),
+                    ProtocolColumn("Specificity, Youden", "classification/specificity_youden"),
+                    ProtocolColumn("Sensitivity at p ≥ 0.5", "classification/sensitivity", 0.5),
+                    ProtocolColumn("Specificity at p ≥ 0.5", "classification/specificity", 0.5),
                 ),
             ),
             ProtocolTable(
-                "At the points where validation films reached a specificity, or a sensitivity, of 0.9",
+                "Operating points with a specificity, or a sensitivity, of 0.9 on validation films",
                 "films",
                 (
-                    Shown("Sensitivity, specificity’s point", "classification/sensitivity_specificity_90"),
-                    Shown("Specificity, specificity’s point", "classification/specificity_specificity_90"),
-                    Shown("Sensitivity, sensitivity’s point", "classification/sensitivity_sensitivity_90"),
-                    Shown("Specificity, sensitivity’s point", "classification/specificity_sensitivity_90"),
+                    ProtocolColumn("Sensitivity at specificity 0.9", "classification/sensitivity_specificity_90"),
+                    ProtocolColumn("Specificity at specificity 0.9", "classification/specificity_specificity_90"),
+                    ProtocolColumn("Sensitivity at sensitivity 0.9", "classification/sensitivity_sensitivity_90"),
+                    ProtocolColumn("Specificity at sensitivity 0.9", "classification/specificity_sensitivity_90"),
                 ),
             ),
             ProtocolTable(
-                "Calibration, as it is and with logits over the temperature",
+                "Calibration, before and after temperature scaling",
                 "films",
                 _plain(
                     "classification",
@@ -220,24 +216,24 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     ),
     "containment": ProtocolText(
         "Centre containment",
-        "Share of annotated boxes whose centre lies in the film’s predicted box, beside what the same box would hold "
-        "at a random place on the film and about the point that lies in most training boxes; “small” takes boxes "
-        "smaller than a cell of the feature grid both ways.",
-        "camray’s own, for lesions that IoU cannot judge on a coarse grid",
+        "Share of annotated boxes whose centre is inside the film’s predicted box, beside the share for the same box "
+        "at a random position on the film and centred on the point inside most training boxes; “small” takes annotated "
+        "boxes smaller than a cell of the feature grid in both directions.",
+        "camray’s own, for lesions too small for IoU on a coarse grid",
         NO_BOX,
         (
             ProtocolTable(
-                "Centres held",
+                "Centres contained",
                 "boxes",
                 _plain(
                     "containment",
                     {
                         "Centre": "centre",
                         "at random": "centre_random",
-                        "about the fixed point": "centre_fixed_point",
+                        "at the fixed point": "centre_fixed_point",
                         "Small": "centre_small",
                         "small, at random": "centre_small_random",
-                        "small, about the fixed point": "centre_small_fixed_point",
+                        "small, at the fixed point": "centre_small_fixed_point",
                     },
                 ),
             ),
@@ -245,7 +241,7 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     ),
     "ceiling": ProtocolText(
         "Reachable ceiling of the feature grid",
-        "The best box that any threshold draws from a perfect map: each cell holds the share of it that the annotated "
+        "The best box of any threshold from a perfect map, in which each cell is the share of it that the annotated "
         "box covers; no network with this grid can do better.",
         "camray’s own",
         NO_BOX,
@@ -253,7 +249,7 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
             ProtocolTable(
                 "IoU accuracy from a perfect map",
                 "films",
-                (*_each("ceiling/iou_accuracy", OVERLAP_CRITERIA, "≥"), Shown("Mean IoU", "ceiling/mean_iou")),
+                (*_each("ceiling/iou_accuracy", OVERLAP_CRITERIA, "≥"), ProtocolColumn("Mean IoU", "ceiling/mean_iou")),
             ),
         ),
     ),

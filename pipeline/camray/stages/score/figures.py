@@ -122,7 +122,7 @@ def split_pictures(folder: RunFolder, shown: Shown, scores: pd.DataFrame, draw: 
     files = {f"{shown.split}-{name}.png": png for name, (_, png) in charts.items()}
     labels = list(shown.maps.labels)
     for film in films:  # numbers, not names: what a label is called never chooses where we write
-        files[f"{shown.split}-finding-{labels.index(film.label):02d}-{film.place}.png"] = film.png
+        files[f"{shown.split}-finding-{labels.index(film.label):02d}-{film.rank}.png"] = film.png
     return SplitPictures(page, files)
 
 
@@ -219,7 +219,7 @@ def _film_pictures(store: PixelStore, shown: Shown) -> list[FilmPicture]:
             pictures.append(
                 FilmPicture(
                     label=label,
-                    place=place,
+                    rank=place,
                     image_id=image_id,
                     iou=float(iou[number]),
                     is_hit=bool(hits[number]),

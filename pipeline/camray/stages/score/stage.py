@@ -37,7 +37,7 @@ from camray.domain.errors import PipelineError
 from camray.domain.records import PREDICTION_COLUMNS, SCORE_COLUMNS, Counts, Split, StageResult
 from camray.io.scored_films import Films, Maps, SplitItems, known_logits, read_films, read_maps, split_items
 from camray.reporting.score_report.page import report_page
-from camray.reporting.score_report.protocol_sections import silent_protocols
+from camray.reporting.score_report.protocol_sections import protocols_without_rows
 from camray.stages.score.figures import Shown, split_pictures
 from camray.stages.score.protocol_inputs import ProtocolInputs
 from camray.stages.score.protocols import protocol_rows
@@ -88,7 +88,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             settings.score, folder, split, scoring.maps, chosen, logits, uses, scoring.boxes, scoring.training
         )
         tables.append(pd.concat([table, protocol_rows(seen)], ignore_index=True))
-        silent |= {f"{split}: {name}": why for name, why in silent_protocols(tables[-1], seen.asked.protocols).items()}
+        silent |= {
+            f"{split}: {name}": why for name, why in protocols_without_rows(tables[-1], seen.asked.protocols).items()
+        }
         shown = Shown(
             split,
             scoring.maps,

@@ -1,0 +1,76 @@
+"""The score report as a page: its headline, thresholds and films, and escaped texts."""
+
+import numpy as np
+import pandas as pd
+
+from camray.domain.records import SCORE_COLUMNS
+from camray.reporting.score_report.page import FilmPicture, SplitReport, report_page
+from tests.reporting.hostile_texts import TEXT, assert_escaped
+from tests.reporting.page_tables import PageTables
+
+
+def _scores(label: str, method: str = "cam") -> pd.DataFrame:
+    rows = [
+        ("classifier", label, "auroc", np.nan, "", 0.9, 0.85, 0.95, 40),
+        (method, label, "hit_rate", np.nan, "validation", 0.8, 0.7, 0.9, 12),
+        ("baseline:whole_image", label, "hit_rate", np.nan, "fixed", 0.5, 0.4, 0.6, 12),
+        (method, label, "iou_accuracy", 0.3, "validation", 0.4, 0.2, 0.6, 12),
+        ("baseline:centre", label, "iou_accuracy", 0.3, "fixed", 0.3, 0.2, 0.4, 12),
+        (method, "mean", "mean_iou", np.nan, "fixed", 0.25, np.nan, np.nan, 1),
+        (method, label, "wsol/pxap", np.nan, "fixed", 0.5, 0.4, 0.6, 12),
+    ]
+    return pd.DataFrame([("test", *row) for row in rows], columns=list(SCORE_COLUMNS)).astype(SCORE_COLUMNS)
+
+
+def _film(label: str, image_id: str = "1.2.3") -> FilmPicture:
+    return FilmPicture(label, "best", image_id, 0.456, True, 0.987, b"png")
+
+
+def test_the_headline_compares_with_baselines_in_words_and_signs() -> None:
+    page = report_page("name", [SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])], [], 0.95)
+    line = PageTables(page).tables[0][1][2]
+    assert line == [
+        "Mass", "0.90|0.85–0.95", "–", "12",
+        "0.80|0.70–0.90", "0.50 whole film", "▲▲ clearly above",
+        "0.40|0.20–0.60", "0.30 centre Gaussian", "▲ above", "–",
+    ]  # fmt: skip
+    assert "40 films of 30 patients; 12 films have annotated boxes" in page
+    assert "<b>validation</b>: chosen on boxes of the validation split." in page
+
+
+def test_thresholds_of_findings_chosen_alike_share_a_line() -> None:
+    entry = {"method": "cam", "policy": "box_accuracy", "source": "validation", "split": "validation", "criterion": "c"}
+    fixed = {"method": "cam", "policy": "fraction_of_max", "source": "fixed"}
+    page = report_page("name", [], [{**entry, "n": 31}, {**entry, "n": 27}, {**fixed, "n": None}], 0.9)
+    lines = PageTables(page).tables[0][1]
+    assert lines[1:] == [
+        ["cam", "box_accuracy", "chosen on boxes of the validation split", "validation", "c", "27–31"],
+        ["cam", "fraction_of_max", "fixed in advance, without boxes", "", "", ""],
+    ]
+    assert "90% percentile bootstrap over patients" in page
+
+
+def test_films_are_grouped_by_finding() -> None:
+    films = [_film("Mass"), _film("Effusion"), _film("Mass", "1.2.4")]
+    page = report_page("name", [SplitReport("test", 4, 3, 2, _scores("Mass"), {}, films)], [], 0.95)
+    assert page.count('<div class="group">') == 2
+    assert page.index("1.2.3") < page.index("1.2.4") < page.index("<h4>Effusion</h4>")
+    assert "IoU 0.46" in page
+    assert "probability 0.99" in page
+
+
+def test_a_split_without_labels_or_boxes_says_so() -> None:
+    empty = _scores("Mass").iloc[:0]
+    page = report_page("name", [SplitReport("test", 4, 3, 0, empty, {}, [], protocols=["wsol"])], [], 0.95)
+    assert "there is nothing to score" in page
+    assert PageTables(page).tables == []
+
+
+def test_texts_from_outside_are_escaped() -> None:
+    split = SplitReport(
+        TEXT, 1, 1, 1, _scores(TEXT, TEXT), {TEXT: b"png"}, [_film(TEXT, TEXT)], {TEXT: b"png"}, ["wsol"]
+    )
+    entry = {"method": TEXT, "policy": TEXT, "source": TEXT, "split": TEXT, "criterion": TEXT, "n": 1}
+    page = report_page(TEXT, [split], [entry], 0.95)
+    assert page.count("{{ 7 * 7 }}") > 15
+    assert_escaped(page)
