@@ -27,9 +27,10 @@ JSON object for machines, errors included.
 |---|---|
 | 0 | done |
 | 1 | internal error |
-| 2 | wrong usage or settings |
-| 3 | every input was refused |
-| 4 | a stage is incomplete, or another process holds the run; run the command again to resume |
+| 2 | wrong usage, settings or data manifest |
+| 3 | no usable input |
+| 4 | a stage is incomplete, another process holds the run, or a PACS cannot be reached; run the command again to resume |
+| 5 | a PACS refused the credentials or a request |
 
 """
 TREE = """# Source tree

@@ -1,17 +1,20 @@
-"""Every setting with its kind, default and meaning, read off the models: what people look up instead of the code."""
+"""Reference of all settings: name, kind, default and meaning, from the JSON schema of the settings' models."""
 
-import types
-import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-_BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+_BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+_KINDS = {
+    "boolean": "true | false",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "object": "mapping",
+}
+_Schema = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -21,14 +24,15 @@ class Setting:
     Parameters
     ----------
     name : str
-        Dotted, as it stands in overrides.
+        Dotted, as in command line overrides.
     kind : str
-        ``number``, the legal words, ...; with bounds where there are any.
+        ``number``, the legal values, ...; with bounds if there are any.
     default : Any
-        As YAML has it; ``required`` is True where there is none.
+        As in YAML; None if the setting is required.
     meaning : str
-        With its unit; empty where the name says it all.
+        With its unit; empty if the name is enough.
     required : bool
+        Whether the setting has no default.
     """
 
     name: str
@@ -40,72 +44,59 @@ class Setting:
 
 def list_settings(model: type[BaseModel]) -> list[Setting]:
     """List all settings of a model and of its sections, in their order."""
-    return list(_of(model, ""))
+    schema = model.model_json_schema()
+    return list(_settings_of(schema, schema.get("$defs", {}), ""))
 
 
 def section_meaning(model: type[BaseModel], section: str) -> str:
-    """Return what a section is about, the first line of its docstring; empty where there is no such section."""
-    field = model.model_fields.get(section)
-    found = None if field is None else _model_in(field.annotation)
-    return "" if found is None else (found.__doc__ or "").strip().splitlines()[0]
+    """Return the first line of a section's description; empty if there is no such section."""
+    schema = model.model_json_schema()
+    nested = _section(schema["properties"].get(section, {}), schema.get("$defs", {}))
+    return "" if nested is None else str(nested.get("description", "")).partition("\n")[0]
 
 
 def value_of(plain: dict[str, Any], setting: Setting) -> Any:
-    """Return a setting's value in dumped settings; its default inside a section that is left out."""
-    found: Any = plain
+    """Return a setting's value from dumped settings; its default if its section is null."""
+    value: Any = plain
     for part in setting.name.split("."):
-        if not isinstance(found, dict):
+        if not isinstance(value, dict):
             return setting.default
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
-def _of(model: type[BaseModel], before: str) -> Iterator[Setting]:
-    for name, field in model.model_fields.items():
-        nested = _model_in(field.annotation)
+def _settings_of(schema: _Schema, sections: _Schema, prefix: str) -> Iterator[Setting]:
+    for name, field in schema["properties"].items():
+        nested = _section(field, sections)
         if nested is not None:
-            yield from _of(nested, f"{before}{name}.")
+            yield from _settings_of(nested, sections, f"{prefix}{name}.")
             continue
-        required = field.default is PydanticUndefined
-        default = None if required else _plain(field.default)
-        yield Setting(f"{before}{name}", _kind(field), default, field.description or "", required)
+        is_required = name in schema.get("required", ())
+        yield Setting(f"{prefix}{name}", _kind(field), field.get("default"), field.get("description", ""), is_required)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
+def _section(field: _Schema, sections: _Schema) -> _Schema | None:
+    """Return the schema of the section that a field refers to, or None for a plain setting."""
+    for option in (field, *field.get("anyOf", ())):
+        if "$ref" in option:
+            section: _Schema = sections[option["$ref"].rpartition("/")[2]]
+            return section
     return None
 
 
-def _kind(field: FieldInfo) -> str:
-    bounds = [
-        f"{sign} {getattr(rule, name):g}"
-        for rule in field.metadata
-        for name, sign in _BOUNDS.items()
-        if getattr(rule, name, None) is not None
-    ]
-    return " ".join([_word(field.annotation), *bounds])
+def _kind(field: _Schema) -> str:
+    alternatives = [option for option in field.get("anyOf", ()) if option.get("type") != "null"]
+    if alternatives:
+        return _kind(alternatives[0])
+    bounds = [f"{sign} {field[name]:g}" for name, sign in _BOUNDS.items() if name in field]
+    return " ".join([_type(field), *bounds])
 
 
-def _word(annotation: Any) -> str:
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return " | ".join(str(each) for each in inner)
-    if origin is typing.Annotated:
-        return _word(inner[0])
-    if origin in (Union, types.UnionType):
-        return _word(next(each for each in inner if each is not type(None)))
-    if origin is tuple:
-        return f"list of {_word(inner[0])}"
-    if origin is dict:
-        return "mapping"
-    return {bool: "true | false", int: "whole number", float: "number", str: "text", Path: "path"}.get(
-        annotation, "any"
-    )
+def _type(field: _Schema) -> str:
+    if "enum" in field or "const" in field:
+        return " | ".join(str(value) for value in field.get("enum", [field.get("const")]))
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'] if 'items' in field else field['prefixItems'][0])}"
+    if field.get("format") == "path":
+        return "path"
+    return _KINDS.get(field.get("type", ""), "any")
