@@ -29,7 +29,7 @@ JSON object for machines, errors included.
 | 1 | internal error |
 | 2 | wrong usage, settings or data manifest |
 | 3 | no usable input |
-| 4 | a stage is incomplete, another process holds the run, or a PACS cannot be reached; run the command again to resume |
+| 4 | incomplete, run held by another process, or PACS unreachable: run the command again to resume |
 | 5 | a PACS refused the credentials or a request |
 
 """
