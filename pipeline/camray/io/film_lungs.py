@@ -17,7 +17,8 @@ from camray.adapters.checkpoints import read_weights
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table
-from camray.core.lungs.regions import FilmWindow, Lungs, find_lungs
+from camray.core.lungs.detection import DetectedLungs, find_lungs
+from camray.core.lungs.regions import FilmWindow
 from camray.core.lungs.zones import zones_of_boxes
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
 from camray.domain.errors import CheckpointError
@@ -33,7 +34,7 @@ _FILMS_AT_ONCE = 32
 class FilmLungs:
     """Films by image_id: their lungs, where a native point lies on the lungs' grid, and what the film covers there."""
 
-    lungs: dict[str, Lungs]
+    lungs: dict[str, DetectedLungs]
     transforms: dict[str, GridTransform]
     windows: dict[str, FilmWindow]
 
@@ -125,7 +126,7 @@ def _views(
         yield grey, probability, to_view
 
 
-def _rows_of(image_id: str, found: Lungs, to_grid: GridTransform, film_px: int) -> Iterator[tuple[object, ...]]:
+def _rows_of(image_id: str, found: DetectedLungs, to_grid: GridTransform, film_px: int) -> Iterator[tuple[object, ...]]:
     if not found.masks:
         yield image_id, "", str(found.source), *(float("nan"),) * 5
     for side, mask in found.masks.items():

@@ -21,7 +21,8 @@ from camray.adapters.checkpoints import weights_bytes
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import write_bytes
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.lungs.regions import FilmWindow, Lungs, find_lungs
+from camray.core.lungs.detection import DetectedLungs, find_lungs
+from camray.core.lungs.regions import FilmWindow
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities
 from camray.core.training.lung_segmenter import LungPlan, LungSample, dice, fit_lungs, lung_samples
 from camray.domain.films import FilmPolicy
@@ -128,12 +129,12 @@ def _tried(network: LungUNet, pairs: list[tuple[LungSample, LungSample]]) -> tup
     return round(whole, 4), round(half, 4), round(float(table.min()), 4), found_by
 
 
-def _union(found: Lungs) -> NDArray[np.bool_]:
+def _union(found: DetectedLungs) -> NDArray[np.bool_]:
     nothing = np.zeros((SIDE_PX, SIDE_PX), np.bool_)
     return np.asarray(np.logical_or.reduce([nothing, *found.masks.values()]), np.bool_)
 
 
-def _picture(grey: NDArray[np.float32], found: Lungs, window: FilmWindow) -> NDArray[np.uint8]:
+def _picture(grey: NDArray[np.float32], found: DetectedLungs, window: FilmWindow) -> NDArray[np.uint8]:
     colour: Any = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=2)
     for side, mask in found.masks.items():
         colour[mask] = 0.65 * colour[mask] + 0.35 * np.array(_TINTS[side], np.float32)

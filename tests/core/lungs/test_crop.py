@@ -1,4 +1,4 @@
-"""The crop about the lungs: whole pixels, there and back exactly, evidence kept."""
+"""The crop around the lungs: whole pixels, an exact inverse, evidence kept."""
 
 import pytest
 import torch
@@ -57,16 +57,16 @@ def test_laying_back_keeps_the_mean_or_the_values(left: int, top: int, width: in
     generator = torch.Generator().manual_seed(left + 31 * top)
     cells = torch.rand(1, 2, 5, 7, generator=generator, dtype=torch.float64)
     box = torch.tensor([[left, top, left + width, top + height]], dtype=torch.float64)
-    mean = cells_to_film(cells, box, 48, 48, (side, 6), "mean")
+    mean = cells_to_film(cells, box, 48, 64, (side, 6), "mean")
     torch.testing.assert_close(mean.mean(dim=(2, 3)), cells.mean(dim=(2, 3)))
-    value = cells_to_film(cells, box, 48, 48, (side, 6), "value")
-    torch.testing.assert_close(value, mean * (width * height / 48**2))
+    value = cells_to_film(cells, box, 48, 64, (side, 6), "value")
+    torch.testing.assert_close(value, mean * (width * height / (48 * 64)))
     assert float(value.max()) <= float(cells.max()) + 1e-12
 
 
 def test_value_in_a_covered_cell_is_the_mean_of_what_covers_it() -> None:
     cells = torch.arange(4.0, dtype=torch.float64).reshape(1, 1, 2, 2)
-    box = torch.tensor([[8.0, 8.0, 16.0, 16.0]], dtype=torch.float64)  # one film cell of 8 px, seen by 2 x 2 crop cells
-    found = cells_to_film(cells, box, 32, 32, (4, 4), "value")
-    assert float(found[0, 0, 1, 1]) == 1.5
-    assert float(found.sum()) == 1.5
+    box = torch.tensor([[20.0, 8.0, 30.0, 16.0]], dtype=torch.float64)  # one film cell of 8 x 10 px: row 1, column 2
+    value = cells_to_film(cells, box, 32, 60, (4, 6), "value")
+    assert float(value[0, 0, 1, 2]) == 1.5
+    assert float(value.sum()) == 1.5

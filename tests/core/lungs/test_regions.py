@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from camray.core.lungs.regions import FilmWindow, find_lungs, is_plausible, lung_parts, sided
+from camray.core.lungs.detection import find_lungs
+from camray.core.lungs.regions import FilmWindow, assign_sides, is_plausible, lung_parts
 from camray.core.training.lung_segmenter import dice, lung_samples
 from camray.domain.geometry import Box
 from camray.domain.zones import LungSource, Side
@@ -24,7 +25,7 @@ def _mask(*ellipses: tuple[float, float, float, float]) -> Bools:
 RIGHT, LEFT = (64, 36, 40, 17), (64, 92, 40, 17)
 
 
-def test_two_lungs_are_told_apart_by_position() -> None:
+def test_two_lungs_are_assigned_by_position() -> None:
     found = find_lungs(np.zeros((128, 128), np.float32), _mask(RIGHT, LEFT).astype(np.float32), WINDOW)
     assert found.source is LungSource.NETWORK
     assert dice(found.masks[Side.RIGHT], _mask(RIGHT)) > 0.97
@@ -34,7 +35,7 @@ def test_two_lungs_are_told_apart_by_position() -> None:
     assert np.allclose(box.as_tuple(), Box(19, 24, 110, 105).as_tuple(), atol=1)
 
 
-def test_specks_holes_and_small_third_regions_go() -> None:
+def test_specks_holes_and_small_third_regions_are_removed() -> None:
     mask = _mask(RIGHT, LEFT, (120, 64, 5, 4))
     mask[60:64, 30:34] = False
     mask[5, 64] = True
@@ -49,8 +50,8 @@ def test_lungs_that_touch_are_cut_at_the_waist() -> None:
     mask[60:66, 50:80] = True
     parts = lung_parts(mask, WINDOW)
     assert is_plausible(parts, WINDOW)
-    assert sided(parts, WINDOW, None)[Side.RIGHT][64, 36]
-    assert not sided(parts, WINDOW, None)[Side.RIGHT][64, 92]
+    assert assign_sides(parts, WINDOW, None)[Side.RIGHT][64, 36]
+    assert not assign_sides(parts, WINDOW, None)[Side.RIGHT][64, 92]
 
 
 @pytest.mark.parametrize(
@@ -70,19 +71,19 @@ def test_what_cannot_be_lungs_is_refused(mask: Bools, fault: str) -> None:
 
 def test_the_header_names_the_side_of_a_single_lung_and_not_of_two() -> None:
     (part,) = lung_parts(_mask(RIGHT), WINDOW)
-    assert set(sided([part], WINDOW, None)) == {Side.RIGHT}
-    assert set(sided([part], WINDOW, Side.LEFT)) == {Side.LEFT}
+    assert set(assign_sides([part], WINDOW, None)) == {Side.RIGHT}
+    assert set(assign_sides([part], WINDOW, Side.LEFT)) == {Side.LEFT}
     both = lung_parts(_mask(RIGHT, LEFT), WINDOW)
-    assert sided(both, WINDOW, Side.LEFT)[Side.RIGHT][64, 36]
+    assert assign_sides(both, WINDOW, Side.LEFT)[Side.RIGHT][64, 36]
 
 
-def test_a_single_lung_is_told_by_its_lean_and_an_upright_one_by_position() -> None:
+def test_a_single_lung_is_assigned_by_its_lean_and_an_upright_one_by_position() -> None:
     rows, cols = np.mgrid[:128, :128]
     for lean, side in ((-0.2, Side.RIGHT), (0.2, Side.LEFT)):  # columns per row: upper part right of, left of the lower
         for centre in (36, 92):
             part = ((rows - 64) / 40) ** 2 + ((cols - centre - lean * (rows - 64)) / 17) ** 2 <= 1
-            assert set(sided([part], WINDOW, None)) == {side}
-    assert set(sided([_mask(LEFT)], WINDOW, None)) == {Side.LEFT}
+            assert set(assign_sides([part], WINDOW, None)) == {side}
+    assert set(assign_sides([_mask(LEFT)], WINDOW, None)) == {Side.LEFT}
 
 
 def test_an_implausible_answer_falls_back_to_thresholds_and_then_to_none() -> None:
@@ -110,3 +111,31 @@ def test_the_classical_way_finds_most_of_generated_lungs() -> None:
         found = find_lungs(whole.grey, None, WINDOW)
         overlaps.append(dice(np.logical_or.reduce([np.zeros((128, 128), bool), *found.masks.values()]), whole.lung))
     assert np.median(overlaps) > 0.5
+
+
+@pytest.mark.parametrize("window", [FilmWindow(0, 20, 128, 108), FilmWindow(24, 0, 104, 128)])
+def test_limits_are_fractions_of_the_films_own_rows_and_columns(window: FilmWindow) -> None:
+    """Two lungs a seventh of the film's width apart pass on the narrow film and fail on the wide one."""
+    height = 0.3 * window.rows / 2
+    middle = (window.row0 + window.row1) / 2
+    parts = lung_parts(_mask((middle, 54, height, 8), (middle, 72, height, 8)), window)
+    assert len(parts) == 2
+    assert is_plausible(parts, window) is (window.cols == 88)
+    assert is_plausible(parts[:1], window)
+    short = lung_parts(_mask((middle, 54, 0.1 * window.rows, 14)), window)
+    assert not is_plausible(short, window)  # a fifth of the film's rows
+
+
+def test_an_uneven_grid_keeps_rows_and_columns_apart() -> None:
+    """A grid of 96 x 160 px: the closing, the fallback and the box use each axis's own size."""
+    rows, cols = np.mgrid[:96, :160]
+    lungs = [((rows - 48) / 30) ** 2 + ((cols - col) / 20) ** 2 <= 1 for col in (45, 115)]
+    film = np.where(lungs[0] | lungs[1], 0.2, 0.8).astype(np.float32)
+    window = FilmWindow(0, 0, 96, 160)
+    for probability in (np.where(film < 0.5, 1, 0).astype(np.float32), None):
+        detected = find_lungs(film, probability, window)
+        assert dice(detected.masks[Side.RIGHT], lungs[0]) > 0.95
+        assert dice(detected.masks[Side.LEFT], lungs[1]) > 0.95
+        box = detected.box()
+        assert box is not None
+        assert np.allclose(box.as_tuple(), (25, 18, 136, 79), atol=1.5)

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from camray.core.lungs.regions import Lungs
+from camray.core.lungs.detection import DetectedLungs
 from camray.core.lungs.zones import zones_of_boxes
 from camray.domain.zones import ZONES, LungSource, Side, side_of_laterality
 
 
-def _lungs(*sides: Side) -> Lungs:
+def _lungs(*sides: Side) -> DetectedLungs:
     """Right lung at columns 10-40, left at 60-90; rows 0-60 and 30-90: thirds of 20 rows, the left one 30 lower."""
-    masks = {side: np.zeros((100, 100), bool) for side in sides}
+    masks = {side: np.zeros((100, 120), bool) for side in sides}
     for side, mask in masks.items():
         top, first = (0, 10) if side is Side.RIGHT else (30, 60)
         mask[top : top + 60, first : first + 30] = True
-    return Lungs(masks, LungSource.NETWORK)
+    return DetectedLungs(masks, LungSource.NETWORK)
 
 
-def _zone(box: tuple[float, float, float, float], lungs: Lungs) -> str:
+def _zone(box: tuple[float, float, float, float], lungs: DetectedLungs) -> str:
     return zones_of_boxes(np.array([box]), lungs)[0]
 
 
@@ -36,7 +36,7 @@ def _zone(box: tuple[float, float, float, float], lungs: Lungs) -> str:
         ((30, 32, 68, 38), "right mid"),  # 10 columns of the right lung, 8 of the left
         ((41, 10, 59, 60), "outside"),  # between the lungs
         ((36, 0, 86, 20), "outside"),  # 4 of its 50 columns on the right lung, nothing on the left one's rows
-        ((35, 0, 85, 20), "right upper"),  # 5 of 50: the tenth that is asked for
+        ((35, 0, 85, 20), "right upper"),  # 5 of 50: exactly the required tenth
     ],
 )
 def test_the_zone_that_holds_most_of_the_box(box: tuple[float, float, float, float], zone: str) -> None:
@@ -56,7 +56,7 @@ def test_one_lung_has_no_zones_of_the_other_side() -> None:
 
 def test_without_lungs_and_without_a_box() -> None:
     boxes = np.array([[1.0, 1, 2, 2], [np.nan] * 4])
-    assert zones_of_boxes(boxes, Lungs({}, LungSource.NONE)) == ["unknown", ""]
+    assert zones_of_boxes(boxes, DetectedLungs({}, LungSource.NONE)) == ["unknown", ""]
     assert zones_of_boxes(boxes, _lungs(Side.RIGHT)) == ["outside", ""]
     assert zones_of_boxes(np.empty((0, 4)), _lungs(Side.RIGHT)) == []
 

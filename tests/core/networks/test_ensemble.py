@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from camray.core.explain import cam as pooled
+from camray.core.explain.cam import gradient_weighted, summed_gradients
+from camray.core.explain.seam import forward
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier, build_network
 from camray.domain.contract import NetworkSpec
@@ -41,9 +42,9 @@ def test_the_mean_of_the_map_plus_the_mean_bias_is_the_logit() -> None:
 @pytest.mark.parametrize("pool", ["gap", "lse_map", "pcam"])
 def test_grad_cam_of_an_ensemble_equals_its_gradient(pool: str) -> None:
     network, films = _pair(pool), torch.rand(1, 1, 32, 32, dtype=torch.float64)
-    passed = pooled.forward(network, films)
-    expected = torch.einsum("blk,bkhw->blhw", pooled.summed_gradients(network, passed.features), passed.features)
-    torch.testing.assert_close(pooled.gradient_weighted(network, passed), expected)
+    passed = forward(network, films)
+    expected = torch.einsum("blk,bkhw->blhw", summed_gradients(network, passed.features), passed.features)
+    torch.testing.assert_close(gradient_weighted(network, passed), expected)
 
 
 def test_one_member_is_a_plain_classifier_and_seeds_tell_members_apart() -> None:

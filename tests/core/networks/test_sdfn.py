@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from camray.core.explain import cam as pooled
+from camray.core.explain.cam import gradient_weighted, summed_gradients
 from camray.core.explain.methods import methods_named
+from camray.core.explain.seam import forward
 from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.crop import cells_to_film
-from camray.core.lungs.regions import FilmWindow, Lungs
+from camray.core.lungs.detection import DetectedLungs
+from camray.core.lungs.regions import FilmWindow
 from camray.core.networks import sdfn
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier, build_network
@@ -65,9 +67,9 @@ def test_with_gap_the_logit_is_the_papers_and_the_mean_of_the_map_plus_bias(
 def test_grad_cam_equals_its_gradient(films: torch.Tensor, monkeypatch: pytest.MonkeyPatch, pool: str) -> None:
     network = _network(pool=pool)
     _boxes(network, monkeypatch)
-    passed = pooled.forward(network, films)
-    expected = torch.einsum("blk,bkhw->blhw", pooled.summed_gradients(network, passed.features), passed.features)
-    torch.testing.assert_close(pooled.gradient_weighted(network, passed), expected)
+    passed = forward(network, films)
+    expected = torch.einsum("blk,bkhw->blhw", summed_gradients(network, passed.features), passed.features)
+    torch.testing.assert_close(gradient_weighted(network, passed), expected)
 
 
 def test_a_crop_of_the_whole_film_lies_where_it_does(films: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +159,7 @@ def test_a_letterboxs_margin_is_no_film(monkeypatch: pytest.MonkeyPatch) -> None
     seen = []
     find = sdfn.find_lungs
 
-    def watched(grey: np.ndarray, probability: np.ndarray, window: FilmWindow) -> Lungs:
+    def watched(grey: np.ndarray, probability: np.ndarray, window: FilmWindow) -> DetectedLungs:
         seen.append(window)
         return find(grey, probability, window)
 

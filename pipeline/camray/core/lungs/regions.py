@@ -1,66 +1,34 @@
-"""From a mask or a film to right and left lung: clean regions, checked for being lungs at all.
+"""Regions of a lung mask: cleaned, split into two lungs, checked for plausibility, and assigned to a side.
 
-Everything lies on the generator's square grid. Areas are fractions of the film (the window it covers on that grid),
-so that a chest half on a narrow grid is judged like a whole film.
+All masks are on the segmenter's square grid. Areas are fractions of the film (the window that it covers on that grid),
+so that a half of a chest on a narrow film is judged like a whole film.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, binary_opening, gaussian_filter
-from skimage.filters import threshold_otsu
+from scipy.ndimage import binary_fill_holes, binary_opening
 from skimage.measure import label
-from skimage.morphology import convex_hull_image, isotropic_closing, isotropic_opening
+from skimage.morphology import convex_hull_image, isotropic_closing
 
-from camray.domain.geometry import Box, box_from_mask
-from camray.domain.zones import LungSource, Side
+from camray.domain.zones import Side
 
 BoolImage = NDArray[np.bool_]
 FloatImage = NDArray[np.float32]
 
-_SMALLEST, _LARGEST = 0.025, 0.6  # one lung, fraction of the film
-_LEAST_HEIGHT = 0.22  # of one lung, fraction of the film's rows
-_SECOND = 0.2  # a second region smaller than this fraction of the first is no lung
-_LEAST_TALL = 0.6  # height over width of one lung
-_LEAST_SOLIDITY = 0.6  # area over its convex hull's
-_LEAST_APART = 0.15  # of the two centres, fraction of the film's columns
+MIN_LUNG_AREA, _MAX_LUNG_AREA = 0.025, 0.6  # of one lung, fraction of the film
+_MIN_HEIGHT = 0.22  # of one lung, fraction of the film's rows
+_MIN_SECOND = 0.2  # a second region smaller than this fraction of the first is no lung
+_MIN_ASPECT = 0.6  # height over width of one lung
+_MIN_SOLIDITY = 0.6  # area over its convex hull's
+_MIN_DISTANCE = 0.15  # of the two centres, fraction of the film's columns
 _MERGED_WIDTH, _MERGED_WAIST = 0.55, 0.5  # one region that wide, with a waist that narrow, is two lungs
-_MOST_BORDER = 0.12  # a dark region whose outline lies on the film's edge to this part is the air around the patient
-_SMOOTH = 1.0  # of probabilities, px
-_LEAST_SPREAD = 1e-3  # of a film's grey values; below it there is nothing to cut
-_LEAST_LEFT = 0.2  # of that range, in what is left when the air is taken out
-_ROUNDS = 3  # of taking out air and cutting anew
-_WIDE = 0.7  # columns over rows from which a film may show two lungs
-_SURROUNDINGS = 16.0  # Gaussian's sigma, px of the grid
-_CUTS = (0.0, 0.04, 0.08, 0.12, 0.16, 0.2)  # below Otsu's threshold, fraction of the grey values' range
-
-
-@dataclass(frozen=True, eq=False)
-class Lungs:
-    """The lungs found on a film.
-
-    Parameters
-    ----------
-    masks : dict of Side to ndarray of shape (H, W), bool
-        Generator's grid; a side that was not found has no entry.
-    source : LungSource
-        How they were found.
-    """
-
-    masks: dict[Side, BoolImage]
-    source: LungSource
-
-    def box(self) -> Box | None:
-        """Enclose all lungs; None where there are none."""
-        if not self.masks:
-            return None
-        return box_from_mask(np.logical_or.reduce(list(self.masks.values())))
 
 
 @dataclass(frozen=True)
 class FilmWindow:
-    """Rows [row0, row1) and columns [col0, col1) of the grid that the film covers, px."""
+    """Rows [row0, row1) and columns [col0, col1) of the segmenter's grid that the film covers, px."""
 
     row0: int
     col0: int
@@ -68,43 +36,35 @@ class FilmWindow:
     col1: int
 
     @property
+    def rows(self) -> int:
+        """Height, px."""
+        return self.row1 - self.row0
+
+    @property
+    def cols(self) -> int:
+        """Width, px."""
+        return self.col1 - self.col0
+
+    @property
     def area(self) -> int:
-        """Pixels."""
-        return (self.row1 - self.row0) * (self.col1 - self.col0)
+        """Area, px squared."""
+        return self.rows * self.cols
 
-
-def find_lungs(grey: FloatImage, probability: FloatImage | None, window: FilmWindow, side: Side | None = None) -> Lungs:
-    """Find right and left lung on a film.
-
-    Parameters
-    ----------
-    grey : ndarray of shape (H, W), float32
-        The film on the generator's grid, 0-1, air dark.
-    probability : ndarray of shape (H, W), float32, or None
-        What the generator says; None goes straight to the classical way.
-    window : FilmWindow
-        Where the film lies.
-    side : Side, optional
-        The one side that the film is recorded to show.
-
-    Returns
-    -------
-    Lungs
-        From the generator if its regions are plausible, else from thresholds if theirs are, else none.
-    """
-    if probability is not None:
-        likely = (
-            gaussian_filter(probability, _SMOOTH, mode="nearest") >= 0.5
-        )  # smoothed: transposed convolutions leave a fine grid
-        parts = [_closed(part) for part in lung_parts(_within(likely, window), window)]
-        if is_plausible(parts, window):
-            return Lungs(sided(parts, window, side), LungSource.NETWORK)
-    parts = classical_parts(grey, window)
-    return Lungs(sided(parts, window, side), LungSource.CLASSICAL) if parts else Lungs({}, LungSource.NONE)
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns as slices of an array on the grid."""
+        return slice(self.row0, self.row1), slice(self.col0, self.col1)
 
 
 def lung_parts(mask: BoolImage, window: FilmWindow) -> list[BoolImage]:
-    """Clean a mask and keep its one or two largest regions, cut in two where both lungs have grown together.
+    """Clean a mask and keep its one or two largest regions, split in two where both lungs are connected.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool
+        Segmenter's grid.
+    window : FilmWindow
+        The film's part of the grid.
 
     Returns
     -------
@@ -112,54 +72,70 @@ def lung_parts(mask: BoolImage, window: FilmWindow) -> list[BoolImage]:
         Largest first; empty for an empty mask.
     """
     clean = binary_fill_holes(binary_opening(mask))
-    regions = _regions(clean, _SMALLEST * window.area / 4)[:2]
+    regions = connected_regions(clean, MIN_LUNG_AREA * window.area / 4)[:2]
     if not regions:
         return []
-    if len(regions) == 2 and regions[1].sum() < _SECOND * regions[0].sum():
+    if len(regions) == 2 and regions[1].sum() < _MIN_SECOND * regions[0].sum():
         regions = regions[:1]
     if len(regions) == 1:
-        regions = _cut(regions[0], window)
+        regions = _split_at_waist(regions[0], window)
     return sorted(regions, key=lambda part: -int(part.sum()))
 
 
 def is_plausible(parts: list[BoolImage], window: FilmWindow) -> bool:
-    """Tell whether regions can be one or two lungs: by number, area, height, shape, and being side by side."""
-    if not parts or len(parts) > 2:
-        return False
-    for part in parts:
-        if not _SMALLEST * window.area <= part.sum() <= _LARGEST * window.area:
-            return False
-        tall, wide = (span.stop - span.start for span in (_span(part, 0, 0), _span(part, 1, 0)))
-        if tall < max(_LEAST_HEIGHT * (window.row1 - window.row0), _LEAST_TALL * wide):
-            return False
-        hull = convex_hull_image(part[_span(part, 0, 0), _span(part, 1, 0)])  # type: ignore[no-untyped-call]
-        if part.sum() < _LEAST_SOLIDITY * hull.sum():
-            return False
-    if len(parts) == 1:
-        return True
-    (y0, x0), (y1, x1) = (_centre(part) for part in parts)
-    apart = abs(x0 - x1)
-    return apart >= _LEAST_APART * (window.col1 - window.col0) and apart > abs(y0 - y1)
-
-
-def sided(parts: list[BoolImage], window: FilmWindow, side: Side | None) -> dict[Side, BoolImage]:
-    """Say which region is which lung.
+    """Tell whether regions can be one or two lungs: by number, area, height, shape, and being side by side.
 
     Parameters
     ----------
-    parts : list of ndarray
-        One or two plausible regions.
+    parts : list of ndarray of shape (H, W), bool
+        Segmenter's grid.
     window : FilmWindow
-    side : Side or None
-        The one side that the film is recorded to show. It names a single region; of two regions, position decides:
-        such a film shows both lungs, whatever its header says.
+        The film's part of the grid.
 
     Returns
     -------
-    dict of Side to ndarray
-        Of two, the patient's right is the one at the left of the picture. A single one that no header names is the
-        right one if its upper third lies further right than its lower third: position would be wrong on chest halves,
-        where the arm's side takes up the room.
+    bool
+        False for no region.
+    """
+    if not parts or len(parts) > 2 or not all(_is_lung_shaped(part, window) for part in parts):
+        return False
+    if len(parts) == 1:
+        return True
+    (y0, x0), (y1, x1) = (_centre(part) for part in parts)
+    return abs(x0 - x1) >= _MIN_DISTANCE * window.cols and abs(x0 - x1) > abs(y0 - y1)
+
+
+def _is_lung_shaped(part: BoolImage, window: FilmWindow) -> bool:
+    """Check the area, height, aspect ratio and solidity of one region."""
+    if not MIN_LUNG_AREA * window.area <= part.sum() <= _MAX_LUNG_AREA * window.area:
+        return False
+    rows, cols = _span(part, 0, 0), _span(part, 1, 0)
+    height, width = rows.stop - rows.start, cols.stop - cols.start
+    if height < max(_MIN_HEIGHT * window.rows, _MIN_ASPECT * width):
+        return False
+    hull = convex_hull_image(part[rows, cols])  # type: ignore[no-untyped-call]
+    return bool(part.sum() >= _MIN_SOLIDITY * hull.sum())
+
+
+def assign_sides(parts: list[BoolImage], window: FilmWindow, side: Side | None) -> dict[Side, BoolImage]:
+    """Assign each region to the right or the left lung.
+
+    Parameters
+    ----------
+    parts : list of ndarray of shape (H, W), bool
+        One or two plausible regions, segmenter's grid.
+    window : FilmWindow
+        The film's part of the grid.
+    side : Side or None
+        The only side that the film shows according to its header. It names a single region; two regions are assigned
+        by position: such a film shows both lungs, whatever its header says.
+
+    Returns
+    -------
+    dict of Side to ndarray of shape (H, W), bool
+        Of two, the patient's right lung is the one at the left of the image. A single one without a side in the header
+        is the right one if its upper third is further right than its lower third: position would be wrong on chest
+        halves, where the arm's side takes up the room.
     """
     if len(parts) == 2:
         first, second = sorted(parts, key=lambda part: _centre(part)[1])
@@ -168,7 +144,7 @@ def sided(parts: list[BoolImage], window: FilmWindow, side: Side | None) -> dict
 
 
 def _side_by_shape(part: BoolImage, window: FilmWindow) -> Side:
-    """Tell which lung a single region is: lungs lean towards the spine at the top, and spread to the side below."""
+    """Infer the side of a single lung: lungs lean towards the spine at the top and away from it at the base."""
     rows = np.flatnonzero(part.any(axis=1))
     third = max(1, rows.size // 3)
     upper, lower = (float(np.nonzero(part[rows[each]])[1].mean()) for each in (slice(third), slice(-third, None)))
@@ -177,81 +153,88 @@ def _side_by_shape(part: BoolImage, window: FilmWindow) -> Side:
     return Side.RIGHT if _centre(part)[1] < (window.col0 + window.col1) / 2 else Side.LEFT
 
 
-def classical_parts(grey: FloatImage, window: FilmWindow) -> list[BoolImage]:
-    """Take for lungs what is dark, inside the patient and shaped like one or two lungs; no training.
+def closed(part: BoolImage) -> BoolImage:
+    """Close a region by a disk with a radius of 1/16 of the grid's rows, and fill its holes.
 
     Parameters
     ----------
-    grey : ndarray of shape (H, W), float32
-        Air dark.
-    window : FilmWindow
+    part : ndarray of shape (H, W), bool
+        Not empty. Outside the grid counts as empty.
 
     Returns
     -------
-    list of ndarray of shape (H, W), bool
-        Plausible regions, largest first; empty where there are none.
-
-    Notes
-    -----
-    The film is smoothed and cut at Otsu's threshold, then at lower ones: where the lungs run into the air around the
-    patient, a darker cut parts them. Dark regions that lie along the film's edge are that air, or a shutter; they are
-    taken out, and the rest is cut anew, for they shift the threshold. What is left is closed by a disk, which bridges
-    ribs and vessels. Two lungs at any cut are better than one. On a film wide enough for two they are then sought in
-    the film less its surroundings (a Gaussian's), where uneven exposure hides them.
+    ndarray of shape (H, W), bool
+        The closed region.
     """
-    grid = slice(window.row0, window.row1), slice(window.col0, window.col1)
-    smooth = gaussian_filter(grey[grid], 1.5, mode="nearest")
-    single = _cut_at_thresholds(smooth, window, grey.shape)
-    if len(single) == 2 or window.col1 - window.col0 < _WIDE * (window.row1 - window.row0):
-        return single
-    local = smooth - gaussian_filter(smooth, _SURROUNDINGS, mode="nearest")
-    both = _cut_at_thresholds(local, window, grey.shape)
-    return both if len(both) == 2 or not single else single
-
-
-def _cut_at_thresholds(values: FloatImage, window: FilmWindow, shape: tuple[int, ...]) -> list[BoolImage]:
-    """Cut the film's part of the grid at falling thresholds until it shows two lungs, or else one."""
-    grid = slice(window.row0, window.row1), slice(window.col0, window.col1)
-    spread, inside = float(np.ptp(values)), np.ones(values.shape, np.bool_)
-    single: list[BoolImage] = []
-    for _ in range(_ROUNDS):
-        if not inside.any() or np.ptp(values[inside]) < max(_LEAST_SPREAD, _LEAST_LEFT * spread):
-            break
-        highest = float(threshold_otsu(values[inside]))  # type: ignore[no-untyped-call]
-        for lower in _CUTS:
-            dark = isotropic_opening(inside & (values < highest - lower * spread), 2)  # type: ignore[no-untyped-call]
-            found = np.zeros(shape, np.bool_)
-            for part in _regions(dark, _SMALLEST * window.area / 4):
-                if _on_border(part) < _MOST_BORDER:
-                    found[grid] |= part
-            parts = [_within(_closed(part), window) for part in lung_parts(found, window)]
-            if len(parts) == 2 and is_plausible(parts, window):
-                return parts
-            single = single or (parts if is_plausible(parts, window) else [])
-        for part in _regions(inside & (values < highest), 1):
-            if _on_border(part | ~inside) >= _MOST_BORDER and _on_border(part) > 0:
-                inside &= ~part
-    return single
-
-
-def _closed(part: BoolImage) -> BoolImage:
-    """Close a region by a disk of 1/16 of the grid and fill its holes; what lies beyond the grid is empty."""
     reach = max(2, part.shape[0] // 16)
     span = _span(part, 0, reach), _span(part, 1, reach)
     padded = np.pad(part[span], reach)
     whole = binary_fill_holes(isotropic_closing(padded, reach))  # type: ignore[no-untyped-call]
-    closed = np.zeros_like(part)
-    closed[span] = whole[reach:-reach, reach:-reach]
-    return closed
+    result = np.zeros_like(part)
+    result[span] = whole[reach:-reach, reach:-reach]
+    return result
 
 
-def _span(part: BoolImage, axis: int, reach: int) -> slice:
-    found = np.flatnonzero(part.any(axis=1 - axis))
-    return slice(max(0, int(found[0]) - reach), int(found[-1]) + 1 + reach)
+def inside_window(mask: BoolImage, window: FilmWindow) -> BoolImage:
+    """Remove the part of a mask that is outside the film.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool
+        Segmenter's grid.
+    window : FilmWindow
+        The film's part of the grid.
+
+    Returns
+    -------
+    ndarray of shape (H, W), bool
+        A copy.
+    """
+    result = np.zeros(mask.shape, np.bool_)
+    result[window.slices] = mask[window.slices]
+    return result
 
 
-def _on_border(part: BoolImage) -> float:
-    """Return the share of a region's outline that lies on the border of its array."""
+def connected_regions(mask: BoolImage, min_area_px: float) -> list[BoolImage]:
+    """Separate a mask into regions connected through edges.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool
+        Any grid.
+    min_area_px : float
+        Smaller regions are dropped.
+
+    Returns
+    -------
+    list of ndarray of shape (H, W), bool
+        Largest first.
+    """
+    numbered = label(mask, connectivity=1)  # type: ignore[no-untyped-call]
+    sizes = np.bincount(numbered.ravel())
+    sizes[0] = 0
+    order = [int(number) for number in np.argsort(-sizes, kind="stable") if sizes[number] >= max(1.0, min_area_px)]
+    return [np.asarray(numbered == number, np.bool_) for number in order]
+
+
+def border_fraction(part: BoolImage) -> float:
+    """Return the fraction of a region's outline that is on the border of its array.
+
+    Parameters
+    ----------
+    part : ndarray of shape (H, W), bool
+        Any grid.
+
+    Returns
+    -------
+    float
+        0-1; 0 for an empty region.
+
+    Examples
+    --------
+    >>> border_fraction(np.array([[1, 1, 0], [1, 1, 0], [0, 0, 0]], bool))
+    0.75
+    """
     padded = np.pad(part, 1)
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     outline = part & ~inner
@@ -259,37 +242,26 @@ def _on_border(part: BoolImage) -> float:
     return float(edge) / max(1, int(outline.sum()))
 
 
-def _regions(mask: BoolImage, least: float) -> list[BoolImage]:
-    """Part a mask into regions through edges that have `least` pixels or more, largest first."""
-    numbered = label(mask, connectivity=1)  # type: ignore[no-untyped-call]
-    sizes = np.bincount(numbered.ravel())
-    sizes[0] = 0
-    order = [int(number) for number in np.argsort(-sizes, kind="stable") if sizes[number] >= max(1.0, least)]
-    return [np.asarray(numbered == number, np.bool_) for number in order]
-
-
-def _cut(region: BoolImage, window: FilmWindow) -> list[BoolImage]:
-    """Cut a region across its waist if it is as wide as two lungs and has one."""
+def _split_at_waist(region: BoolImage, window: FilmWindow) -> list[BoolImage]:
+    """Split a region at its waist if it is as wide as two lungs and has one."""
     cols = np.flatnonzero(region.any(axis=0))
-    left, right = int(cols[0]), int(cols[-1]) + 1
-    width = right - left
-    if width < _MERGED_WIDTH * (window.col1 - window.col0):
+    first_col, end_col = int(cols[0]), int(cols[-1]) + 1
+    width = end_col - first_col
+    if width < _MERGED_WIDTH * window.cols:
         return [region]
     heights = region.sum(axis=0)
-    low, high = left + width // 3, left + 2 * width // 3
+    low, high = first_col + width // 3, first_col + 2 * width // 3
     waist = low + int(np.argmin(heights[low:high]))
-    if heights[waist] > _MERGED_WAIST * min(heights[left:waist].max(), heights[waist:right].max()):
+    if heights[waist] > _MERGED_WAIST * min(heights[first_col:waist].max(), heights[waist:end_col].max()):
         return [region]
     first, second = region.copy(), region.copy()
     first[:, waist:], second[:, :waist] = False, False
     return [first, second]
 
 
-def _within(mask: BoolImage, window: FilmWindow) -> BoolImage:
-    cut = np.zeros(mask.shape, np.bool_)
-    part = slice(window.row0, window.row1), slice(window.col0, window.col1)
-    cut[part] = mask[part]
-    return cut
+def _span(part: BoolImage, axis: int, reach: int) -> slice:
+    occupied = np.flatnonzero(part.any(axis=1 - axis))
+    return slice(max(0, int(occupied[0]) - reach), int(occupied[-1]) + 1 + reach)
 
 
 def _centre(part: BoolImage) -> tuple[float, float]:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from camray.core.lungs.crop import cells_to_film, crop_box, crop_films
-from camray.core.lungs.regions import FilmWindow, find_lungs
+from camray.core.lungs.detection import find_lungs
+from camray.core.lungs.regions import FilmWindow
 from camray.core.networks.backbones import build_backbone
 from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view

@@ -1,0 +1,82 @@
+"""Detection of the right and the left lung on a film, from a network's probabilities or from thresholds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from camray.core.lungs.regions import (
+    BoolImage,
+    FilmWindow,
+    FloatImage,
+    assign_sides,
+    closed,
+    inside_window,
+    is_plausible,
+    lung_parts,
+)
+from camray.core.lungs.thresholding import lungs_by_threshold
+from camray.domain.geometry import Box, box_from_mask
+from camray.domain.zones import LungSource, Side
+
+_PROBABILITY_SIGMA_PX = 1.0  # transposed convolutions leave a fine grid in the probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedLungs:
+    """The lungs detected on a film.
+
+    Parameters
+    ----------
+    masks : dict of Side to ndarray of shape (H, W), bool
+        Segmenter's grid; a side that was not detected has no entry.
+    source : LungSource
+        How they were detected.
+    """
+
+    masks: dict[Side, BoolImage]
+    source: LungSource
+
+    def box(self) -> Box | None:
+        """Enclose all lungs.
+
+        Returns
+        -------
+        Box or None
+            Segmenter's grid, px; None if no lung was detected.
+        """
+        if not self.masks:
+            return None
+        return box_from_mask(np.logical_or.reduce(list(self.masks.values())))
+
+
+def find_lungs(
+    grey: FloatImage, probability: FloatImage | None, window: FilmWindow, side: Side | None = None
+) -> DetectedLungs:
+    """Detect the right and the left lung on a film.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (H, W), float32
+        The film on the segmenter's grid, 0-1, air dark.
+    probability : ndarray of shape (H, W), float32, or None
+        The segmenter's probability of lung, 0-1, same grid; None to use thresholds only.
+    window : FilmWindow
+        The film's part of the grid.
+    side : Side, optional
+        The only side that the film shows according to its header.
+
+    Returns
+    -------
+    DetectedLungs
+        From the segmenter if its regions are plausible, else from thresholds if theirs are, else none.
+    """
+    if probability is not None:
+        likely = gaussian_filter(probability, _PROBABILITY_SIGMA_PX, mode="nearest") >= 0.5
+        parts = [closed(part) for part in lung_parts(inside_window(likely, window), window)]
+        if is_plausible(parts, window):
+            return DetectedLungs(assign_sides(parts, window, side), LungSource.NETWORK)
+    parts = lungs_by_threshold(grey, window)
+    if not parts:
+        return DetectedLungs({}, LungSource.NONE)
+    return DetectedLungs(assign_sides(parts, window, side), LungSource.CLASSICAL)
