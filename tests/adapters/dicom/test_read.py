@@ -216,13 +216,28 @@ def test_unusable_modality_lut_is_refused_and_voi_lut_left_out(write_film: Write
     assert refusal(write_film(FilmRecipe(), ModalityLUTSequence=short)).reason == Reason.UNREADABLE_HEADER
 
 
-def test_padding_takes_the_pixels_sign(write_film: Write) -> None:
-    path = write_film(FilmRecipe(is_signed=True, bits_stored=16))
+@pytest.mark.parametrize(
+    ("is_signed", "ends", "padding"),
+    [
+        (True, {"US": 63536, "SS": -1990}, (-2000, -1990)),  # the first under the wrong representation
+        (True, {"US": 0x8000}, (-0x8000, -0x8000)),  # the lowest signed value, as many films have it
+        (True, {"US": 0x7FFF}, (0x7FFF, 0x7FFF)),  # the highest
+        (False, {"SS": -1}, (0xFFFF, 0xFFFF)),
+        (False, {"SS": 0}, (0, 0)),
+        (False, {"US": 0x8000}, (0x8000, 0x8000)),
+    ],
+)
+def test_padding_takes_the_pixels_sign(
+    write_film: Write, is_signed: bool, ends: dict[str, int], padding: tuple[int, int]
+) -> None:
+    path = write_film(FilmRecipe(is_signed=is_signed, bits_stored=16))
     ds = dcmread(path)
-    ds.add_new("PixelPaddingValue", "US", 63536)  # -2000 under the wrong representation
-    ds.add_new("PixelPaddingRangeLimit", "SS", -1990)
+    for keyword, (representation, value) in zip(
+        ("PixelPaddingValue", "PixelPaddingRangeLimit"), ends.items(), strict=False
+    ):
+        ds.add_new(keyword, representation, value)
     ds.save_as(path)
-    assert read_dicom(path, None).grey.padding == (-2000, -1990)
+    assert read_dicom(path, None).grey.padding == padding
 
 
 @pytest.mark.parametrize(

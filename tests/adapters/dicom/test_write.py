@@ -181,6 +181,16 @@ def test_a_presentation_state_read_back_has_the_results_boxes(film: Path, tmp_pa
     assert [uid for _, uid in exported] == [row["tracking_uid"] for row in rows if row["box"] is not None]
 
 
+def test_labels_of_a_presentation_state_are_at_their_boxes(plain: Path) -> None:
+    """At a box's upper left corner; without a box near the film's own, by the same share of each side."""
+    result = result_of(read_source(plain))
+    labels = build(plain, "gsps").GraphicAnnotationSequence[0].TextObjectSequence
+    corners = [(found.box.x0, found.box.y0) for found in result.findings[0].boxes]
+    assert all(x != pytest.approx(y, abs=0.1) for x, y in [*corners, (result.cols / 40, result.rows / 40)])
+    expected = [*corners, (result.cols / 40, result.rows / 40)]
+    assert [tuple(label.AnchorPoint) for label in labels] == [pytest.approx(corner) for corner in expected]
+
+
 @needs_dcmtk
 @pytest.mark.parametrize("name", [name for name in ENCODINGS if not name.startswith("sigmoid")])
 def test_a_presentation_state_shows_the_film_as_camray_sees_it(name: str, tmp_path: Path) -> None:

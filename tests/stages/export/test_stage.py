@@ -1,6 +1,7 @@
 """The export stage on drawn films whose boxes the localize stage found."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,14 +133,46 @@ def test_overlays_show_the_boxes_where_they_are(folder: RunFolder) -> None:
         scale_x, scale_y, offset_x = (0.15, 0.1875, 3.2) if is_portrait else (0.125, 0.15625, 0.0)
         picture = np.asarray(Image.open(row["overlay"]).convert("RGB"))[:height]
         left = width + GAP_PX
-        drawn = np.argwhere((picture == np.array(PREDICTED_RGB)).all(axis=-1))
-        low, high = drawn.min(axis=0), drawn.max(axis=0) + 1
+        low, high = _frame(picture)
         across = [(x * scale_x + offset_x - covered_from) * enlarged for x in (x0, x1)]
         down = [y * scale_y * enlarged for y in (y0, y1)]
         assert np.allclose([low[1] - left, high[1] - left], across, atol=1.6)
         assert np.allclose([low[0], high[0]], down, atol=1.6)
         checked.append(is_portrait)
     assert len(checked) >= 4
+    assert set(checked) == {True, False}
+
+
+def _frame(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the end (row, col) of what is drawn in the predictions' colour."""
+    drawn = np.argwhere((picture == np.array(PREDICTED_RGB)).all(axis=-1))
+    return drawn.min(axis=0), drawn.max(axis=0) + 1
+
+
+def test_stretched_films_are_drawn_in_true_proportions(localized: RunFolder, tmp_path: Path) -> None:
+    """256 x 153.6 mm on 384 x 230 px, 192 x 204.8 mm on 360 x 384; the model grid has other proportions."""
+    folder = RunFolder(tmp_path / "stretched")
+    shutil.copytree(localized.root, folder.root)
+    path = folder.root / "ingest" / "images.parquet"
+    images = read_table(path, IMAGE_COLUMNS)
+    images["scale_x"], images["scale_y"] = 64 / images["cols"], 96 / images["rows"]
+    images["offset_x"] = images["offset_y"] = 0.0
+    write_table(path, images, IMAGE_COLUMNS)
+    tracker = ListeningTracker()
+    export.run(_settings({"max_overlays": 8}, ingest={"fit": "stretch"}), folder, tracker)
+    (table,) = [told for what, told in tracker.told if what == "table"]
+    shapes = images.set_index("image_id")["rows"]
+    checked = []
+    for row in table[table["prediction"] != ""].to_dict("records"):
+        is_portrait = bool(shapes[row["image_id"]] == 512)
+        height, width = (384, 230) if is_portrait else (360, 384)
+        rows, cols = (512, 384) if is_portrait else (384, 512)
+        low, high = _frame(np.asarray(Image.open(row["overlay"]).convert("RGB"))[:height])
+        x0, y0, x1, y1 = _first_box(row["prediction"])
+        drawn = [low[1] - width - GAP_PX, high[1] - width - GAP_PX, low[0], high[0]]
+        expected = [x0 * width / cols, x1 * width / cols, y0 * height / rows, y1 * height / rows]
+        assert np.allclose(drawn, expected, atol=1.6)
+        checked.append(is_portrait)
     assert set(checked) == {True, False}
 
 
