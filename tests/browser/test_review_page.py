@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from camray.adapters.review.decisions import PAGE_FORMAT, read_decisions
-from camray.adapters.review.page import PageFilm, PageRecipe, PageRun, write_page
+from camray.adapters.review.page_folder import write_page
 from camray.domain.geometry import Box, GridTransform
 from camray.domain.reader_decisions import Phase, Verdict
+from camray.reporting.review_page.page import review_page_files
+from camray.reporting.review_page.records import PageFilm, PageRecipe, PageRun
 from camray.workflows.review.export_page import build, run_digest
 from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
 
@@ -539,7 +541,7 @@ def _large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) ->
     rng, n = np.random.default_rng(1), len(labels)
     recipe = PageRecipe("max", 0.2, 0.0, 1.0, "hottest", (1.0,), "fraction of the map's maximum")
     grid = {"rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8}
-    run = PageRun("large", "0", "cam", labels, (0.5,) * n, (recipe,) * n, grid, 0, 0.0, True, None, (0,) * 256, True)
+    run = PageRun("large", "0", "cam", labels, (0.5,) * n, (recipe,) * n, grid, 0, 0.0, True, None, True)
     ids = [f"1.2.3.{number}" for number in range(films)]
     grey = rng.integers(0, 255, (64, 64)).astype(np.uint8)
 
@@ -551,5 +553,5 @@ def _large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) ->
             [[Box(10, 10, 50, 60)]] * n, [], [False] * n, [None] * n,
         )  # fmt: skip
 
-    write_page(folder, run, ids, (film(image_id) for image_id in ids))
+    write_page(folder, review_page_files(run, ids, (film(image_id) for image_id in ids)))
     return folder / "index.html"

@@ -69,6 +69,13 @@ def tinted_colours(picture: RgbImage, heat01: GreyImage) -> RgbImage:
     return np.asarray(np.rint(film * (1 - share) + colour * share), dtype=np.uint8)
 
 
+def heat_colours() -> tuple[int, ...]:
+    """Return the tint's 256 colours, 0xRRGGBB, from no evidence to the most."""
+    share = _TINT_FROM + (1 - _TINT_FROM) * np.arange(256) / 255
+    table = np.rint(colormaps["inferno"](share)[:, :3] * 255).astype(int)
+    return tuple(int(red << 16 | green << 8 | blue) for red, green, blue in table.tolist())
+
+
 def draw_overlay(
     grey: GreyImage,
     heat01: GreyImage | None,

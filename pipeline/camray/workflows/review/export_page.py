@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
-from camray.adapters.review.page import PageFilm, PageRecipe, PageRun, PictureFormat, write_page
+from camray.adapters.review.page_folder import write_page
 from camray.adapters.run_folder import RunFolder, digest_of, file_digest, read_table
 from camray.adapters.settings import Settings
 from camray.core.localization.box_recipes import BoxRecipe, recipe_from_json
@@ -29,6 +28,8 @@ from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.geometry import Box, boxes_to_array, iou_matrix
 from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS
 from camray.io.explained_films import ExplainedFilms, read_explained
+from camray.reporting.review_page.page import PictureFormat, review_page_files
+from camray.reporting.review_page.records import PageFilm, PageRecipe, PageRun
 from camray.workflows.review.display_images import Wanted, draw_films, wanted_of
 
 DISPLAY_PX = 1024
@@ -117,7 +118,7 @@ def build(
                 coarse.append(place)
             yield _page_film(known, place, heat, grey, note, run)
 
-    size = write_page(folder.root / "review", run, ids, films(), picture)
+    size = write_page(folder.root / "review", review_page_files(run, ids, films(), picture))
     return BuiltPage(folder.root / "review" / "index.html", len(chosen), len(coarse), size)
 
 
@@ -213,7 +214,6 @@ def _page_run(
         min_area=settings.localize.min_area,
         only_best=settings.localize.boxes == "one",
         prior=prior,
-        colours=_colours(),
         has_annotations=has_annotations,
     )
 
@@ -238,7 +238,7 @@ def _page_recipe(entry: Mapping[str, Any]) -> PageRecipe:
         dilate=recipe.dilate,
         region=recipe.region,
         kernel=_kernel(recipe.smooth),
-        words=f"{', '.join(words)}; {chosen}",
+        description=f"{', '.join(words)}; {chosen}",
     )
 
 
@@ -250,12 +250,6 @@ def _kernel(sigma: float) -> tuple[float, ...]:
     impulse = np.zeros(2 * reach + 1)
     impulse[reach] = 1.0
     return tuple(float(weight) for weight in gaussian_filter1d(impulse, sigma, mode="constant"))
-
-
-def _colours() -> tuple[int, ...]:
-    """Return the overlays' colours: inferno without its dark end, which would hide the film."""
-    table = np.rint(colormaps["inferno"](0.25 + 0.75 * np.arange(256) / 255)[:, :3] * 255).astype(int)
-    return tuple(int(red << 16 | green << 8 | blue) for red, green, blue in table.tolist())
 
 
 def _wanted(known: _Known, place: int) -> Wanted:

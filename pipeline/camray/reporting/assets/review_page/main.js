@@ -196,8 +196,6 @@
   }
 
   function start() {
-    document.title = "Review " + C.run.name + ": AI, not verified";
-    $("run-name").textContent = C.run.name;
     C.viewer.start();
     C.pointer.start();
     C.keys.start();

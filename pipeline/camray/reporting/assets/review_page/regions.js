@@ -1,7 +1,7 @@
 /* Connected hot regions of a map, and the boxes they give on the native grid.
  *
- * The algorithm is that of pipeline/camray/core/localization/connected_components.py (runs along rows, joined through corners) and of
- * pipeline/camray/stages/localize/stage.py (widening, mapping to the native grid, clipping to the film).
+ * The algorithm is that of camray/core/localization/connected_components.py (runs along rows, joined through corners) and of
+ * camray/stages/localize/stage.py (widening, mapping to the native grid, clipping to the film).
  */
 (function (C) {
   "use strict";

@@ -113,7 +113,7 @@
     return make("div", { class: "threshold" },
       make("label", {}, "Threshold ", words, slider),
       make("div", { class: "buttons" }, reset, make("button", { type: "button", "data-key": "adopt", onclick: C.marks.adopt }, "Use these boxes ", make("kbd", {}, "T"))),
-      make("p", { class: "facts" }, C.run.recipes[label].words));
+      make("p", { class: "facts" }, C.run.recipes[label].description));
   }
 
   function told(level, range) {

@@ -1,4 +1,4 @@
-/* Decisions as a file: out, and in again (the form is described in pipeline/camray/adapters/review/decisions.py). */
+/* Decisions as a file: out, and in again (the form is described in camray/adapters/review/decisions.py). */
 (function (C) {
   "use strict";
   const FORM = "camray-review/1", VALUES = ["1", "0", "uncertain"];
