@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from camray.core.phantom.fields import AXIS_CM, Grid, dome, ramp, segment_distance, stretched, table_of, tube
+from camray.core.phantom.fields import AXIS_CM, dome, ramp, stretched, table_of, tube
+from camray.core.phantom.grid import Grid, segment_distance
 
 
 def grid_of(rows: int, cols: int, angle: float = 0.0) -> Grid:

@@ -4,7 +4,7 @@ from scipy.ndimage import label
 
 from camray.core.phantom.body import Body, draw_body
 from camray.core.phantom.chest import LUNG_DENSITY, Chest, build_chest
-from camray.core.phantom.fields import Grid, stream
+from camray.core.phantom.fields import stream
 from camray.core.phantom.findings import (
     CARDIOMEGALY,
     CONSOLIDATION,
@@ -12,11 +12,13 @@ from camray.core.phantom.findings import (
     FINDINGS,
     NODULE,
     PNEUMOTHORAX,
-    Lungs,
-    Plan,
+    LungTissue,
+    PlannedFindings,
+    Thorax,
     add_findings,
     draw_plan,
 )
+from camray.core.phantom.grid import Grid
 
 PLANS = [draw_plan(stream(7, index, 0)) for index in range(4000)]
 
@@ -30,17 +32,17 @@ def upright(is_enlarged: bool = False, seed: int = 1) -> tuple[Grid, Body, Chest
     return grid, body, build_chest(grid, body)
 
 
-def healthy(grid: Grid, chest: Chest) -> Lungs:
+def healthy(grid: Grid, chest: Chest) -> LungTissue:
     density = np.full(grid.shape, LUNG_DENSITY, np.float32)
     vessels = np.full(grid.shape, 0.1, np.float32)
-    return Lungs(density, vessels, np.zeros(grid.shape, np.float32), chest.lung & (chest.air > 2.5))
+    return LungTissue(density, vessels, np.zeros(grid.shape, np.float32), chest.lung & (chest.air > 2.5))
 
 
-def with_finding(plan: Plan, seed: int = 1) -> tuple[Grid, Chest, Lungs, np.ndarray]:
+def with_finding(plan: PlannedFindings, seed: int = 1) -> tuple[Grid, Chest, LungTissue, np.ndarray]:
     """The chest, its lungs after `plan`, and by how many cm of water the plan changed each ray."""
     grid, body, chest = upright(CARDIOMEGALY in plan.present, seed)
     lungs = healthy(grid, chest)
-    add_findings(stream(seed, 0, 4), grid, body, chest, lungs, plan, 36.0)
+    add_findings(stream(seed, 0, 4), Thorax(grid, body, chest, lungs), plan, 36.0)
     change = chest.air * (lungs.density - LUNG_DENSITY) + (lungs.vessels - 0.1) + lungs.extra
     return grid, chest, lungs, change
 
@@ -58,7 +60,7 @@ def test_air_and_fluid_never_share_a_side() -> None:
 
 
 def test_a_nodule_changes_its_mask_and_nothing_else() -> None:
-    _, _, lungs, change = with_finding(Plan((NODULE,)))
+    _, _, lungs, change = with_finding(PlannedFindings((NODULE,)))
     (mask,) = lungs.masks[NODULE]
     assert (change[mask] > 0).all()
     assert (change[~mask] == 0).all()
@@ -66,14 +68,14 @@ def test_a_nodule_changes_its_mask_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_a_nodule_is_large_enough_for_the_film(seed: int) -> None:
-    _, _, lungs, _ = with_finding(Plan((NODULE,), nodules=2), seed)
+    _, _, lungs, _ = with_finding(PlannedFindings((NODULE,), nodules=2), seed)
     for mask in lungs.masks[NODULE]:
         assert mask.any(axis=0).sum() / mask.shape[1] > 0.065
 
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 def test_a_pneumothorax_holds_air_without_vessels_inside_one_lung(side: float) -> None:
-    grid, chest, lungs, change = with_finding(Plan((PNEUMOTHORAX,), pneumothorax_side=side))
+    grid, chest, lungs, change = with_finding(PlannedFindings((PNEUMOTHORAX,), pneumothorax_side=side))
     (mask,) = lungs.masks[PNEUMOTHORAX]
     assert not (mask & ~chest.lung).any()
     assert (grid.u[mask] * side > 0).all()
@@ -85,7 +87,7 @@ def test_a_pneumothorax_holds_air_without_vessels_inside_one_lung(side: float) -
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 def test_an_effusion_lies_at_the_base_and_climbs_the_wall(side: float) -> None:
-    grid, chest, lungs, change = with_finding(Plan((EFFUSION,), effusion_sides=(side,)))
+    grid, chest, lungs, change = with_finding(PlannedFindings((EFFUSION,), effusion_sides=(side,)))
     (mask,) = lungs.masks[EFFUSION]
     assert not (mask & ~chest.lung).any()
     assert (grid.u[mask] * side > 0).all()
@@ -99,7 +101,7 @@ def test_an_effusion_lies_at_the_base_and_climbs_the_wall(side: float) -> None:
 
 
 def test_consolidation_is_denser_lung_in_one_piece() -> None:
-    _, chest, lungs, change = with_finding(Plan((CONSOLIDATION,)))
+    _, chest, lungs, change = with_finding(PlannedFindings((CONSOLIDATION,)))
     (mask,) = lungs.masks[CONSOLIDATION]
     assert not (mask & ~chest.lung).any()
     assert label(mask)[1] == 1
@@ -122,7 +124,7 @@ def test_the_heart_lies_to_the_left() -> None:
 
 
 def test_several_findings_leave_free_lung_to_one_another() -> None:
-    plan = Plan(FINDINGS, pneumothorax_side=1.0, effusion_sides=(-1.0,))
+    plan = PlannedFindings(FINDINGS, pneumothorax_side=1.0, effusion_sides=(-1.0,))
     _, _, lungs, _ = with_finding(plan)
     assert set(lungs.masks) == set(FINDINGS)
     assert not (lungs.masks[CONSOLIDATION][0] & lungs.masks[PNEUMOTHORAX][0]).any()
@@ -130,6 +132,6 @@ def test_several_findings_leave_free_lung_to_one_another() -> None:
 
 
 def test_no_plan_changes_nothing() -> None:
-    _, _, lungs, change = with_finding(Plan(()))
+    _, _, lungs, change = with_finding(PlannedFindings(()))
     assert lungs.masks == {}
     assert (change == 0).all()

@@ -1,6 +1,6 @@
-"""One patient: the numbers that a chest is drawn from.
+"""One patient's build: the numbers that a chest is drawn from.
 
-Lengths are cm. `u` runs to the patient's left, `v` down; (0, 0) lies on the midline at the height of the hila.
+Lengths are cm. `u` points to the patient's left, `v` down; (0, 0) is on the midline at the height of the hila.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy as np
 
 from camray.core.phantom.fields import between
 
-APEX_U_CM = 5.2  # the top of each lung lies this far from the midline
+APEX_U_CM = 5.2  # distance of each lung's top from the midline
 
 
 @dataclass(frozen=True)
 class Body:
-    """One patient's build, and how one film caught it.
+    """One patient's build, breath and stance on one film.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ class Body:
     mediastinum : float
         Half width of the upper mediastinum, cm.
     knob : float
-        How far the aortic knob stands out, cm.
+        Protrusion of the aortic knob, cm.
     turn : float
-        Shift of the mediastinum against the spine by a turned patient, cm; positive to the patient's left.
+        Shift of the mediastinum against the spine in a rotated patient, cm; positive to the patient's left.
     heart_ratio : float
         Heart's width over the rib cage's inner width.
     heart_tilt, heart_aspect : float
         Angle of the long axis, rad, and long over short axis.
     heart_lift : float
-        How far the heart's lower border lies above its usual place, cm.
+        Height of the heart's lower border above its usual position, cm.
     breast : float
         Breast thickness, cm; 0 for none.
     breast_u, breast_v : float
@@ -83,6 +83,11 @@ def draw_body(
         The patient's stream gives equal numbers for all films of a patient.
     is_female, is_portable, is_enlarged : bool
         Whether breast shadows are drawn, whether the view is AP, and whether the heart is enlarged.
+
+    Returns
+    -------
+    Body
+        All lengths in cm.
     """
     half_width = between(patient, 12.4, 14.4) - (0.5 if is_female else 0.0)
     depth = between(patient, 18.5, 25.0)

@@ -1,4 +1,4 @@
-"""Soft tissue and lungs of one body, along every ray of a grid."""
+"""Soft tissue, heart and lungs of one body, along every ray of a grid."""
 
 import math
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from camray.core.phantom.body import APEX_U_CM, Body
-from camray.core.phantom.fields import BoolImage, FloatImage, Grid, dome, ramp, segment_distance, stretched, table_of
+from camray.core.phantom.fields import BoolImage, FloatImage, dome, stretched, table_of
+from camray.core.phantom.grid import Grid
+from camray.core.phantom.torso import breasts, gas, torso
 
 LUNG_DENSITY = 0.27  # water equivalent of a cm of aerated lung
 
 
 @dataclass(frozen=True, eq=False)
 class Chest:
-    """What the body is made of along every ray, before any finding but the heart's size.
+    """Tissue and air along every ray, before any finding except the heart's size.
 
     Parameters
     ----------
@@ -37,7 +39,20 @@ class Chest:
 
 
 def build_chest(grid: Grid, body: Body) -> Chest:
-    """Add up torso, arms, breasts, heart, mediastinum, airways, lungs and belly gas on a grid."""
+    """Add up torso, arms, breasts, heart, mediastinum, airways, lungs and bowel gas on a grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of shape (H, W).
+    body : Body
+        The patient's build.
+
+    Returns
+    -------
+    Chest
+        Arrays of shape (H, W); path lengths in cm.
+    """
     wall = lung_wall(grid, body, 0.0, 0.0)
     medial = grid.side - grid.by_v(mediastinal_profile(body, left=False))
     medial = np.where(grid.is_left, grid.side - grid.by_v(mediastinal_profile(body, left=True)), medial)
@@ -57,16 +72,21 @@ def build_chest(grid: Grid, body: Body) -> Chest:
 
 
 def lung_wall(grid: Grid, body: Body, retreat_cm: float, sink_cm: float) -> FloatImage:
-    """Distance from the lung's outer surface, positive inside; the surface may have retreated from ribs and apex.
+    """Compute the distance from the lung's outer surface, which may have retreated from ribs and apex.
 
     Parameters
     ----------
     grid : Grid
-        Where.
+        Of shape (H, W).
     body : Body
-        Whose.
+        The patient's build.
     retreat_cm, sink_cm : float
-        How far the surface lies inside its usual place at the side, and below it at the apex.
+        Distance of the surface from its usual position: inwards at the side, and downwards at the apex.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32
+        cm, positive inside.
     """
     tables = []
     for apex in (body.apex_right, body.apex_left):
@@ -81,7 +101,20 @@ def lung_wall(grid: Grid, body: Body, retreat_cm: float, sink_cm: float) -> Floa
 
 
 def mediastinal_profile(body: Body, left: bool) -> FloatImage:
-    """Half width of the mediastinum on one side, by `v`."""
+    """Tabulate the half width of the mediastinum on one side.
+
+    Parameters
+    ----------
+    body : Body
+        The patient's build.
+    left : bool
+        The patient's left side, else the right.
+
+    Returns
+    -------
+    ndarray of shape (N,), float32
+        cm, by `v` on `AXIS_CM`.
+    """
     apex = body.apex_left if left else body.apex_right
     sign = 1.0 if left else -1.0
     width, shift = body.mediastinum, sign * body.turn
@@ -104,7 +137,18 @@ def mediastinal_profile(body: Body, left: bool) -> FloatImage:
 
 
 def diaphragm_profile(body: Body) -> FloatImage:
-    """Height of the diaphragm by `u`: a dome a side, with a sharp angle at the ribs."""
+    """Tabulate the height of the diaphragm: one dome per side, with a sharp angle at the ribs.
+
+    Parameters
+    ----------
+    body : Body
+        The patient's build.
+
+    Returns
+    -------
+    ndarray of shape (N,), float32
+        `v` in cm, by `u` on `AXIS_CM`.
+    """
     knots = []
     for sign, top in ((-1.0, body.dome_right), (1.0, body.dome_left)):
         side = np.linspace(0.0, body.half_width + 3, 40)
@@ -115,7 +159,18 @@ def diaphragm_profile(body: Body) -> FloatImage:
 
 
 def heart_axes(body: Body) -> tuple[float, float, float, float]:
-    """Return the heart's centre (u, v) and its long and short half axis, cm."""
+    """Compute the heart's ellipse.
+
+    Parameters
+    ----------
+    body : Body
+        The patient's build.
+
+    Returns
+    -------
+    (float, float, float, float)
+        Centre u and v, long and short half axis, cm.
+    """
     width = body.heart_ratio * 2 * body.half_width
     tilt, aspect = body.heart_tilt, body.heart_aspect
     short = (width * 0.47) / math.hypot(aspect * math.cos(tilt), math.sin(tilt))
@@ -125,7 +180,20 @@ def heart_axes(body: Body) -> tuple[float, float, float, float]:
 
 
 def heart_shape(grid: Grid, body: Body) -> FloatImage:
-    """Chord of the heart in units of its greatest; 0 outside. A tilted left ventricle and a right atrium."""
+    """Compute the chord of the heart, made of a tilted left ventricle and a right atrium.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of shape (H, W).
+    body : Body
+        The patient's build.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32
+        In units of the largest chord, 0-1; 0 outside.
+    """
     hu, hv, long, short = heart_axes(body)
     cos, sin = math.cos(body.heart_tilt), math.sin(body.heart_tilt)
     width = body.heart_ratio * 2 * body.half_width
@@ -139,58 +207,4 @@ def heart_shape(grid: Grid, body: Body) -> FloatImage:
     au, av = part.u - np.float32(right_edge + 0.8 * atrium), part.v - np.float32(atrium_v)
     chord = np.maximum(chord, 1 - np.square(au / (0.8 * atrium)) - np.square(av / (1.15 * atrium)))
     path[block] = np.sqrt(np.clip(chord, 0, None))
-    return path
-
-
-def torso(grid: Grid, body: Body) -> FloatImage:
-    """Path through head, neck, shoulders, trunk and arms, cm."""
-    wide = body.half_width + body.fat
-    outline = table_of(
-        [
-            *((-60, 8), (-25, 8), (-20.5, 6.6), (-18.0, 5.6), (-16.2, 6.2), (-14.8, 8.6), (-13.2, 13.0)),
-            *((-11.6, wide + 1), (-9, wide + 3.4), (-5, wide + 3), (-1.5, wide + 0.9)),
-            *((4, wide), (13, wide - 0.4), (22, wide), (60, wide)),
-        ],
-        smooth_cm=0.7,
-    )
-    depth = table_of(
-        [(-60, 17), (-22, 15), (-17, 11.5), (-13, 13), (-9, body.depth - 4), (-3, body.depth), (60, body.depth + 1.5)],
-        smooth_cm=1.0,
-    )
-    x = grid.side / grid.by_v(outline)
-    path = grid.by_v(depth) * np.sqrt(np.clip(1 - x * x * x, 0, None))
-    for sign in (-1.0, 1.0):
-        reach = wide + 2.0
-        block = grid.window(sign * reach - 13, sign * reach + 13, -16, 40)
-        part = grid.cropped(block)
-        if part.u.size:
-            away = segment_distance(part, (sign * reach, -7.5), (sign * (reach + 5.5), 30.0))
-            path[block] += 8.5 * dome(1 - away / 4.4) * ramp((away + part.side - reach + 1.0) / 6.0)
-    return np.asarray(path)
-
-
-def breasts(grid: Grid, body: Body) -> FloatImage:
-    """Path through the breasts, cm: round and sharp below, fading upwards."""
-    dv = grid.v - np.float32(body.breast_v)
-    q = np.square((grid.side - body.breast_u) / 6.2) + np.square(dv / np.where(dv > 0, 4.6, 9.0))
-    return np.asarray(body.breast * np.sqrt(np.clip(1 - q, 0, None)))
-
-
-def gas(grid: Grid, body: Body) -> FloatImage:
-    """Path through air outside the lungs, cm: windpipe and main bronchi, stomach bubble under the left dome."""
-    path = np.zeros(grid.shape, np.float32)
-    shift = 0.8 * body.turn
-    block = grid.window(-6, 6, -40, 2.5)
-    part = grid.cropped(block)
-    airway = np.sqrt(np.clip(0.81 - np.square(part.u - np.float32(shift)), 0, None)) * ramp(-1.2 - part.v)
-    for sign, end in ((-1.0, (-3.6, 1.0)), (1.0, (4.4, 1.4))):
-        away = segment_distance(part, (shift, -2.0), (end[0] + shift, end[1]))
-        branch = np.sqrt(np.clip(0.42 - away * away, 0, None)) * ramp((4.0 - sign * part.u) / 2.0)
-        airway = np.maximum(airway, branch)
-    path[block] = 2.2 * airway
-    block = grid.window(3, 9, body.dome_left + 1, body.dome_left + 4.2)
-    part = grid.cropped(block)
-    bubble = np.square((part.u - 6.0) / 2.9) + np.square((part.v - (body.dome_left + 2.6)) / 1.5)
-    level = ramp((body.dome_left + 3.2 - part.v) / 0.25)
-    path[block] += 4.5 * np.sqrt(np.clip(1 - bubble, 0, None)) * level
     return path

@@ -1,4 +1,4 @@
-"""From path lengths to a film: attenuation, scatter, quantum noise, logarithm, characteristic curve."""
+"""Exposure of a film: attenuation, scatter, quantum noise, logarithm, characteristic curve."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from camray.core.phantom.body import Body
 from camray.core.phantom.fields import FloatImage, between, stretched
 
 TISSUE_PER_CM, BONE_PER_CM = 0.19, 0.42  # attenuation of soft tissue, and of bone beyond that of the tissue it replaces
-COARSE = 8  # px a cell of the grid that scatter is computed on
+COARSE = 8  # px per cell of the grid on which scatter is computed
 CURVE_STEP = 1 / 2048
 CURVE: FloatImage = (1 / (1 + np.exp(-np.arange(-9, 9, CURVE_STEP)))).astype(np.float32)  # the characteristic curve
 
 
 @dataclass(frozen=True)
 class Technique:
-    """Exposure and display of one film. None of it knows of any finding.
+    """Exposure and display of one film; independent of its findings.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ class Technique:
     scatter : float
         Scattered over primary light, of the film's mean.
     middle : float
-        Where the curve's middle lies: 0 at a typical lung's, 1 at a typical mediastinum's attenuation.
+        Position of the curve's middle: 0 at a typical lung's, 1 at a typical mediastinum's attenuation.
     contrast : float
         Steepness over that range.
     gamma : float
-        Exponent of the shown grey.
+        Exponent of the displayed grey.
     """
 
     quanta: float
@@ -40,7 +40,18 @@ class Technique:
 
 
 def draw_technique(rng: np.random.Generator) -> Technique:
-    """Draw exposure and display of one film."""
+    """Draw exposure and display of one film.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random numbers.
+
+    Returns
+    -------
+    Technique
+        Exposure and display.
+    """
     return Technique(
         quanta=float(np.exp(between(rng, np.log(2.0e4), np.log(1.5e5)))),
         scatter=between(rng, 0.05, 0.3),
@@ -57,7 +68,7 @@ def expose(
     tissue_cm: FloatImage,
     bone_cm: FloatImage,
 ) -> FloatImage:
-    """Return the film, 0 black (much light) to 1 white.
+    """Expose and develop a film.
 
     Parameters
     ----------
@@ -68,7 +79,12 @@ def expose(
     body : Body
         Only its depth is used: the display is set for the patient's thickness.
     tissue_cm, bone_cm : ndarray of shape (H, W), float32
-        Path lengths.
+        Path lengths through soft tissue and bone, cm.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32
+        Grey, 0 black (much light) to 1 white.
     """
     light = np.exp(-TISSUE_PER_CM * tissue_cm - BONE_PER_CM * bone_cm)
     light += np.float32(technique.scatter) * _scattered(light)
@@ -80,8 +96,8 @@ def expose(
     attenuation -= np.float32(middle)
     attenuation *= np.float32(steep / CURVE_STEP)
     attenuation += np.float32(CURVE.size / 2 + 0.5)
-    place = np.clip(attenuation, 0, CURVE.size - 1).astype(np.intp)
-    return np.asarray(np.power(CURVE, np.float32(technique.gamma)).take(place))
+    index = np.clip(attenuation, 0, CURVE.size - 1).astype(np.intp)
+    return np.asarray(np.power(CURVE, np.float32(technique.gamma)).take(index))
 
 
 def _scattered(light: FloatImage) -> FloatImage:

@@ -1,4 +1,4 @@
-"""One generated film from a seed and a number: picture, masks, and what its header says."""
+"""One generated film from a seed and a number: image, masks and header fields."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,21 @@ import numpy as np
 from camray.core.phantom.body import Body, draw_body
 from camray.core.phantom.chest import LUNG_DENSITY, Chest, build_chest
 from camray.core.phantom.exposure import draw_technique, expose
-from camray.core.phantom.fields import BoolImage, FloatImage, Grid, between, cloud, stream
-from camray.core.phantom.findings import CARDIOMEGALY, FINDINGS, Lungs, add_findings, draw_plan
+from camray.core.phantom.fields import BoolImage, FloatImage, between, cloud, stream
+from camray.core.phantom.findings import CARDIOMEGALY, FINDINGS, LungTissue, Thorax, add_findings, draw_plan
 from camray.core.phantom.framing import Frame, draw_frame, letters, open_field, patient_grid
+from camray.core.phantom.grid import Grid
 from camray.core.phantom.skeleton import bones
 from camray.core.phantom.vessels import Courses, grow, splat
 
-PATIENT, FILM, FRAME, PLAN, LESION, TECHNIQUE, NOISE, TEXTURE, MARKER = range(9)
-FILMS_A_BLOCK = 13
+PATIENT, FILM, FRAME, PLAN, LESION, TECHNIQUE, NOISE, TEXTURE, MARKER = range(9)  # random streams
+FILMS_PER_BLOCK = 13
 PATIENT_OF_FILM = (0, 1, 2, 2, 3, 4, 5, 6, 6, 7, 8, 9, 9)  # 13 films of 10 patients
 
 
 @dataclass(frozen=True)
 class PhantomMeta:
-    """What the header says.
+    """Header fields of a generated film.
 
     Parameters
     ----------
@@ -54,11 +55,11 @@ class PhantomFilm:
     image : ndarray of shape (H, W), float32
         0 is the darkest and 1 the brightest that a display shows; native grid.
     masks : dict of str to tuple of ndarray
-        Findings present, each with one mask of shape (H, W), bool, a lesion. A finding that is absent has no entry.
+        Findings present, each with one mask of shape (H, W), bool, per lesion. A finding that is absent has no entry.
     lung_masks : dict of str to ndarray
         ``lung_right`` and ``lung_left``, visible lung fields of shape (H, W), bool, findings included.
     meta : PhantomMeta
-        What the header says.
+        Header fields.
     """
 
     image: FloatImage
@@ -68,7 +69,7 @@ class PhantomFilm:
 
 
 def render_film(seed: int, index: int, rows: int) -> PhantomFilm:
-    """Draw one film. Equal arguments give equal bytes, whatever was drawn before.
+    """Draw one film. Equal arguments give equal bytes, whatever films were drawn before.
 
     Parameters
     ----------
@@ -77,7 +78,12 @@ def render_film(seed: int, index: int, rows: int) -> PhantomFilm:
     index : int
         Number of the film, from 0.
     rows : int
-        Rows of a film of 43 cm, px; other formats follow at the same resolution.
+        Rows of a film of 43 cm, px; other formats have the same resolution.
+
+    Returns
+    -------
+    PhantomFilm
+        Image, masks and header fields.
 
     Raises
     ------
@@ -86,7 +92,7 @@ def render_film(seed: int, index: int, rows: int) -> PhantomFilm:
     """
     if seed < 0 or index < 0 or rows < 64:
         raise ValueError(f"need seed >= 0, index >= 0 and rows >= 64, got {seed}, {index} and {rows}")
-    patient = PATIENT_OF_FILM[index % FILMS_A_BLOCK] + 10 * (index // FILMS_A_BLOCK)
+    patient = PATIENT_OF_FILM[index % FILMS_PER_BLOCK] + 10 * (index // FILMS_PER_BLOCK)
     build, stance = stream(seed, patient, PATIENT), stream(seed, index, FILM)
     is_female, age = bool(build.random() < 0.5), int(build.integers(19, 88))
     is_portable = bool(stance.random() < 0.35)
@@ -98,7 +104,7 @@ def render_film(seed: int, index: int, rows: int) -> PhantomFilm:
     chest = build_chest(grid, body)
     lungs = _lungs(stream(seed, index, TEXTURE), grid, body, chest)
     film_width_cm = frame.cols * frame.col_cm / frame.scale
-    add_findings(stream(seed, index, LESION), grid, body, chest, lungs, plan, film_width_cm)
+    add_findings(stream(seed, index, LESION), Thorax(grid, body, chest, lungs), plan, film_width_cm)
     bone = bones(grid, body)
     bone += letters(stream(seed, index, MARKER), frame, is_portable, field)
     tissue = chest.tissue - chest.air * (1 - lungs.density) + lungs.vessels + lungs.extra
@@ -138,7 +144,7 @@ def _with_border(rng: np.random.Generator, image: FloatImage, frame: Frame, fiel
     return film
 
 
-def _lungs(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest) -> Lungs:
+def _lungs(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest) -> LungTissue:
     """Vessels and texture of healthy lungs."""
     rows, cols = grid.shape
     generations: list[Courses] = []
@@ -153,4 +159,4 @@ def _lungs(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest) -> Lu
     vessels = splat(grid, generations) * np.float32(between(rng, 1.0, 1.6)) * np.clip(chest.air / 5, 0, 1)
     cells = max(8, round(rows * grid.cm_per_row / 0.35)), max(8, round(cols * grid.cm_per_col / 0.35))
     density = np.float32(LUNG_DENSITY) + np.float32(0.018) * cloud(rng, rows, cols, cells, 0.8)
-    return Lungs(density, vessels, np.zeros(grid.shape, np.float32), chest.lung & (chest.air > 2.5))
+    return LungTissue(density, vessels, np.zeros(grid.shape, np.float32), chest.lung & (chest.air > 2.5))

@@ -1,4 +1,4 @@
-"""The five findings: where they lie, what they do to the rays, and their exact masks."""
+"""The five generated findings: their position, their effect on the rays, and their exact masks."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,8 @@ from scipy.ndimage import label as label_regions
 
 from camray.core.phantom.body import Body
 from camray.core.phantom.chest import LUNG_DENSITY, Chest, lung_wall
-from camray.core.phantom.fields import BoolImage, FloatImage, Grid, between, cloud, dome, ramp
+from camray.core.phantom.fields import BoolImage, FloatImage, between, cloud, dome, ramp
+from camray.core.phantom.grid import Grid
 from camray.core.phantom.vessels import grow, splat
 
 NODULE, CONSOLIDATION, EFFUSION = "Nodule/Mass", "Consolidation", "Pleural Effusion"
@@ -18,19 +19,19 @@ FINDING_SHARE = 0.40  # of each finding in the others, before those that would h
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a film will show.
+class PlannedFindings:
+    """The findings that a film will show.
 
     Parameters
     ----------
     present : tuple of str
         Findings, in the order of `FINDINGS`.
     pneumothorax_side : float
-        -1 right, 1 left.
+        -1 for right, 1 for left.
     effusion_sides : tuple of float
-        One or two.
+        One or two, likewise.
     nodules, consolidations : int
-        How many, where present.
+        Number of lesions, where present.
     """
 
     present: tuple[str, ...]
@@ -40,23 +41,34 @@ class Plan:
     consolidations: int = 1
 
 
-def draw_plan(rng: np.random.Generator) -> Plan:
-    """Draw which findings a film shows and on which sides."""
+def draw_plan(rng: np.random.Generator) -> PlannedFindings:
+    """Draw which findings a film shows and on which sides.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random numbers.
+
+    Returns
+    -------
+    PlannedFindings
+        Air and fluid are never on the same side.
+    """
     if rng.random() < NORMAL_SHARE:
-        return Plan(())
-    drawn = rng.random(len(FINDINGS)) < FINDING_SHARE
-    while not drawn.any():
-        drawn = rng.random(len(FINDINGS)) < FINDING_SHARE
-    present = tuple(name for name, there in zip(FINDINGS, drawn, strict=True) if there)
+        return PlannedFindings(())
+    is_present = rng.random(len(FINDINGS)) < FINDING_SHARE
+    while not is_present.any():
+        is_present = rng.random(len(FINDINGS)) < FINDING_SHARE
+    present = tuple(name for name, flag in zip(FINDINGS, is_present, strict=True) if flag)
     side = 1.0 if rng.random() < 0.5 else -1.0
     both = rng.random() < 0.2
     effusion = (-side,) if PNEUMOTHORAX in present or not both else (-side, side)
-    return Plan(present, side, effusion, 1 + int(rng.random() < 0.2), 1 + int(rng.random() < 0.2))
+    return PlannedFindings(present, side, effusion, 1 + int(rng.random() < 0.2), 1 + int(rng.random() < 0.2))
 
 
 @dataclass(eq=False)
-class Lungs:
-    """What findings change along the rays; each finding writes into these arrays.
+class LungTissue:
+    """The parts of the rays that findings change; each finding writes into these arrays.
 
     Parameters
     ----------
@@ -69,7 +81,7 @@ class Lungs:
     free : ndarray of shape (H, W), bool
         Aerated lung without a finding so far.
     masks : dict of str to list of ndarray
-        One mask of shape (H, W), bool, a lesion.
+        One mask of shape (H, W), bool, per lesion.
     """
 
     density: FloatImage
@@ -79,36 +91,72 @@ class Lungs:
     masks: dict[str, list[BoolImage]] = field(default_factory=dict)
 
     def add_mask(self, name: str, mask: BoolImage) -> None:
-        """Note one lesion; an empty mask is none."""
+        """Add the mask of one lesion; an empty mask is dropped.
+
+        Parameters
+        ----------
+        name : str
+            One of `FINDINGS`.
+        mask : ndarray of shape (H, W), bool
+            The lesion's pixels.
+        """
         if mask.any():
             self.masks.setdefault(name, []).append(mask)
 
 
-def add_findings(
-    rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, plan: Plan, film_width_cm: float
-) -> None:
-    """Draw all planned findings into `lungs`; the heart's size is already in `chest`.
+@dataclass(frozen=True, eq=False)
+class Thorax:
+    """One patient's chest on a grid, before its exposure.
 
-    `film_width_cm` is measured in the patient: nodules are drawn large enough for the film.
+    Parameters
+    ----------
+    grid : Grid
+        Patient coordinates of the pixels.
+    body : Body
+        The patient's build.
+    chest : Chest
+        Soft tissue and lungs along the rays, the heart's size included.
+    lungs : LungTissue
+        Texture, vessels and findings of the lungs.
+    """
+
+    grid: Grid
+    body: Body
+    chest: Chest
+    lungs: LungTissue
+
+
+def add_findings(rng: np.random.Generator, thorax: Thorax, plan: PlannedFindings, film_width_cm: float) -> None:
+    """Draw all planned findings into ``thorax.lungs``; the heart's size is already in ``thorax.chest``.
+
+    Parameters
+    ----------
+    rng : Generator
+        Of sizes, positions and shapes.
+    thorax : Thorax
+        Changed in place.
+    plan : PlannedFindings
+        What to draw.
+    film_width_cm : float
+        Width of the film in the patient, cm: nodules are drawn large enough for the film.
     """
     if PNEUMOTHORAX in plan.present:
-        _add_pneumothorax(rng, grid, body, chest, lungs, plan.pneumothorax_side)
+        _add_pneumothorax(rng, thorax, plan.pneumothorax_side)
     if EFFUSION in plan.present:
         for side in plan.effusion_sides:
-            _add_effusion(rng, grid, body, chest, lungs, side)
+            _add_effusion(rng, thorax, side)
     if CONSOLIDATION in plan.present:
         for _ in range(plan.consolidations):
-            _add_consolidation(rng, grid, chest, lungs)
+            _add_consolidation(rng, thorax)
     if NODULE in plan.present:
         for _ in range(plan.nodules):
-            _add_nodule(rng, grid, lungs, film_width_cm)
+            _add_nodule(rng, thorax, film_width_cm)
     if CARDIOMEGALY in plan.present:
-        lungs.add_mask(CARDIOMEGALY, chest.heart)
+        thorax.lungs.add_mask(CARDIOMEGALY, thorax.chest.heart)
 
 
-def _add_pneumothorax(
-    rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float
-) -> None:
+def _add_pneumothorax(rng: np.random.Generator, thorax: Thorax, side: float) -> None:
+    grid, body, chest, lungs = thorax.grid, thorax.body, thorax.chest, thorax.lungs
     retreat, sink, end = between(rng, 3.0, 5.4), between(rng, 3.2, 6.5), between(rng, 1.0, 9.0)
     block, part = _half(grid, body, side, min(body.apex_left, body.apex_right) - 1, 15)
     surface = lung_wall(part, body, retreat, sink) + np.float32(retreat + 0.3) * ramp((part.v - end) / 5.0)
@@ -129,7 +177,8 @@ def _add_pneumothorax(
     lungs.add_mask(PNEUMOTHORAX, grid.whole(mask, block))
 
 
-def _add_effusion(rng: np.random.Generator, grid: Grid, body: Body, chest: Chest, lungs: Lungs, side: float) -> None:
+def _add_effusion(rng: np.random.Generator, thorax: Thorax, side: float) -> None:
+    grid, body, chest, lungs = thorax.grid, thorax.body, thorax.chest, thorax.lungs
     top = body.dome_left if side > 0 else body.dome_right
     level = top - between(rng, 1.6, 6.8)
     block, part = _half(grid, body, side, level - 7, 25)
@@ -153,9 +202,10 @@ def _half(grid: Grid, body: Body, side: float, v0: float, v1: float) -> tuple[tu
     return block, grid.cropped(block)
 
 
-def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs: Lungs) -> None:
+def _add_consolidation(rng: np.random.Generator, thorax: Thorax) -> None:
+    grid, chest, lungs = thorax.grid, thorax.chest, thorax.lungs
     half_u, half_v = between(rng, 3.7, 5.2), between(rng, 3.9, 6.2)
-    u0, v0 = _place(rng, grid, lungs.free, max(half_u, half_v) * 0.75)
+    u0, v0 = _draw_centre(rng, grid, lungs.free, max(half_u, half_v) * 0.75)
     block = grid.window(u0 - 2 * half_u, u0 + 2 * half_u, v0 - 2 * half_v, v0 + 2 * half_v)
     part = grid.cropped(block)
     rows, cols = part.shape
@@ -176,10 +226,11 @@ def _add_consolidation(rng: np.random.Generator, grid: Grid, chest: Chest, lungs
     lungs.add_mask(CONSOLIDATION, grid.whole(mask, block))
 
 
-def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_cm: float) -> None:
+def _add_nodule(rng: np.random.Generator, thorax: Thorax, film_width_cm: float) -> None:
+    grid, lungs = thorax.grid, thorax.lungs
     radius = min(0.5 * film_width_cm * between(rng, 0.12, 0.2), between(rng, 3.0, 4.2))
     radius = max(radius, 0.5 * film_width_cm * 0.11)
-    u0, v0 = _place(rng, grid, lungs.free, radius)
+    u0, v0 = _draw_centre(rng, grid, lungs.free, radius)
     reach = 1.4 * radius
     block = grid.window(u0 - reach, u0 + reach, v0 - reach, v0 + reach)
     part = grid.cropped(block)
@@ -196,8 +247,8 @@ def _add_nodule(rng: np.random.Generator, grid: Grid, lungs: Lungs, film_width_c
     lungs.add_mask(NODULE, grid.whole(mask, block))
 
 
-def _place(rng: np.random.Generator, grid: Grid, free: BoolImage, radius_cm: float) -> tuple[float, float]:
-    """Draw a centre in free lung with as much free lung around it as 40 tries can find; (u, v), cm."""
+def _draw_centre(rng: np.random.Generator, grid: Grid, free: BoolImage, radius_cm: float) -> tuple[float, float]:
+    """Draw a centre in free lung with the most free lung around it out of 40 tries; (u, v), cm."""
     coarse = np.argwhere(free[::4, ::4]) * 4
     if len(coarse) == 0:
         return 7.0 * float(rng.choice([-1.0, 1.0])), 0.0

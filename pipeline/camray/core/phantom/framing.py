@@ -1,16 +1,17 @@
-"""Film, cassette and tube: size and pixels, where the chest lies on the film, collimation, letters at the border."""
+"""Layout of a film: format and pixels, position of the chest, collimation, lead letters at the border."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from camray.core.phantom.fields import BoolImage, FloatImage, Grid, between
+from camray.core.phantom.fields import BoolImage, FloatImage, between
+from camray.core.phantom.grid import Grid
 
 LONG_SIDE_CM = 43.0
 FORMATS_CM = ((43.0, 35.0), (35.0, 43.0), (43.0, 43.0), (40.0, 30.0), (35.0, 35.0))  # rows, columns
 FORMAT_SHARES = (0.42, 0.26, 0.12, 0.12, 0.08)
-CHEST_WIDE_CM, CHEST_TALL_CM = 27.0, 26.5  # what should stay on the film
-LEAD_CM = 9.0  # what a letter is worth in bone
+CHEST_WIDE_CM, CHEST_TALL_CM = 27.0, 26.5  # the part that should stay on the film
+LEAD_CM = 9.0  # thickness of bone with the attenuation of a letter
 STROKES: dict[str, tuple[tuple[float, float, float, float], ...]] = {  # x0, y0, x1, y1 in a box of 1 x 1
     "L": ((0.1, 0, 0.1, 1), (0.1, 1, 0.75, 1)),
     "R": (
@@ -30,7 +31,7 @@ STROKES: dict[str, tuple[tuple[float, float, float, float], ...]] = {  # x0, y0,
 
 @dataclass(frozen=True)
 class Frame:
-    """How one film is laid out.
+    """Layout of one film.
 
     Parameters
     ----------
@@ -39,15 +40,15 @@ class Frame:
     row_cm, col_cm : float
         Distance between rows and between columns at the detector, cm.
     scale : float
-        Film cm a patient cm.
+        Film cm per patient cm.
     offset_x, offset_y : float
-        Where the hila lie from the film's centre, film cm, x right and y down.
+        Position of the hila relative to the film's centre, film cm, x right and y down.
     angle : float
-        Patient turned on the film, rad, clockwise in the picture.
+        Rotation of the patient on the film, rad, clockwise in the image.
     field : (float, float, float, float) or None
         Collimated x0, y0, x1, y1 from the film's centre, cm; None leaves the whole film open.
     is_field_dark : bool
-        Whether the shutter beyond the field is shown black (else it is left bright, as not exposed).
+        Whether the area outside the field is black (a shutter), else bright (not exposed).
     """
 
     rows: int
@@ -63,7 +64,20 @@ class Frame:
 
 
 def draw_frame(rng: np.random.Generator, long_rows: int) -> Frame:
-    """Draw a film's layout; `long_rows` pixels span `LONG_SIDE_CM`."""
+    """Draw a film's layout.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random numbers.
+    long_rows : int
+        Pixels along `LONG_SIDE_CM`.
+
+    Returns
+    -------
+    Frame
+        Native grid and position of the chest.
+    """
     tall, wide = FORMATS_CM[int(rng.choice(len(FORMATS_CM), p=FORMAT_SHARES))]
     pitch = LONG_SIDE_CM / long_rows
     squeeze = float(rng.choice([1.0, 1.25, 0.8], p=[0.92, 0.05, 0.03]))
@@ -94,14 +108,36 @@ def draw_frame(rng: np.random.Generator, long_rows: int) -> Frame:
 
 
 def film_axes(frame: Frame) -> tuple[FloatImage, FloatImage]:
-    """Return x of every column, shape (1, W), and y of every row, shape (H, 1): pixel centres, film cm."""
+    """Compute the film coordinates of the pixel centres.
+
+    Parameters
+    ----------
+    frame : Frame
+        Of rows x cols = (H, W).
+
+    Returns
+    -------
+    (ndarray of shape (1, W), ndarray of shape (H, 1)), float32
+        x of every column and y of every row from the film's centre, film cm.
+    """
     x = (np.arange(frame.cols, dtype=np.float32) + 0.5 - frame.cols / 2) * np.float32(frame.col_cm)
     y = (np.arange(frame.rows, dtype=np.float32) + 0.5 - frame.rows / 2) * np.float32(frame.row_cm)
     return x[None, :], y[:, None]
 
 
 def patient_grid(frame: Frame) -> Grid:
-    """Patient coordinates of every pixel centre."""
+    """Compute the patient coordinates of every pixel centre.
+
+    Parameters
+    ----------
+    frame : Frame
+        Of rows x cols = (H, W).
+
+    Returns
+    -------
+    Grid
+        Of shape (H, W).
+    """
     x, y = film_axes(frame)
     x, y = (
         (x - np.float32(frame.offset_x)) / np.float32(frame.scale),
@@ -112,7 +148,18 @@ def patient_grid(frame: Frame) -> Grid:
 
 
 def open_field(frame: Frame) -> tuple[slice, slice]:
-    """Rows and columns inside the collimated field."""
+    """Return the rows and columns inside the collimated field.
+
+    Parameters
+    ----------
+    frame : Frame
+        Layout of the film.
+
+    Returns
+    -------
+    (slice, slice)
+        Native grid; the whole film without collimation.
+    """
     if frame.field is None:
         return slice(0, frame.rows), slice(0, frame.cols)
     x, y = film_axes(frame)
@@ -123,10 +170,21 @@ def open_field(frame: Frame) -> tuple[slice, slice]:
 def letters(rng: np.random.Generator, frame: Frame, is_portable: bool, field: tuple[slice, slice]) -> FloatImage:
     """Draw lead letters near a corner of the field.
 
+    Parameters
+    ----------
+    rng : Generator
+        Of side, size and position.
+    frame : Frame
+        Layout of the film.
+    is_portable : bool
+        Letters may say AP.
+    field : (slice, slice)
+        Rows and columns of the field.
+
     Returns
     -------
     ndarray of shape (H, W), float32
-        Lead in the field's rows and columns, as cm of bone.
+        Lead on the field's grid, as cm of bone.
     """
     x, y = (axis.ravel() for axis in film_axes(frame))
     x, y = x[field[1]], y[field[0]]
@@ -154,5 +212,5 @@ def letters(rng: np.random.Generator, frame: Frame, is_portable: bool, field: tu
 
 
 def _span(inside: BoolImage) -> slice:
-    found = np.flatnonzero(inside)
-    return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
+    indices = np.flatnonzero(inside)
+    return slice(int(indices[0]), int(indices[-1]) + 1) if indices.size else slice(0, 0)

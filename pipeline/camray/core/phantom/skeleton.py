@@ -1,15 +1,29 @@
-"""Bones: ribs, clavicles, shoulder blades, spine and upper arms, as path through bone in cm."""
+"""Ribs, clavicles, shoulder blades, spine and upper arms, as path through bone in cm."""
 
 import numpy as np
 
 from camray.core.phantom.body import APEX_U_CM, Body
-from camray.core.phantom.fields import FloatImage, Grid, ramp, segment_distance, stretched, table_of, tube
+from camray.core.phantom.fields import FloatImage, ramp, stretched, table_of, tube
+from camray.core.phantom.grid import Grid, segment_distance
 
 N_RIBS = 11
 
 
 def bones(grid: Grid, body: Body) -> FloatImage:
-    """Path through all bones, cm."""
+    """Compute the path through all bones.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of shape (H, W).
+    body : Body
+        The patient's build.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32
+        cm.
+    """
     coarse = grid.coarse(2)  # bones overlap in many layers and have no exact outline to keep
     path = np.zeros(coarse.shape, np.float32)
     for rib in range(N_RIBS):

@@ -1,4 +1,4 @@
-"""Branching vessels of the lungs: points along their courses, splatted onto the pixel grid and blurred to calibre."""
+"""Branching vessels of the lungs: points along their courses, binned onto the pixel grid and blurred to calibre."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from camray.core.phantom.fields import FloatImage, Grid
+from camray.core.phantom.fields import FloatImage
+from camray.core.phantom.grid import Grid
 
 STEPS = 24  # points along one branch: closer than the finest blur, or vessels look like beads
 LENGTHS_CM = (2.3, 2.3, 2.2, 2.0, 1.8, 1.5)  # of a branch, by generation
@@ -21,9 +22,9 @@ class Courses:
     Parameters
     ----------
     u, v : ndarray of shape (N,), float64
-        Where, cm.
+        Patient coordinates, cm.
     volume : ndarray of shape (N,), float64
-        What each point stands for, cm cubed.
+        Volume of vessel per point, cm cubed.
     """
 
     u: NDArray[np.float64]
@@ -43,7 +44,7 @@ def grow(
     root : (float, float)
         (u, v) of the hilum, cm.
     sign : float
-        -1 grows to the patient's right, 1 to the left.
+        -1 to grow to the patient's right, 1 to the left.
     stems : int
         First branches; every further generation doubles them.
     size : float
@@ -52,7 +53,7 @@ def grow(
     Returns
     -------
     list of Courses
-        One a generation, thickest first.
+        One per generation, thickest first.
     """
     heading = np.linspace(-1.35, 1.45, stems) + rng.normal(0, 0.12, stems)  # 0 points sideways, positive down
     u, v = root[0] + rng.normal(0, 0.25, stems), root[1] + 0.9 * np.sin(heading) + rng.normal(0, 0.3, stems)
@@ -73,7 +74,20 @@ def grow(
 
 
 def splat(grid: Grid, generations: list[Courses]) -> FloatImage:
-    """Turn courses into path length through vessels, cm."""
+    """Turn courses into path length through vessels.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of shape (H, W).
+    generations : list of Courses
+        From `grow`.
+
+    Returns
+    -------
+    ndarray of shape (H, W), float32
+        cm.
+    """
     path = np.zeros(grid.shape, np.float32)
     for group, blur_cm in enumerate(BLURS_CM):
         courses = generations[3 * group : 3 * group + 3]
@@ -90,6 +104,6 @@ def _binned(grid: Grid, courses: list[Courses]) -> FloatImage:
     r, col, volume = r[seen], col[seen], volume[seen] / (grid.cm_per_row * grid.cm_per_col)
     r0, c0 = r.astype(np.intp), col.astype(np.intp)
     fr, fc, at = r - r0, col - c0, r0 * cols + c0
-    places = np.concatenate([at, at + 1, at + cols, at + cols + 1])
+    indices = np.concatenate([at, at + 1, at + cols, at + cols + 1])
     weights = np.concatenate([(1 - fr) * (1 - fc), (1 - fr) * fc, fr * (1 - fc), fr * fc]) * np.tile(volume, 4)
-    return np.bincount(places, weights, rows * cols).reshape(rows, cols).astype(np.float32)
+    return np.bincount(indices, weights, rows * cols).reshape(rows, cols).astype(np.float32)
