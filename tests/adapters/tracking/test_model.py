@@ -1,0 +1,90 @@
+"""Registered models carry their own code: those made when the package was called `pipeline` load beside `camray`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from camray.adapters.tracking.mlflow import MlflowTracker
+from camray.adapters.tracking.store import store_uri
+
+ROOT = Path(__file__).resolve().parents[3]
+LOADER = "tests.adapters.tracking.fake_loader:load_fake"
+OLD_MODEL = """
+import pandas as pd
+from mlflow.pyfunc.model import PythonModel
+
+
+class Model(PythonModel):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        return pd.DataFrame({"image_id": model_input["path"], "label": "Mass"})
+
+
+def film_model():
+    return Model()
+"""
+SAVE = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import mlflow
+mlflow.pyfunc.save_model(sys.argv[1], python_model=sys.argv[2], code_paths=[sys.argv[3]], pip_requirements=[])
+"""
+LOAD_OLD = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import camray.adapters.tracking.sender
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model(sys.argv[1])
+print(model.predict(pd.DataFrame({"path": ["a.dcm"]})).to_dict("list"))
+import pipeline
+print(pipeline.__file__)
+"""
+LOAD_NEW = """
+import sys, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")
+sys.path[:] = [entry for entry in sys.path if not (Path(entry) / "camray" / "__init__.py").is_file()]
+import mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_registry_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/demo@candidate")
+print(len(model.predict(pd.DataFrame({"path": ["a.dcm", "b.dcm"]}))))
+files = [str(module.__file__) for name, module in sys.modules.items() if name.partition(".")[0] == "camray"]
+print(len(files) > 0, all("/artifacts/code/camray/" in file for file in files if file != "None"))
+"""
+
+
+def _python(code: str, *arguments: object, cwd: Path, path: str) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_model_with_a_package_called_pipeline_loads_in_the_checkout(tmp_path: Path) -> None:
+    """The checkout has a folder of that name too, without an ``__init__.py``, and `camray` is imported already."""
+    package = tmp_path / "pipeline"
+    package.mkdir()
+    (package / "__init__.py").write_text("", encoding="utf-8")
+    (package / "film_model.py").write_text(OLD_MODEL, encoding="utf-8")
+    entry = tmp_path / "film_entry.py"
+    entry.write_text(
+        "from mlflow.models import set_model\nfrom pipeline.film_model import film_model\nset_model(film_model())\n",
+        encoding="utf-8",
+    )
+    _python(SAVE, tmp_path / "model", entry, package, cwd=tmp_path, path=str(tmp_path))
+    assert (ROOT / "pipeline").is_dir()
+    rows, origin = _python(LOAD_OLD, tmp_path / "model", cwd=ROOT, path=str(ROOT / "pipeline"))
+    assert rows == "{'image_id': ['a.dcm'], 'label': ['Mass']}"
+    assert Path(origin) == tmp_path / "model" / "code" / "pipeline" / "__init__.py"
+
+
+def test_a_registered_model_ships_the_code_that_loads_it(tmp_path: Path) -> None:
+    run_root = tmp_path / "runs" / "demo"
+    (run_root / "train").mkdir(parents=True)
+    (run_root / "train" / "contract.json").write_text('{"labels": ["Mass"]}', encoding="utf-8")
+    with MlflowTracker(run_root, run_root.parent, None, "demo", LOADER) as tracker, tracker.stage("export"):
+        tracker.model(run_root, "demo")
+    printed = _python(LOAD_NEW, store_uri(None, run_root.parent), cwd=tmp_path, path=str(ROOT))
+    assert printed == ["2", "True True"]
