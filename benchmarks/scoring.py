@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder, write_json, write_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.records import (
     ANNOTATION_COLUMNS,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.run_folder import RunFolder, write_json, write_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EXPLAINED_COLUMNS,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder, write_json, write_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 
 MODEL = (96, 64)  # rows, cols, px

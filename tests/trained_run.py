@@ -8,7 +8,8 @@ import pandas as pd
 
 from camray.adapters.pixel_store import shard_path, write_shard
 from camray.adapters.run_folder import RunFolder, write_table
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, Counts, StageResult
 
 LABELS = ("Left square", "Right square")

@@ -9,7 +9,7 @@ import pytest
 
 from camray import cli
 from camray.adapters.run_folder import RunFolder, write_json
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.io.tracking import open_tracker
 
 HOLD = """

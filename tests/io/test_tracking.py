@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.adapters.tracking.mlflow import MlflowTracker
 from camray.io.tracking import open_tracker

@@ -77,7 +77,7 @@ def demo(output: OutputOptions, overrides: Overrides = None, runs: Runs = Path("
 
     Example: [bold]camray demo data.generate.films=300[/bold]
     """
-    from camray.adapters.settings import config_path
+    from camray.adapters.settings.loading import config_path
 
     settings, folder = opened(config_path("phantom"), overrides, runs)
     execute(settings, folder, "export", False, output)
@@ -100,7 +100,7 @@ def predict(
 
     Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
     """
-    from camray.adapters.settings import with_export_formats
+    from camray.adapters.settings.loading import with_export_formats
     from camray.workflows.predict import folder_of, settings_for
 
     settings = settings_for(trained, films, tables.labels, tables.boxes, tables.manifest)
@@ -112,7 +112,7 @@ def predict(
 def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
     """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
     from camray.adapters.run_folder import SETTINGS_FILE, RunFolder, check_is_run
-    from camray.adapters.settings import load_settings
+    from camray.adapters.settings.loading import load_settings
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)

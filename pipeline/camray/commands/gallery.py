@@ -40,7 +40,7 @@ def gallery(
 def _demo(runs: Path) -> Path:
     """Return the demo's run, brought up to its training."""
     from camray.adapters.run_folder import RunFolder
-    from camray.adapters.settings import config_path, load_settings
+    from camray.adapters.settings.loading import config_path, load_settings
     from camray.adapters.tracking.interface import NullTracker
     from camray.workflows.run import run as run_stages
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from camray.commands.arguments import DATA_COMMANDS, AsJson, Overrides, print_json
 
 if TYPE_CHECKING:
-    from camray.adapters.settings_reference import Setting
+    from camray.adapters.settings.reference import Setting
 
 app = typer.Typer()
 _WIDEST_DEFAULT = 40
@@ -31,8 +31,9 @@ def settings(
 
     Example: [bold]camray settings configs/rsna.yaml train.max_epochs=3 --section train[/bold]
     """
-    from camray.adapters.settings import Settings, load_settings
-    from camray.adapters.settings_reference import list_settings, value_of
+    from camray.adapters.settings.loading import load_settings
+    from camray.adapters.settings.reference import list_settings, value_of
+    from camray.adapters.settings.schema import Settings
     from camray.domain.errors import SettingsError
 
     listed = [each for each in list_settings(Settings) if not section or each.name.split(".")[0] == section]
@@ -67,8 +68,8 @@ def _show(listed: "list[Setting]", values: dict[str, Any], with_values: bool) ->
 
 
 def _markdown(listed: "list[Setting]") -> str:
-    from camray.adapters.settings import Settings
-    from camray.adapters.settings_reference import section_meaning
+    from camray.adapters.settings.reference import section_meaning
+    from camray.adapters.settings.schema import Settings
 
     lines = [
         "# Settings",

@@ -146,7 +146,7 @@ def _with_formats(settings: Any, folder: Any, formats: str | None, delivers: boo
     The stage writes its folder anew: a format that is not in the settings would disappear. A delivery needs at least
     one DICOM format.
     """
-    from camray.adapters.settings import with_export_formats
+    from camray.adapters.settings.loading import with_export_formats
 
     given = [name.strip() for name in (formats or "").split(",") if name.strip()]
     if delivers and given and not set(given) & set(DICOM_FORMATS):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from camray.adapters.export_formats import BOX_COLUMNS
 from camray.adapters.run_folder import RunFolder, code_version, file_digest, read_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.domain.errors import ExportError
 from camray.domain.film_results import Algorithm, FilmResult, FoundBox, FoundFinding, on_export_grid

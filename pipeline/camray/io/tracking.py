@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.tracking.mlflow import MlflowTracker
 

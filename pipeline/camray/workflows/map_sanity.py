@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, code_version, digest_of, read_table, write_bytes, write_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.map_sanity.examination import COUNTS, MethodFigures, SanityPlan, examine, examine_order

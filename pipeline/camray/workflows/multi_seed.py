@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder, write_bytes, write_json
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.seed_spread import spread_of
 from camray.core.metrics.summary import HEADLINE_IOU, main_method

@@ -8,7 +8,7 @@ Run     ``camray predict runs/phantom films/ --out findings``
 from pathlib import Path
 
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.workflows.run import settings_of
 

@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import ExplainSettings, LocalizeSettings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain

@@ -25,7 +25,8 @@ from camray.adapters.run_folder import (
     folder_digest,
     write_json,
 )
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.domain.records import StageResult

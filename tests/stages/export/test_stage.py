@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from camray.adapters.run_folder import RunFolder, read_table, write_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.geometry import Box, iou
 from camray.domain.records import (

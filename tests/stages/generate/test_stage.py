@@ -8,7 +8,8 @@ import pytest
 from pydicom import dcmread
 
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.localization.masks import box_from_rle, mask_from_rle
 from camray.core.phantom.film import render_film

@@ -14,7 +14,8 @@ from PIL import Image
 
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.imaging.resampling import to_model_grid
 from camray.domain.errors import AnnotationError, CheckpointError, InputRefusedError, ManifestError

@@ -9,7 +9,8 @@ import pytest
 
 from camray.adapters.pixel_store import shard_path, write_shard
 from camray.adapters.run_folder import RunFolder, read_table, write_json, write_table
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import CheckpointError, PipelineError
 from camray.domain.geometry import Box, iou

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from camray.adapters.run_folder import RunFolder, file_digest, read_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EPOCH_COLUMNS

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.core.explain.methods import METHODS
 from camray.core.metrics.model_comparison import COMPARE_COLUMNS
 from camray.core.networks.classifier import build_classifier

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import PixelStore, open_shard, shard_path, write_shard
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json, write_table
-from camray.adapters.settings import ExplainSettings, Settings
+from camray.adapters.settings.schema import ExplainSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import Method, methods_named
 from camray.core.explain.seam import SeamNetwork

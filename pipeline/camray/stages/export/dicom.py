@@ -23,7 +23,7 @@ from camray.adapters.ledgers.export_history import ExportHistory
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, write_bytes
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.core.imaging.grayscale import to_unit_scale
 from camray.core.imaging.voi import shown_voi
 from camray.domain.errors import ExportError, ImageError

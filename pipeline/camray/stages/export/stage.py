@@ -19,7 +19,7 @@ from camray.adapters.export_formats import write_boxes_csv, write_coco, write_la
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.heat_maps import film_window, upsampled
 from camray.domain.file_names import file_names

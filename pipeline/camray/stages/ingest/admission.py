@@ -18,7 +18,7 @@ from camray.adapters.datasets.manifest import Manifest
 from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.pseudonyms import pseudonym
-from camray.adapters.settings import IngestSettings
+from camray.adapters.settings.schema import IngestSettings
 from camray.core.cohort.deduplication import (
     RefusedFilm,
     conflicting_patients,

@@ -22,7 +22,7 @@ from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import load_key
 from camray.adapters.run_folder import RunFolder, write_json, write_table
-from camray.adapters.settings import IngestSettings, Settings
+from camray.adapters.settings.schema import IngestSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.shortcuts.probes import Probe, one_class_note
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError

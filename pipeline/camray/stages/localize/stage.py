@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_json, write_table
-from camray.adapters.settings import LocalizeSettings, Settings
+from camray.adapters.settings.schema import LocalizeSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.box_recipes import BoxRecipe, Located, fixed_recipe, locate, recipe_from_json
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.run_folder import RunFolder, read_table
-from camray.adapters.settings import ScoreSettings
+from camray.adapters.settings.schema import ScoreSettings
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.baselines import (
     CENTRE_BOX,

@@ -16,7 +16,7 @@ import pandas as pd
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, read_table, write_bytes
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms

@@ -20,7 +20,7 @@ from torch import Tensor
 from camray.adapters.checkpoints import CONTRACT_FILE, WEIGHTS_FILE, read_weights, weights_bytes
 from camray.adapters.distributed import training_processes
 from camray.adapters.run_folder import RunFolder, code_version, read_table, write_bytes, write_json, write_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights

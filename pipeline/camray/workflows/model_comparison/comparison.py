@@ -26,7 +26,8 @@ from camray.adapters.run_folder import (
     write_json,
     write_table,
 )
-from camray.adapters.settings import CompareSettings, Settings
+from camray.adapters.settings.comparison import CompareSettings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.core.metrics.localization.baselines import BASELINES
 from camray.core.metrics.model_comparison import COMPARE_COLUMNS, SANITY, compare_table

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from camray.adapters.settings import Settings, parse_settings
+from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.schema import Settings
 from camray.core.explain.methods import METHODS, methods_named
 from camray.domain.contract import BACKBONES, FULLY_CONNECTED, POOLS, NetworkSpec
 from camray.domain.errors import SettingsError

@@ -20,7 +20,7 @@ from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
 from camray.adapters.review.page_folder import write_page
 from camray.adapters.run_folder import RunFolder, digest_of, file_digest, read_table
-from camray.adapters.settings import Settings
+from camray.adapters.settings.schema import Settings
 from camray.core.localization.box_recipes import BoxRecipe, recipe_from_json
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.metrics.localization.masks import box_from_rle

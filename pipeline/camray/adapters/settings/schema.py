@@ -1,27 +1,16 @@
-"""Settings of an experiment: YAML and overrides in, frozen pydantic models out.
+"""Settings of an experiment: one frozen model per section, with each setting's default, limits, unit and meaning."""
 
-An unknown key is an error that names the nearest legal one. Every default stands here, with its unit and meaning.
-"""
-
-import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from camray.adapters.settings.comparison import CompareSettings
+from camray.adapters.settings.section import Section
 from camray.domain.contract import FULLY_CONNECTED
-from camray.domain.errors import SettingsError
-from camray.domain.package_data import shipped
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class GenerateSettings(_Section):
+class GenerateSettings(Section):
     """Films drawn by camray itself (data manifest ``phantom``)."""
 
     films: int = Field(900, ge=8, description="how many films to draw")
@@ -29,7 +18,7 @@ class GenerateSettings(_Section):
     seed: int = Field(1, description="of the drawing")
 
 
-class DataSettings(_Section):
+class DataSettings(Section):
     """Which films and tables."""
 
     manifest: str = Field("folder", description="folder name under data_manifests/, or a path to a manifest")
@@ -42,7 +31,7 @@ class DataSettings(_Section):
     generate: GenerateSettings | None = None
 
 
-class IngestSettings(_Section):
+class IngestSettings(Section):
     """Files to pixel store."""
 
     rows: int = Field(256, ge=16, description="rows of the model grid, px")
@@ -67,7 +56,7 @@ class IngestSettings(_Section):
     audit: bool = Field(True, description="probe the labels for shortcuts: audit.html")
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """The network; see `camray.domain.contract.NetworkSpec` for what each choice does."""
 
     backbone: Literal[
@@ -99,7 +88,7 @@ class ModelSettings(_Section):
     )
 
 
-class AugmentSettings(_Section):
+class AugmentSettings(Section):
     """Ranges of the augmentation, applied to whole batches."""
 
     flip: float = Field(0.5, ge=0, le=1, description="probability of a left-right flip")
@@ -114,14 +103,14 @@ class AugmentSettings(_Section):
     erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")
 
 
-class PretextSettings(_Section):
+class PretextSettings(Section):
     """Finding pasted opacities before labels: for small networks trained from scratch on few films."""
 
     epochs: int = Field(0, ge=0, description="0 leaves it out")
     learning_rate: float = Field(2e-3, gt=0, description="at its highest, as train.learning_rate")
 
 
-class TrainSettings(_Section):
+class TrainSettings(Section):
     """The fit."""
 
     max_epochs: int = Field(20, ge=1, description="passes over the training films")
@@ -148,7 +137,7 @@ class TrainSettings(_Section):
     pretext: PretextSettings = PretextSettings()
 
 
-class ExplainSettings(_Section):
+class ExplainSettings(Section):
     """Heat maps."""
 
     methods: tuple[str, ...] = Field(("cam", "gradcam"), description="explanation methods, see docs/gallery.html")
@@ -167,7 +156,7 @@ class ExplainSettings(_Section):
     )
 
 
-class LocalizeSettings(_Section):
+class LocalizeSettings(Section):
     """Maps to boxes."""
 
     policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = Field(
@@ -219,7 +208,7 @@ class LocalizeSettings(_Section):
     )
 
 
-class ScoreSettings(_Section):
+class ScoreSettings(Section):
     """Scores."""
 
     splits: tuple[str, ...] = Field(("test",), description="whose films are scored")
@@ -244,7 +233,7 @@ class ScoreSettings(_Section):
 ExportFormat = Literal["overlays", "csv", "coco", "labelstudio", "voc", "sr", "gsps", "sc", "seg", "pdf"]
 
 
-class ExportSettings(_Section):
+class ExportSettings(Section):
     """What people get."""
 
     formats: tuple[ExportFormat, ...] = Field(
@@ -259,7 +248,7 @@ class ExportSettings(_Section):
     )
 
 
-class TrackSettings(_Section):
+class TrackSettings(Section):
     """MLflow."""
 
     enabled: bool = Field(True, description="log runs to MLflow")
@@ -269,71 +258,7 @@ class TrackSettings(_Section):
     overlays: int = Field(24, ge=0, description="overlays shown in the UI")
 
 
-COMPARE_CHANGES: dict[str, Any] = {  # small enough to train a dozen networks on two cores
-    "ingest.rows": 96,
-    "ingest.cols": 96,
-    "ingest.audit": False,
-    "data.generate.films": 560,  # both only where films are drawn
-    "data.generate.rows": 320,
-    "model.stride": 16,
-    "model.dilated": False,
-    "model.normalise": "film_local",
-    "model.lse_r": 5.0,
-    "train.max_epochs": 10,
-    "train.batch_size": 16,
-    "train.learning_rate": 5e-4,
-    "train.pretext.epochs": 4,
-    "train.pretext.learning_rate": 1e-3,
-}
-COMPARE_NETWORK_CHANGES: dict[str, dict[str, Any]] = {
-    "resnet_light": {"model.stride": 8, "train.learning_rate": 2e-3, "train.pretext.learning_rate": 3e-3},
-    "nin": {  # twelve convolutions without batch normalisation: slower, and longer
-        "train.learning_rate": 3e-4,
-        "train.max_epochs": 16,
-        "train.pretext.epochs": 8,
-        "train.pretext.learning_rate": 5e-4,
-    },
-}
-
-
-class CompareSettings(_Section):
-    """Which networks, pools and methods ``camray compare`` puts side by side, and how much it spends on each."""
-
-    networks: tuple[str, ...] = Field(
-        ("resnet_light", "alexnet_gap", "nin", "googlenet_gap"), min_length=1, description="backbones"
-    )
-    pools: tuple[str, ...] = Field(
-        ("gap", "gmp", "lse"), min_length=1, description="a fully connected network has none and is trained once"
-    )
-    methods: tuple[str, ...] = Field(("all",), min_length=1, description="names, or 'all'")
-    changes: dict[str, Any] = Field(
-        {},
-        description="settings that differ from the experiment's for all networks; over camray's own for a comparison",
-    )
-    network_changes: dict[str, dict[str, Any]] = Field({}, description="likewise for one network; laid over `changes`")
-    test_films: int = Field(48, ge=1, description="annotated films that maps are scored on")
-    validation_films: int = Field(32, ge=1, description="annotated films that thresholds are chosen on")
-    most_passes: int = Field(
-        1_000,
-        ge=1,
-        description="films through the network that a method may cost; a dearer one is scored on dear_test_films, with "
-        "thresholds of dear_validation_films",
-    )
-    dear_test_films: int = Field(12, ge=1, description="see most_passes")
-    dear_validation_films: int = Field(8, ge=1, description="see most_passes")
-    sanity_films: int = Field(6, ge=0, description="films of the sanity checks; 0 leaves them out")
-    sanity_passes: int = Field(
-        500, ge=1, description="what a method's sanity checks may cost; one that needs ten times that is left out"
-    )
-    batch_size: int = Field(16, ge=1, description="films explained at a time")
-
-    def changes_for(self, network: str) -> dict[str, Any]:
-        """Return all settings of one network that differ from the experiment's, dotted."""
-        own = COMPARE_CHANGES | COMPARE_NETWORK_CHANGES.get(network, {})
-        return own | _dotted(self.changes) | _dotted(self.network_changes.get(network, {}))
-
-
-class Settings(_Section):
+class Settings(Section):
     """Everything one experiment needs."""
 
     name: str = Field(
@@ -361,91 +286,3 @@ class Settings(_Section):
                 f"needs a pool and one linear layer; set explain.methods=[gradcam], or model.backbone={backbone}_gap"
             )
         return self
-
-
-def _dotted(nested: dict[str, Any], before: str = "") -> dict[str, Any]:
-    """Flatten ``{"train": {"max_epochs": 3}}`` to ``{"train.max_epochs": 3}``; what is dotted already stays so."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat |= _dotted(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
-    return flat
-
-
-def config_path(name: str) -> Path:
-    """Return the path of an experiment that ships with camray, for instance ``phantom``."""
-    return shipped("configs") / f"{name}.yaml"
-
-
-def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
-    """Read an experiment's YAML and apply ``section.key=value`` overrides.
-
-    Parameters
-    ----------
-    path : Path
-        YAML file. Paths inside ``data`` and ``model`` are relative to the *current* folder.
-    overrides : list of str
-        Dotted assignments, later ones win.
-
-    Returns
-    -------
-    Settings
-        Validated and frozen.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be read, or a key or value is not legal; all faults are listed at once.
-    """
-    if not path.is_file():
-        raise SettingsError(f"{path}: no such settings file; see configs/ for examples")
-    try:
-        merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides or []))
-        plain = OmegaConf.to_container(merged, resolve=True)
-    except (OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError, OSError) as error:
-        raise SettingsError(f"{path}: cannot be read as settings: {error}") from error
-    if not isinstance(merged, DictConfig) or not isinstance(plain, dict):
-        raise SettingsError(f"{path}: expected a mapping of sections, found a {type(plain).__name__}")
-    if "name" not in plain:
-        holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
-        raise SettingsError(f"{path}: {holds}; every experiment names itself (name: my-run); see configs/ for examples")
-    return parse_settings({str(key): value for key, value in plain.items()}, str(path))
-
-
-def parse_settings(plain: dict[str, Any], where: str) -> Settings:
-    """Validate a nested mapping; see `load_settings`."""
-    try:
-        return Settings.model_validate(plain)
-    except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
-        raise SettingsError(f"{where}: {len(faults)} fault(s) in the settings:\n" + "\n".join(faults)) from error
-
-
-def with_export_formats(settings: Settings, names: str) -> Settings:
-    """Return settings that export these forms, named with commas; see `load_settings` for the errors."""
-    plain = settings.model_dump(mode="json")
-    plain["export"]["formats"] = [word.strip() for word in names.split(",") if word.strip()]
-    return parse_settings(plain, "--formats")
-
-
-def _describe(fault: Any) -> str:
-    dotted = ".".join(str(part) for part in fault["loc"])
-    if not dotted:  # sections that do not fit each other
-        return f"  {fault['msg'].removeprefix('Value error, ')}"
-    if fault["type"] != "extra_forbidden":
-        return f"  {dotted}: {fault['msg']}, got {fault.get('input')!r}"
-    legal = _legal_keys(tuple(str(part) for part in fault["loc"][:-1]))
-    near = difflib.get_close_matches(str(fault["loc"][-1]), legal, n=1, cutoff=0.3)
-    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(legal)}"
-    return f"  {dotted}: unknown key; {hint}"
-
-
-def _legal_keys(section: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in section:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not nested:
-            return []
-        model = nested[0]
-    return sorted(model.model_fields)

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from camray.adapters.settings import Settings, load_settings
-from camray.adapters.settings_reference import Setting, list_settings, section_meaning, value_of
+from camray.adapters.settings.loading import load_settings
+from camray.adapters.settings.reference import Setting, list_settings, section_meaning, value_of
+from camray.adapters.settings.schema import Settings
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_kinds_defaults_and_bounds_are_the_models() -> None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from camray.adapters.settings import Settings, load_settings
+from camray.adapters.settings.loading import load_settings
+from camray.adapters.settings.schema import Settings
 from camray.domain.errors import SettingsError
 from camray.domain.package_data import shipped
 
