@@ -1,10 +1,10 @@
-"""Ingest against what a user would write instead: pydicom decode, window, resize, one process, nothing else.
+"""Ingest speed and memory beside a plain loop: pydicom decode, window, resize, in one process.
 
 Run   ``python benchmarks/ingest.py ../shared/data/tb_hemithorax/dicom`` (any folder of DICOM films)
 
-Prints films a second of both, their ratio per core used, and how memory grows with the number of films. The plain loop
-neither hashes, checks, looks for duplicates nor writes; ours ends with the store on disk. Both run in turn ``--rounds``
-times and the medians count; the last line compares processor time, which other work on the machine disturbs less.
+Prints films per second of both, their ratio per core, and how memory grows with the number of films. The plain loop
+neither hashes, checks, searches for duplicates nor writes; camray's ends with the store on disk. Both take turns for
+``--rounds`` rounds; medians are printed. The last line compares processor time, which other load disturbs less.
 """
 
 import argparse

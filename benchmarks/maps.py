@@ -1,23 +1,23 @@
-"""What maps cost: beside the forward pass that they come from, and beside other libraries that give the same.
+"""Time of explanation maps, beside the forward pass that they come from and beside other libraries.
 
 Run: ``python -m benchmarks.maps forward [--labels 14] [--batch 8] [--side 224] [--rounds 15] [--pools gap pcam]``
      ``python -m benchmarks.maps peers [--batch 1 8 32] [--side 224] [--rounds 3]``
      ``python -m benchmarks.maps hidden [--labels 1] [--side 96] [--rounds 3] [--at-once 16] [--patch 16]``
 
 ``forward``  the network's forward pass alone, with all labels' CAM, with all labels' CAM and Grad-CAM.
-             Design, section 7: at most 1.10 x the forward pass for 14 labels.
+             Goal: at most 1.10 x the forward pass for 14 labels.
 ``peers``    all labels' CAM or Grad-CAM of DenseNet121 against captum, MONAI and pytorch-grad-cam.
-             Design, section 7: at least 10 x faster than the fastest of them.
+             Goal: at least 10 x faster than the fastest of them.
 ``hidden``   Score-CAM and occlusion of ResNet18 against captum, MONAI and pytorch-grad-cam, with the same masks or
-             patches and the same films a forward pass. Must not be slower.
+             patches and the same number of films per forward pass. Goal: not slower.
 
-Everything is timed in turns in one process, on the same films; a ratio is the median over rounds of the ratio of that
-round's two times, so that a machine that changes its pace does not count. Beside each peer stands the largest
-difference of its maps from ours, by the largest value: both did the same work. Libraries that are not installed are
-left out. An environment with all of them, beside the project's own: ``.venv/bin/python -m venv extra``, a line with the
-path of .venv's site-packages in ``extra/lib/python3.11/site-packages/camray.pth``, then ``extra/bin/pip install
---no-deps captum==0.9.0 grad-cam==1.5.7 ttach torchvision==0.28.0`` and ``extra/bin/pip install opencv-python-headless
-tqdm``; torch stays 2.13.0.
+Everything is timed in turns in one process, on the same films. A ratio is the median over rounds of the ratio of that
+round's two times, so that a machine whose speed changes does not disturb it. Each library's row has the largest
+difference of its maps from camray's, relative to the largest value, to show that both did the same work. Libraries that
+are not installed are left out. An environment with all of them, next to the project's own: ``.venv/bin/python -m venv
+extra``, a line with the path of .venv's site-packages in ``extra/lib/python3.11/site-packages/camray.pth``, then
+``extra/bin/pip install --no-deps captum==0.9.0 grad-cam==1.5.7 ttach torchvision==0.28.0`` and ``extra/bin/pip install
+opencv-python-headless tqdm``; torch stays 2.13.0.
 """
 
 import argparse

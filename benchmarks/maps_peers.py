@@ -1,7 +1,7 @@
-"""How each library that is compared with computes the maps of `benchmarks.maps`, as its own documentation calls it.
+"""The maps of `benchmarks.maps` by other libraries, called as their documentation says.
 
-Each task gives every asked label's maps [B, L, h, w], so that results can be compared beside the clock. What a library
-cannot give raw (pytorch-grad-cam rescales each map to 0-1 on the input grid) is compared after the same rescaling.
+Each task returns every requested label's maps [B, L, h, w], so that results can be compared as well as times. If a
+library gives no raw maps (pytorch-grad-cam rescales each map to 0-1 on the input grid), camray's are rescaled alike.
 """
 
 import importlib.util

@@ -1,11 +1,12 @@
-"""How fast many films are scored from their heat maps, and how much memory that takes.
+"""Time and memory of scoring many films from their heat maps.
 
 Run: ``python -m benchmarks.scoring [--films 5000] [--labels 14] [--boxed 0.05] [--bootstrap 1000] [--folder FOLDER]``
 
 A run folder is generated: films with labels, boxes on some of them, logits, one method's raw maps (16 x 16 cells, half
 precision) and its best boxes. The stage ``score`` then runs on it in a process of its own, without pictures: all
-metrics, all thresholds, all baselines, intervals by patient. Films a second of processor (on a busy machine the clock
-says less) and the process's peak memory are printed with the machine. ``--films 100000`` takes 1.5 GB of disk.
+metrics, all thresholds, all baselines, intervals by patient. Films per second of processor time (wall time
+says less on a busy machine) and the process's peak memory are printed with the machine. ``--films 100000`` takes 1.5
+GB of disk.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What the boxes of all regions at all thresholds of a map cost, beside an OpenCV contour search per threshold.
+"""Time for the boxes of all regions at all thresholds of a map, beside an OpenCV contour search per threshold.
 
 Run: ``python -m benchmarks.thresholds --opencv SITE_PACKAGES [--side 224] [--rounds 7]``
 
-OpenCV is no dependency: install ``opencv-python-headless`` into an environment of its own and name its
-``site-packages``; it is appended to the path of this process. Both sides start from one map on a scale of 0-1 and end
-with the boxes of all regions. Rounds take turns; the least of the rounds is printed, as other processes only add.
-Design, section 7: at least 5 x faster at 1000 thresholds, not slower at 100.
+OpenCV is not a dependency: install ``opencv-python-headless`` into a separate environment and name its
+``site-packages``, which is appended to the path of this process. Both sides start from one map on a scale of 0-1 and
+end with the boxes of all regions. They take turns; the shortest round is printed, because other processes only add.
+Goal: at least 5 x faster at 1000 thresholds, not slower at 100.
 """
 
 import argparse

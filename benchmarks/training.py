@@ -1,12 +1,12 @@
-"""Training with the real loader against a bare PyTorch loop: same network, batch and steps, data in memory.
+"""Training speed with the real loader beside a bare PyTorch loop: same network, batch and steps, data in memory.
 
 Run: ``python benchmarks/training.py [--films 512] [--side 256] [--batch 32] [--backbone resnet_light] [--threads 2]``
 
 Both sides take turns in one process; the ratio of the fastest passes is printed, with machine and versions. The bare
-loop does what a user would write: a float tensor of all films in memory, indexing, forward, loss, backward, AdamW. Ours
+loop is what a user would write: a float tensor of all films in memory, indexing, forward, loss, backward, AdamW. camray
 reads uint8 shards from disk through the memory-mapped store in a thread. Two figures: the loader alone (augmentation,
-averaging and clipping off, so that the same arithmetic is left), and the whole of camray's step. On a busy machine the
-ratio of CPU seconds says more than that of the clock; both are printed.
+averaging and clipping off, so that the arithmetic is the same), and camray's whole step. Ratios of wall time and of CPU
+time are printed; on a busy machine the second says more.
 """
 
 import argparse
