@@ -23,17 +23,19 @@ from camray.domain.records import (
 )
 from camray.stages.localize import stage as localize
 
-LABELS, CELLS, MODEL = ("mass", "effusion"), 8, 64
-SIZES = [(400, 200), (200, 400), (256, 256)]  # native rows, cols; letterboxed to 64 x 64 px
+LABELS = ("mass", "effusion")
+MODEL, CELLS = (96, 64), (6, 8)  # rows, cols: cells of 16 x 8 px
+SIZES = [(400, 200), (200, 400), (256, 256)]  # native rows, cols, of pixels 5 : 4; letterboxed
 
 
 def _settings(**changes: object) -> Settings:
     return parse_settings({"name": "t", "localize": {"zones": False, **changes}}, "test")
 
 
-def _transform(rows: int, cols: int) -> tuple[float, float, float]:
-    scale = MODEL / max(rows, cols)
-    return scale, (MODEL - cols * scale) / 2, (MODEL - rows * scale) / 2
+def _transform(rows: int, cols: int) -> tuple[float, float, float, float]:
+    per_length = min(MODEL[0] / (rows * 5), MODEL[1] / (cols * 4))
+    scale_x, scale_y = per_length * 4, per_length * 5
+    return scale_x, scale_y, (MODEL[1] - cols * scale_x) / 2, (MODEL[0] - rows * scale_y) / 2
 
 
 def _table(rows: list[dict[str, object]], columns: dict[str, str]) -> pd.DataFrame:
@@ -49,28 +51,28 @@ def folder(tmp_path: Path) -> RunFolder:
     """18 films in three shapes; mass is one bright cell, annotated with 2 x 2 cells about its centre."""
     run, rng = RunFolder(tmp_path / "run"), np.random.default_rng(5)
     films, explained, labels, boxes = [], [], [], []
-    heat = np.full((18, 2, CELLS, CELLS), -1.0, np.float16)
+    heat = np.full((18, 2, *CELLS), -1.0, np.float16)
     logits = np.full((18, 2), -2.0, np.float32)
     for number in range(18):
         (rows, cols), split = SIZES[number % 3], "validation" if number < 12 else "test"
-        scale, x_off, y_off = _transform(rows, cols)
+        scale_x, scale_y, x_off, y_off = _transform(rows, cols)
         name = f"film{number:02d}"
         films.append({"image_id": name, "rows": rows, "cols": cols, "split": split, "shard": 0, "index": number,
-                      "scale_x": scale, "scale_y": scale, "offset_x": x_off, "offset_y": y_off})  # fmt: skip
+                      "scale_x": scale_x, "scale_y": scale_y, "offset_x": x_off, "offset_y": y_off})  # fmt: skip
         explained.append({"image_id": name, "split": split, "shard": number // 10, "index": number % 10})
         shows = number % 6 != 5
         labels += [{"image_id": name, "label": "mass", "value": "1" if shows else "0"}]
         labels += [{"image_id": name, "label": "effusion", "value": "uncertain" if number % 2 else "0"}]
         if shows:
-            row, col = rng.integers(3, 5, 2)
+            row, col = rng.integers((2, 3), (4, 5))
             heat[number, 0, row, col] = 4.0
             logits[number, 0] = 1.0 + number / 10
-            x, y = (col + 0.5) * 8, (row + 0.5) * 8
+            x, y = (col + 0.5) * 8, (row + 0.5) * 16
             corners = [
-                (x - 8 - x_off) / scale,
-                (y - 8 - y_off) / scale,
-                (x + 8 - x_off) / scale,
-                (y + 8 - y_off) / scale,
+                (x - 8 - x_off) / scale_x,
+                (y - 16 - y_off) / scale_y,
+                (x + 8 - x_off) / scale_x,
+                (y + 16 - y_off) / scale_y,
             ]
             clipped = Box(*corners).clipped(rows, cols)
             assert clipped is not None
@@ -86,7 +88,7 @@ def folder(tmp_path: Path) -> RunFolder:
         for shard, part in enumerate((stored[:10], stored[10:])):
             write_shard(shard_path(target, shard, f"heat-{method}"), iter(part), part.shape[1:], np.float16)
     write_json(target / "grid.json", {
-        "rows": MODEL, "cols": MODEL, "feature_rows": CELLS, "feature_cols": CELLS, "labels": list(LABELS),
+        "rows": MODEL[0], "cols": MODEL[1], "feature_rows": CELLS[0], "feature_cols": CELLS[1], "labels": list(LABELS),
         "methods": ["cam", "gradcam"], "heat_exponents": {"cam": 0, "gradcam": 0}, "notes": {}})  # fmt: skip
     return run
 
@@ -172,7 +174,7 @@ def test_many_boxes_are_ranked(folder: RunFolder) -> None:
     path = shard_path(folder.root / "explain", 0, "heat-cam")
     heat = np.load(path)
     heat[0, 0] = -1
-    heat[0, 0, 3, 3], heat[0, 0, 6, 4] = 4, 3
+    heat[0, 0, 1, 3], heat[0, 0, 4, 5] = 4, 3
     write_shard(path, iter(heat), heat.shape[1:], np.float16)
     rows = _run(folder, policies=["fraction_of_max"], boxes="many")[0]
     film = rows[(rows["image_id"] == "film00") & (rows["label"] == "mass") & (rows["method"] == "cam")]
@@ -214,8 +216,8 @@ def test_a_trained_runs_thresholds_are_taken_as_they_are(folder: RunFolder, tmp_
 
 
 def test_a_prior_made_while_explaining_is_tried(folder: RunFolder) -> None:
-    prior = np.zeros((2, CELLS, CELLS), np.float32)
-    prior[0, 3:5, 3:5] = 1
+    prior = np.zeros((2, *CELLS), np.float32)
+    prior[0, 2:4, 3:5] = 1
     np.save(folder.root / "explain" / "prior-cam.npy", prior)
     chosen = _run(folder, calibrate_prior=[0.5])[1]
     used = {entry["id"]: entry["parameters"]["prior"] for entry in chosen["thresholds"]}
