@@ -318,9 +318,9 @@ def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, pa
         },
     }  # fmt: skip
     said = _take(reader, [looked_at, odd, {"image_id": "elsewhere", "findings": {}}, None], by="Dr K")
-    assert "1 film taken in. 1 left as before" in said
-    assert "2 are not of this run and were left out" in said
-    assert "1 answer to findings that this run does not have left out." in said
+    assert "1 film imported. 1 film kept as before" in said
+    assert "Ignored: 2 films not in this run." in said
+    assert "Ignored: 1 answer to findings that this run does not have." in said
     assert "1 box and 1 answer." in said
     assert reader.finding(films[0], "Mass")["verdict"] == "uncertain"
     assert reader.finding(films[1], "Mass")["boxes"] == [[1, 1, 9, 9]]
@@ -330,7 +330,7 @@ def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, pa
         {"image_id": films[2], "findings": [1], "blind": 7},
         {"image_id": films[2], "findings": {"Mass": {"boxes": "no"}}},
     ]
-    assert "taken in" in _take(reader, damaged, by=None)
+    assert "imported" in _take(reader, damaged, by=None)
 
 
 def test_two_windows_of_one_reader_keep_both_answers(browser: Any, page: tuple[Path, Any]) -> None:
@@ -453,7 +453,7 @@ def test_findings_may_have_any_name(browser: Any, tmp_path: Path) -> None:
     reader.sit_down("Dr Q")  # loaded anew
     reader.press("7")  # no such finding
     assert browser.find_element("id", "list-count").text == "2 of 2 films"
-    assert browser.find_element("id", "say").text == "Welcome back: 1 film as you left it."
+    assert browser.find_element("id", "say").text == "Welcome back: your answers to 1 film are restored."
     for name in ODD:
         assert (reader.finding(film, name)["verdict"], reader.finding(film, name)["comment"]) == ("uncertain", "rib")
     browser.find_element("id", "undo").click()
@@ -463,7 +463,7 @@ def test_findings_may_have_any_name(browser: Any, tmp_path: Path) -> None:
     assert answers == {(name, phase): {Phase.BLIND: "1"}.get(phase, "uncertain") for name in ODD for phase in Phase}
     exported = next((tmp_path / "down").glob("decisions-*.json")).read_text(encoding="utf-8")
     reader.sit_down("Dr R")
-    assert _take_text(reader, exported).startswith("1 film taken in. The file is by another reader (Dr Q)")
+    assert _take_text(reader, exported).startswith("1 film imported. The file is by another reader (Dr Q)")
     assert [reader.finding(film, name)["comment"] for name in ODD] == ["rib"] * len(ODD)
 
 
@@ -521,7 +521,7 @@ def test_damaged_and_missing_data_are_told(browser: Any, tmp_path: Path) -> None
     reader = Reader(browser, index).sit_down("Dr P")
     reader.js("CAMRAY.open(CAMRAY.films.all[1])")
     note = browser.find_element("id", "film-note")
-    reader.wait(lambda: "its data in the folder are damaged" in note.text, "it loads for ever")
+    reader.wait(lambda: "its data file is damaged" in note.text, "it loads for ever")
     picture = next((index.parent / "films").glob("1.2.3.2.*"))
     kept = picture.read_bytes()
     picture.write_bytes(b"no picture")

@@ -103,8 +103,8 @@
   /** Take a file's films in; of a film that both know, the later change counts, and any answer before none. */
   function take(text) {
     let file;
-    try { file = JSON.parse(text); } catch (error) { return tell("This is no JSON file."); }
-    if (!isTable(file) || file.format !== FORM || !Array.isArray(file.films)) return tell("This is no file of decisions (expected format " + FORM + ").");
+    try { file = JSON.parse(text); } catch (error) { return tell("This is not a JSON file."); }
+    if (!isTable(file) || file.format !== FORM || !Array.isArray(file.films)) return tell("This is not a file of decisions (expected format " + FORM + ").");
     const found = new Map(), left = { boxes: 0, findings: 0, answers: 0 };
     let older = 0, unknown = 0;
     for (const film of file.films) {
@@ -114,13 +114,13 @@
       found.set(film.image_id, record);
     }
     if (found.size) C.state.replace(found);
-    const lines = [C.count(found.size, "film") + " taken in."];
-    if (older) lines.push(older + " left as before: changed here later than in the file, or without an answer in it.");
-    if (unknown) lines.push(unknown + (unknown === 1 ? " is not of this run and was left out." : " are not of this run and were left out."));
-    if (left.findings) lines.push(C.count(left.findings, "answer") + " to findings that this run does not have left out.");
-    if (left.boxes + left.answers) lines.push("Not understood and left out: " + left.boxes + (left.boxes === 1 ? " box and " : " boxes and ") + C.count(left.answers, "answer") + ".");
-    if (file.reader !== C.state.reader) lines.push("The file is by another reader (" + file.reader + "); from now on these decisions count as yours. Undo takes it back.");
-    if (!isTable(file.run) || file.run.digest !== C.run.digest) lines.push("The file was made with another state of the run: the AI's boxes may differ.");
+    const lines = [C.count(found.size, "film") + " imported."];
+    if (older) lines.push(C.count(older, "film") + " kept as before: changed here more recently than in the file, or unanswered in the file.");
+    if (unknown) lines.push("Ignored: " + C.count(unknown, "film") + " not in this run.");
+    if (left.findings) lines.push("Ignored: " + C.count(left.findings, "answer") + " to findings that this run does not have.");
+    if (left.boxes + left.answers) lines.push("Ignored because it is invalid: " + left.boxes + (left.boxes === 1 ? " box and " : " boxes and ") + C.count(left.answers, "answer") + ".");
+    if (file.reader !== C.state.reader) lines.push("The file is by another reader (" + file.reader + "): its decisions now count as yours. Undo reverts this.");
+    if (!isTable(file.run) || file.run.digest !== C.run.digest) lines.push("The file belongs to another version of the run: the AI's boxes may differ.");
     tell(lines.join(" "));
   }
 

@@ -38,9 +38,9 @@
       const fail = (words) => { waiting.delete(film.file); asked.reject(new Error(words)); };
       script.onload = () => {
         script.remove();
-        if (waiting.has(film.file)) fail("its data in the folder are damaged"); // it ran, and did not hand them over
+        if (waiting.has(film.file)) fail("its data file is damaged"); // it ran, and did not hand them over
       };
-      script.onerror = () => { script.remove(); fail("its data are not in the folder"); };
+      script.onerror = () => { script.remove(); fail("its data file is missing"); };
       document.head.append(script);
     }
     return waiting.get(film.file).promise;

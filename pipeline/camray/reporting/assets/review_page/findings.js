@@ -20,7 +20,7 @@
   function answers(label) {
     if (C.hidesAi(C.current)) return [["A", "1", "Present", ""], ["R", "0", "Absent", ""], ["U", "uncertain", "Uncertain", ""]];
     if (C.current.reported[label]) {
-      return [["C", "confirm", "Confirm", "present, boxes right"], ["A", "adjust", "Adjust", "present, boxes mine"], ["R", "reject", "Reject", "absent"], ["U", "uncertain", "Uncertain", ""]];
+      return [["C", "confirm", "Confirm", "present, boxes correct"], ["A", "adjust", "Adjust", "present, my boxes"], ["R", "reject", "Reject", "absent"], ["U", "uncertain", "Uncertain", ""]];
     }
     return [["C", "confirm", "Confirm", "absent"], ["A", "adjust", "Add", "present, AI missed it"], ["U", "uncertain", "Uncertain", ""]];
   }
@@ -35,11 +35,11 @@
         one.verdict = null;
         if (C.current.reported[label]) record.finished = false; // it waits for its verdict again
       });
-      return C.say(name(label) + ": verdict taken back.");
+      return C.say(name(label) + ": verdict removed.");
     }
     if (verdict === "confirm" && C.current.reported[label] && C.marks.isMoved(label)) {
       C.marks.keep(label, C.marks.aiBoxes(label));
-      return C.say(name(label) + ": recorded as adjusted, with the boxes at this threshold and not the run's own.");
+      return C.say(name(label) + ": recorded as adjusted: the boxes are those at this threshold, not the run's own.");
     }
     const base = C.current.reported[label] ? C.marks.aiBoxes(label) : [];
     C.state.editFinding(C.current.id, name(label), (one) => {
@@ -59,7 +59,7 @@
       if (one.value !== "1") one.boxes = null;
     });
     if (!same && value === "1" && !of(C.label).boxes) C.pointer.choose("draw");
-    C.say(name(C.label) + ": " + (same ? "taken back" : { 1: "present, draw its box", 0: "absent", uncertain: "uncertain" }[value]) + ".");
+    C.say(name(C.label) + ": " + (same ? "answer removed" : { 1: "present, draw its box", 0: "absent", uncertain: "uncertain" }[value]) + ".");
   }
 
   /** A word for what is decided so far. */
@@ -96,7 +96,7 @@
 
   function threshold(label) {
     const range = C.regions.levelRange(C.data, label);
-    if (!range) return make("p", { class: "facts" }, "No threshold: no boxes of this finding.");
+    if (!range) return make("p", { class: "facts" }, "No threshold, so no boxes for this finding.");
     const level = C.levels[label] === undefined ? range.own : C.levels[label], words = make("output", {}, told(level, range));
     const slider = make("input", {
       type: "range", min: Math.min(range.min, range.own), max: Math.max(range.max, range.own), step: "any", "data-key": "threshold", "aria-label": "Threshold of " + name(label),
@@ -161,7 +161,7 @@
   function body(label) {
     const blind = C.hidesAi(C.current), record = C.state.of(C.current.id), mine = record.blind && record.blind[name(label)];
     const facts = blind ? "" : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
-    const before = mine ? " · blind you said " + { 1: "present", 0: "absent", uncertain: "uncertain" }[mine.value] : "";
+    const before = mine ? " · your blind answer: " + { 1: "present", 0: "absent", uncertain: "uncertain" }[mine.value] : "";
     return make("div", { class: "finding-body" }, blind ? null : make("p", { class: "facts" }, facts + before), verdicts(label), blind ? null : threshold(label), boxes(label), comment(label));
   }
 
@@ -182,8 +182,8 @@
     $("finish").hidden = blind;
     $("finish").firstChild.textContent = record.finished ? "Next to read " : "Finish and next ";
     $("rule").textContent = blind
-      ? "Mark what you see; findings left without an answer count as absent once the AI is shown."
-      : "Judge what the AI reports. Findings that it does not report, and that you leave, count as absent when you finish.";
+      ? "Mark what you see. Findings without an answer count as absent once the AI is shown."
+      : "Judge every finding that the AI reports. Other findings without an answer count as absent when you finish.";
   }
 
   /** Labels that still need a verdict. */

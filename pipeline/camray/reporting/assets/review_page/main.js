@@ -145,7 +145,7 @@
     const next = C.worklist.nextUnread(film);
     C.worklist.refresh();
     if (next) C.open(next);
-    else C.say("All films of the list are read. Export your decisions.");
+    else C.say("Every film in the list is read. Export your decisions.");
   };
 
   C.undo = function (again) {
@@ -154,7 +154,7 @@
     C.selected = -1;
     if (!C.current || id !== C.current.id) C.open(C.films.byId.get(id));
     C.worklist.refresh();
-    C.say(again ? "Done again." : "Undone.");
+    C.say(again ? "Redone." : "Undone.");
   };
 
   /** Count the time since the last tick, unless nobody was there. */
@@ -187,12 +187,12 @@
     C.state.last("reader", name);
     const kept = C.state.start(name);
     $("reader-shown").textContent = "Reader: " + name;
-    if (!C.state.isSaved) C.message("Not saved", "This browser keeps nothing for pages like this one. Export before you close it.");
+    if (!C.state.isSaved) C.message("Not saved", "This browser stores no data for this page. Export your decisions before you close it.");
     setBlind($("reader-blind").checked);
     const first = C.worklist.shown.find((film) => C.state.status(film.id) !== "read") || C.worklist.shown[0];
     C.open(first);
     $("viewport").focus({ preventScroll: true });
-    C.say(kept ? "Welcome back: " + C.count(kept, "film") + " as you left " + (kept === 1 ? "it." : "them.") : "Keys: press ?");
+    C.say(kept ? "Welcome back: your answers to " + C.count(kept, "film") + " are restored." : "Keys: press ?");
   }
 
   function start() {

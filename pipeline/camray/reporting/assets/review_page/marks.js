@@ -61,10 +61,10 @@
 
   function remove(index) {
     const boxes = standing(C.label).slice();
-    if (index < 0 || index >= boxes.length) return C.say("Choose a box first (B).");
+    if (index < 0 || index >= boxes.length) return C.say("Select a box first (B).");
     boxes.splice(index, 1);
     C.selected = Math.min(index, boxes.length - 1);
-    keep(C.label, boxes, boxes.length ? "Box removed." : "No box left: the finding counts as present without a box. R says absent.");
+    keep(C.label, boxes, boxes.length ? "Box removed." : "No box left: the finding is recorded as present without a box. Press R if it is absent.");
   }
 
   /** Add a box a fifth of the view wide, in its middle. */
@@ -85,7 +85,7 @@
   function adopt() {
     if (C.hidesAi(C.current)) return;
     C.selected = -1;
-    keep(C.label, aiBoxes(C.label), isMoved(C.label) ? "Boxes taken at this threshold." : "The AI's boxes taken, to be changed.");
+    keep(C.label, aiBoxes(C.label), isMoved(C.label) ? "The boxes at this threshold are now yours." : "The AI's boxes are now yours to change.");
   }
 
   function chooseNext() {

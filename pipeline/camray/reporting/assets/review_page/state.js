@@ -42,7 +42,7 @@
       else storage.removeItem(prefix() + id);
     } catch (error) {
       storage = null;
-      C.message("Not saved", "This browser's storage is full or closed. From here on nothing is saved by itself: export before you close the page.");
+      C.message("Not saved", "This browser's storage is full or unavailable. Changes are no longer saved: export your decisions before you close the page.");
     }
   }
 

@@ -86,7 +86,7 @@
     mark.className = "mark";
     mark.textContent = { unread: "○", open: "◐", read: "●" }[status];
     mark.setAttribute("role", "img");
-    mark.setAttribute("aria-label", { unread: "not yet read", open: "begun", read: "read" }[status]);
+    mark.setAttribute("aria-label", { unread: "not yet read", open: "opened", read: "read" }[status]);
     const id = document.createElement("span");
     id.className = "id";
     id.textContent = C.shortId(film.id);
