@@ -40,7 +40,7 @@ def test_a_sheet_holds_its_panels_unaltered() -> None:
     assert first[0] == second[0]
     assert first[1] < second[1]
     for faulty in (([], 2), (panels, 0)):
-        with pytest.raises(ValueError, match="expected one or more"):
+        with pytest.raises(ValueError, match="expected at least one"):
             sheet(*faulty)
 
 

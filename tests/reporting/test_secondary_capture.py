@@ -5,7 +5,7 @@ import pytest
 
 from camray.domain.geometry import Box, GridTransform
 from camray.reporting.overlays import PREDICTED_RGB
-from camray.reporting.secondary_capture import LabelledBox, draw_capture, heat_on_film, shown_shape
+from camray.reporting.secondary_capture import LabelledBox, display_shape, draw_capture, heat_on_film
 
 SHAPE = (400, 500)
 
@@ -59,7 +59,7 @@ def test_heat_is_sampled_through_both_axes_of_the_transform() -> None:
 def test_a_film_is_shown_in_true_proportions(
     native: tuple[int, int], aspect: float, longest: int, expected: tuple[int, int]
 ) -> None:
-    assert shown_shape(native, aspect, longest) == expected
+    assert display_shape(native, aspect, longest) == expected
 
 
 def test_boxes_are_scaled_on_each_axis_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Sheets of small pictures: one picture with its evidence a panel, captions below. Nothing here decides anything."""
+"""Sheets of small pictures: panels with heat map and boxes, captions below."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ CAPTION_PX, SMALLEST_PX = 15, 10
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One picture and what is said of it.
+    """One picture and its caption.
 
     Parameters
     ----------
     picture : ndarray of shape (H, W, 3), uint8
     caption : str
-        Holds no identifier.
+        No identifier.
     """
 
     picture: RgbImage
@@ -48,7 +48,7 @@ def evidence_panel(
     boxes: Sequence[Box] = (),
     outline: NDArray[np.bool_] | None = None,
 ) -> RgbImage:
-    """Draw a picture with evidence, boxes and an annotated outline at a panel's size.
+    """Draw a picture with heat map, boxes and an annotated outline at a panel's size.
 
     Parameters
     ----------
@@ -76,28 +76,28 @@ def evidence_panel(
         mask = np.asarray(inside) >= 128
         panel = panel.copy()
         panel[mask & ~binary_erosion(mask)] = ANNOTATED_RGB
-    drawn = Image.fromarray(panel)
-    pen = ImageDraw.Draw(drawn)
+    image = Image.fromarray(panel)
+    pen = ImageDraw.Draw(image)
     scale_x, scale_y = cols / picture.shape[1], rows / picture.shape[0]
     for box in boxes:
         inside_box = box.clipped(picture.shape[0], picture.shape[1])
         if inside_box is not None:
             x0, y0, x1, y1 = inside_box.as_tuple()
             draw_frame(pen, (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y), PREDICTED_RGB, False)
-    return np.asarray(drawn, dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)
 
 
 def sheet(panels: Sequence[Panel], columns: int, note: str = "") -> RgbImage:
-    """Lay panels out in rows, each over its caption, with a faint note at the foot.
+    """Lay panels out in rows, each above its caption, with a faint note at the bottom.
 
     Parameters
     ----------
     panels : sequence of Panel
         One or more; a column is as wide as the widest panel, a row as high as the highest.
     columns : int
-        Panels a row.
+        Panels per row.
     note : str
-        Said once, below.
+        Below all panels.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def sheet(panels: Sequence[Panel], columns: int, note: str = "") -> RgbImage:
         If there is no panel, or less than one column.
     """
     if not panels or columns < 1:
-        raise ValueError(f"{len(panels)} panels in {columns} columns; expected one or more of each")
+        raise ValueError(f"{len(panels)} panels in {columns} columns; expected at least one of each")
     count = min(columns, len(panels))
     lines = -(-len(panels) // count)
     wide = max(panel.picture.shape[1] for panel in panels) + GAP_PX
@@ -120,11 +120,11 @@ def sheet(panels: Sequence[Panel], columns: int, note: str = "") -> RgbImage:
     for number, panel in enumerate(panels):
         left, top = GAP_PX + number % count * wide, GAP_PX + number // count * high
         page.paste(Image.fromarray(panel.picture), (left, top))
-        said, size = fitted_text(pen, panel.caption, (CAPTION_PX, SMALLEST_PX), wide - GAP_PX)
-        pen.text((left, top + panel.picture.shape[0] + GAP_PX // 2), said, INK_RGB, font(size))
+        text, size = fitted_text(pen, panel.caption, (CAPTION_PX, SMALLEST_PX), wide - GAP_PX)
+        pen.text((left, top + panel.picture.shape[0] + GAP_PX // 2), text, INK_RGB, font(size))
     if note:
-        said, size = fitted_text(pen, note, (CAPTION_PX - 2, SMALLEST_PX), page.width - 2 * GAP_PX)
-        pen.text((GAP_PX, page.height - foot), said, FAINT_RGB, font(size))
+        text, size = fitted_text(pen, note, (CAPTION_PX - 2, SMALLEST_PX), page.width - 2 * GAP_PX)
+        pen.text((GAP_PX, page.height - foot), text, FAINT_RGB, font(size))
     return np.asarray(page, dtype=np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""The sanity figures as PNG bytes: a small panel a method, so that twenty of them can be told apart."""
+"""Charts of the map checks as PNG bytes: one small panel per method."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _SMALL = {**FONT, "size": 7}
 
 
 def curves_chart(curves: pd.DataFrame, table: pd.DataFrame) -> bytes:
-    """Draw deletion and insertion curves, a panel a method; a random map's curves stand grey in each.
+    """Draw deletion and insertion curves, one panel per method; each also has a random map's curves in grey.
 
     Parameters
     ----------
@@ -25,27 +25,27 @@ def curves_chart(curves: pd.DataFrame, table: pd.DataFrame) -> bytes:
         `SANITY_COLUMNS`, for the areas in the titles.
     """
     methods = [name for name in curves["method"].unique() if name != RANDOM]
-    figure, panels = _panels(methods, "Probability of the label as cells are taken away, or given back, hottest first")
+    figure, panels = _panels(methods, "Probability of the label as cells are deleted or inserted, hottest first")
     at_random = curves[curves["method"] == RANDOM]
     areas = table.set_index("method")
     for axes, method in zip(panels, methods, strict=False):
-        for rows, colours, line, who in (
+        for rows, colours, width, prefix in (
             (at_random, (FAINT, FAINT), 1.0, "random map, "),
             (curves[curves["method"] == method], (COLOURS[1], COLOURS[0]), 1.6, ""),
         ):
             for kind, colour, style in zip(("deletion", "insertion"), colours, ("-", "--"), strict=True):
                 part = rows[rows["kind"] == kind]
-                axes.plot(part["fraction"], part["probability"], style, color=colour, lw=line, label=f"{who}{kind}")
-        found = areas.loc[method]
-        said = f"{method}\ndel {found['deletion_auc']:.2f}  ins {found['insertion_auc']:.2f}  n {found['films']}"
-        _plain(axes, said, -0.02)
+                axes.plot(part["fraction"], part["probability"], style, color=colour, lw=width, label=f"{prefix}{kind}")
+        row = areas.loc[method]
+        title = f"{method}\ndel {row['deletion_auc']:.2f}  ins {row['insertion_auc']:.2f}  n {row['films']}"
+        _plain(axes, title, -0.02)
         axes.set_xticks([0, 0.5, 1], ["0", "½", "1"])
     _end(figure, panels, len(methods), "fraction of the cells", "probability")
     return png_of(figure)
 
 
 def cascade_chart(cascades: pd.DataFrame) -> bytes:
-    """Draw agreement with the original map as layers are randomised from the head down, a panel a method.
+    """Draw agreement with the original map as layers are randomised from the head down, one panel per method.
 
     Parameters
     ----------
@@ -53,7 +53,9 @@ def cascade_chart(cascades: pd.DataFrame) -> bytes:
         `CASCADE_COLUMNS`.
     """
     methods = list(cascades["method"].unique())
-    figure, panels = _panels(methods, "Agreement with the map of the trained network, as ever more of it is randomised")
+    figure, panels = _panels(
+        methods, "Agreement with the map of the trained network as more and more layers are randomised"
+    )
     for axes, method in zip(panels, methods, strict=False):
         of_method = cascades[cascades["method"] == method]
         for (measure, name), colour in zip(_MEASURES.items(), (COLOURS[0], COLOURS[1], FAINT), strict=True):
@@ -108,6 +110,6 @@ def _end(figure: Figure, panels: list[Axes], count: int, below: str, beside: str
 
 
 def _short(block: str) -> str:
-    """Keep what tells a block from the others."""
+    """Return the part of a block's name that differs from the others."""
     first = block.partition(" to ")[0]
     return first.removeprefix("backbone.").removesuffix(".0")[-18:].replace("$", r"\$")

@@ -1,7 +1,7 @@
-"""Overlays for people: film beside film with heat map, boxes and a legend. Nothing here decides anything.
+"""Overlays: a film beside the same film with heat map, boxes and a legend.
 
-Predicted boxes are solid, annotated ones dashed, so that they differ without colour too. The heat is tinted with a
-perceptually uniform colour map, transparent where there is no positive evidence.
+Predicted boxes are solid and annotated ones dashed, so that they differ without colour too. The heat map is tinted with
+a perceptually uniform colour map and transparent where there is no positive evidence.
 """
 
 import math
@@ -13,11 +13,11 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from camray.domain.film_results import UNVERIFIED
 from camray.domain.geometry import Box
 
 GreyImage = NDArray[np.float32]
 RgbImage = NDArray[np.uint8]
-WARNING = "AI, not verified"
 PREDICTED_RGB, ANNOTATED_RGB, OUTLINE_RGB = (0, 229, 255), (140, 255, 90), (0, 0, 0)
 PAPER_RGB, INK_RGB, FAINT_RGB = (24, 24, 28), (245, 245, 245), (190, 190, 196)
 SIDE_PX, GAP_PX, LEAST_WIDTH_PX = 384, 6, 300
@@ -93,11 +93,11 @@ def draw_overlay(
     heat01 : ndarray of shape (H, W) or None
         Evidence on the film's grid, see `heat01_of`; None where there is none.
     predicted, annotated : sequence of Box
-        Half-open, px of `grey`, corner origin; what lies outside the film is cut.
+        Half-open, px of `grey`, corner origin; clipped to the film.
     caption : str
-        Finding and probability. Holds no identifier.
+        Finding and probability; no identifier.
     aspect : float, optional
-        Height over width as shown, where the pixels of `grey` are not square; by default H / W.
+        Height over width on the screen, where the pixels of `grey` are not square; by default H / W.
 
     Returns
     -------
@@ -107,12 +107,12 @@ def draw_overlay(
     Raises
     ------
     ValueError
-        If `grey` is empty or not 2-D, or the heat map lies on another grid.
+        If `grey` is empty or not 2-D, or the heat map has another shape.
     """
     if grey.ndim != 2 or 0 in grey.shape:
-        raise ValueError(f"expected a film [H, W], got shape {grey.shape}")
+        raise ValueError(f"film of shape {grey.shape}; expected two axes (rows, columns) and at least one pixel")
     if heat01 is not None and heat01.shape != grey.shape:
-        raise ValueError(f"a heat map of {heat01.shape} px does not fit a film of {grey.shape} px")
+        raise ValueError(f"heat map of shape {heat01.shape}; expected the film's shape, {grey.shape}")
     size = _panel_size(aspect or grey.shape[0] / grey.shape[1])
     plain = Image.fromarray(_rgb(grey)).resize(size, Image.Resampling.BICUBIC)
     marked = plain.copy() if heat01 is None else _tinted_panel(grey, heat01, size)
@@ -128,7 +128,7 @@ def draw_overlay(
 
 
 def films_to_draw(
-    probabilities: Mapping[str, Sequence[tuple[float, str]]], negatives: Iterable[str], most: int, seed: int
+    probabilities: Mapping[str, Sequence[tuple[float, str]]], negatives: Iterable[str], count: int, seed: int
 ) -> list[tuple[str, str]]:
     """Choose which films are drawn, and for which label.
 
@@ -137,17 +137,17 @@ def films_to_draw(
     probabilities : mapping of label to sequence of (probability, image_id)
         Films that may be drawn for the label.
     negatives : iterable of str
-        Films without any finding; a quarter of the places is theirs.
-    most : int
-        Places.
+        Films without any finding; they get a quarter of `count`.
+    count : int
+        Films at most.
     seed : int
-        Of the draw among the negatives.
+        Of the random choice among the negatives.
 
     Returns
     -------
     list of (image_id, label)
-        No film twice. First the labels' most probable films, label by label in turn; then the negatives, each with the
-        label that is most probable on it. Ties go by image_id.
+        No film twice. First the labels' most probable films, one label after the other in turn; then negatives, each
+        with its most probable label. Ties are resolved by image_id.
     """
     ranked = {label: sorted(rows, key=lambda row: (-row[0], row[1])) for label, rows in probabilities.items()}
     best: dict[str, tuple[float, str]] = {}
@@ -155,16 +155,16 @@ def films_to_draw(
         for probability, image_id in rows:
             if image_id not in best or probability > best[image_id][0]:
                 best[image_id] = (probability, label)
-    quiet = sorted(set(negatives) & set(best))
-    order = np.random.default_rng(seed).permutation(len(quiet))
-    drawn = [quiet[int(place)] for place in order[: math.ceil(most / 4)]]
+    candidates = sorted(set(negatives) & set(best))
+    order = np.random.default_rng(seed).permutation(len(candidates))
+    drawn = [candidates[int(index)] for index in order[: math.ceil(count / 4)]]
     chosen: dict[str, str] = {}
-    queues = {label: [i for _, i in rows if i not in quiet] for label, rows in ranked.items()}
-    while len(chosen) < most - len(drawn) and any(queues.values()):
+    queues = {label: [image_id for _, image_id in rows if image_id not in candidates] for label, rows in ranked.items()}
+    while len(chosen) < count - len(drawn) and any(queues.values()):
         for label, queue in queues.items():
             while queue and queue[0] in chosen:
                 queue.pop(0)
-            if queue and len(chosen) < most - len(drawn):
+            if queue and len(chosen) < count - len(drawn):
                 chosen[queue.pop(0)] = label
     return [*chosen.items(), *((image_id, best[image_id][1]) for image_id in drawn)]
 
@@ -192,7 +192,7 @@ def _tinted_panel(grey: GreyImage, heat01: GreyImage, size: tuple[int, int]) -> 
 def draw_frame(
     pen: ImageDraw.ImageDraw, corners: tuple[float, float, float, float], rgb: tuple[int, int, int], dashed: bool
 ) -> None:
-    """Draw a frame whose outer edge lies on the box: half-open corners (x0, y0, x1, y1) to inclusive pixels."""
+    """Draw a frame whose outer edge is the box: half-open corners (x0, y0, x1, y1) to inclusive pixels."""
     x0, y0 = round(corners[0]), round(corners[1])
     x1, y1 = max(round(corners[2]) - 1, x0 + 1), max(round(corners[3]) - 1, y0 + 1)
     if not dashed:
@@ -219,15 +219,14 @@ def _compose(plain: Image.Image, marked: Image.Image, caption: str, predicted: b
     page.paste(marked, (width - marked.width if width != LEAST_WIDTH_PX else half + (half - marked.width) // 2, 0))
     pen = ImageDraw.Draw(page)
     top = plain.height + GAP_PX
-    said, size = fitted_text(pen, caption, (large, small), width - 2 * GAP_PX)
-    pen.text((GAP_PX, top), said, INK_RGB, font(size))
+    text, size = fitted_text(pen, caption, (large, small), width - 2 * GAP_PX)
+    pen.text((GAP_PX, top), text, INK_RGB, font(size))
     top += large + 2 * GAP_PX
-    pen.text((GAP_PX, top), WARNING, FAINT_RGB, font(small))
+    pen.text((GAP_PX, top), UNVERIFIED, FAINT_RGB, font(small))
     right = width - GAP_PX
-    for name, rgb, dashed, shown in (
-        ("reader", ANNOTATED_RGB, True, annotated), ("camray", PREDICTED_RGB, False, predicted),
-    ):  # fmt: skip
-        if shown:
+    entries = (("reader", ANNOTATED_RGB, True, annotated), ("camray", PREDICTED_RGB, False, predicted))
+    for name, rgb, dashed, is_drawn in entries:
+        if is_drawn:
             right -= round(pen.textlength(name, font(small)))
             pen.text((right, top), name, FAINT_RGB, font(small))
             right -= GAP_PX + 2 * small
@@ -237,16 +236,16 @@ def _compose(plain: Image.Image, marked: Image.Image, caption: str, predicted: b
 
 
 def fitted_text(pen: ImageDraw.ImageDraw, text: str, sizes: tuple[int, int], width: int) -> tuple[str, int]:
-    """Return the text, cut only if it does not fit even in the smaller size, and the largest size that fits."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
+    """Return the text and the largest font size that fits; text too long for the smaller size is cut."""
+    fitted = "".join(c if c.isprintable() else " " for c in text)
     for size in range(sizes[0], sizes[1], -1):
-        if pen.textlength(shown, font(size)) <= width:
-            return shown, size
-    if pen.textlength(shown, font(sizes[1])) <= width:
-        return shown, sizes[1]
-    while shown and pen.textlength(shown + "...", font(sizes[1])) > width:
-        shown = shown[:-1]
-    return shown + "...", sizes[1]
+        if pen.textlength(fitted, font(size)) <= width:
+            return fitted, size
+    if pen.textlength(fitted, font(sizes[1])) <= width:
+        return fitted, sizes[1]
+    while fitted and pen.textlength(fitted + "...", font(sizes[1])) > width:
+        fitted = fitted[:-1]
+    return fitted + "...", sizes[1]
 
 
 @lru_cache(maxsize=32)

@@ -1,4 +1,4 @@
-"""One film as a radiologist sees it in a result series: map, labelled boxes, legend and scales burned in."""
+"""Secondary capture of one film: heat map, labelled boxes, legend and scales burned in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ LEAST_WIDTH_PX = 480
 
 @dataclass(frozen=True)
 class LabelledBox:
-    """A box, native grid, and what stands at its corner."""
+    """A box on the native grid, and the text at its corner."""
 
     box: Box
-    words: str
+    text: str
 
 
 def heat_on_film(
@@ -55,7 +55,7 @@ def heat_on_film(
     transform : GridTransform
         Native to model.
     shape_model, shape_native, shape_out : tuple of int
-        (rows, cols) of the model grid, the film and the wanted grid.
+        (rows, cols) of the model grid, the film and the result.
     smooth : float
         Sigma of a Gaussian applied first (edges mirrored), in feature cells.
 
@@ -83,8 +83,8 @@ def heat_on_film(
     return np.asarray(weights[0] @ cells @ weights[1].T, np.float32)
 
 
-def shown_shape(shape_native: tuple[int, int], aspect: float, longest_px: int) -> tuple[int, int]:
-    """Return (rows, cols) of a film as it is shown: at most `longest_px` a side, never enlarged.
+def display_shape(shape_native: tuple[int, int], aspect: float, longest_px: int) -> tuple[int, int]:
+    """Return (rows, cols) of a film on the screen: no side longer than `longest_px`, never enlarged.
 
     Parameters
     ----------
@@ -105,80 +105,82 @@ def draw_capture(
     heat01: GreyImage | None,
     boxes: Sequence[LabelledBox],
     lines: Sequence[str],
-    shape_shown: tuple[int, int],
+    shape_display: tuple[int, int],
     col_spacing_mm: float | None = None,
 ) -> RgbImage:
-    """Draw one film with all that is said of it.
+    """Draw one film with its heat map, boxes, ruler and legend.
 
     Parameters
     ----------
     pixels : ndarray of shape (H, W), float32
         Film, native grid, 0 black to 1 white.
-    heat01 : ndarray of shape `shape_shown` or None
-        Evidence over its maximum; None where nothing is reported.
+    heat01 : ndarray of shape `shape_display` or None
+        Evidence divided by its maximum; None where nothing is reported.
     boxes : sequence of LabelledBox
         Native grid, px.
     lines : sequence of str
-        Legend, best first; holds no identifier.
-    shape_shown : tuple of int
-        From `shown_shape`.
+        Legend, most probable first; no identifier.
+    shape_display : tuple of int
+        From `display_shape`.
     col_spacing_mm : float or None
-        Distance of the film's columns; gives a ruler of `RULER_MM`.
+        Distance between the film's columns; with it a ruler of `RULER_MM` is drawn.
 
     Returns
     -------
     ndarray of shape (R, C, 3), uint8
         The film at the top left corner, the legend below.
     """
-    rows, cols = shape_shown
+    rows, cols = shape_display
     film = Image.fromarray(np.asarray(pixels, np.float32))
     grey = np.clip(np.asarray(film.resize((cols, rows), Image.Resampling.BOX)), 0.0, 1.0)
-    heat = np.zeros(shape_shown, np.float32) if heat01 is None else np.clip(heat01, 0.0, 1.0)
+    heat = np.zeros(shape_display, np.float32) if heat01 is None else np.clip(heat01, 0.0, 1.0)
     picture = Image.fromarray(tinted(grey, heat))
     pen, size = ImageDraw.Draw(picture), max(11, min(rows, cols) // 48)
     scale_x, scale_y = cols / pixels.shape[1], rows / pixels.shape[0]
-    for one in boxes:
-        x0, y0, x1, y1 = one.box.as_tuple()
+    for labelled in boxes:
+        x0, y0, x1, y1 = labelled.box.as_tuple()
         draw_frame(pen, (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y), PREDICTED_RGB, False)
-    taken: list[Frame] = []
+    occupied: list[Frame] = []
     if col_spacing_mm is not None and col_spacing_mm > 0:
-        taken += _ruler(pen, RULER_MM / col_spacing_mm * scale_x, rows, cols, size)
-    for one in boxes:
-        x0, y0, _, y1 = one.box.as_tuple()
-        taken.append(_label(pen, one.words, (x0 * scale_x, y0 * scale_y, y1 * scale_y), size, (rows, cols), taken))
+        occupied += _ruler(pen, RULER_MM / col_spacing_mm * scale_x, rows, cols, size)
+    for labelled in boxes:
+        x0, y0, _, y1 = labelled.box.as_tuple()
+        corner = (x0 * scale_x, y0 * scale_y, y1 * scale_y)
+        occupied.append(_label(pen, labelled.text, corner, size, (rows, cols), occupied))
     return _with_legend(picture, lines, heat01 is not None, size)
 
 
 def _label(
     pen: ImageDraw.ImageDraw,
-    said: str,
-    place: tuple[float, float, float],
+    text: str,
+    corner: tuple[float, float, float],
     size: int,
     shape: tuple[int, int],
-    taken: Sequence[Frame],
+    occupied: Sequence[Frame],
 ) -> Frame:
-    """Write a box's words over it (place: left, top and bottom of the box), where no other box's words stand."""
-    (x, y0, y1), (rows, cols) = place, shape
-    words, fits = fitted_text(pen, said, (size, max(8, size - 4)), cols - 2 * GAP_PX)
-    width, height = round(pen.textlength(words, font(fits))) + 4, fits + 4
+    """Write a box's text near its corner (left, top and bottom of the box), clear of the other texts."""
+    (x, y0, y1), (rows, cols) = corner, shape
+    fitted, fits = fitted_text(pen, text, (size, max(8, size - 4)), cols - 2 * GAP_PX)
+    width, height = round(pen.textlength(fitted, font(fits))) + 4, fits + 4
     left = max(0, min(round(x), cols - width))
     above, inside, below = round(y0) - height - 2, round(y0) + 3, round(y1) + 2
-    wanted = [above, inside, below] if above > 0 else [inside, below]
-    wanted += [*range(inside, rows - height, height), *range(inside, 0, -height)]
-    frames = [(left, top, left + width, top + height) for top in wanted]
-    free = [one for one in frames if 0 <= one[1] <= rows - height and not any(_meet(one, other) for other in taken)]
+    tops = [above, inside, below] if above > 0 else [inside, below]
+    tops += [*range(inside, rows - height, height), *range(inside, 0, -height)]
+    frames = [(left, top, left + width, top + height) for top in tops]
+    on_film = [each for each in frames if 0 <= each[1] <= rows - height]
+    free = [each for each in on_film if not any(_overlap(each, other) for other in occupied)]
     frame = free[0] if free else frames[0]
     pen.rectangle(frame, fill=OUTLINE_RGB)
-    pen.text((frame[0] + 2, frame[1] + 1), words, PREDICTED_RGB, font(fits))
+    pen.text((frame[0] + 2, frame[1] + 1), fitted, PREDICTED_RGB, font(fits))
     return frame
 
 
-def _meet(first: Frame, second: Frame) -> bool:
+def _overlap(first: Frame, second: Frame) -> bool:
     return first[0] <= second[2] and second[0] <= first[2] and first[1] <= second[3] and second[1] <= first[3]
 
 
 def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, size: int) -> list[Frame]:
-    """Draw a ruler, unless it is too short or long for the film; return what it takes."""
+    """Draw a ruler, unless it is too short or too long for the film; return the area that it occupies."""
     if not 8 <= length_px <= cols - 4 * GAP_PX:
         return []
     right, bottom = cols - 2 * GAP_PX, rows - 2 * GAP_PX
@@ -187,9 +189,9 @@ def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, siz
         pen.rectangle((left - grow, bottom - 2 - grow, right + grow, bottom + grow), fill=rgb)
         for end in (left, right):
             pen.rectangle((end - 1 - grow, bottom - 8 - grow, end + grow, bottom + grow), fill=rgb)
-    words = f"{RULER_MM:.0f} mm at detector"
-    at = (max(0, right - round(pen.textlength(words, font(size)))), bottom - size - 14)
-    pen.text(at, words, INK_RGB, font(size), stroke_width=1, stroke_fill=OUTLINE_RGB)
+    text = f"{RULER_MM:.0f} mm at detector"
+    at = (max(0, right - round(pen.textlength(text, font(size)))), bottom - size - 14)
+    pen.text(at, text, INK_RGB, font(size), stroke_width=1, stroke_fill=OUTLINE_RGB)
     return [(min(at[0], left), at[1], right, bottom)]
 
 
@@ -203,12 +205,12 @@ def _with_legend(film: Image.Image, lines: Sequence[str], has_heat: bool, size: 
         ramp = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (BAR_PX, 1))
         bar = tinted(np.full((BAR_PX, 256), 0.3, np.float32), ramp)
         page.paste(Image.fromarray(bar), (GAP_PX, top))
-        said = "evidence: 0 to the map's maximum, no probability"
-        words, fits = fitted_text(pen, said, (size, max(8, size - 4)), width - 262 - 2 * GAP_PX)
-        pen.text((GAP_PX + 262, top), words, FAINT_RGB, font(fits))
+        scale = "heat map: 0 to its maximum, not a probability"
+        fitted, fits = fitted_text(pen, scale, (size, max(8, size - 4)), width - 262 - 2 * GAP_PX)
+        pen.text((GAP_PX + 262, top), fitted, FAINT_RGB, font(fits))
         top += BAR_PX + step
     for line in (*lines, UNVERIFIED):
-        words, fits = fitted_text(pen, line, (size, max(8, size - 4)), width - 2 * GAP_PX)
-        pen.text((GAP_PX, top), words, INK_RGB if line != UNVERIFIED else PREDICTED_RGB, font(fits))
+        fitted, fits = fitted_text(pen, line, (size, max(8, size - 4)), width - 2 * GAP_PX)
+        pen.text((GAP_PX, top), fitted, INK_RGB if line != UNVERIFIED else PREDICTED_RGB, font(fits))
         top += step
     return np.asarray(page, np.uint8)

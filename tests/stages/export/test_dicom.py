@@ -17,7 +17,7 @@ from camray.domain.film_results import on_export_grid
 from camray.domain.films import GreyScale, LookupTable, VoiWindow
 from camray.domain.geometry import Box, GridTransform
 from camray.reporting.overlays import PREDICTED_RGB
-from camray.reporting.secondary_capture import LabelledBox, draw_capture, heat_on_film, shown_shape
+from camray.reporting.secondary_capture import LabelledBox, display_shape, draw_capture, heat_on_film
 from camray.stages.export import stage as export
 from tests.adapters.dicom.read_back import read_gsps, read_sr
 from tests.dicom_run import change_a_box, make_run, settings_of
@@ -139,7 +139,7 @@ def test_heat_is_sampled_at_pixel_centres() -> None:
 
 
 def test_a_capture_has_its_boxes_where_they_are() -> None:
-    shape = shown_shape((200, 100), 1.0, 100)
+    shape = display_shape((200, 100), 1.0, 100)
     assert shape == (100, 50)
     drawn = draw_capture(
         np.full((200, 100), 0.2, np.float32), None, [LabelledBox(Box(20, 80, 80, 160), "")], ["Mass"], shape

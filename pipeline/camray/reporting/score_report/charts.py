@@ -1,7 +1,7 @@
-"""The score report's charts as PNG bytes. Nothing here decides anything; no state is shared between figures.
+"""Charts of the score report as PNG bytes; no state is shared between figures.
 
-Colours are those of Okabe and Ito, told apart in every common form of colour blindness; baselines are grey and differ
-by their marks.
+Colours are those of Okabe and Ito, distinct in every common form of colour blindness; baselines are grey and differ by
+their marks.
 """
 
 import io
@@ -37,14 +37,14 @@ def png_of(figure: Figure) -> bytes:
 def forest_chart(
     scores: pd.DataFrame, methods: Sequence[str], metric: str, criterion: float | None, title: str
 ) -> bytes:
-    """Draw every finding's number with its interval, and the baselines' numbers beside it.
+    """Draw every finding's number with its interval, and the baselines' numbers below it.
 
     Parameters
     ----------
     scores : DataFrame
         `SCORE_COLUMNS` of one split.
     methods : sequence of str
-        Explanation methods, in the order of their colours.
+        Explanation methods; each has the colour of its position.
     metric, criterion
         Which rows.
     title : str
@@ -53,15 +53,15 @@ def forest_chart(
     Returns
     -------
     bytes
-        PNG. A filled dot's threshold was chosen on validation, a hollow dot's without boxes.
+        PNG. Filled dots: threshold chosen on validation. Hollow dots: threshold chosen without boxes.
     """
     rows = rows_of(scores, metric, criterion)
     labels = [*(label for label in rows["label"].unique() if label != MEAN_LABEL), MEAN_LABEL]
     figure = Figure(figsize=(8.2, 1.35 + 0.62 * len(labels)), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     plain_axes(axes, title)
-    for place, label in enumerate(labels):
-        _forest_line(axes, rows[rows["label"] == label], methods, float(place), first=place == 0)
+    for line, label in enumerate(labels):
+        _forest_line(axes, rows[rows["label"] == label], methods, float(line), first=line == 0)
     if len(labels) > 1:
         axes.axhline(len(labels) - 1.5, color=GRID, linewidth=1)
     names = ["mean of findings" if label == MEAN_LABEL else str(label) for label in labels]
@@ -72,21 +72,21 @@ def forest_chart(
     return png_of(figure)
 
 
-def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], place: float, first: bool) -> None:
+def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], line: float, first: bool) -> None:
     for baseline, mark in MARKS.items():
         value = rows.loc[(rows["method"] == baseline) & (rows["threshold_source"] != "oracle"), "value"].max()
         hollow: dict[str, Any] = {} if mark in "x+" else {"markerfacecolor": "none"}
         if np.isfinite(value) or first:
             name = BASELINE_NAMES[baseline] if first else None
-            axes.plot([value], [place + 0.27], mark, color=FAINT, markersize=5, label=name, **hollow)
-    drawn = [(method, source) for method in methods for source in SOURCE_FILLS]
-    for number, (method, source) in enumerate(drawn):
+            axes.plot([value], [line + 0.27], mark, color=FAINT, markersize=5, label=name, **hollow)
+    pairs = [(method, source) for method in methods for source in SOURCE_FILLS]
+    for number, (method, source) in enumerate(pairs):
         row = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
         if row.empty or not np.isfinite(row["value"].iloc[0]):
             continue
         value, low, high = (float(row[name].iloc[0]) for name in ("value", "low", "high"))
         colour = COLOURS[methods.index(method) % len(COLOURS)]
-        height = place - 0.28 + 0.42 * number / max(len(drawn) - 1, 1)
+        height = line - 0.28 + 0.42 * number / max(len(pairs) - 1, 1)
         axes.plot([low, high], [height, height], color=colour, linewidth=1.6, solid_capstyle="butt")
         face = colour if SOURCE_FILLS[source] else "white"
         name = f"{method}, {source}" if first else None
@@ -94,7 +94,7 @@ def _forest_line(axes: Axes, rows: pd.DataFrame, methods: Sequence[str], place: 
 
 
 def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence[str]) -> bytes:
-    """Draw IoU accuracy against the IoU that counts, one panel a finding, with the baselines in grey."""
+    """Draw IoU accuracy against the required IoU, one panel per finding, with the baselines in grey."""
     columns = min(3, max(len(labels), 1))
     lines = -(-max(len(labels), 1) // columns)
     figure = Figure(figsize=(8.2, 0.5 + 2.3 * lines), dpi=DPI, layout="constrained")
@@ -110,10 +110,10 @@ def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence
                 _overlap_line(axes, curve, color=FAINT, marker=mark, linewidth=0.6, label=BASELINE_NAMES[baseline])
         for number, method in enumerate(methods):
             for source, style in (("validation", "-"), ("fixed", ":")):
-                chosen = of_label[(of_label["method"] == method) & (of_label["threshold_source"] == source)]
-                if len(chosen):
+                of_method = of_label[(of_label["method"] == method) & (of_label["threshold_source"] == source)]
+                if len(of_method):
                     colour = COLOURS[number % len(COLOURS)]
-                    curve = chosen.set_index("criterion")["value"]
+                    curve = of_method.set_index("criterion")["value"]
                     _overlap_line(
                         axes, curve, color=colour, linestyle=style, linewidth=1.6, label=f"{method}, {source}"
                     )
@@ -123,7 +123,7 @@ def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence
     for axes in panels[::columns]:
         axes.set_ylabel("share of films", **FONT, color=INK)
     for axes in panels[max(len(labels) - columns, 0) : len(labels)]:
-        axes.set_xlabel("IoU from which a box counts", **FONT, color=INK)
+        axes.set_xlabel("required IoU", **FONT, color=INK)
     if handles:
         figure.legend(
             handles.values(),
@@ -143,7 +143,7 @@ def _overlap_line(axes: Axes, curve: "pd.Series[float]", **style: Any) -> None:
 
 
 def plain_axes(axes: Axes, title: str) -> None:
-    """Give axes a title, a faint grid from 0 to 1 and nothing else."""
+    """Set the title and a faint grid from 0 to 1; hide everything else."""
     axes.set_title(title, loc="left", color=INK, fontfamily=FONT["family"], fontsize=10, fontweight="bold")
     axes.set_ylim(-0.02, 1.02)
     axes.grid(color=GRID, linewidth=0.8)
@@ -153,7 +153,7 @@ def plain_axes(axes: Axes, title: str) -> None:
         spine.set_visible(False)
 
 
-def cut(text: str, most: int = 28) -> str:
-    """Shorten a name, and take `$` for a plain character."""
-    shown = text if len(text) <= most else text[: most - 1] + "…"
-    return shown.replace("$", r"\$")
+def cut(text: str, max_length: int = 28) -> str:
+    """Shorten a name, and escape `$`, which matplotlib reads as mathematics."""
+    shortened = text if len(text) <= max_length else text[: max_length - 1] + "…"
+    return shortened.replace("$", r"\$")

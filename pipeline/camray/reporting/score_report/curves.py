@@ -1,4 +1,4 @@
-"""The report's curves as PNG bytes: ROC, precision and recall, reliability, FROC, and thresholds."""
+"""Curves of the score report as PNG bytes: ROC, precision and recall, reliability, FROC, thresholds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ STYLES = ("-", "--", ":")
 
 @dataclass(frozen=True)
 class Curve:
-    """One label's curve, x and y, and what the legend says of it."""
+    """One label's curve, x and y, and its text in the legend."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -27,7 +27,7 @@ class Curve:
 
 
 def curve_chart(curves: Sequence[Curve], title: str, x_name: str, y_name: str, diagonal: bool = False) -> bytes:
-    """Draw all labels' curves into one square chart; `diagonal` marks what chance would give."""
+    """Draw all labels' curves into one square chart; `diagonal` marks chance."""
     figure, axes = _square(title, x_name, y_name)
     if diagonal:
         axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
@@ -37,13 +37,11 @@ def curve_chart(curves: Sequence[Curve], title: str, x_name: str, y_name: str, d
     return _with_legend(figure, axes)
 
 
-def reliability_chart(found: Mapping[str, Reliability]) -> bytes:
-    """Draw what was promised against what came, label by label; the diagonal keeps every promise."""
-    figure, axes = _square(
-        "Reliability: do probabilities keep their word?", "mean probability", "share with the finding"
-    )
+def reliability_chart(reliabilities: Mapping[str, Reliability]) -> bytes:
+    """Draw observed frequency against mean probability, label by label; the diagonal is perfect calibration."""
+    figure, axes = _square("Reliability: are probabilities right?", "mean probability", "share with the finding")
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
-    for number, (label, each) in enumerate(found.items()):
+    for number, (label, each) in enumerate(reliabilities.items()):
         caption = cut(f"{label}, ECE {each.error:.2f}", 44)
         axes.plot(each.promised, each.observed, marker="o", markersize=3, **_style(number), label=caption)
     axes.set_xlim(-0.02, 1.02)
@@ -51,9 +49,9 @@ def reliability_chart(found: Mapping[str, Reliability]) -> bytes:
 
 
 def froc_chart(curves: Sequence[Curve], method: str) -> bytes:
-    """Draw one method's sensitivity against false positives a film; the axis ends at the last point."""
+    """Draw one method's sensitivity against false positives per film; the axis ends at the last point."""
     title = f"FROC of {cut(method)}: boxes that find an annotated one (IoU ≥ {FROC_IOU})"
-    figure, axes = _square(title, "false positive boxes a film", "annotated boxes found")
+    figure, axes = _square(title, "false positive boxes per film", "annotated boxes found")
     most = max((float(curve.x[-1]) for curve in curves if curve.x.size), default=MOST_FALSE_POSITIVES)
     for number, curve in enumerate(curves):
         axes.step(curve.x, curve.y, where="post", **_style(number), label=cut(curve.caption, 44))
@@ -63,17 +61,17 @@ def froc_chart(curves: Sequence[Curve], method: str) -> bytes:
 
 
 def threshold_chart(accuracy: Mapping[str, NDArray[np.float64]], chosen: Mapping[str, int]) -> bytes:
-    """Draw the share of films whose largest region's box counts, against the threshold.
+    """Draw MaxBoxAcc, the share of films whose largest region's box is right, against the threshold.
 
     Parameters
     ----------
     accuracy : mapping
         Label to share of films, [T], at the thresholds `LEVELS`.
     chosen : mapping
-        Label to the threshold (an index) chosen on validation, where one was: a dot.
+        Label to the index of the threshold chosen on validation, where there is one; drawn as a dot.
     """
-    figure, axes = _square("Thresholds: MaxBoxAcc at every one (IoU of at least 0.5)", "fraction of the map's range",
-                           "share of films")  # fmt: skip
+    title = "MaxBoxAcc at every threshold (IoU ≥ 0.5)"
+    figure, axes = _square(title, "fraction of the map's range", "share of films")
     axes.axvline(float(LEVELS[FIXED_LEVEL]), color=FAINT, linewidth=0.8, linestyle=":", label="20 %, fixed")
     for number, (label, values) in enumerate(accuracy.items()):
         axes.plot(LEVELS, values, **_style(number), label=cut(label, 44))

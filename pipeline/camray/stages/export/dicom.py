@@ -36,7 +36,7 @@ from camray.io.explained_films import ExplainedFilms, read_explained
 from camray.io.film_files import pixel_digest
 from camray.io.film_results import ShownResults, film_results, found_at
 from camray.reporting.overlays import heat01_of
-from camray.reporting.secondary_capture import LabelledBox, draw_capture, heat_on_film, shown_shape
+from camray.reporting.secondary_capture import LabelledBox, display_shape, draw_capture, heat_on_film
 
 FORMATS = ("sr", "gsps", "sc", "seg", "pdf")
 OBJECT_COLUMNS = ("image_id", "kind", "version", "sop_instance_uid", "predecessor", "file")
@@ -177,7 +177,7 @@ def _picture(
 ) -> NDArray[np.uint8]:  # fmt: skip
     row_mm, col_mm = float(image["row_spacing_mm"]), float(image["col_spacing_mm"])
     aspect = row_mm / col_mm if row_mm > 0 and col_mm > 0 else 1.0
-    shape = shown_shape((result.rows, result.cols), aspect, longest_px)
+    shape = display_shape((result.rows, result.cols), aspect, longest_px)
     maps = heat(shape)
     lines = [
         one.summary if one.boxes else f"{one.summary}: the map holds no localization" for one in result.reported
