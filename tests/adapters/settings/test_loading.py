@@ -88,3 +88,10 @@ def test_an_empty_file_and_one_without_a_name_say_so(tmp_path: Path) -> None:
     path.write_text("train:\n  max_epochs: 3\n")
     with pytest.raises(SettingsError, match=r"a\.yaml: has no `name`, only train"):
         load_settings(path)
+
+
+def test_settings_of_a_run_made_before_a_setting_was_renamed_still_load(tmp_path: Path) -> None:
+    text = "name: x\ncompare: {dear_test_films: 3, expensive_validation_films: 2}\n"
+    settings = load_settings(written(tmp_path, text))
+    assert (settings.compare.expensive_test_films, settings.compare.expensive_validation_films) == (3, 2)
+    assert "dear_test_films" not in settings.model_dump()["compare"]

@@ -17,7 +17,7 @@ def test_kinds_defaults_and_bounds_are_the_models() -> None:
     assert listed["ingest.views"].default == ["PA", "AP", ""]
     assert listed["data.root"].kind == "path"
     assert listed["data.generate.films"].default == 900  # a section that may be left out
-    assert section_meaning(Settings, "train") == "The fit."
+    assert section_meaning(Settings, "train") == "Training of the classifier."
     assert section_meaning(Settings, "name") == ""
 
 

@@ -40,8 +40,8 @@ def settings_of(**changed: Any) -> Settings:
         "changes": CHANGES,
         "test_films": 5,
         "validation_films": 4,
-        "dear_test_films": 2,
-        "dear_validation_films": 2,
+        "expensive_test_films": 2,
+        "expensive_validation_films": 2,
         "sanity_films": 1,
         **changed,
     }

@@ -50,10 +50,10 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     except (OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError, OSError) as error:
         raise SettingsError(f"{path}: cannot be read as settings: {error}") from error
     if not isinstance(merged, DictConfig) or not isinstance(plain, dict):
-        raise SettingsError(f"{path}: expected a mapping of sections, found a {type(plain).__name__}")
+        raise SettingsError(f"{path}: expected a mapping of sections, got a {type(plain).__name__}")
     if "name" not in plain:
         holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
-        raise SettingsError(f"{path}: {holds}; every experiment names itself (name: my-run); see configs/ for examples")
+        raise SettingsError(f"{path}: {holds}; expected a name (name: my-run); see configs/ for examples")
     return parse_settings({str(key): value for key, value in plain.items()}, str(path))
 
 
@@ -67,15 +67,15 @@ def parse_settings(plain: dict[str, Any], where: str) -> Settings:
 
 
 def with_export_formats(settings: Settings, names: str) -> Settings:
-    """Return settings that export these forms, named with commas; see `load_settings` for the errors."""
+    """Return settings that export these formats, separated by commas; see `load_settings` for the errors."""
     plain = settings.model_dump(mode="json")
-    plain["export"]["formats"] = [word.strip() for word in names.split(",") if word.strip()]
+    plain["export"]["formats"] = [name.strip() for name in names.split(",") if name.strip()]
     return parse_settings(plain, "--formats")
 
 
 def _describe(fault: Any) -> str:
     dotted = ".".join(str(part) for part in fault["loc"])
-    if not dotted:  # sections that do not fit each other
+    if not dotted:  # a contradiction between sections
         return f"  {fault['msg'].removeprefix('Value error, ')}"
     if fault["type"] != "extra_forbidden":
         return f"  {dotted}: {fault['msg']}, got {fault.get('input')!r}"

@@ -121,7 +121,7 @@ def compare(settings: Settings, runs: Path, tell: Tell) -> ModelComparison:
         asked, places = work.asked, (Split.VALIDATION.value, Split.TEST.value)
         for size, films in (
             (CHEAP, (asked.validation_films, asked.test_films)),
-            (DEAR, (asked.dear_validation_films, asked.dear_test_films)),
+            (DEAR, (asked.expensive_validation_films, asked.expensive_test_films)),
         ):
             write_sample(work.inputs, work.sample(size), dict(zip(places, films, strict=True)), settings.seed)
         for number, combination in enumerate(plan.combinations, start=1):
