@@ -20,7 +20,7 @@ demo: install  ## generated films, all stages, about four minutes on two cores
 	$(BIN)/camray demo
 
 test: install  ## everything that needs no browser, server or GPU
-	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: install lint types imports
 

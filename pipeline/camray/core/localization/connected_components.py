@@ -100,7 +100,7 @@ def best_boxes(heat: FloatImage, heat_thresholds: NDArray[np.float32], min_area_
 
 
 @njit(cache=True, inline="always")
-def _root(parent: Any, run: int) -> int:  # pragma: no cover (compiled)
+def _root(parent: Any, run: int) -> int:
     while parent[run] != run:
         parent[run] = parent[parent[run]]
         run = parent[run]
@@ -108,7 +108,7 @@ def _root(parent: Any, run: int) -> int:  # pragma: no cover (compiled)
 
 
 @njit(cache=True)
-def _label(heat: Any, threshold: Any, parent: Any, table: Any) -> int:  # pragma: no cover (compiled)
+def _label(heat: Any, threshold: Any, parent: Any, table: Any) -> int:
     """Cut one map into runs of hot pixels along rows and join runs that touch; return how many runs there are.
 
     Afterwards ``parent[run] == run`` marks a region's first run, whose row of `table` holds the region's figures.
@@ -154,7 +154,7 @@ def _label(heat: Any, threshold: Any, parent: Any, table: Any) -> int:  # pragma
 
 
 @njit(cache=True)
-def _regions_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:  # pragma: no cover (compiled)
+def _regions_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:
     maps, rows, cols = heat.shape
     most = rows * ((cols + 1) // 2)
     parent, runs = np.empty(most, np.int64), np.empty((most, _COLUMNS))
@@ -172,7 +172,7 @@ def _regions_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:  # pr
 
 
 @njit(cache=True)
-def _best_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:  # pragma: no cover (compiled)
+def _best_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:
     maps, rows, cols = heat.shape
     most = rows * ((cols + 1) // 2)
     parent, runs = np.empty(most, np.int64), np.empty((most, _COLUMNS))

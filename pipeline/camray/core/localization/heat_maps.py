@@ -98,7 +98,7 @@ def _sample_cells(
 
 
 @njit(cache=True)
-def _bilinear(heat: Any, row: Any, row_part: Any, col: Any, col_part: Any) -> Any:  # pragma: no cover (compiled)
+def _bilinear(heat: Any, row: Any, row_part: Any, col: Any, col_part: Any) -> Any:
     """Interpolate as ``a + part * (b - a)``: equal cells give equal pixels to the last bit."""
     maps, height, width = heat.shape
     result = np.empty((maps, len(row), len(col)), np.float32)
@@ -145,7 +145,7 @@ def peak_xy(heat: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @njit(cache=True)
-def _highest(heat: Any) -> Any:  # pragma: no cover (compiled)
+def _highest(heat: Any) -> Any:
     """Return the first of the highest pixels, and how many there are."""
     highest, equals, row, col = heat.max(), 0, 0, 0
     for r in range(heat.shape[0]):

@@ -49,7 +49,7 @@ class RankedFilms:
 
 
 @njit(cache=True)
-def _areas(weights: Any, patients: Any, present: Any, is_last: Any) -> Any:  # pragma: no cover (compiled)
+def _areas(weights: Any, patients: Any, present: Any, is_last: Any) -> Any:
     """Walk down the films once for each set of weights; equal scores make one step."""
     result = np.full((len(weights), 2), np.nan)
     for r in range(len(weights)):

@@ -123,7 +123,7 @@ def levels_of(heat01: NDArray[np.float64], thresholds: NDArray[np.float64]) -> L
 
 
 @njit(cache=True)
-def reached_levels(heat: Any, low: float, span: float, thresholds: Any) -> Any:  # pragma: no cover (compiled)
+def reached_levels(heat: Any, low: float, span: float, thresholds: Any) -> Any:
     """As `levels_of`, of ``(heat - low) / span``."""
     rows, cols = heat.shape
     last = len(thresholds) - 1
@@ -144,7 +144,7 @@ def reached_levels(heat: Any, low: float, span: float, thresholds: Any) -> Any: 
 
 
 @njit(cache=True)
-def _pixels_by_level(levels: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
+def _pixels_by_level(levels: Any, n_levels: int) -> Any:
     """Sort pixels by level (counting sort): ``row << 16 | column``, and where each level begins."""
     rows, cols = levels.shape
     first = np.zeros(n_levels + 1, np.int64)
@@ -163,9 +163,7 @@ def _pixels_by_level(levels: Any, n_levels: int) -> Any:  # pragma: no cover (co
 
 
 @njit(cache=True)
-def _join(
-    region_of: Any, chain: Any, table: Any, node: Any, nodes: Any, level: int, first: Any, second: Any
-) -> Any:  # pragma: no cover (compiled)
+def _join(region_of: Any, chain: Any, table: Any, node: Any, nodes: Any, level: int, first: Any, second: Any) -> Any:
     """Join two regions into the bigger one; of equals into the first. The other one ends."""
     if table[first, 4] < table[second, 4]:
         first, second = second, first
@@ -234,7 +232,7 @@ RINGS = _rings()
 
 
 @njit(cache=True)
-def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:  # pragma: no cover (compiled)
+def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     """Add pixels from the hottest level down and write a node for every region that a level changed.
 
     A pixel remembers the *part* that it joined, one for each local maximum, from 1; a region is a chain of parts, named
@@ -300,7 +298,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:  # pragma: no 
 
 
 @njit(cache=True)
-def best_of_intervals(lowest: Any, highest: Any, keys: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
+def best_of_intervals(lowest: Any, highest: Any, keys: Any, n_levels: int) -> Any:
     """Find the interval with the highest key over each level.
 
     An interval is covered by two, maybe overlapping, stretches whose length is a power of two; at the end each stretch

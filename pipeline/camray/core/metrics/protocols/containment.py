@@ -125,9 +125,7 @@ def ceiling_ious(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple
 
 
 @njit(cache=True)
-def _best_iou(
-    heat: Any, thresholds: Any, scale: Any, offset: Any, size: Any, annotated: Any, rings: Any
-) -> Any:  # pragma: no cover (compiled)
+def _best_iou(heat: Any, thresholds: Any, scale: Any, offset: Any, size: Any, annotated: Any, rings: Any) -> Any:
     """Return the best IoU of any region at any threshold with any annotated box."""
     low, span = low_and_span(heat)
     if span <= 0:
@@ -140,7 +138,7 @@ def _best_iou(
 
 
 @njit(cache=True)
-def _boxes_of_one_peak(levels: Any) -> Any:  # pragma: no cover (compiled)
+def _boxes_of_one_peak(levels: Any) -> Any:
     """Return each threshold's box where there is but one region at all of them; none where that is not certain.
 
     It is certain where one column rises to its top and falls, and every row does so about that column.

@@ -88,7 +88,7 @@ def boxes_to_native(boxes: NDArray[np.int32], to_heat: GridTransform, size_xy: F
 
 
 @njit(cache=True)
-def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
+def best_ious(boxes: Any, annotated: Any) -> Any:
     """Return each box's IoU with the best matching annotated box: [M, 4] and [A, 4], half-open, to [M].
 
     The compiled twin of ``iou_matrix(boxes, annotated).max(axis=1)``, equal to the bit.
@@ -107,7 +107,7 @@ def best_ious(boxes: Any, annotated: Any) -> Any:  # pragma: no cover (compiled)
 
 
 @njit(cache=True)
-def low_and_span(heat: Any) -> Any:  # pragma: no cover (compiled)
+def low_and_span(heat: Any) -> Any:
     """Return a map's lowest heat and its range; 0 for the range where `holds_localization` says no."""
     low, high = heat.min(), heat.max()
     low32, high32 = np.float32(low), np.float32(high)
@@ -117,7 +117,7 @@ def low_and_span(heat: Any) -> Any:  # pragma: no cover (compiled)
 
 
 @njit(cache=True)
-def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:  # pragma: no cover (compiled)
+def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:
     """As `boxes_to_native`, of the first four columns."""
     native = np.empty((len(boxes), 4))
     for corner in range(4):
@@ -140,7 +140,7 @@ def _sweep_film(
     largest: Any,
     iou_largest: Any,
     iou_any: Any,
-) -> None:  # pragma: no cover (compiled)
+) -> None:
     """Fill one film of a `ThresholdSweep`: `heat01_levels`, `region_tree` and `boxes_to_native` in one pass."""
     low, span = low_and_span(heat)
     if span <= 0:

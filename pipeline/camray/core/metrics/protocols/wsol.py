@@ -124,7 +124,7 @@ def _grown(boxes: NDArray[np.int64]) -> FloatArray:
 
 
 @njit(cache=True)
-def _filled(levels: Any, n_levels: int) -> Any:  # pragma: no cover (compiled)
+def _filled(levels: Any, n_levels: int) -> Any:
     """Fill holes at every threshold: the highest level at which a pixel is hot or shut in by hot pixels.
 
     The background reaches a pixel from the border, stepping by sides, over the path whose highest level is least: a
