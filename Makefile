@@ -44,8 +44,13 @@ test-slow: install
 test-browser: install  ## needs chromium and chromedriver
 	$(PYTEST) -m browser
 
-test-server: install
+test-server: install .ohif/package/dist/index.html  ## needs Orthanc; with chromium and npm the OHIF viewer too
 	$(PYTEST) -m server
+
+.ohif/package/dist/index.html:
+	@command -v npm >/dev/null || echo "npm is missing: tests in the OHIF viewer are skipped"
+	@! command -v npm >/dev/null || { mkdir -p .ohif && cd .ohif && npm pack --silent @ohif/app@3.13.2 && \
+		tar -xzf ohif-app-3.13.2.tgz && rm ohif-app-3.13.2.tgz; }
 
 test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's own readers, in a separate environment
 	$(PYTEST) -m formats

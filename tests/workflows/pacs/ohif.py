@@ -2,18 +2,20 @@
 
 import json
 import mimetypes
+import shutil
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-VERSION = "3.13.2"
 VIEWER = Path(__file__).parents[3] / ".ohif" / "package" / "dist"  # unpacked by `make test-server`
-TIMEOUT_S = 90.0
+CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
+TIMEOUT_S = 60.0
 _KEPT = ("Content-Type", "Accept", "Host")
 _CONFIG = {
     "routerBasename": None,
@@ -44,8 +46,8 @@ _CONFIG = {
 }
 
 
-def is_unpacked() -> bool:
-    return (VIEWER / "index.html").is_file()
+def is_installed() -> bool:
+    return (VIEWER / "index.html").is_file() and bool(CHROMIUM and DRIVER)
 
 
 @contextmanager
@@ -106,3 +108,133 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.end_headers()
         self.wfile.write(body)
+
+
+class Radiologist:
+    """A reader at the viewer."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.browser, self.address = browser, address
+
+    def open_report(self, study_uid: str) -> str:
+        """Open a study and double-click its report; returns the text of the viewport that shows it."""
+        self.browser.get(f"{self.address}/viewer?StudyInstanceUIDs={study_uid}")
+        report = self._wait("the list of series", lambda: self._all("study-browser-thumbnail-no-image"))[0]
+        self._wait("the film", lambda: "W:" in self._viewport_text())
+        for button in self._buttons("Skip all"):  # the tour on the first visit
+            button.click()
+        self._actions().double_click(report).perform()
+        opened = ("continue tracking", "Qualitative Evaluations")
+        self._wait("the report", lambda: any(text in self._viewport_text() for text in opened))
+        return self._viewport_text()
+
+    def hydrate(self) -> list[str]:
+        """Take the report's boxes over as measurements; returns the text of each row of the panel."""
+        self._wait("the question", lambda: self._buttons("Yes"))[0].click()
+        self._wait("the film", lambda: self._rectangles())
+        self._wait("the panel's button", lambda: self._all("trackedMeasurements-btn"))[0].click()
+        # a box that is not measured yet, or reaches the film's edge, is missing from what the viewer saves
+        self._wait("an area of each box", lambda: all("mm²" in text for text in self._rows()) and self._rows())
+        return self._rows()
+
+    def drag_corner(self, label: str, dx_px: int, dy_px: int) -> tuple[float, float]:
+        """Drag the lower right corner of a label's first box by screen pixels; returns its place on the film."""
+        x, y = self._rectangle(label)["canvas"][3]
+        canvas = self.browser.find_element("css selector", "canvas.cornerstone-canvas")
+        left, top = x - canvas.rect["width"] / 2, y - canvas.rect["height"] / 2  # from its centre
+        actions = self._actions().move_to_element_with_offset(canvas, round(left) - 9, round(top) - 9).pause(0.3)
+        actions.move_to_element_with_offset(canvas, round(left), round(top)).pause(0.3).click_and_hold()
+        for step in range(5):
+            actions.move_by_offset(*(way * (step + 1) // 5 - way * step // 5 for way in (dx_px, dy_px))).pause(0.1)
+        actions.release().perform()
+        time.sleep(1)  # the viewer measures the box anew
+        drawn = self._rectangle(label)
+        assert abs(drawn["canvas"][3][0] - x - dx_px) < 1.5
+        assert abs(drawn["canvas"][3][1] - y - dy_px) < 1.5
+        return tuple(drawn["image"][3])
+
+    def save(self) -> None:
+        """Create a report of the panel's measurements and send it to the PACS."""
+        self._wait("the panel", lambda: self._buttons("Create SR"))[0].click()
+        self._wait("the dialog", lambda: self._all("input-dialog-save-button"))[0].click()
+        self._wait("the end of sending", lambda: not self._all("input-dialog-save-button"))
+
+    def _rectangle(self, label: str) -> dict[str, Any]:
+        return next(each for each in self._rectangles() if each["label"].startswith(label))
+
+    def _rectangles(self) -> list[dict[str, Any]]:
+        return list(self.browser.execute_script(_RECTANGLES))
+
+    def _rows(self) -> list[str]:
+        return self._texts('[data-cy^="measurement-table-row"]')
+
+    def _viewport_text(self) -> str:
+        return "\n".join(self._texts('[data-cy="viewport-pane"]'))
+
+    def _texts(self, selector: str) -> list[str]:
+        script = "return [...document.querySelectorAll(arguments[0])].map(each => each.innerText)"
+        return list(self.browser.execute_script(script, selector))
+
+    def _all(self, name: str) -> list[Any]:
+        return self._displayed("css selector", f'[data-cy="{name}"]')
+
+    def _buttons(self, text: str) -> list[Any]:
+        return self._displayed("xpath", f"//*[self::button or self::span][normalize-space()='{text}']")
+
+    def _displayed(self, by: str, value: str) -> list[Any]:
+        return [each for each in self.browser.find_elements(by, value) if each.is_displayed()]
+
+    def _actions(self) -> Any:
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        return ActionChains(self.browser)
+
+    def _wait(self, what: str, condition: Callable[[], Any]) -> Any:
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            with suppress(StaleElementReferenceException):  # the page was drawn anew meanwhile
+                if value := condition():
+                    return value
+            time.sleep(0.3)
+        shown = f"{self._viewport_text()[:300]!r} {self._rows()}"
+        raise AssertionError(f"the viewer does not show {what}; it shows: {shown}")
+
+
+_RECTANGLES = """
+const viewport = cornerstone.getRenderingEngines()[0]?.getViewports()[0];
+return cornerstoneTools.annotation.state.getAllAnnotations()
+  .filter(each => each.metadata.toolName === 'RectangleROI')
+  .map(each => ({
+    label: each.data.label,
+    canvas: each.data.handles.points.map(point => viewport.worldToCanvas(point)),
+    image: each.data.handles.points.map(point =>
+      cornerstone.utilities.worldToImageCoords(each.metadata.referencedImageId, point)),
+  }));
+"""
+
+
+@contextmanager
+def browsing(folder: Path) -> Iterator[Any]:
+    """A headless Chromium."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-dev-shm-usage",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--window-size=1280,940",
+        f"--user-data-dir={folder / 'profile'}",
+    ):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()

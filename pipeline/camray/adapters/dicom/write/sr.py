@@ -164,7 +164,7 @@ def _box_groups(result: FilmResult, found: FoundFinding, source: Dataset, algori
 
 def _region(box: FoundBox, result: FilmResult, source: Dataset) -> Any:
     x0, y0, x1, y1 = box.box.as_tuple()
-    x1, y1 = _off_edge(x0, x1, result.cols), _off_edge(y0, y1, result.rows)
+    (x0, x1), (y0, y1) = _off_edges(x0, x1, result.cols), _off_edges(y0, y1, result.rows)
     return hd.sr.ImageRegion(
         graphic_type="POLYLINE",
         graphic_data=np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]),
@@ -172,10 +172,12 @@ def _region(box: FoundBox, result: FilmResult, source: Dataset) -> Any:
     )
 
 
-def _off_edge(low: float, high: float, size: int) -> float:
-    """Keep a side 1/256 px off the film's last edge: OHIF 3.13 drops a box that reaches it when a reader saves."""
-    edge = size - 1 / STEPS_PER_PX
-    return edge if high > edge > low else high
+def _off_edges(low: float, high: float, size: int) -> tuple[float, float]:
+    """Keep a side of a box 1/256 px off the film's edges: OHIF 3.13 drops a box on an edge when a reader saves."""
+    step = 1 / STEPS_PER_PX
+    if high - low <= 2 * step:
+        return low, high
+    return max(low, step), min(high, size - step)
 
 
 def _evaluation(result: FilmResult, found: FoundFinding, source: Dataset) -> tuple[Any, Any]:
