@@ -10,14 +10,20 @@ import pandas as pd
 from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.run_folder import RunFolder, write_json, write_table
 from camray.adapters.settings.schema import Settings
+from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
+from camray.domain.labels import Code, Finding
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EXPLAINED_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
+    ThresholdSource,
 )
 from camray.io.film_files import pixel_digest
+from camray.io.ingest_contract import IngestContract, write_ingest_contract
+from camray.io.thresholds import write_thresholds
 from tests.adapters.dicom.object_films import ENCODINGS, phantom
 
 LABELS = ("Nodule/Mass", "Effusion")
@@ -66,9 +72,9 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
     write_table(ingest / "images.parquet", pd.DataFrame(images, columns=list(IMAGE_COLUMNS)), IMAGE_COLUMNS)
     for name, columns in (("labels", LABEL_COLUMNS), ("annotations", ANNOTATION_COLUMNS)):
         write_table(ingest / f"{name}.parquet", pd.DataFrame(columns=list(columns)), columns)
-    code = {"value": "4147007", "scheme": "SCT", "meaning": "Mass"}
-    findings = [{"name": LABELS[0], "code": code}, {"name": LABELS[1], "code": None}]
-    write_json(ingest / "contract.json", {"findings": findings})
+    findings = (Finding(LABELS[0], Code("4147007", "SCT", "Mass")), Finding(LABELS[1]))
+    contract = IngestContract(findings, *MODEL, "letterbox", 8, "folder", "digest")
+    write_ingest_contract(ingest / "contract.json", contract)
     table = pd.DataFrame(
         {"image_id": [row[0] for row in images], "split": "test", "shard": 0, "index": range(films)},
         columns=list(EXPLAINED_COLUMNS),
@@ -81,12 +87,15 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
         "labels": list(LABELS), "methods": ["cam"], "heat_exponents": {"cam": 0}, "notes": {},
     }  # fmt: skip
     write_json(explain / "grid.json", grid)
-    entries = [
-        {"id": f"fixed/cam/{label}", "method": "cam", "label": label, "source": "fixed", "parameters": {}}
-        for label in LABELS
-    ]
-    cutoffs = [{"label": label, "probability": 0.5} for label in LABELS]
-    write_json(localize / "thresholds.json", {"thresholds": entries, "cutoffs": cutoffs})
+    recipe = BoxRecipe("max", 0.2)
+    thresholds = Thresholds(
+        tuple(
+            BoxThreshold(f"fixed/cam/{label}", "cam", label, "fixed", ThresholdSource.FIXED, recipe, None, "", 0)
+            for label in LABELS
+        ),
+        tuple(ReportCutoff(label, 0.5, None, "", 0) for label in LABELS),
+    )
+    write_thresholds(localize / "thresholds.json", thresholds)
     write_table(localize / "predictions.parquet", pd.DataFrame(predictions), PREDICTION_COLUMNS)
     (folder.stage("train") / "model.safetensors").write_bytes(b"weights")
     return folder

@@ -11,7 +11,9 @@ import pandas as pd
 
 from camray.adapters.run_folder import RunFolder, write_json, write_table
 from camray.adapters.settings.schema import Settings
+from camray.domain.labels import Finding
 from camray.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+from camray.io.ingest_contract import IngestContract, write_ingest_contract
 
 MODEL = (96, 64)  # rows, cols, px
 FEATURE = (6, 8)  # rows, cols, cells of 16 x 8 px
@@ -86,6 +88,9 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
     write_table(ingest / "labels.parquet", pd.DataFrame(label_rows, columns=list(LABEL_COLUMNS)), LABEL_COLUMNS)
     boxes = pd.DataFrame(annotations, columns=list(ANNOTATION_COLUMNS))
     write_table(ingest / "annotations.parquet", boxes, ANNOTATION_COLUMNS)
+    findings = tuple(Finding(label) for label in labels)
+    contract = IngestContract(findings, *MODEL, "letterbox", 8, "folder", "digest")
+    write_ingest_contract(ingest / "contract.json", contract)
     (ingest / "store").mkdir(exist_ok=True)
     np.save(ingest / "store" / "films-00000.npy", pixels)
     kept = np.flatnonzero(np.isin(splits[np.arange(films) // 2], ["validation", "test"]))

@@ -1,6 +1,5 @@
 """An ingested run of twelve drawn films, for tests of training and of what comes after it."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,9 @@ from camray.adapters.pixel_store import shard_path, write_shard
 from camray.adapters.run_folder import RunFolder, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
+from camray.domain.labels import Finding
 from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, Counts, StageResult
+from camray.io.ingest_contract import IngestContract, write_ingest_contract
 
 LABELS = ("Left square", "Right square")
 ROWS, COLS = 96, 64  # model grid, px
@@ -54,7 +55,8 @@ def ingested_run(root: Path, train: int = 8, validation: int = 4) -> RunFolder:
     images["shard"], images["index"] = np.arange(films) % 2, np.arange(films) // 2
     write_table(out / "images.parquet", images, IMAGE_COLUMNS)
     write_table(out / "labels.parquet", pd.DataFrame(labels, columns=list(LABEL_COLUMNS)), LABEL_COLUMNS)
-    contract = {"labels": list(LABELS), "rows": ROWS, "cols": COLS, "fit": "letterbox", "bits": 8}
-    (out / "contract.json").write_text(json.dumps(contract), encoding="utf-8")
+    findings = tuple(Finding(label) for label in LABELS)
+    contract = IngestContract(findings, ROWS, COLS, "letterbox", 8, "folder", "digest")
+    write_ingest_contract(out / "contract.json", contract)
     folder.finish("ingest", {}, StageResult(Counts(films, films)))
     return folder

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from camray.adapters.checkpoints import (
-    read_checkpoint,
     read_contract,
     read_state,
     read_weights,
@@ -81,7 +80,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such weights file"):
         read_weights(tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match="train first"):
-        read_checkpoint(tmp_path)
+        read_contract(tmp_path / "contract.json")
 
 
 def test_a_contract_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from camray.adapters.dicom.write.source_header import TYPE_2, TYPE_3
 from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.delivery import ObjectKey, StoreAnswer
+from camray.io.artifacts import artifacts_of
 from camray.stages.export import stage as export
 from camray.workflows.pacs.retry import RetryPolicy
-from camray.workflows.pacs.send import DELIVERY_LOG, deliver, objects_of
+from camray.workflows.pacs.send import deliver, objects_of
 from camray.workflows.review.import_decisions import import_decisions
 from tests.adapters.dicom.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.dicom_run import LABELS, make_run, settings_of
@@ -73,7 +74,7 @@ def test_nothing_but_objects_names_a_patient(
     settings = settings_of(tmp_path, formats=FORMATS, capture_px=256)
     export.run(settings, folder, NullTracker())
     files = objects_of(folder)
-    deliver(files, _Taker(), DeliveryLog(folder.root / DELIVERY_LOG), RetryPolicy(1))
+    deliver(files, _Taker(), DeliveryLog(artifacts_of(folder).delivery_log), RetryPolicy(1))
     read = tmp_path / "read"
     read.mkdir()
     for path in files:
@@ -84,7 +85,7 @@ def test_nothing_but_objects_names_a_patient(
     found = import_decisions([read], folder, NullTracker(), resamples=0)
     assert found.counts["films"] == len(films)
     others = [path for path in folder.root.rglob("*") if path.is_file() and path.suffix != ".dcm"]
-    assert {"coco.json", "boxes.csv", "problems.csv", DELIVERY_LOG} <= {path.name for path in others}
+    assert {"coco.json", "boxes.csv", "problems.csv", "delivered.sqlite"} <= {path.name for path in others}
     for path in others:
         assert WORD.encode() not in path.read_bytes().lower(), path.name
         assert WORD not in _shown(path).lower(), path.name

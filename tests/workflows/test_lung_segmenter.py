@@ -24,6 +24,7 @@ from camray.domain.package_data import lung_weights
 from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LUNG_COLUMNS, PREDICTION_COLUMNS
 from camray.domain.zones import LungSource
 from camray.io.film_lungs import find_film_lungs, read_lung_network, read_lung_weights
+from camray.io.ingested_films import read_ingested
 from camray.io.trained_model import load_classifier
 from camray.stages.explain import stage as explain
 from camray.stages.localize import stage as localize
@@ -72,7 +73,7 @@ def test_the_shipped_generator_is_small_and_finds_the_lungs_of_films_it_has_not_
 
 def test_boxes_of_the_masks_get_their_zones(phantoms: RunFolder) -> None:
     ids = [f"1.2.{number}" for number in range(6)]
-    found = find_film_lungs(phantoms, ids, read_lung_network(None, CPU), CPU)
+    found = find_film_lungs(read_ingested(phantoms), ids, read_lung_network(None, CPU), CPU)
     boxes, wanted = [], []
     for number in range(4):
         for side in ("right", "left"):
@@ -90,7 +91,7 @@ def test_boxes_of_the_masks_get_their_zones(phantoms: RunFolder) -> None:
 
 
 def test_a_half_is_called_by_its_header_and_lungs_are_tabled_in_native_px(phantoms: RunFolder) -> None:
-    found = find_film_lungs(phantoms, ["1.2.4", "1.2.5", "1.2.0"], read_lung_network(None, CPU), CPU)
+    found = find_film_lungs(read_ingested(phantoms), ["1.2.4", "1.2.5", "1.2.0"], read_lung_network(None, CPU), CPU)
     table = found.table()
     assert set(table.columns) == set(LUNG_COLUMNS)
     assert list(table.loc[table["image_id"] == "1.2.4", "side"]) == ["left"]  # the header's word, right or wrong

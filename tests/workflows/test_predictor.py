@@ -12,9 +12,12 @@ from safetensors.torch import save_file
 
 from camray.adapters.run_folder import write_json
 from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.records import ThresholdSource
+from camray.io.thresholds import write_thresholds
 from camray.workflows.predictor import COLUMNS, load_predictor
 from tests.film_factory import FilmRecipe
 
@@ -33,9 +36,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(network.state_dict(), root / "train" / "model.safetensors")
     contract = ModelContract(LABELS, 64, 48, "letterbox", 8, spec, 8, 6, "data", 4, "0.1.0")
     write_json(root / "train" / "contract.json", contract.as_json())
-    recipe = BoxRecipe("range", 0.5).as_json()
-    entry = {"id": "x", "method": "cam", "label": "Mass", "source": "fixed", "parameters": recipe}
-    write_json(root / "localize" / "thresholds.json", {"thresholds": [entry]})
+    recipe = BoxRecipe("range", 0.5)
+    threshold = BoxThreshold("x", "cam", "Mass", "own", ThresholdSource.FIXED, recipe, None, "", 0)
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds((threshold,), ()))
     write_json(root / "settings.json", {"name": "served"})
     return root
 

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camray.adapters.run_folder import RunFolder, write_json
+from camray.adapters.run_folder import RunFolder, write_json, write_table
 from camray.commands import experiment
-from camray.domain.records import SCORE_COLUMNS
+from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
+from camray.io.explanation_grid import ExplanationGrid, write_grid
 from camray.workflows.run import StageReport
 from camray.workflows.run_summary import plain_scores, shown_scores, top_findings
 
@@ -52,8 +53,12 @@ def test_without_any_number_there_is_no_table_of_dashes(tmp_path: Path) -> None:
 def _explained(root: Path) -> RunFolder:
     explain = root / "explain"
     write_json(explain / "stage.json", {"outputs": {}})
-    write_json(explain / "grid.json", {"labels": ["Mass", "Cyst"]})
-    pd.DataFrame({"image_id": ["a", "b", "c"]}).to_parquet(explain / "images.parquet")
+    write_grid(explain / "grid.json", ExplanationGrid(8, 8, 1, 1, ("Mass", "Cyst"), (), {}))
+    images = pd.DataFrame(
+        {name: ["x"] * 3 if kind == "string" else np.zeros(3) for name, kind in IMAGE_COLUMNS.items()}
+    ).assign(image_id=["a", "b", "c"])
+    write_table(root / "ingest" / "images.parquet", images, IMAGE_COLUMNS)
+    write_table(explain / "images.parquet", images[list(EXPLAINED_COLUMNS)], EXPLAINED_COLUMNS)
     np.save(explain / "logits.npy", np.array([[0, -1], [-2, 3], [1, 0]], dtype=np.float32))
     return RunFolder(root)
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from camray.domain.contract import ModelContract, contract_from_json
 from camray.domain.errors import CheckpointError
 
-WEIGHTS_FILE, CONTRACT_FILE = "model.safetensors", "contract.json"
 # what the two libraries stumble over in a damaged or a hostile file
 _DAMAGED = (
     SafetensorError, UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
@@ -82,18 +81,6 @@ def read_contract(path: Path) -> ModelContract:
         return contract_from_json(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a model contract of this version: {error}") from error
-
-
-def read_checkpoint(folder: Path) -> tuple[dict[str, Tensor], ModelContract]:
-    """Read a trained network's weights and contract from its folder.
-
-    Raises
-    ------
-    CheckpointError
-        If either is missing or damaged.
-    """
-    contract = read_contract(folder / CONTRACT_FILE)
-    return read_weights(folder / WEIGHTS_FILE), contract
 
 
 def state_bytes(state: Mapping[str, Any]) -> bytes:

@@ -281,14 +281,14 @@ def read_table(path: Path, columns: Mapping[str, str], categories: Collection[st
         If the file is missing or its columns are not the expected ones: the message names the command that mends it.
     """
     if not path.is_file():
-        raise PipelineError(f"{path}: no such table; {_how_to_write(path)}")
+        raise PipelineError(f"{path}: no such table; {how_to_write(path)}")
     found = list(pyarrow.parquet.read_schema(path).names)
     if found != list(columns):
         lacking, unknown = [c for c in columns if c not in found], [c for c in found if c not in columns]
         told = [f"{what} {', '.join(names)}" for what, names in (("lacks", lacking), ("also has", unknown)) if names]
         age = "a later" if unknown and not lacking else "an earlier"
         which = "; ".join(told) or "its columns stand in another order"
-        raise PipelineError(f"{path}: made by {age} camray ({which}); {_how_to_write(path, again=True)}")
+        raise PipelineError(f"{path}: made by {age} camray ({which}); {how_to_write(path, again=True)}")
     table = _with_categories(path, categories) if categories else pd.read_parquet(path)
     return table.astype({name: kind for name, kind in columns.items() if name not in categories})
 
@@ -305,7 +305,7 @@ def _with_categories(path: Path, categories: Collection[str]) -> pd.DataFrame:
     return table
 
 
-def _how_to_write(path: Path, *, again: bool = False) -> str:
+def how_to_write(path: Path, *, again: bool = False) -> str:
     """Name the command that writes a run's table, or writes it again."""
     root, stage = path.parent.parent, path.parent.name
     if not (root / SETTINGS_FILE).is_file():

@@ -163,7 +163,7 @@ def execute(
     """Run stages and print their counts and results, as all commands that run stages do."""
     from camray.io.tracking import open_tracker
     from camray.workflows.run import run as run_stages
-    from camray.workflows.run_summary import plain_scores, shown_scores, top_findings, write_csv_twins
+    from camray.workflows.run_summary import plain_scores, shown_scores, top_findings, write_csv_tables
 
     records = []
     with open_tracker(settings, folder) as tracker:
@@ -172,7 +172,7 @@ def execute(
             if not output.as_json:
                 _print_stage(report)
     if output.csv:
-        write_csv_twins(folder)
+        write_csv_tables(folder)
     if not print_results:
         return
     findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
@@ -251,15 +251,18 @@ def _print_findings(findings: Any) -> None:
 
 
 def _print_paths(root: Path) -> None:
+    from camray.io.artifacts import RunArtifacts
+
+    run = RunArtifacts(root)
     for what, path in (
-        ("audit", root / "ingest" / "audit.html"),
-        ("report", root / "score" / "report.html"),
-        ("findings", root / "localize" / "predictions.parquet"),
-        ("boxes", root / "export" / "boxes.csv"),
-        ("overlays", root / "export" / "overlays"),
-        ("dicom", root / "export" / "dicom"),
-        ("tables", root / "csv"),
-        ("refused", root / "ingest" / "refusals.parquet"),
+        ("audit", run.ingest.audit_page),
+        ("report", run.score.report_page),
+        ("findings", run.localize.predictions.path),
+        ("boxes", run.export.boxes),
+        ("overlays", run.export.overlays),
+        ("dicom", run.export.dicom),
+        ("tables", run.csv_tables),
+        ("refused", run.ingest.refusals.path),
     ):
         if path.exists():
             console.print(f"{what:<9} {escape(str(path))}")

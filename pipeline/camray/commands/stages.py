@@ -172,12 +172,13 @@ def _check_destination(to: tuple[str, str], connection: ConnectionOptions) -> No
 
 def _deliver(folder: Any, to: tuple[str, str], connection: ConnectionOptions, as_json: bool) -> None:
     from camray.adapters.ledgers.delivery_log import DeliveryLog
+    from camray.io.artifacts import artifacts_of
     from camray.workflows.pacs.connection import open_peer
-    from camray.workflows.pacs.send import DELIVERY_LOG, deliver, objects_of
+    from camray.workflows.pacs.send import deliver, objects_of
 
     files = objects_of(folder)
     with folder.locked(), open_peer(*to, connection.credentials(), files, connection.aet) as destination:
-        done = deliver(files, destination, DeliveryLog(folder.root / DELIVERY_LOG), connection.retry_policy())
+        done = deliver(files, destination, DeliveryLog(artifacts_of(folder).delivery_log), connection.retry_policy())
     if as_json:
         print_json(done.as_json())
     else:

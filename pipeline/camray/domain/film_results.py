@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from camray.domain.geometry import Box
@@ -130,8 +130,11 @@ class FilmResult:
         return tuple(found for found in self.findings if found.is_reported)
 
     def digest(self, *more: str) -> str:
-        """SHA-256 over all that is said, and over further words."""
-        plain: dict[str, Any] = {"result": asdict(self), "more": more}
+        """SHA-256 over all that is stated, and over further words; of a finding its name and code are stated."""
+        findings = tuple(
+            replace(found, finding=Finding(found.finding.name, found.finding.code)) for found in self.findings
+        )
+        plain: dict[str, Any] = {"result": asdict(replace(self, findings=findings)), "more": more}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

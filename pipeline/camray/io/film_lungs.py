@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camray.adapters.checkpoints import read_weights
-from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
-from camray.adapters.run_folder import RunFolder, read_table
 from camray.core.lungs.detection import DetectedLungs, find_lungs
 from camray.core.lungs.regions import FilmWindow
 from camray.core.lungs.zones import zones_of_boxes
@@ -24,8 +22,9 @@ from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities
 from camray.domain.errors import CheckpointError
 from camray.domain.geometry import GridTransform, box_from_mask
 from camray.domain.package_data import lung_weights
-from camray.domain.records import CORNERS, IMAGE_COLUMNS, LUNG_COLUMNS
+from camray.domain.records import CORNERS, LUNG_COLUMNS
 from camray.domain.zones import side_of_laterality
+from camray.io.ingested_films import IngestedFilms, transform_of
 
 _FILMS_AT_ONCE = 32
 
@@ -85,25 +84,23 @@ def read_lung_network(path: Path | None, device: torch.device) -> LungUNet:
     return network.to(device).requires_grad_(False)
 
 
-def find_film_lungs(folder: RunFolder, image_ids: list[str], network: LungUNet, device: torch.device) -> FilmLungs:
+def find_film_lungs(films: IngestedFilms, image_ids: list[str], network: LungUNet, device: torch.device) -> FilmLungs:
     """Find the lungs of ingested films, in the order of `image_ids`."""
-    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS).set_index("image_id")
-    images = images.loc[image_ids]
-    store = PixelStore(folder.root / "ingest" / "store")
-    found = FilmLungs({}, {}, {})
+    images = films.images.set_index("image_id").loc[image_ids]
+    film_lungs = FilmLungs({}, {}, {})
     starts = range(0, len(images), _FILMS_AT_ONCE)
     for start in progress(starts, len(starts), "finding lungs"):
         part = images.iloc[start : start + _FILMS_AT_ONCE]
-        pixels = store.rows(part["shard"].tolist(), part["index"].tolist())
+        pixels = films.stored_pixels(part)
         for (image_id, film), (grey, likely, to_view) in zip(
             part.iterrows(), _views(pixels, network, device), strict=True
         ):
-            whole = GridTransform(*(float(film[key]) for key in ("scale_x", "scale_y", "offset_x", "offset_y")))
-            to_grid = whole.then(to_view.scale_x, to_view.scale_y, to_view.offset_x, to_view.offset_y)
+            to_grid = transform_of(film).then(to_view.scale_x, to_view.scale_y, to_view.offset_x, to_view.offset_y)
             window = window_of(to_grid, int(film["rows"]), int(film["cols"]))
-            found.lungs[str(image_id)] = find_lungs(grey, likely, window, side_of_laterality(str(film["laterality"])))
-            found.transforms[str(image_id)], found.windows[str(image_id)] = to_grid, window
-    return found
+            lungs = find_lungs(grey, likely, window, side_of_laterality(str(film["laterality"])))
+            film_lungs.lungs[str(image_id)] = lungs
+            film_lungs.transforms[str(image_id)], film_lungs.windows[str(image_id)] = to_grid, window
+    return film_lungs
 
 
 def window_of(to_grid: GridTransform, rows: int, cols: int) -> FilmWindow:

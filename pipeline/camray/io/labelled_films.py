@@ -1,8 +1,9 @@
-"""The films of one split with what is known of their labels; no stage of its own.
+"""Films of one split with training targets.
 
 Reads   ``ingest/images.parquet labels.parquet store/``
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import PixelStore
-from camray.adapters.run_folder import RunFolder, read_table
-from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, Split
+from camray.domain.records import Split
+from camray.io.ingested_films import IngestedFilms
 
 _VALUES = {"1": 1.0, "0": 0.0}  # anything else is no information
 
@@ -44,18 +45,16 @@ class LabelledFilms:
         return self.store.rows(self.shards[positions].tolist(), self.indices[positions].tolist())
 
 
-def labelled_films(folder: RunFolder, split: Split, labels: list[str]) -> LabelledFilms:
-    """Read a split's films; those of which no label is known are left out."""
-    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    images = images[images["split"] == split.value].sort_values(["shard", "index"])
-    table = read_table(folder.root / "ingest" / "labels.parquet", LABEL_COLUMNS)
-    targets = targets_of(images["image_id"], table, labels)
-    known = ~np.isnan(targets).all(axis=1)
-    places = [images[column].to_numpy(np.int64)[known] for column in ("shard", "index")]
-    return LabelledFilms(places[0], places[1], targets[known], PixelStore(folder.root / "ingest" / "store"))
+def labelled_films(films: IngestedFilms, split: Split, labels: Sequence[str]) -> LabelledFilms:
+    """Collect the films of a split; those without any known label are left out."""
+    images = films.split(split).sort_values(["shard", "index"])
+    targets = targets_of(images["image_id"], films.labels, labels)
+    is_known = ~np.isnan(targets).all(axis=1)
+    shards, indices = (images[column].to_numpy(np.int64)[is_known] for column in ("shard", "index"))
+    return LabelledFilms(shards, indices, targets[is_known], films.store)
 
 
-def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: list[str]) -> NDArray[np.float32]:
+def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.float32]:
     """Turn the label table into targets.
 
     Parameters
@@ -64,7 +63,7 @@ def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: list[st
         Films wanted, in order.
     table : DataFrame
         `LABEL_COLUMNS`; one row for each film and label at most.
-    labels : list of str
+    labels : sequence of str
         Order of the columns.
 
     Returns
@@ -74,4 +73,4 @@ def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: list[st
     """
     values = table.assign(value=table["value"].map(_VALUES).astype("float32"))
     wide = values.pivot(index="image_id", columns="label", values="value")
-    return np.array(wide.reindex(index=image_ids, columns=labels).to_numpy(np.float32, na_value=np.nan))
+    return np.array(wide.reindex(index=image_ids, columns=list(labels)).to_numpy(np.float32, na_value=np.nan))

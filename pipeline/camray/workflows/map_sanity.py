@@ -16,9 +16,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from camray.adapters.pixel_store import PixelStore
 from camray.adapters.progress import progress
-from camray.adapters.run_folder import RunFolder, code_version, digest_of, read_table, write_bytes, write_table
+from camray.adapters.run_folder import RunFolder, code_version, digest_of, write_bytes
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import METHODS, methods_named
@@ -37,7 +36,9 @@ from camray.core.networks.ensemble import EnsembleClassifier
 from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
-from camray.domain.records import IMAGE_COLUMNS, LABEL_COLUMNS, Counts, Split, StageResult
+from camray.domain.records import Counts, Split, StageResult
+from camray.io.artifacts import SanityFiles, artifacts_of
+from camray.io.ingested_films import grey_of, read_ingested
 from camray.io.labelled_films import targets_of
 from camray.io.tracking import open_tracker
 from camray.io.trained_model import load_classifier
@@ -118,10 +119,10 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
     """
     settings, folder = settings_of(run_root), RunFolder(run_root)
     chosen, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}
-    digest, target = digest_of(chosen), folder.root / STAGE
+    digest, files = digest_of(chosen), artifacts_of(folder).sanity
     with folder.locked():
         if not force and folder.is_done(STAGE, digest, inputs):
-            return Checked(target, read_table(target / "sanity.parquet", SANITY_COLUMNS), skipped=True)
+            return Checked(files.folder, files.table.read(), skipped=True)
         folder.begin(STAGE, digest, inputs)
         with open_tracker(settings, folder) as tracker, tracker.stage(STAGE):
             started = time.monotonic()
@@ -132,7 +133,7 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
                 Counts(len(table), len(table) - refused, refused), {"films": int(table["films"].max())}
             )
             folder.finish(STAGE, {**claim, "seconds": round(time.monotonic() - started, 3)}, result)
-    return Checked(target, table, skipped=False)
+    return Checked(files.folder, table, skipped=False)
 
 
 def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker: Tracker) -> pd.DataFrame:
@@ -144,7 +145,7 @@ def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker:
     plan = SanityPlan(seed=choice.seed, most_passes=choice.most_passes or None)
     examined = list(progress(examine(network, films, shown.labels, methods, plan), len(methods), "examining methods"))
     examined += _baselines(network, contract, shown, films, plan)
-    return _write(folder.stage(STAGE), examined, tracker, asdict(choice))
+    return _write(artifacts_of(folder).sanity, examined, tracker, asdict(choice))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,10 +165,9 @@ def _chosen_films(folder: RunFolder, contract: ModelContract, choice: SanityChoi
         raise SettingsError(f"no label '{choice.label}'; the run knows {', '.join(contract.labels)}")
     if choice.films < 1:
         raise SettingsError(f"{choice.films} films; expected one or more")
-    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    images = images[images["split"] == choice.split].sort_values(["shard", "index"])
-    labels = read_table(folder.root / "ingest" / "labels.parquet", LABEL_COLUMNS)
-    targets = targets_of(images["image_id"], labels, list(contract.labels))
+    ingested = read_ingested(folder)
+    images = ingested.split(choice.split).sort_values(["shard", "index"])
+    targets = targets_of(images["image_id"], ingested.labels, contract.labels)
     number = None if choice.label is None else contract.labels.index(choice.label)
     pairs = choose_pairs(targets, choice.films, choice.seed, number)
     if not pairs:
@@ -175,14 +175,13 @@ def _chosen_films(folder: RunFolder, contract: ModelContract, choice: SanityChoi
             f"no film of the split '{choice.split}' shows {choice.label or 'a label'}; choose another split or label"
         )
     rows = images.iloc[[film for film, _ in pairs]]
-    pixels = PixelStore(folder.root / "ingest" / "store").rows(rows["shard"].tolist(), rows["index"].tolist())
+    pixels = ingested.stored_pixels(rows)
     if pixels.shape[1:] != (contract.rows, contract.cols):
         raise CheckpointError(
             f"films of {pixels.shape[1]} x {pixels.shape[2]} px, the network takes {contract.rows} x {contract.cols}; "
             "train again on what was ingested"
         )
-    grey = pixels.astype(np.float32) / float(np.iinfo(pixels.dtype).max)
-    return _Films(grey, rows["image_id"].tolist(), [label for _, label in pairs])
+    return _Films(grey_of(pixels), rows["image_id"].tolist(), [label for _, label in pairs])
 
 
 def _baselines(
@@ -202,20 +201,22 @@ def _baselines(
     ]
 
 
-def _write(target: Path, examined: Sequence[MethodFigures], tracker: Tracker, chosen: dict[str, Any]) -> pd.DataFrame:
+def _write(
+    files: SanityFiles, examined: Sequence[MethodFigures], tracker: Tracker, chosen: dict[str, Any]
+) -> pd.DataFrame:
     table, cascades, curves = sanity_table(examined), cascade_table(examined), curve_table(examined)
-    write_table(target / "sanity.parquet", table, SANITY_COLUMNS)
-    for name, rows in (("sanity", table), ("cascade", cascades), ("curves", curves)):
-        write_bytes(target / f"{name}.csv", rows.to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(target / "curves.png", curves_chart(curves, table))
-    write_bytes(target / "cascade.png", cascade_chart(cascades))
+    files.table.write(table)
+    for path, rows in ((files.table_csv, table), (files.cascade_csv, cascades), (files.curves_csv, curves)):
+        write_bytes(path, rows.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.curves_chart, curves_chart(curves, table))
+    write_bytes(files.cascade_chart, cascade_chart(cascades))
     tracker.params({STAGE: chosen})
     for row in table.to_dict("records"):
         figures = {key: float(row[key]) for key in SANITY_COLUMNS if key not in {"method", "reason", *COUNTS}}
         tracker.metrics({f"{row['method']}.{key}": value for key, value in figures.items()})
     tracker.table(table, STAGE)
-    for name in ("curves", "cascade"):
-        tracker.picture(target / f"{name}.png", f"sanity/{name}")
-    for path in sorted(target.glob("*.csv")):
+    for chart in (files.curves_chart, files.cascade_chart):
+        tracker.picture(chart, f"sanity/{chart.stem}")
+    for path in (files.cascade_csv, files.curves_csv, files.table_csv):
         tracker.artifact(path, STAGE)
     return table

@@ -20,6 +20,7 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.seed_spread import spread_of
 from camray.core.metrics.summary import HEADLINE_IOU, main_method
 from camray.domain.errors import PipelineError, SettingsError
+from camray.io.artifacts import SpreadFiles, artifacts_of
 from camray.io.tracking import open_tracker
 
 SHARED_STAGES = ("generate", "ingest")  # no seed of training changes them
@@ -77,21 +78,22 @@ def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.Dat
     tables = {}
     for seed in seeds:
         folder = RunFolder(runs / settings_of_seed(settings, seed).name)
-        path = folder.root / "score" / "scores.csv"
+        path = artifacts_of(folder).score.scores
         if folder.record("score") is None or not path.is_file():
             raise PipelineError(f"{folder.root}: not scored; run the same command again")
         tables[seed] = pd.read_csv(path)
     spread = spread_of(tables)
     folder = RunFolder(runs / f"{settings.name}-seeds")
-    write_bytes(folder.root / "spread.csv", spread.to_csv(index=False).encode())
-    write_json(folder.root / "spread.json", {"seeds": sorted(seeds), "rows": headline_of(spread)})
+    files = SpreadFiles(folder.root)
+    write_bytes(files.table, spread.to_csv(index=False).encode())
+    write_json(files.headline, {"seeds": sorted(seeds), "rows": headline_of(spread)})
     with open_tracker(_summary_settings(settings), folder) as tracker:
-        track_spread(settings, folder.root, seeds, spread, tracker)
+        track_spread(settings, files, seeds, spread, tracker)
     return spread
 
 
 def track_spread(
-    settings: Settings, target: Path, seeds: Sequence[int], spread: pd.DataFrame, tracker: Tracker
+    settings: Settings, files: SpreadFiles, seeds: Sequence[int], spread: pd.DataFrame, tracker: Tracker
 ) -> None:
     """Log settings, the headline's mean, spread, least and largest value by finding, and the written files."""
     listed = ",".join(str(seed) for seed in sorted(seeds))
@@ -106,8 +108,8 @@ def track_spread(
             if row[what] is not None:
                 figures[f"{row['label']}/{metric}{source}/{what}"] = float(row[what])
     tracker.metrics(figures)
-    for name in ("spread.csv", "spread.json"):
-        tracker.artifact(target / name)
+    for path in (files.table, files.headline):
+        tracker.artifact(path)
 
 
 def _summary_settings(settings: Settings) -> Settings:

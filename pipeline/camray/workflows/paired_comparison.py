@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder, check_is_run, read_table
-from camray.core.localization.default_method import default_method, default_thresholds
+from camray.adapters.run_folder import RunFolder, check_is_run
+from camray.core.localization.box_thresholds import BoxThreshold
+from camray.core.localization.default_method import default_thresholds
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import (
     AnnotatedFilms,
@@ -27,8 +28,9 @@ from camray.core.metrics.localization.hits_and_iou import box_measures, point_hi
 from camray.core.metrics.paired_tests import PairedValues, paired_classification, paired_localization
 from camray.core.metrics.score_table import LabelLogits
 from camray.domain.errors import PipelineError
-from camray.domain.records import CORNERS, PREDICTION_COLUMNS
-from camray.io.scored_films import Films, Maps, read_films, read_maps
+from camray.domain.records import CORNERS
+from camray.io.artifacts import artifacts_of
+from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,12 @@ class PairedComparison:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One run's films, maps and best boxes."""
+class _ScoredRun:
+    """One run, its explanation method, and its best boxes by that method."""
 
-    folder: RunFolder
-    films: Films
-    maps: Maps
-    predictions: pd.DataFrame
-    thresholds: Sequence[Mapping[str, Any]]
+    run: ExplainedRun
     method: str
-
-    def split(self, name: str) -> pd.DataFrame:
-        """Return the films of a split that were explained."""
-        chosen = self.films.split(name)
-        return chosen[chosen["image_id"].isin(self.maps.images["image_id"])]
+    predictions: pd.DataFrame
 
 
 def compare_runs(
@@ -91,16 +85,16 @@ def compare_runs(
         If a run was not localized, or they share no film or no label.
     """
     runs = [_open(path, method) for path in (first, second)]
-    films = [run.split(split) for run in runs]
+    films = [each.run.split(split) for each in runs]
     shared = films[0][films[0]["image_id"].isin(films[1]["image_id"])].reset_index(drop=True)
-    labels = [label for label in runs[0].maps.labels if label in runs[1].maps.labels]
+    labels = [label for label in runs[0].run.labels if label in runs[1].run.labels]
     if shared.empty or not labels:
         raise PipelineError(
             f"{first} and {second} share {len(shared)} film(s) of the split '{split}' and {len(labels)} label(s); "
             "two runs can be compared where both scored the same films (same data and ingest.split_seed)"
         )
     patients = number_patients(shared)
-    logits = [_known_logits(run, runs[0].films.labels, shared, patients, labels) for run in runs]
+    logits = [_known_logits(each.run, runs[0].run.films.labels, shared, patients, labels) for each in runs]
     table = pd.concat(
         [
             paired_classification(logits[0], logits[1], confidence),
@@ -120,7 +114,7 @@ def compare_runs(
         "patients": len(set(patients.values())),
         "films_only_in_first": len(films[0]) - len(shared),
         "films_only_in_second": len(films[1]) - len(shared),
-        "methods": [run.method for run in runs],
+        "methods": [each.method for each in runs],
         "annotations_agree": _annotations_agree(runs, shared),
         "confidence": confidence,
         "resamples": resamples,
@@ -128,69 +122,69 @@ def compare_runs(
     return PairedComparison(table, about)
 
 
-def _open(path: Path, method: str | None) -> _Run:
+def _open(path: Path, method: str | None) -> _ScoredRun:
     folder = RunFolder(path)
-    maps = read_maps(folder)
-    predicted, thresholds = path / "localize" / "predictions.parquet", path / "localize" / "thresholds.json"
-    if maps is None or not predicted.is_file() or not thresholds.is_file():
+    files = artifacts_of(folder).localize
+    if not (is_explained(folder) and files.predictions.is_file() and files.thresholds.is_file()):
         check_is_run(path)
         raise PipelineError(f"{path}: is not localized; run `camray localize {path}` first")
-    if method is not None and method not in maps.methods:
-        raise PipelineError(f"{path}: no maps of method '{method}'; there are: {', '.join(maps.methods)}")
-    predictions = read_table(predicted, PREDICTION_COLUMNS)
-    predictions["image_id"] = predictions["image_id"].astype(str)
-    return _Run(
-        folder,
-        read_films(folder),
-        maps,
-        predictions[predictions["rank"] == 0],
-        json.loads(thresholds.read_text(encoding="utf-8"))["thresholds"],
-        default_method(maps.methods) if method is None else method,
-    )
+    run = open_explained_run(folder)
+    if method is not None and method not in run.methods:
+        raise PipelineError(f"{path}: no maps of method '{method}'; there are: {', '.join(run.methods)}")
+    predictions = run.predictions
+    return _ScoredRun(run, run.default_method if method is None else method, predictions[predictions["rank"] == 0])
 
 
 def _known_logits(
-    run: _Run, labels: pd.DataFrame, shared: pd.DataFrame, patients: Mapping[str, int], wanted: Sequence[str]
+    run: ExplainedRun,
+    known_labels: pd.DataFrame,
+    shared: pd.DataFrame,
+    patients: Mapping[str, int],
+    labels: Sequence[str],
 ) -> dict[str, LabelLogits]:
-    known = labels[labels["value"].isin(["0", "1"]) & labels["image_id"].isin(shared["image_id"])]
-    found = {}
-    for label in wanted:
+    """Return the logits of one run on the shared films whose presence is known, by label."""
+    known = known_labels[known_labels["value"].isin(["0", "1"]) & known_labels["image_id"].isin(shared["image_id"])]
+    logits = {}
+    for label in labels:
         values = known[known["label"] == label].set_index("image_id")["value"].sort_index()
         image_ids = [str(image_id) for image_id in values.index]
         if not image_ids:
             continue
-        found[label] = LabelLogits(
+        logits[label] = LabelLogits(
             patients=np.array([patients[image_id] for image_id in image_ids], dtype=np.int64),
-            logits=run.maps.logits.loc[image_ids, label].to_numpy(dtype=np.float64),
+            logits=run.logit_table.loc[image_ids, label].to_numpy(dtype=np.float64),
             present=(values == "1").to_numpy(dtype=bool),
         )
-    return found
+    return logits
 
 
 def _paired_values(
-    runs: Sequence[_Run], shared: pd.DataFrame, patients: Mapping[str, int], labels: Sequence[str]
+    runs: Sequence[_ScoredRun], shared: pd.DataFrame, patients: Mapping[str, int], labels: Sequence[str]
 ) -> dict[str, PairedValues]:
-    found = {}
-    chosen = [default_thresholds(run.thresholds, run.method, labels) for run in runs]
+    pairs = {}
+    thresholds = [default_thresholds(each.run.thresholds.boxes, each.method, labels) for each in runs]
     for label in labels:
-        items = collect_annotated_films(label, runs[0].films.boxes, shared, patients)
-        if len(items) and all(label in entries for entries in chosen):
-            both = [_measures(run, items, entries[label]) for run, entries in zip(runs, chosen, strict=True)]
-            found[label] = PairedValues(items.patients, both[0], both[1])
-    return found
+        items = collect_annotated_films(label, runs[0].run.films.boxes, shared, patients)
+        if len(items) and all(label in by_label for by_label in thresholds):
+            first, second = (
+                _measures(scored, items, by_label[label]) for scored, by_label in zip(runs, thresholds, strict=True)
+            )
+            pairs[label] = PairedValues(items.patients, first, second)
+    return pairs
 
 
-def _measures(run: _Run, items: AnnotatedFilms, entry: Mapping[str, Any]) -> dict[Measure, FloatArray]:
-    rows = run.predictions[(run.predictions["label"] == items.label) & (run.predictions["threshold_id"] == entry["id"])]
-    by_film = rows.set_index("image_id").reindex(list(items.image_ids))
+def _measures(scored: _ScoredRun, items: AnnotatedFilms, threshold: BoxThreshold) -> dict[Measure, FloatArray]:
+    rows = scored.predictions[scored.predictions["label"] == items.label]
+    by_film = rows[rows["threshold_id"] == threshold.id].set_index("image_id").reindex(list(items.image_ids))
     hits = point_hits(items, by_film[["peak_x", "peak_y"]].to_numpy(dtype=np.float64))
     return {("hit_rate", None): hits, **box_measures(items, by_film[CORNERS].to_numpy(dtype=np.float64))}
 
 
-def _annotations_agree(runs: Sequence[_Run], shared: pd.DataFrame) -> bool:
+def _annotations_agree(runs: Sequence[_ScoredRun], shared: pd.DataFrame) -> bool:
     tables = []
-    for run in runs:
-        boxes = run.films.boxes[run.films.boxes["image_id"].isin(shared["image_id"])]
+    for each in runs:
+        boxes = each.run.films.boxes
+        boxes = boxes[boxes["image_id"].isin(shared["image_id"])]
         tables.append(boxes.sort_values(["image_id", "label", *CORNERS]).reset_index(drop=True))
     return bool(tables[0][["image_id", "label"]].equals(tables[1][["image_id", "label"]])) and bool(
         np.allclose(tables[0][CORNERS].to_numpy(np.float64), tables[1][CORNERS].to_numpy(np.float64))

@@ -10,6 +10,7 @@ from pathlib import Path
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
+from camray.io.artifacts import RunArtifacts
 from camray.workflows.run import settings_of
 
 
@@ -74,6 +75,6 @@ def folder_of(trained: Path, out: Path) -> RunFolder:
     """
     if out.resolve() == trained.resolve() or trained.resolve() in out.resolve().parents:
         raise SettingsError(f"{out}: lies in the trained run; choose a folder outside it")
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "settings.json").is_file())):
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not RunArtifacts(out).settings.is_file())):
         raise SettingsError(f"{out}: holds something that is not a camray run; choose an empty or a new folder")
     return RunFolder(out, trained=trained)

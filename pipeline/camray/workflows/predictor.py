@@ -1,10 +1,9 @@
-"""A trained run as a predictor: films in, boxes out; what the registered MLflow model and other callers use.
+"""Trained run as a predictor: films in, boxes out; used by the registered MLflow model and by other programs.
 
 Reads   ``train/model.safetensors contract.json``, ``localize/thresholds.json`` and ``settings.json`` of a run, or the
         copy of these in a registered model
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,17 @@ from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.localization.box_recipes import locate, recipe_from_json
+from camray.core.localization.box_recipes import locate
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import CropWindow, film_window
 from camray.domain.contract import ModelContract
-from camray.domain.errors import ImageError, PipelineError, SettingsError
+from camray.domain.errors import ImageError, SettingsError
 from camray.domain.geometry import Box, GridTransform
 from camray.domain.records import CORNERS
+from camray.io.artifacts import RunArtifacts
 from camray.io.film_files import read_film
+from camray.io.json_files import read_json
 from camray.io.trained_model import load_classifier
 
 _CPU = torch.device("cpu")
@@ -84,8 +86,8 @@ class Predictor:
         In evaluation mode.
     contract : ModelContract
         What it expects.
-    thresholds : dict
-        By label, entries of ``thresholds.json``; a label without any gets no boxes.
+    thresholds : dict of str to BoxThreshold
+        By label; a label without any gets no boxes.
     method : str
         Explanation method that the thresholds belong to.
     explaining : ExplainSettings
@@ -100,7 +102,7 @@ class Predictor:
 
     network: SeamNetwork
     contract: ModelContract
-    thresholds: dict[str, Any]
+    thresholds: dict[str, BoxThreshold]
     method: str
     explaining: ExplainSettings
     localizing: LocalizeSettings
@@ -196,7 +198,7 @@ class Predictor:
         for number, label in enumerate(self.contract.labels):
             boxes: list[tuple[Box, float]] = []
             if label in self.thresholds:
-                recipe = recipe_from_json(self.thresholds[label]["parameters"])
+                recipe = self.thresholds[label].recipe
                 prior = None if self.prior is None else self.prior[number]
                 located = locate(
                     heat[number][None], window, shape_model, recipe, min_area=asked.min_area, score=asked.score,
@@ -233,25 +235,17 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     SettingsError
         If the run has no thresholds for the method.
     """
-    folder = RunFolder(run_root)
-    network, contract = load_classifier(folder, torch.device("cpu"))
-    entries = _json(run_root / "localize" / "thresholds.json")["thresholds"]
-    settings = parse_settings(_json(run_root / "settings.json"), str(run_root))
-    known = sorted({entry["method"] for entry in entries})
-    if method is not None and method not in known:
-        raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(known)}")
-    method = method or default_method(known)
-    thresholds = dict(default_thresholds(entries, method, contract.labels))
-    prior_path = run_root / "explain" / f"prior-{method}.npy"
-    prior = np.load(prior_path) if prior_path.is_file() else None
-    return Predictor(network, contract, thresholds, method, settings.explain, settings.localize, prior)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise PipelineError(f"{path}: missing; finish the run up to its localize stage first")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    run = RunArtifacts(run_root)
+    network, contract = load_classifier(RunFolder(run_root), _CPU)
+    thresholds = run.localize.thresholds.read().boxes
+    settings = parse_settings(read_json(run.settings), str(run_root))
+    methods = list(dict.fromkeys(threshold.method for threshold in thresholds))
+    if method is not None and method not in methods:
+        raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(sorted(methods))}")
+    method = method or default_method(methods)
+    by_label = default_thresholds(thresholds, method, contract.labels)
+    prior = run.explain.read_prior(method)
+    return Predictor(network, contract, by_label, method, settings.explain, settings.localize, prior)
 
 
 def _fit(contract: ModelContract) -> Any:

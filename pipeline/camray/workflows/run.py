@@ -5,7 +5,6 @@ Writes  ``runs/<name>/<stage>/`` for each stage; ``stage.json`` last.
 Run     ``camray run configs/phantom.yaml``
 """
 
-import json
 import os
 import resource
 import shutil
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from camray.adapters.datasets.manifest import manifest_path
 from camray.adapters.run_folder import (
-    SETTINGS_FILE,
     RunFolder,
     check_is_run,
     code_version,
@@ -30,6 +29,8 @@ from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.domain.records import StageResult
+from camray.io.artifacts import RunArtifacts, artifacts_of
+from camray.io.json_files import read_json
 from camray.stages.explain import stage as explain
 from camray.stages.export import stage as export
 from camray.stages.generate import stage as generate
@@ -119,7 +120,7 @@ def run(
         _help_train(stages, settings, folder)
         return
     with folder.locked():
-        write_json(folder.root / SETTINGS_FILE, settings.model_dump(mode="json"))
+        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
         tracker.params(settings.model_dump(mode="json"))
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
         for stage in stages:
@@ -132,7 +133,7 @@ def run_these(names: Collection[str], settings: Settings, folder: RunFolder, tra
     For runs that share earlier stages with another one. Raises and yields as `run` does.
     """
     with folder.locked():
-        write_json(folder.root / SETTINGS_FILE, settings.model_dump(mode="json"))
+        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
         for stage in STAGES:
             if stage.name in names:
                 yield _run_stage(stage, settings, folder, tracker, force=False)
@@ -164,8 +165,8 @@ def settings_of(run_root: Path) -> Settings:
         If the folder holds no run.
     """
     check_is_run(run_root)
-    path = run_root / SETTINGS_FILE
-    return parse_settings(json.loads(path.read_text(encoding="utf-8")), str(path))
+    path = RunArtifacts(run_root).settings
+    return parse_settings(read_json(path), str(path))
 
 
 def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tracker, force: bool) -> StageReport:
@@ -253,7 +254,7 @@ def _data_digest(settings: Settings) -> str:
     for path in tables:
         if not path.is_file():
             raise SettingsError(f"{path}: no such table")
-    manifest = ingest.manifest_path(settings)
+    manifest = manifest_path(settings.data.manifest)
     return digest_of([folder_digest(root), *[folder_digest(path) for path in [*tables, manifest]]])
 
 

@@ -1,10 +1,9 @@
-"""What a person is told at the end of a run: the headline scores, or what was found on films without labels.
+"""Summary at the end of a run: headline scores, or the findings of films without labels.
 
 Reads   ``score/scores.csv``, ``explain/images.parquet logits.npy grid.json``, ``export/boxes.csv``
 Writes  ``csv/<stage>-<table>.csv`` on request
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folder import RunFolder
-from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
+from camray.io.artifacts import artifacts_of
+from camray.io.explained_run import open_explained_run
 
 _NO_AUROC = "none: one class"
 
@@ -81,12 +81,10 @@ def top_findings(folder: RunFolder, most: int) -> Findings | None:
     most : int
         Films at most.
     """
-    explain = folder.root / "explain"
     if folder.record("explain") is None:
         return None
-    labels = tuple(json.loads((explain / "grid.json").read_text(encoding="utf-8"))["labels"])
-    image_ids = pd.read_parquet(explain / "images.parquet", columns=["image_id"])["image_id"].astype(str).tolist()
-    probabilities = probabilities_of(np.load(explain / "logits.npy"))
+    run = open_explained_run(folder)
+    probabilities, image_ids, labels = run.probabilities, run.image_ids, run.labels
     order = np.argsort(-probabilities.max(axis=1, initial=0.0), kind="stable")[:most]
     boxes = _exported_boxes(folder)
     rows = [
@@ -100,16 +98,13 @@ def top_findings(folder: RunFolder, most: int) -> Findings | None:
     return Findings(len(image_ids), labels, rows)
 
 
-def write_csv_twins(folder: RunFolder) -> None:
+def write_csv_tables(folder: RunFolder) -> None:
     """Write every table of the run as ``csv/<stage>-<table>.csv``."""
-    target = folder.root / "csv"
-    target.mkdir(exist_ok=True)
-    for path in sorted(folder.root.glob("*/*.parquet")):
-        pd.read_parquet(path).to_csv(target / f"{path.parent.name}-{path.stem}.csv", index=False)
+    artifacts_of(folder).write_csv_tables()
 
 
 def _scores(folder: RunFolder) -> pd.DataFrame | None:
-    path = folder.root / "score" / "scores.csv"
+    path = artifacts_of(folder).score.scores
     if folder.record("score") is None or not path.is_file():
         return None
     scores = pd.read_csv(path)
@@ -140,7 +135,7 @@ def _beside(name: str, found: BaselineComparison) -> dict[str, Any]:
 
 
 def _exported_boxes(folder: RunFolder) -> dict[str, int] | None:
-    path = folder.root / "export" / "boxes.csv"
+    path = artifacts_of(folder).export.boxes
     if not path.is_file():
         return None
     counts = pd.read_csv(path, usecols=["image_id"], dtype=str)["image_id"].value_counts()

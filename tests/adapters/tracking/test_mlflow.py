@@ -313,7 +313,7 @@ def test_the_model_is_registered_and_finds_boxes(run_root: Path, monkeypatch: py
     (run_root / "train" / "state").mkdir()
     (run_root / "train" / "state" / "optimizer.bin").write_bytes(b"not part of the model")
     with _tracker(run_root) as tracker, tracker.stage("export"):
-        tracker.model(run_root, "demo")
+        tracker.model([run_root / "train" / "contract.json", run_root / "settings.json"], "demo")
     assert not {TRACKING_VARIABLE, REGISTRY_VARIABLE} & set(os.environ)  # a child's runs stay with the child
     import mlflow
 
@@ -364,7 +364,7 @@ def test_tracking_prints_nothing(run_root: Path) -> None:
         f"with MlflowTracker(root, root.parent, None, 'an experiment', {LOADER!r}) as tracker:\n"
         "    with tracker.stage('export'):\n"
         "        tracker.metrics({'loss': 1.0})\n"
-        "        tracker.model(root, 'demo')\n"
+        "        tracker.model([root / 'settings.json'], 'demo')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,14 +1,15 @@
 import pytest
 
+from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.errors import PipelineError
+from camray.domain.records import ThresholdSource
 
 
-def entry(policy: str, source: str, split: str | None, label: str = "a", method: str = "cam") -> dict[str, object]:
-    return {
-        "id": f"{policy}/{method}/{label}", "method": method, "label": label, "policy": policy, "source": source,
-        "split": split,
-    }  # fmt: skip
+def entry(policy: str, source: str, split: str | None, label: str = "a", method: str = "cam") -> BoxThreshold:
+    recipe, name = BoxRecipe("max", 0.2), f"{policy}/{method}/{label}"
+    return BoxThreshold(name, method, label, policy, ThresholdSource(source), recipe, split, "", 0)
 
 
 def test_a_threshold_of_the_scored_split_is_refused() -> None:

@@ -2,8 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from camray.domain.records import (
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
 )
+from camray.io.artifacts import artifacts_of
 from camray.reporting.overlays import GAP_PX, PREDICTED_RGB
 from camray.stages.export import stage as export
 from camray.stages.localize import stage as localize
@@ -49,7 +51,7 @@ class ListeningTracker(NullTracker):
     def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
         self.told.append(("table", rows))
 
-    def model(self, run_root: Path, name: str) -> None:
+    def model(self, files: Sequence[Path], name: str) -> None:
         self.told.append(("model", name))
 
 
@@ -159,7 +161,9 @@ def test_stretched_films_are_drawn_in_true_proportions(localized: RunFolder, tmp
     images["offset_x"] = images["offset_y"] = 0.0
     write_table(path, images, IMAGE_COLUMNS)
     tracker = ListeningTracker()
-    export.run(_settings({"max_overlays": 8}, ingest={"fit": "stretch"}), folder, tracker)
+    contract = artifacts_of(folder).ingest.contract
+    contract.write(replace(contract.read(), fit="stretch"))
+    export.run(_settings({"max_overlays": 8}), folder, tracker)
     (table,) = [told for what, told in tracker.told if what == "table"]
     shapes = images.set_index("image_id")["rows"]
     checked = []

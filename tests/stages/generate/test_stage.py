@@ -15,6 +15,7 @@ from camray.core.metrics.localization.masks import box_from_rle, mask_from_rle
 from camray.core.phantom.film import render_film
 from camray.core.phantom.findings import FINDINGS
 from camray.domain.errors import SettingsError
+from camray.io.artifacts import GeneratedFiles
 from camray.stages.generate import stage as generate
 
 FILMS, ROWS, SEED = 9, 80, 2
@@ -93,7 +94,7 @@ def test_a_broken_off_start_goes_on_to_the_same_bytes(drawn: Path, tmp_path: Pat
     wanted = settings_for(1).data.generate
     assert wanted is not None
     for index in (0, 1, 2):  # as a killed start leaves it: some films whole ...
-        generate.make_film(stage, wanted, index)
+        generate.make_film(GeneratedFiles(stage), wanted, index)
     (stage / "films" / "film-00002.dcm").write_bytes(b"torn")  # ... one torn ...
     (stage / "parts" / "film-00003.json").unlink()  # ... and one without its note
     untouched = (stage / "films" / "film-00001.dcm").stat().st_mtime_ns
@@ -117,7 +118,7 @@ def test_films_vary_in_encoding(drawn: Path) -> None:
 def test_notes_hold_no_clock_and_no_path(tmp_path: Path) -> None:
     wanted = settings_for(1).data.generate
     assert wanted is not None
-    generate.make_film(tmp_path / "generate", wanted, 0)
+    generate.make_film(GeneratedFiles(tmp_path / "generate"), wanted, 0)
     note = (tmp_path / "generate" / "parts" / "film-00001.json").read_text()
     assert str(tmp_path) not in note
     assert set(json.loads(note)) == {"image_id", "patient", "sha256", "rows", "cols", "lesions", "lungs"}

@@ -26,7 +26,7 @@ from camray.stages.export import stage as export
 from camray.workflows.pacs.connection import open_peer
 from camray.workflows.pacs.retrieve import fetch_films
 from camray.workflows.pacs.retry import RetryPolicy
-from camray.workflows.pacs.send import DELIVERY_LOG, deliver, objects_of
+from camray.workflows.pacs.send import deliver, objects_of
 from tests.adapters.dicom.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.dicom_run import LABELS, make_run, settings_of
 from tests.workflows.pacs import orthanc
@@ -89,7 +89,7 @@ def _assert_all_there_once(files: list[Path], server: Orthanc, folder: Path) -> 
 def test_everything_is_listed_once_and_comes_back_equal(
     how: str, run: RunFolder, server: Orthanc, tmp_path: Path
 ) -> None:
-    files, log = objects_of(run), DeliveryLog(tmp_path / DELIVERY_LOG)
+    files, log = objects_of(run), DeliveryLog(tmp_path / "delivered.sqlite")
     told = _send(files, how, _address(server, how), log)
     assert (told["accepted"], told["refused"], told["unreached"]) == (len(files), 0, 0)
     _assert_all_there_once(files, server, tmp_path)
@@ -101,7 +101,7 @@ def test_everything_is_listed_once_and_comes_back_equal(
 def test_a_line_cut_twenty_times_loses_and_doubles_nothing(
     how: str, run: RunFolder, server: Orthanc, tmp_path: Path
 ) -> None:
-    files, log = objects_of(run), DeliveryLog(tmp_path / DELIVERY_LOG)
+    files, log = objects_of(run), DeliveryLog(tmp_path / "delivered.sqlite")
     target = server.http_port if how == "dicomweb" else server.dicom_port
     line = Cutter(target, CUTS, most_bytes=150_000, seed=4)
     try:
@@ -175,7 +175,7 @@ def test_reports_that_readers_edited_are_imported_from_the_pacs(
     settings = settings_of(run.root.parent, formats=["sr"]).model_dump(mode="json")
     write_json(copy.root / "settings.json", {**settings, "track": {"enabled": False}})
     reports = [path for path in objects_of(copy) if path.name.endswith(".sr.dcm")]
-    _send(reports, "dicomweb", server.web, DeliveryLog(tmp_path / DELIVERY_LOG))
+    _send(reports, "dicomweb", server.web, DeliveryLog(tmp_path / "delivered.sqlite"))
     moved = Box(12.5, 20.25, 50.0, 80.75)
     edited = []
     for path in reports[:4]:

@@ -14,9 +14,12 @@ from camray.cli import app
 from camray.core.explain.activation_maximization import AscentSettings
 from camray.core.explain.methods import METHODS
 from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, ImageError, SettingsError
+from camray.domain.records import ThresholdSource
+from camray.io.thresholds import write_thresholds
 from camray.workflows.predictor import load_predictor
 from camray.workflows.show.activation_maximization import draw_labels, pictures_of_labels
 from camray.workflows.show.film import FilmQuestion, show_film
@@ -39,11 +42,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(network.state_dict(), root / "train" / "model.safetensors")
     contract = ModelContract(LABELS, 64, 48, "letterbox", 8, spec, 8, 6, "data", 4, "0.1.0")
     write_json(root / "train" / "contract.json", contract.as_json())
-    recipe = BoxRecipe("range", 0.5).as_json()
-    entries = [
-        {"id": "x", "method": "cam", "label": label, "source": "fixed", "parameters": recipe} for label in LABELS
+    recipe = BoxRecipe("range", 0.5)
+    thresholds = [
+        BoxThreshold("x", "cam", label, "own", ThresholdSource.FIXED, recipe, None, "", 0) for label in LABELS
     ]
-    write_json(root / "localize" / "thresholds.json", {"thresholds": entries})
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds(tuple(thresholds), ()))
     write_json(root / "settings.json", {"name": "shown"})
     return root
 

@@ -3,7 +3,7 @@
 Names, tags, keys and pictures handed in here must hold hashed identifiers only: everything is copied to the store.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,8 +38,8 @@ class Tracker(Protocol):
     def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
         """Show a table; `picture_column` holds paths of PNGs that become thumbnails."""
 
-    def model(self, run_root: Path, name: str) -> None:
-        """Log the trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
+    def model(self, files: Sequence[Path], name: str) -> None:
+        """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
 
 
 class NullTracker:
@@ -71,5 +71,5 @@ class NullTracker:
     def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
         """Do nothing."""
 
-    def model(self, run_root: Path, name: str) -> None:
+    def model(self, files: Sequence[Path], name: str) -> None:
         """Do nothing."""

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,6 @@ from camray.adapters.tracking.sync import brief, drain, left_open
 
 logger = logging.getLogger(__name__)
 ROOT = "run"
-MODEL_FILES = (
-    "train/model.safetensors",
-    "train/contract.json",
-    "localize/thresholds.json",
-    "settings.json",
-    "explain/prior-cam.npy",
-)
 VALUE_CHARACTERS, DIGEST_CHARACTERS = 500, 36
 RETRY_SECONDS = 60.0
 
@@ -186,10 +179,10 @@ class MlflowTracker:
         plain = json.loads(rows.reset_index(drop=True).to_json(orient="split", index=False))
         self._record("table", name=_key(name), rows=plain, pictures=pictures, picture_column=picture_column)
 
-    def model(self, run_root: Path, name: str) -> None:
-        """Log the trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
-        files = [run_root / file for file in MODEL_FILES if (run_root / file).is_file()]
-        self._record("model", name=name, loader=self._loader, files=files)
+    def model(self, files: Sequence[Path], name: str) -> None:
+        """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
+        existing = [path for path in files if path.is_file()]
+        self._record("model", name=name, loader=self._loader, files=existing)
 
     def _record(self, call: str, **payload: Any) -> None:
         if self._journal is None:

@@ -1,8 +1,8 @@
-"""Which of several threshold choices a person is shown: one for each label."""
+"""Default explanation method and box thresholds: those that are exported and reviewed."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable
 
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.domain.records import ThresholdSource
 
 PREFERRED_METHOD = "cam"
@@ -23,30 +23,29 @@ def default_method(methods: Collection[str]) -> str:
 
 
 def default_thresholds(
-    entries: Iterable[Mapping[str, Any]], method: str, labels: Iterable[str]
-) -> dict[str, Mapping[str, Any]]:
-    """Pick one threshold a label: chosen on validation films if there is one, else fixed; never the oracle's.
+    thresholds: Iterable[BoxThreshold], method: str, labels: Iterable[str]
+) -> dict[str, BoxThreshold]:
+    """Pick one threshold per label: chosen on validation films if there is one, else fixed; never the oracle's.
 
     Parameters
     ----------
-    entries : iterable of mapping
-        ``thresholds`` of ``thresholds.json``; keys ``id``, ``method``, ``label``, ``source``. An entry without a label
-        holds for all.
+    thresholds : iterable of BoxThreshold
+        All of a run.
     method : str
         Explanation method.
     labels : iterable of str
-        Wanted.
+        Labels to pick for.
 
     Returns
     -------
-    dict
-        Label to entry; a label without any is left out. Among equals the first wins.
+    dict of str to BoxThreshold
+        By label; a label without any threshold is left out. Among equals the first wins.
     """
-    usable = [entry for entry in entries if entry["method"] == method and entry["source"] in _ORDER]
-    ranked = sorted(usable, key=lambda entry: _ORDER[ThresholdSource(entry["source"])])
-    chosen: dict[str, Mapping[str, Any]] = {}
+    usable = [each for each in thresholds if each.method == method and each.source in _ORDER]
+    ranked = sorted(usable, key=lambda each: _ORDER[each.source])
+    by_label: dict[str, BoxThreshold] = {}
     for label in labels:
-        fitting = [entry for entry in ranked if entry.get("label") in (None, label)]
+        fitting = [each for each in ranked if each.label == label]
         if fitting:
-            chosen[label] = fitting[0]
-    return chosen
+            by_label[label] = fitting[0]
+    return by_label

@@ -1,9 +1,9 @@
 """Which predictions make which rows; thresholds chosen on the scored split are refused unless asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.domain.errors import PipelineError
 from camray.domain.records import ThresholdSource
 
@@ -32,13 +32,13 @@ class ThresholdUse:
     threshold_ids: frozenset[str]
 
 
-def thresholds_to_score(entries: Sequence[Mapping[str, Any]], split: str, oracle: bool) -> list[ThresholdUse]:
-    """Group the entries of ``thresholds.json`` into the rows they make on a split.
+def thresholds_to_score(thresholds: Sequence[BoxThreshold], split: str, oracle: bool) -> list[ThresholdUse]:
+    """Group box thresholds into the rows that they make on a split.
 
     Parameters
     ----------
-    entries : sequence of mapping
-        Keys id, method, label, policy, source, split.
+    thresholds : sequence of BoxThreshold
+        All of a run.
     split : str
         The split to score.
     oracle : bool
@@ -56,16 +56,16 @@ def thresholds_to_score(entries: Sequence[Mapping[str, Any]], split: str, oracle
         If a threshold was chosen on the split and `oracle` is False.
     """
     groups: dict[tuple[str, str, str], set[str]] = {}
-    for entry in entries:
-        source = str(entry["source"])
-        if entry.get("split") == split:
+    for threshold in thresholds:
+        source = str(threshold.source)
+        if threshold.split == split:
             if not oracle:
                 raise PipelineError(
-                    f"threshold '{entry['id']}' was chosen on the split '{split}', which is to be scored; score "
+                    f"threshold '{threshold.id}' was chosen on the split '{split}', which is to be scored; score "
                     "another split, or ask for such numbers with score.oracle=true (they are then marked 'oracle')"
                 )
             source = ThresholdSource.ORACLE.value
-        groups.setdefault((str(entry["method"]), source, str(entry["policy"])), set()).add(str(entry["id"]))
+        groups.setdefault((threshold.method, source, threshold.policy), set()).add(threshold.id)
     uses = []
     for (method, source, policy), ids in groups.items():
         policies = [other for m, s, other in groups if (m, s) == (method, source)]

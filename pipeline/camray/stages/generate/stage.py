@@ -6,7 +6,6 @@ Run     ``camray generate configs/phantom.yaml``
 """
 
 import hashlib
-import json
 import shutil
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,8 @@ from camray.core.phantom.run_lengths import rle_from_mask
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.geometry import box_from_mask
 from camray.domain.records import Counts, StageResult
+from camray.io.artifacts import GeneratedFiles, artifacts_of
+from camray.io.json_files import read_json
 
 BOX_COLUMNS = ("image_id", "label", "x0", "y0", "x1", "y1")
 MASK_COLUMNS = {
@@ -37,7 +38,6 @@ MASK_COLUMNS = {
     "rle": "string",  # COCO compressed run lengths, native grid; one row a lesion, in the order of the boxes
 }
 ENCODING = 100  # this stage's stream of random numbers; the drawing's own are smaller
-PARTS = "parts"  # what is known of each finished film, until the tables are written
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -51,32 +51,32 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     SettingsError
         If ``data.generate`` is not set.
     """
-    wanted = settings.data.generate
-    if wanted is None:
+    drawn = settings.data.generate
+    if drawn is None:
         raise SettingsError(
             "data.generate is not set: nothing to draw; set data.generate.films, or leave this stage out"
         )
-    stage = folder.stage("generate")
-    make = partial(make_film, stage, wanted)
-    outcomes = map_processes(make, range(wanted.films), count_workers(settings.ingest.workers))
+    files = artifacts_of(folder).generate
+    make = partial(make_film, files, drawn)
+    outcomes = map_processes(make, range(drawn.films), count_workers(settings.ingest.workers))
     records: list[dict[str, Any]] = []
-    for outcome in progress(outcomes, wanted.films, "drawing films"):
+    for outcome in progress(outcomes, drawn.films, "drawing films"):
         if outcome.value is None:
             raise PipelineError(f"film {outcome.item}: could not be drawn: {outcome.error}; run again to go on")
         records.append(outcome.value)
-    figures = _write_tables(stage, records)
-    shutil.rmtree(stage / PARTS)
-    return StageResult(Counts(wanted.films, wanted.films), figures)
+    figures = _write_tables(files, records)
+    shutil.rmtree(files.unfinished)
+    return StageResult(Counts(drawn.films, drawn.films), figures)
 
 
-def make_film(stage: Path, wanted: GenerateSettings, index: int) -> dict[str, Any]:
+def make_film(files: GeneratedFiles, settings: GenerateSettings, index: int) -> dict[str, Any]:
     """Draw and write one film, unless it lies there whole; return what the tables need of it.
 
     Parameters
     ----------
-    stage : Path
-        Folder of the stage.
-    wanted : GenerateSettings
+    files : GeneratedFiles
+        Where to write.
+    settings : GenerateSettings
         Seed and resolution.
     index : int
         Number of the film, from 0.
@@ -87,14 +87,14 @@ def make_film(stage: Path, wanted: GenerateSettings, index: int) -> dict[str, An
         image_id, patient, sha256, rows, cols, and `lesions` and `lungs`: lists of {label, box, rle}.
     """
     name = f"film-{index + 1:05d}"
-    path, part = stage / "films" / f"{name}.dcm", stage / PARTS / f"{name}.json"
+    path, part = files.film(name), files.unfinished_film(name)
     known = _finished(path, part)
     if known is not None:
         return known
-    film = render_film(wanted.seed, index, wanted.rows)
+    film = render_film(settings.seed, index, settings.rows)
     meta = film.meta
     header = PhantomHeader(
-        seed=wanted.seed,
+        seed=settings.seed,
         index=index,
         patient=meta.patient,
         sex=meta.sex,
@@ -103,7 +103,7 @@ def make_film(stage: Path, wanted: GenerateSettings, index: int) -> dict[str, An
         row_spacing_mm=meta.row_spacing_mm,
         col_spacing_mm=meta.col_spacing_mm,
     )
-    content = encode_film(film.image, header, draw_encoding(stream(wanted.seed, index, ENCODING)))
+    content = encode_film(film.image, header, draw_encoding(stream(settings.seed, index, ENCODING)))
     record = _record(film, header.image_id, hashlib.sha256(content).hexdigest())
     write_bytes(path, content)
     write_json(part, record)
@@ -113,7 +113,7 @@ def make_film(stage: Path, wanted: GenerateSettings, index: int) -> dict[str, An
 def _finished(path: Path, part: Path) -> dict[str, Any] | None:
     if not (path.is_file() and part.is_file()):
         return None
-    record: dict[str, Any] = json.loads(part.read_text(encoding="utf-8"))
+    record: dict[str, Any] = read_json(part)
     return record if hashlib.sha256(path.read_bytes()).hexdigest() == record["sha256"] else None
 
 
@@ -135,7 +135,7 @@ def _record(film: PhantomFilm, image_id: str, sha256: str) -> dict[str, Any]:
     }
 
 
-def _write_tables(stage: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
+def _write_tables(files: GeneratedFiles, records: list[dict[str, Any]]) -> dict[str, Any]:
     labels = pd.DataFrame({"image_id": [record["image_id"] for record in records]})
     for finding in FINDINGS:
         labels[finding] = [int(any(lesion["label"] == finding for lesion in record["lesions"])) for record in records]
@@ -143,15 +143,15 @@ def _write_tables(stage: Path, records: list[dict[str, Any]]) -> dict[str, Any]:
         [(record["image_id"], lesion["label"], *lesion["box"]) for record in records for lesion in record["lesions"]],
         columns=list(BOX_COLUMNS),
     )
-    write_bytes(stage / "labels.csv", labels.to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(stage / "boxes.csv", boxes.to_csv(index=False, lineterminator="\n").encode())
-    for key, file in (("lesions", "masks.parquet"), ("lungs", "lung_masks.parquet")):
+    write_bytes(files.labels, labels.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.boxes, boxes.to_csv(index=False, lineterminator="\n").encode())
+    for key, path in (("lesions", files.lesion_masks), ("lungs", files.lung_masks)):
         rows = [
             (record["image_id"], region["label"], record["rows"], record["cols"], region["rle"])
             for record in records
             for region in record[key]
         ]
-        write_table(stage / file, pd.DataFrame(rows, columns=list(MASK_COLUMNS)), MASK_COLUMNS)
+        write_table(path, pd.DataFrame(rows, columns=list(MASK_COLUMNS)), MASK_COLUMNS)
     figures: dict[str, Any] = {"films": len(records), "patients": len({record["patient"] for record in records})}
     figures["films without a finding"] = int((labels[list(FINDINGS)].sum(axis=1) == 0).sum())
     return figures | {f"films with {finding}": int(labels[finding].sum()) for finding in FINDINGS}

@@ -7,21 +7,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from camray.adapters.run_folder import RunFolder
 from camray.core.imaging.film_statistics import TILE_SIDE
 from camray.core.shortcuts.features import tile_shares
 from camray.io.film_lungs import find_film_lungs, read_lung_network
+from camray.io.ingested_films import IngestedFilms
 
 FILMS = 64  # half a second on one core; what is asked is where lungs may lie at all
 
 
-def lung_shares(folder: RunFolder, image_ids: list[str]) -> NDArray[np.float64]:
+def lung_shares(films: IngestedFilms, image_ids: list[str]) -> NDArray[np.float64]:
     """Find the lungs of at most `FILMS` films, evenly spread.
 
     Parameters
     ----------
-    folder : RunFolder
-        Its films lie in the store.
+    films : IngestedFilms
+        Their pixels are in the store.
     image_ids : list of str
         Training films.
 
@@ -32,10 +32,10 @@ def lung_shares(folder: RunFolder, image_ids: list[str]) -> NDArray[np.float64]:
     """
     chosen = [image_ids[int(place)] for place in np.linspace(0, len(image_ids) - 1, min(FILMS, len(image_ids)))]
     device = torch.device("cpu")  # the same tiles wherever the rest computes
-    found = find_film_lungs(folder, chosen, read_lung_network(None, device), device)
+    film_lungs = find_film_lungs(films, chosen, read_lung_network(None, device), device)
     shares = []
-    for image_id, lungs in found.lungs.items():
-        window = found.windows[image_id]
+    for image_id, lungs in film_lungs.lungs.items():
+        window = film_lungs.windows[image_id]
         if lungs.masks:
             mask = np.logical_or.reduce(list(lungs.masks.values()))
             shares.append(tile_shares(mask[window.row0 : window.row1, window.col0 : window.col1], TILE_SIDE))

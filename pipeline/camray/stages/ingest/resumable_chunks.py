@@ -18,6 +18,7 @@ from camray.adapters.pixel_store import ShardWriter, open_shard, shard_path, wri
 from camray.adapters.run_folder import read_table, write_table
 from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE
 from camray.domain.errors import PipelineError
+from camray.io.artifacts import UnfinishedIngestFiles
 from camray.stages.ingest.film_worker import FilmRow, printable
 
 GLANCE_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2
@@ -56,6 +57,10 @@ class Parts:
     chunks: tuple[tuple[str, ...], ...]
 
     @property
+    def _files(self) -> UnfinishedIngestFiles:
+        return UnfinishedIngestFiles(self.folder)
+
+    @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
         """Type of the stored pixels."""
         return np.uint8 if self.bits == 8 else np.uint16
@@ -81,14 +86,14 @@ class Parts:
 
     def facts(self) -> pd.DataFrame:
         """Return the facts of all files, in order of their sources."""
-        tables = [read_table(self._facts_path(part), FACT_COLUMNS) for part in range(len(self.chunks))]
+        tables = [read_table(self._files.rows(part), FACT_COLUMNS) for part in range(len(self.chunks))]
         return pd.concat(tables, ignore_index=True)
 
     def glances(self, facts: pd.DataFrame) -> NDArray[np.float32]:
         """Return the glances of some films, [len(facts), 384]."""
         found = np.empty((len(facts), GLANCE_NUMBERS), np.float32)
         for part, rows in facts.reset_index(drop=True).groupby("part"):
-            shard = open_shard(shard_path(self.folder, int(str(part)), "glance"))
+            shard = open_shard(self._files.statistics(int(str(part))))
             found[rows.index.to_numpy()] = shard[rows["row"].to_numpy()]
         return found
 
@@ -104,7 +109,7 @@ class Parts:
         """
         store.mkdir(exist_ok=True)
         for part in range(len(self.chunks)):
-            source, target = shard_path(self.folder, part), shard_path(store, part)
+            source, target = self._files.pixels(part), shard_path(store, part)
             rows = kept.loc[kept["part"] == part, "row"].to_numpy()
             shard = open_shard(source)
             if len(rows) == len(shard) and len(rows):
@@ -118,8 +123,8 @@ class Parts:
     def _fill_one(self, part: int, rows: Iterator[FilmRow]) -> Iterator[int]:
         facts = []
         with (
-            ShardWriter(shard_path(self.folder, part), self.shape_rc, self.dtype) as pixels,
-            ShardWriter(shard_path(self.folder, part, "glance"), (GLANCE_NUMBERS,), np.float32) as glances,
+            ShardWriter(self._files.pixels(part), self.shape_rc, self.dtype) as pixels,
+            ShardWriter(self._files.statistics(part), (GLANCE_NUMBERS,), np.float32) as glances,
         ):
             for source, row in zip(self.chunks[part], rows, strict=False):
                 if row.facts["source"] != printable(source):
@@ -131,23 +136,20 @@ class Parts:
                 yield 1
         if len(facts) != len(self.chunks[part]):
             raise PipelineError(f"{len(self.chunks[part]) - len(facts)} file(s) came back neither read nor refused")
-        write_table(self._facts_path(part), _typed(facts), FACT_COLUMNS)
+        write_table(self._files.rows(part), _typed(facts), FACT_COLUMNS)
 
     def _is_done(self, part: int) -> bool:
-        path = self._facts_path(part)
+        path = self._files.rows(part)
         if not path.is_file():
             return False
         facts = read_table(path, FACT_COLUMNS)
         if list(facts["source"]) != [printable(source) for source in self.chunks[part]]:
             return False
         try:
-            counts = {len(open_shard(shard_path(self.folder, part, stem))) for stem in ("films", "glance")}
+            counts = {len(open_shard(path)) for path in (self._files.pixels(part), self._files.statistics(part))}
         except PipelineError:
             return False
         return counts == {int((facts["reason"] == "").sum())}
-
-    def _facts_path(self, part: int) -> Path:
-        return self.folder / f"facts-{part:05d}.parquet"
 
 
 def chunked(sources: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:

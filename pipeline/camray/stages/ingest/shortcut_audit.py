@@ -1,23 +1,23 @@
-"""The audit of what was ingested: ``audit.json`` for machines, ``audit.html`` for people.
+"""Audit of the ingested films: trivial features that predict labels, as a table and as a page.
 
 Writes  ``ingest/audit.json``, ``ingest/audit.html``, and ``ingest/probes.npy``: what the probes, fitted on the training
         films, say of all others, as float32 [kinds, films, labels] in the order of ``images.parquet``
 """
 
-import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from camray.adapters.run_folder import write_bytes, write_json
+from camray.adapters.run_folder import write_bytes
 from camray.core.cohort.deduplication import patient_split_key
 from camray.core.shortcuts import probes as audit
 from camray.core.shortcuts.features import lung_tiles, probe_features
 from camray.domain.labels import names_of
 from camray.domain.records import Split
+from camray.io.artifacts import IngestFiles
+from camray.io.ingested_films import write_audit
 from camray.reporting.shortcut_audit_page import audit_page
 from camray.stages.ingest.admission import Admitted
 
@@ -28,8 +28,8 @@ def one_class_of(admitted: Admitted) -> list[str]:
     return audit.one_class_labels(admitted.values[is_training], names_of(admitted.findings))
 
 
-def write_audit(
-    folder: Path,
+def audit_films(
+    files: IngestFiles,
     name: str,
     admitted: Admitted,
     glances: NDArray[np.float32],
@@ -41,8 +41,8 @@ def write_audit(
 
     Parameters
     ----------
-    folder : Path
-        The stage's.
+    files : IngestFiles
+        Where to write.
     name : str
         Of the data manifest.
     admitted : Admitted
@@ -89,15 +89,14 @@ def write_audit(
             for film in films[films["doubt"] != ""].itertuples()
         ],
     }
+    logits: dict[str, NDArray[np.float32]] = {}
     if probes and len(labels):
         is_training = (films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
-        stream = io.BytesIO()
         with threadpool_limits(1, "blas"):
-            np.save(stream, audit.probe_logits(features, admitted.values, is_training, seed))
-        write_bytes(folder / "probes.npy", stream.getvalue())
-        found["probe_kinds"] = list(features)
-    write_json(folder / "audit.json", found)
+            values = audit.probe_logits(features, admitted.values, is_training, seed)
+        logits = dict(zip(features, values, strict=True))
+    write_audit(files, found, logits)
     shown = admitted.values if probes else admitted.values[:, :0]  # without labels there is nothing to compare
     page = audit_page(found, shown, features["grey-level histogram"], features["8x8 thumbnail"])
-    write_bytes(folder / "audit.html", page.encode())
+    write_bytes(files.audit_page, page.encode())
     return measured

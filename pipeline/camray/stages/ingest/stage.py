@@ -5,38 +5,29 @@ Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contra
 Run     ``camray ingest configs/tb_hemithorax.yaml``
 """
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from camray.adapters.datasets import manifest as manifests
 from camray.adapters.datasets.film_files import list_films
 from camray.adapters.datasets.manifest import load_manifest
 from camray.adapters.datasets.reading import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import load_key
-from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.run_folder import RunFolder
 from camray.adapters.settings.schema import IngestSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.shortcuts.probes import Probe, one_class_note
-from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
+from camray.domain.errors import InputRefusedError, SettingsError
 from camray.domain.films import FilmPolicy
-from camray.domain.labels import Code, Finding, names_of
-from camray.domain.records import (
-    ANNOTATION_COLUMNS,
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    REFUSAL_COLUMNS,
-    Counts,
-    Split,
-    StageResult,
-)
+from camray.domain.labels import Finding
+from camray.domain.records import IMAGE_COLUMNS, Counts, Split, StageResult
+from camray.io.artifacts import IngestFiles, artifacts_of
+from camray.io.ingest_contract import IngestContract
+from camray.io.ingested_films import IngestedFilms
 from camray.stages.ingest.admission import (
     Admitted,
     Source,
@@ -49,11 +40,9 @@ from camray.stages.ingest.admission import (
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Parts, chunked
-from camray.stages.ingest.shortcut_audit import one_class_of, write_audit
+from camray.stages.ingest.shortcut_audit import audit_films, one_class_of
 
-GRID_KEYS = ("rows", "cols", "fit", "bits")
 SHOWN_DOUBTFUL = 5
-PARTS, STORE = "parts", "store"
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -76,40 +65,37 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     InputRefusedError
         If no film is left.
     """
-    out = folder.stage("ingest")
-    trained = _trained_contract(folder)
+    files = artifacts_of(folder).ingest
+    trained = None if folder.trained is None else artifacts_of(folder.model_run).ingest.contract.read()
     settings = settings if trained is None else _with_grid(settings, trained)
-    source, sources = _open_source(settings, folder, () if trained is None else _findings(trained))
+    source, sources = _open_source(settings, folder, () if trained is None else trained.findings)
     key, grid = load_key(), settings.ingest
-    parts = Parts(out / PARTS, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
+    parts = Parts(files.unfinished, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
     _read_all(parts, _plan(source, grid, key), grid.workers)
     admitted = admit(parts.facts(), source, grid, key)
-    write_table(out / "refusals.parquet", admitted.refusals, REFUSAL_COLUMNS)
-    _stop_if_nothing_left(admitted, out)
+    files.refusals.write(admitted.refusals)
+    _stop_if_nothing_left(admitted, files)
     inputs = len(admitted.films) + len(admitted.refusals)
     glances = parts.glances(admitted.films)
     digest = data_digest(admitted)
     images = _image_rows(admitted.films)
-    write_table(out / "images.parquet", images, IMAGE_COLUMNS)
-    write_table(out / "labels.parquet", label_rows(admitted), LABEL_COLUMNS)
-    write_table(out / "annotations.parquet", annotation_rows(admitted), ANNOTATION_COLUMNS)
+    files.images.write(images)
+    files.labels.write(label_rows(admitted))
+    files.annotations.write(annotation_rows(admitted))
     if len(admitted.ignored):
-        write_table(out / "ignored.parquet", ignored_rows(admitted), ANNOTATION_COLUMNS)
-    write_json(out / "contract.json", _contract(admitted.findings, grid, source.manifest.name, digest))
-    parts.to_store(out / STORE, admitted.films)
+        files.ignored.write(ignored_rows(admitted))
+    files.contract.write(_contract(admitted.findings, grid, source.manifest.name, digest))
+    parts.to_store(files.store_folder, admitted.films)
     shares = None
     if grid.audit and source.is_training:
-        shares = lung_shares(folder, images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist())
-    probes = write_audit(out, source.manifest.name, admitted, glances, inputs, grid.split_seed, shares)
-    tracker.dataset(images[["image_id", "patient_key", "rows", "cols", "split"]], source.manifest.name,
-                    f"data manifest {source.manifest.name}", digest, "ingest")  # fmt: skip
-    tracker.artifact(out / "audit.html", "audit")
+        training = images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist()
+        shares = lung_shares(IngestedFilms(files, images), training)
+    probes = audit_films(files, source.manifest.name, admitted, glances, inputs, grid.split_seed, shares)
+    name = source.manifest.name
+    described = images[["image_id", "patient_key", "rows", "cols", "split"]]
+    tracker.dataset(described, name, f"data manifest {name}", digest, "ingest")
+    tracker.artifact(files.audit_page, "audit")
     return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source))
-
-
-def manifest_path(settings: Settings) -> Path:
-    """Return the data manifest's file: its digest is part of what the stage depends on."""
-    return manifests.manifest_path(settings.data.manifest)
 
 
 def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, list[str]]:
@@ -117,7 +103,8 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
     data, manifest = settings.data, load_manifest(settings.data.manifest)
     if data.readers is not None:
         manifest = manifest.model_copy(update={"readers": data.readers})
-    root = data.root if data.generate is None or folder.trained is not None else folder.root / "generate"
+    is_generated = data.generate is not None and folder.trained is None
+    root = artifacts_of(folder).generate.folder if is_generated else data.root
     if root is None or not root.exists():
         raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
     if root.is_file():
@@ -155,11 +142,11 @@ def _read_all(parts: Parts, plan: FilmPlan, workers: int) -> None:
         pass
 
 
-def _stop_if_nothing_left(admitted: Admitted, out: Path) -> None:
+def _stop_if_nothing_left(admitted: Admitted, files: IngestFiles) -> None:
     if len(admitted.films):
         return
     reasons = ", ".join(f"{count} x {reason}" for reason, count in admitted.refusals["reason"].value_counts().items())
-    raise InputRefusedError(f"no usable film is left: {reasons}; each is listed in {out / 'refusals.parquet'}")
+    raise InputRefusedError(f"no usable film is left: {reasons}; each is listed in {files.refusals.path}")
 
 
 def _image_rows(films: pd.DataFrame) -> pd.DataFrame:
@@ -188,47 +175,14 @@ def _doubt_note(films: pd.DataFrame) -> dict[str, str]:
     if not doubtful:
         return {}
     named = ", ".join(doubtful[:SHOWN_DOUBTFUL]) + (", ..." if len(doubtful) > SHOWN_DOUBTFUL else "")
-    what = f"{len(doubtful)} film(s) do not look like chest films and are kept; audit.html says why: {named}"
+    what = f"{len(doubtful)} film(s) do not look like chest films and are kept; the audit page says why: {named}"
     return {"note_doubtful": what}
 
 
-def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> dict[str, Any]:
-    return {
-        "labels": list(names_of(findings)),
-        "findings": [asdict(finding) for finding in findings],
-        **{key: getattr(grid, key) for key in GRID_KEYS},
-        "manifest": name,
-        "data_digest": digest,
-    }
+def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> IngestContract:
+    return IngestContract(findings, grid.rows, grid.cols, grid.fit, grid.bits, name, digest)
 
 
-def _trained_contract(folder: RunFolder) -> dict[str, Any] | None:
-    if folder.trained is None:
-        return None
-    path = folder.model_run.root / "ingest" / "contract.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read; the trained run needs its ingest stage") from error
-    lacking = [key for key in ("findings", *GRID_KEYS) if key not in found]
-    if lacking:
-        raise CheckpointError(f"{path}: lacks {', '.join(lacking)}; ingest the trained run again")
-    return dict(found)
-
-
-def _with_grid(settings: Settings, contract: dict[str, Any]) -> Settings:
-    ingest = settings.ingest.model_copy(update={key: contract[key] for key in GRID_KEYS})
-    return settings.model_copy(update={"ingest": ingest})
-
-
-def _findings(contract: dict[str, Any]) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            plain["name"],
-            None if plain["code"] is None else Code(**plain["code"]),
-            tuple(plain["any_of"]),
-            plain["localizable"],
-            tuple(plain["aliases"]),
-        )
-        for plain in contract["findings"]
-    )
+def _with_grid(settings: Settings, contract: IngestContract) -> Settings:
+    grid = {"rows": contract.rows, "cols": contract.cols, "fit": contract.fit, "bits": contract.bits}
+    return settings.model_copy(update={"ingest": settings.ingest.model_copy(update=grid)})

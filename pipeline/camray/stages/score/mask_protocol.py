@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.adapters.run_folder import write_json
-from camray.core.localization.default_method import default_method
 from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.protocols.chexlocalize import (
     OTSU,
@@ -26,28 +25,28 @@ from camray.core.metrics.protocols.chexlocalize import (
     tuned_column,
     tuned_cutoff,
 )
-from camray.core.metrics.score_table import LabelLogits
 from camray.core.metrics.statistics import Statistic
 from camray.domain.records import ThresholdSource
-from camray.stages.score.protocol_inputs import ProtocolInputs, Validation
+from camray.io.split_films import SplitFilms
+from camray.stages.score.protocol_inputs import ProtocolInputs
 
 
-def chexlocalize_statistics(scored: ProtocolInputs) -> list[Statistic]:
+def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
     """Make the rows of all labels and methods, and write the shown method's masks beside them."""
     parts: list[Statistic] = []
-    shown = default_method(scored.maps.methods)
+    shown = inputs.run.default_method
     segmentations: dict[str, dict[str, object]] = {}
-    for label in scored.maps.labels:
-        masks = scored.masks.get(label, {})
+    for label in inputs.run.labels:
+        masks = inputs.films.masks.get(label, {})
         if not masks:
             continue
-        human = {str(metric): value for metric, value in scored.asked.human.get(label, {}).items()}
-        for method in scored.maps.methods:
-            counts = _mask_counts(scored, scored.logits[label], masks, method, label)
-            columns, beside = {ThresholdSource.FIXED.value: OTSU}, scored.validation
+        human = {str(metric): value for metric, value in inputs.settings.human.get(label, {}).items()}
+        for method in inputs.run.methods:
+            counts = _mask_counts(inputs.films, masks, method, label)
+            columns, beside = {ThresholdSource.FIXED.value: OTSU}, inputs.validation
             cutoff: float | None = None
             if beside is not None and beside.masks.get(label):
-                tuning = _mask_counts(beside, beside.logits[label], beside.masks[label], method, label)
+                tuning = _mask_counts(beside, beside.masks[label], method, label)
                 chosen, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
                 columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
             parts += mask_statistics(label, method, counts, columns, cutoff, human)
@@ -55,38 +54,32 @@ def chexlocalize_statistics(scored: ProtocolInputs) -> list[Statistic]:
                 column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
                 for image_id in sorted(masks):
                     drawn = predicted_mask(
-                        _native_heat01(scored, method, label, image_id),
+                        _native_heat01(inputs.films, method, label, image_id),
                         None if column == OTSU else TUNED_THRESHOLDS[column],
                     )
                     segmentations.setdefault(published_name(image_id), {})[label] = published_mask(drawn)
     if segmentations:
-        write_json(scored.folder.stage("score") / f"segmentations-{scored.split}.json", segmentations)
+        write_json(inputs.run.artifacts.score.segmentations(inputs.films.split), segmentations)
     return parts + means_below_human(parts)
 
 
-def _native_heat01(scored: ProtocolInputs | Validation, method: str, label: str, image_id: str) -> NDArray[np.float32]:
-    film = scored.sizes[image_id]
-    transform = scored.chosen.geometry.placements[image_id].transform
-    return native_heat01(scored.maps.heat(method, label, image_id), transform, film, scored.maps.shape_model)
+def _native_heat01(films: SplitFilms, method: str, label: str, image_id: str) -> NDArray[np.float32]:
+    transform, heat = films.geometry.placements[image_id].transform, films.run.heat(method, label, image_id)
+    return native_heat01(heat, transform, films.sizes[image_id], films.geometry.shape_model)
 
 
-def _mask_counts(
-    scored: ProtocolInputs | Validation,
-    known: LabelLogits,
-    masks: Mapping[str, NDArray[np.bool_]],
-    method: str,
-    label: str,
-) -> MaskCounts:
+def _mask_counts(films: SplitFilms, masks: Mapping[str, NDArray[np.bool_]], method: str, label: str) -> MaskCounts:
     """Count pixels of the films that are annotated with a mask or known not to show the label."""
+    known = films.logits[label]
     absent = {image_id for image_id, is_present in zip(known.image_ids, known.present, strict=True) if not is_present}
     image_ids = sorted(absent | set(masks))
-    found = [count_film(_native_heat01(scored, method, label, image_id), masks.get(image_id)) for image_id in image_ids]
+    counts = [count_film(_native_heat01(films, method, label, image_id), masks.get(image_id)) for image_id in image_ids]
     return MaskCounts(
-        np.array([scored.chosen.patients[image_id] for image_id in image_ids], np.int64),
+        np.array([films.patients[image_id] for image_id in image_ids], np.int64),
         np.array([masks[image_id].sum() if image_id in masks else 0 for image_id in image_ids], np.float64),
-        np.array([np.prod(scored.sizes[image_id]) for image_id in image_ids], np.float64),
-        np.array([both for both, _, _ in found]).reshape(len(found), -1),
-        np.array([predicted for _, predicted, _ in found]).reshape(len(found), -1),
-        np.array([hit for _, _, hit in found], np.bool_),
-        probabilities_of(scored.maps.logits.loc[image_ids, label].to_numpy(np.float64)),
+        np.array([np.prod(films.sizes[image_id]) for image_id in image_ids], np.float64),
+        np.array([both for both, _, _ in counts]).reshape(len(counts), -1),
+        np.array([predicted for _, predicted, _ in counts]).reshape(len(counts), -1),
+        np.array([hit for _, _, hit in counts], np.bool_),
+        probabilities_of(films.run.logit_table.loc[image_ids, label].to_numpy(np.float64)),
     )

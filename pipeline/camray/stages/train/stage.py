@@ -5,11 +5,9 @@ Writes  ``train/model.safetensors contract.json epochs.parquet epochs.csv``; ``w
 Run     ``camray train configs/phantom.yaml``
 """
 
-import json
 import math
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from camray.adapters.checkpoints import CONTRACT_FILE, WEIGHTS_FILE, read_weights, weights_bytes
+from camray.adapters.checkpoints import read_weights, weights_bytes
 from camray.adapters.distributed import training_processes
-from camray.adapters.run_folder import RunFolder, code_version, read_table, write_bytes, write_json, write_table
+from camray.adapters.run_folder import RunFolder, code_version, write_bytes, write_json
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier
@@ -29,12 +27,14 @@ from camray.core.training.device import choose_device
 from camray.core.training.trainer import EpochReport, Processes
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
-from camray.domain.records import EPOCH_COLUMNS, IMAGE_COLUMNS, Counts, Split, StageResult
+from camray.domain.records import EPOCH_COLUMNS, Counts, Split, StageResult
+from camray.io.artifacts import TrainFiles, artifacts_of
 from camray.io.film_lungs import read_lung_weights
+from camray.io.ingest_contract import IngestContract
+from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.labelled_films import LabelledFilms, labelled_films
 from camray.stages.train.resumable_fits import PRETEXT, Fits, Fitted
 
-_STATE, _EPOCHS, _WEIGHTS_REPORT = "state", "epochs.parquet", "weights_report.json"
 _NETWORK_KEYS = tuple(NetworkSpec.__dataclass_fields__)
 
 
@@ -52,29 +52,30 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     PipelineError
         If training diverges.
     """
-    out, ingested = folder.stage("train"), _ingested(folder)
-    done = _finished(out)
-    films = {split: labelled_films(folder, split, ingested["labels"]) for split in (Split.TRAIN, Split.VALIDATION)}
-    counts = _counts(folder, films)
+    files, ingested = artifacts_of(folder).train, read_ingested(folder)
+    labels = ingested.contract.labels
+    done = _finished(files)
+    films = {split: labelled_films(ingested, split, labels) for split in (Split.TRAIN, Split.VALIDATION)}
+    counts = _counts(ingested, films)
     if done is not None:
         return StageResult(counts, _figures(done, settings.train.choose))
     if not len(films[Split.TRAIN]):
         raise InputRefusedError(
             "no film of the train split has a known label; a label table is a CSV with image_id and a column a "
             "finding, 0 and 1 in its cells: labels.csv in data.root, or named by data.labels. `camray data check "
-            f"{ingested.get('manifest', 'folder')} --root FOLDER` says whether it is found and what is wrong with it"
+            f"{ingested.contract.manifest} --root FOLDER` says whether it is found and what is wrong with it"
         )
     with training_processes(settings.device) as (rank, world, local_rank):
-        contract = _contract(settings, ingested, folder)
+        contract = _contract(settings, ingested.contract, folder)
         fits = Fits(
             settings.train, settings.seed, films[Split.TRAIN], films[Split.VALIDATION], contract.labels,
-            _device(settings.device, local_rank), Processes(rank, world), out / _STATE, tracker,
+            _device(settings.device, local_rank), Processes(rank, world), files.unfinished, tracker,
         )  # fmt: skip
         fits.check()
         fitted, report = _fit_all(settings, contract, fits)
         table = epoch_table({part: each.reports for part, each in fitted.items()}, contract.labels)
         if rank == 0:
-            _write(out, _joined(fitted, contract), table, contract, report)
+            _write(files, _joined(fitted, contract), table, contract, report)
         one_class = one_class_note(one_class_labels(films[Split.TRAIN].targets, contract.labels))
         return StageResult(counts, {**_figures(table, settings.train.choose), **one_class})
 
@@ -104,16 +105,8 @@ def _joined(fitted: dict[str, Fitted], contract: ModelContract) -> dict[str, Ten
     return {f"members.{number}.{name}": value for number, each in enumerate(members) for name, value in each.items()}
 
 
-def _ingested(folder: RunFolder) -> dict[str, Any]:
-    path = folder.root / "ingest" / "contract.json"
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; run the ingest stage first")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _counts(folder: RunFolder, films: dict[Split, LabelledFilms]) -> Counts:
-    splits = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)["split"]
-    n_in = int(splits.isin([split.value for split in films]).sum())
+def _counts(ingested: IngestedFilms, films: dict[Split, LabelledFilms]) -> Counts:
+    n_in = int(ingested.images["split"].isin([split.value for split in films]).sum())
     n_done = sum(len(part) for part in films.values())
     return Counts(n_in, n_done, n_in - n_done)
 
@@ -125,19 +118,19 @@ def _device(name: str, local_rank: int) -> torch.device:
         raise SettingsError(str(error)) from error
 
 
-def _contract(settings: Settings, ingested: dict[str, Any], folder: RunFolder) -> ModelContract:
+def _contract(settings: Settings, ingested: IngestContract, folder: RunFolder) -> ModelContract:
     chosen = settings.model.model_dump()
     try:
         network = NetworkSpec(**{key: chosen[key] for key in _NETWORK_KEYS})
         return ModelContract(
-            labels=tuple(ingested["labels"]),
-            rows=ingested["rows"],
-            cols=ingested["cols"],
-            fit=ingested["fit"],
-            bits=ingested["bits"],
+            labels=ingested.labels,
+            rows=ingested.rows,
+            cols=ingested.cols,
+            fit=ingested.fit,
+            bits=ingested.bits,
             network=network,
-            feature_rows=network.cells(ingested["rows"]),
-            feature_cols=network.cells(ingested["cols"]),
+            feature_rows=network.cells(ingested.rows),
+            feature_cols=network.cells(ingested.cols),
             data_digest=folder.output_digest("ingest"),
             seed=settings.seed,
             code_version=code_version(),
@@ -166,24 +159,27 @@ def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[Pool
 
 
 def _write(
-    out: Path, weights: dict[str, Tensor], table: pd.DataFrame, contract: ModelContract,
+    files: TrainFiles,
+    weights: dict[str, Tensor],
+    table: pd.DataFrame,
+    contract: ModelContract,
     weights_report: dict[str, Any] | None,
-) -> None:  # fmt: skip
-    """Write what is handed on; the state goes last, so that its absence beside weights means that all is there."""
-    write_json(out / CONTRACT_FILE, contract.as_json())
+) -> None:
+    """Write the outputs. The state is deleted last: weights without state mean that all outputs are complete."""
+    files.contract.write(contract)
     if weights_report is not None:
-        write_json(out / _WEIGHTS_REPORT, weights_report)
-    write_bytes(out / "epochs.csv", table.to_csv(index=False).encode())
-    write_table(out / _EPOCHS, table, EPOCH_COLUMNS)
-    write_bytes(out / WEIGHTS_FILE, weights_bytes(weights))
-    shutil.rmtree(out / _STATE, ignore_errors=True)
+        write_json(files.weights_report, weights_report)
+    write_bytes(files.epochs_csv, table.to_csv(index=False).encode())
+    files.epochs.write(table)
+    write_bytes(files.weights, weights_bytes(weights))
+    shutil.rmtree(files.unfinished, ignore_errors=True)
 
 
-def _finished(out: Path) -> pd.DataFrame | None:
-    """Return the epochs of a training that ended, but whose stage was not closed; None where there is work left."""
-    if (out / _STATE).exists() or not (out / WEIGHTS_FILE).is_file():
+def _finished(files: TrainFiles) -> pd.DataFrame | None:
+    """Return the epochs of a training that ended, but whose stage was not closed; None if work is left."""
+    if files.unfinished.exists() or not files.weights.is_file():
         return None
-    return read_table(out / _EPOCHS, EPOCH_COLUMNS)
+    return files.epochs.read()
 
 
 def epoch_table(reports: dict[str, list[EpochReport]], labels: tuple[str, ...]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ Writes  ``runs/<name>-compare/comparison.csv comparison.html comparison.json``; 
 Run     ``camray compare configs/phantom.yaml``
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,29 +15,28 @@ import numpy as np
 import pandas as pd
 import torch
 
-from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import (
     RunFolder,
     code_version,
     digest_of,
-    read_table,
     write_bytes,
     write_json,
-    write_table,
 )
 from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.core.metrics.localization.baselines import BASELINES
-from camray.core.metrics.model_comparison import COMPARE_COLUMNS, SANITY, compare_table
+from camray.core.metrics.model_comparison import SANITY, compare_table
 from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.errors import PipelineError
-from camray.domain.records import IMAGE_COLUMNS, Counts, Split, StageResult
+from camray.domain.records import Counts, Split, StageResult
+from camray.io.artifacts import ComparisonFiles, artifacts_of
+from camray.io.ingested_films import read_ingested
+from camray.io.json_files import read_json
 from camray.io.tracking import open_tracker
-from camray.io.trained_model import load_classifier
+from camray.io.trained_model import load_classifier, network_input
 from camray.reporting.model_comparison_page import compare_page
-from camray.stages.explain.stage import network_input
 from camray.workflows.map_sanity import SanityChoice, check_run
 from camray.workflows.model_comparison.explanation import Classifier, Cost, explain_sample, is_dear, try_methods
 from camray.workflows.model_comparison.film_sampling import share, write_sample
@@ -50,7 +48,6 @@ from camray.workflows.run import run_these
 
 SUFFIX = "-compare"
 STAGE = "compared"
-_BASELINES = "baselines.json"  # sanity figures of maps that know nothing of the film
 CHEAP, DEAR = "films", "dear-films"  # samples below each combination
 _SANITY_PASSES_A_FILM = 13  # the map itself, four noisy films and up to eight randomised networks
 _LEFT_OUT = 10  # a sanity check that costs so many times more than it may is left out
@@ -112,7 +109,7 @@ def compare(settings: Settings, runs: Path, tell: Tell) -> ModelComparison:
     """
     plan, folder = plan_of(settings), RunFolder(runs / f"{settings.name}{SUFFIX}")
     with folder.locked(), open_tracker(settings, folder) as tracker:
-        write_json(folder.root / "settings.json", settings.model_dump(mode="json"))
+        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
         tracker.params(settings.model_dump(mode="json"))
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
         work = _Work(settings, plan, folder.root, tracker, tell)
@@ -162,10 +159,10 @@ def _do(work: _Work, combination: Combination) -> None:
     costs, samples = _explain(work, combination, network, contract)
     sanity = _check(work, run, costs)
     rows = _rows(work, combination, network, contract, costs, samples, sanity)
-    target = run.stage(STAGE)
-    write_json(target / _BASELINES, {name: sanity[name] for name in BASELINES if name in sanity})
-    write_table(target / "rows.parquet", compare_table(rows), COMPARE_COLUMNS)
-    write_strip(target, work.sample(CHEAP), samples.values(), work.plan.methods, combination.name)
+    files = artifacts_of(run).compared
+    write_json(files.baselines, {name: sanity[name] for name in BASELINES if name in sanity})
+    files.rows.write(compare_table(rows))
+    write_strip(run, samples.values(), work.plan.methods, combination.name)
     refused = sum(bool(cost.reason) for cost in costs.values())
     claim = {"settings": chosen, "settings_digest": digest_of(chosen), "inputs": inputs, "code_version": code_version()}
     run.finish(STAGE, claim, StageResult(Counts(len(costs), len(costs) - refused, refused)))
@@ -204,10 +201,9 @@ def _explain(
 
 
 def _first_film(sample: RunFolder, network: Classifier) -> torch.Tensor:
-    images = read_table(sample.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    film = images[images["split"] == Split.TEST.value].sort_values("image_id").iloc[0]
-    pixels = PixelStore(sample.root / "ingest" / "store").rows([int(film["shard"])], [int(film["index"])])
-    return network_input(pixels, next(iter(network.parameters())).device)
+    films = read_ingested(sample)
+    first = films.split(Split.TEST).sort_values("image_id").iloc[:1]
+    return network_input(films.stored_pixels(first), next(iter(network.parameters())).device)
 
 
 def _check(work: _Work, run: RunFolder, costs: Mapping[str, Cost]) -> dict[str, dict[str, Any]]:
@@ -245,7 +241,7 @@ def _rows(
     }
     found: dict[str, list[dict[str, Any]]] = {}
     for sample in samples.values():
-        its = {name: cost for name, cost in costs.items() if name in sample.maps.methods}
+        its = {name: cost for name, cost in costs.items() if name in sample.run.methods}
         for row in method_rows(sample, its, named):
             found.setdefault(row["method"], []).append(row)
     rows = []
@@ -261,22 +257,24 @@ def _write(work: _Work) -> ModelComparison:
     sanity: dict[str, list[dict[str, Any]]] = {}
     for combination in work.plan.combinations:
         run = _run_of(work, combination)
-        table = read_table(run.root / STAGE / "rows.parquet", COMPARE_COLUMNS)
+        files = artifacts_of(run).compared
+        table = files.rows.read()
         tables.append(table)
-        strips += read_strip(run.root / STAGE)
+        strips += read_strip(run)
         seconds[combination.name] = _seconds(run)
-        for name, figures in json.loads((run.root / STAGE / _BASELINES).read_text(encoding="utf-8")).items():
+        for name, figures in read_json(files.baselines).items():
             sanity.setdefault(name, []).append(figures)
         with work.tracker.stage(combination.name):
             work.tracker.params({"network": combination.network, "pool": combination.pool})
             work.tracker.metrics(_metrics(table) | {f"seconds.{k}": v for k, v in seconds[combination.name].items()})
     tables.append(compare_table(_baselines(work, sanity)))
     table = pd.concat(tables, ignore_index=True)
-    write_bytes(work.root / "comparison.csv", table.to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(work.root / "comparison.html", compare_page(work.settings.name, table, strips).encode())
-    write_json(work.root / "comparison.json", {"seconds": seconds, "rows": len(table)})
-    for name in ("comparison.csv", "comparison.html"):
-        work.tracker.artifact(work.root / name)
+    results = ComparisonFiles(work.root)
+    write_bytes(results.table, table.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(results.page, compare_page(work.settings.name, table, strips).encode())
+    write_json(results.summary, {"seconds": seconds, "rows": len(table)})
+    for path in (results.table, results.page):
+        work.tracker.artifact(path)
     work.tracker.table(table, "comparison")
     return ModelComparison(work.root, table, seconds)
 
@@ -302,7 +300,7 @@ def _baselines(work: _Work, sanity: Mapping[str, Sequence[Mapping[str, Any]]]) -
                     row |= {name: float(np.nanmean([each[name] for each in found])) for name in SANITY[:4]}
                     row["sanity_films"] = max(int(each["sanity_films"]) for each in found)
             return rows
-    raise PipelineError(f"{work.root}: every method refuses every network; see the reasons in {STAGE}/rows.parquet")
+    raise PipelineError(f"{work.root}: every method refuses every network; see the reasons in the rows of {STAGE}/")
 
 
 def _metrics(table: pd.DataFrame) -> dict[str, float]:

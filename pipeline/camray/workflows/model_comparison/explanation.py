@@ -4,37 +4,30 @@ Reads   ``train/``, ``ingest/images.parquet store/`` of a sample
 Writes  ``explain/`` as `camray.stages.explain.stage` does, and ``explain/costs.json``
 """
 
-import io
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from camray.adapters.pixel_store import PixelStore, shard_path, write_shard
 from camray.adapters.progress import progress
-from camray.adapters.run_folder import (
-    RunFolder,
-    code_version,
-    digest_of,
-    read_table,
-    write_bytes,
-    write_json,
-    write_table,
-)
+from camray.adapters.run_folder import RunFolder, code_version, digest_of, write_json
 from camray.core.explain.methods import METHODS, Method
 from camray.core.explain.seam import SeamNetwork, forward
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier
 from camray.domain.contract import ModelContract
 from camray.domain.errors import PipelineError
-from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, Counts, Split, StageResult
-from camray.stages.explain.stage import network_input, to_float16
+from camray.domain.records import Counts, Split, StageResult
+from camray.io.artifacts import ExplainFiles, artifacts_of, save_array
+from camray.io.explanation_grid import ExplanationGrid
+from camray.io.heat_shards import write_heat_shard
+from camray.io.ingested_films import read_ingested
+from camray.io.json_files import read_json
+from camray.io.trained_model import network_input
 
 STAGE = "explain"
 _LARGEST_STORED = 2.0**12  # maps are scaled so that their largest value comes near: float16 then loses nothing
@@ -115,36 +108,43 @@ def explain_sample(
     """
     inputs = {name: run.output_digest(name) for name in ("ingest", "train")}
     chosen = {"methods": list(methods), "batch_size": batch_size}
-    digest, target = digest_of(chosen), run.root / STAGE
+    digest, files = digest_of(chosen), artifacts_of(run).explain
     if run.is_done(STAGE, digest, inputs):
-        told = json.loads((target / "costs.json").read_text(encoding="utf-8"))
-        return {each["method"]: Cost(**each) for each in told}
+        return {each["method"]: Cost(**each) for each in read_json(files.costs)}
     run.begin(STAGE, digest, inputs)
-    images = read_table(run.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    images = images[images["split"] != Split.TRAIN.value].sort_values(["shard", "index"]).reset_index(drop=True)
-    store = PixelStore(run.root / "ingest" / "store")
+    ingested = read_ingested(run)
+    images = ingested.images[ingested.images["split"] != Split.TRAIN.value]
+    images = images.sort_values(["shard", "index"]).reset_index(drop=True)
     device = next(iter(network.parameters())).device
-    films = network_input(store.rows(images["shard"].tolist(), images["index"].tolist()), device)
+    films = network_input(ingested.stored_pixels(images), device)
     costs: dict[str, Cost] = {}
     for name in progress(list(methods), len(methods), "explaining"):
-        costs[name] = _explain_one(target, network, METHODS[name], films, batch_size)
-    _close(run, images["image_id"].tolist(), images["split"].tolist(), network, contract, films, batch_size, costs)
+        costs[name] = _explain_one(files, network, METHODS[name], films, batch_size)
+    write_json(files.costs, [asdict(cost) for cost in costs.values()])
+    explained = pd.DataFrame(
+        {"image_id": images["image_id"], "split": images["split"], "shard": 0, "index": images.index}
+    )
+    files.images.write(explained)
+    save_array(files.logits, film_logits(network, films, batch_size))
+    files.grid.write(_grid(contract, costs))
+    for method in costs:
+        files.unfinished_cost(method).unlink(missing_ok=True)
     claim = {"settings": chosen, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
     run.finish(STAGE, claim, StageResult(Counts(len(images), len(images))))
     return costs
 
 
-def _explain_one(target: Path, network: Classifier, method: Method, films: torch.Tensor, batch_size: int) -> Cost:
+def _explain_one(
+    files: ExplainFiles, network: Classifier, method: Method, films: torch.Tensor, batch_size: int
+) -> Cost:
     """Explain by one method, unless an earlier start did; its cost is written last."""
-    told = target / f"cost-{method.name}.tmp"  # scaffolding
-    if told.is_file():
-        return Cost(**json.loads(told.read_text(encoding="utf-8")))
+    unfinished = files.unfinished_cost(method.name)
+    if unfinished.is_file():
+        return Cost(**read_json(unfinished))
     cost, heat = _explained(network, method, films, batch_size)
     if heat is not None:
-        path = shard_path(target, 0, f"heat-{method.name}")
-        stored = to_float16(heat, method.name, cost.exponent)
-        write_shard(path, iter(stored), stored.shape[1:], np.float16)
-    write_bytes(told, json.dumps(asdict(cost)).encode())
+        write_heat_shard(files, method.name, 0, heat, cost.exponent)
+    write_json(unfinished, asdict(cost))
     return cost
 
 
@@ -174,35 +174,18 @@ def _exponent(heat: NDArray[np.float32]) -> int:
     return min(int(np.floor(np.log2(_LARGEST_STORED / largest))), _MOST_EXPONENT) if largest > 0 else 0
 
 
-def _close(
-    run: RunFolder, image_ids: list[str], splits: list[str], network: Classifier, contract: ModelContract,
-    films: torch.Tensor, batch_size: int, costs: dict[str, Cost],
-) -> None:  # fmt: skip
-    """Write what speaks of all methods, then take the scaffolding down."""
-    target = run.root / STAGE
-    stream = io.BytesIO()
-    np.save(stream, film_logits(network, films, batch_size))
-    write_bytes(target / "logits.npy", stream.getvalue())
+def _grid(contract: ModelContract, costs: dict[str, Cost]) -> ExplanationGrid:
     explained = {name: cost for name, cost in costs.items() if not cost.reason}
-    write_json(
-        target / "grid.json",
-        {
-            "rows": contract.rows,
-            "cols": contract.cols,
-            "feature_rows": contract.feature_rows,
-            "feature_cols": contract.feature_cols,
-            "labels": list(contract.labels),
-            "methods": list(explained),
-            "heat_exponents": {name: cost.exponent for name, cost in explained.items()},
-            "notes": {name: METHODS[name].note for name in explained},
-            "averaged_over": {"flip": False, "scales": [1.0]},
-        },
+    return ExplanationGrid(
+        rows=contract.rows,
+        cols=contract.cols,
+        feature_rows=contract.feature_rows,
+        feature_cols=contract.feature_cols,
+        labels=contract.labels,
+        methods=tuple(explained),
+        heat_exponents={name: cost.exponent for name, cost in explained.items()},
+        notes={name: METHODS[name].note for name in explained},
     )
-    table = {"image_id": image_ids, "split": splits, "shard": 0, "index": range(len(image_ids))}
-    write_table(target / "images.parquet", pd.DataFrame(table), EXPLAINED_COLUMNS)
-    write_json(target / "costs.json", [asdict(cost) for cost in costs.values()])
-    for part in target.glob("cost-*.tmp"):
-        part.unlink()
 
 
 @torch.no_grad()

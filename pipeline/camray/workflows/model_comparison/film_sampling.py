@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder, read_table, write_table
+from camray.adapters.run_folder import RunFolder
 from camray.domain.errors import InputRefusedError
-from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, Counts, Split, StageResult
+from camray.domain.records import Counts, Split, StageResult
+from camray.io.artifacts import artifacts_of
 
 _CLOSING = ("settings", "settings_digest", "inputs", "code_version")
 
@@ -79,10 +80,9 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
     found = sample.record("ingest")
     if found is not None and (found.get("sample"), found.get("of")) == (wanted, digest):
         return
-    source, target = inputs.root / "ingest", sample.root / "ingest"
-    shutil.rmtree(target, ignore_errors=True)
-    images = read_table(source / "images.parquet", IMAGE_COLUMNS)
-    annotations = read_table(source / "annotations.parquet", ANNOTATION_COLUMNS)
+    source, target = artifacts_of(inputs).ingest, artifacts_of(sample).ingest
+    shutil.rmtree(target.folder, ignore_errors=True)
+    images, annotations = source.images.read(), source.annotations.read()
     kept = set(images.loc[images["split"] == Split.TRAIN.value, "image_id"])
     for split, count in films.items():
         chosen = choose_films(images, annotations, split, count, seed)
@@ -91,16 +91,16 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
                 f"no film of the split '{split}' is annotated; there is nothing to compare boxes with"
             )
         kept |= set(chosen)
-    link_tree(source / "store", target / "store")
-    shutil.copy2(source / "contract.json", target / "contract.json")
-    if (source / "ignored.parquet").is_file():
-        shutil.copy2(source / "ignored.parquet", target / "ignored.parquet")
-    labels = read_table(source / "labels.parquet", LABEL_COLUMNS)
-    for name, table, columns in (
-        ("images", images, IMAGE_COLUMNS), ("labels", labels, LABEL_COLUMNS),
-        ("annotations", annotations, ANNOTATION_COLUMNS),
-    ):  # fmt: skip
-        write_table(target / f"{name}.parquet", table[table["image_id"].isin(kept)], columns)
+    link_tree(source.store_folder, target.store_folder)
+    target.contract.write(source.contract.read())
+    if source.ignored.is_file():
+        target.ignored.write(source.ignored.read())
+    for file, table in (
+        (target.images, images),
+        (target.labels, source.labels.read()),
+        (target.annotations, annotations),
+    ):
+        file.write(table[table["image_id"].isin(kept)])
     claim = {key: record[key] for key in _CLOSING if key in record} | {"sample": wanted, "of": digest}
     sample.finish("ingest", claim, StageResult(Counts(len(kept), len(kept))))
 

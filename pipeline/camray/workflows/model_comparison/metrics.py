@@ -3,7 +3,6 @@
 Reads   ``ingest/ explain/ localize/ score/`` of samples, ``ingest/ train/`` of the network's run
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.pixel_store import PixelStore
-from camray.adapters.run_folder import RunFolder, read_table
+from camray.adapters.run_folder import RunFolder
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization import baselines
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, number_patients
@@ -24,9 +22,11 @@ from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU, TOP_KS,
 from camray.core.metrics.score_table import LabelLogits, score_table
 from camray.core.metrics.threshold_selection import MAIN_POLICY
 from camray.domain.contract import ModelContract
-from camray.domain.records import CORNERS, IMAGE_COLUMNS, LABEL_COLUMNS, PREDICTION_COLUMNS, Split, ThresholdSource
-from camray.io.scored_films import Films, Maps, SplitItems, read_films, read_maps, split_items
-from camray.stages.explain.stage import network_input
+from camray.domain.records import CORNERS, Split, ThresholdSource
+from camray.io.explained_run import ExplainedRun, open_explained_run
+from camray.io.ingested_films import IngestedFilms, read_ingested
+from camray.io.split_films import SplitFilms, split_films
+from camray.io.trained_model import network_input
 from camray.workflows.model_comparison.explanation import Classifier, Cost, film_logits
 
 _POLICIES = {ThresholdSource.VALIDATION.value: "calibrated", ThresholdSource.FIXED.value: MAIN_POLICY}
@@ -35,24 +35,24 @@ TEST, VALIDATION = Split.TEST.value, Split.VALIDATION.value
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample's films, maps and annotations, and which labels its test films show.
+    """One scored sample, and which labels its test films show.
 
     Parameters
     ----------
-    films, maps, test
-        As `score_inputs` reads them.
+    run : ExplainedRun
+        The sample.
+    test : SplitFilms
+        Its test films.
     image_ids : list of str
         Test films, N.
     present : ndarray of shape (N, L), bool
-        Said to be present by the label table, or annotated.
+        Present according to the label table, or annotated.
     scores : DataFrame
-        ``score/scores.csv``.
+        `SCORE_COLUMNS`.
     """
 
-    run: RunFolder
-    films: Films
-    maps: Maps
-    test: SplitItems
+    run: ExplainedRun
+    test: SplitFilms
     image_ids: list[str]
     present: NDArray[np.bool_]
     scores: pd.DataFrame
@@ -60,7 +60,7 @@ class Sample:
     @property
     def logits(self) -> FloatArray:
         """Of the test films, [N, L]."""
-        return self.maps.logits.loc[self.image_ids].to_numpy(dtype=np.float64)
+        return self.run.logit_table.loc[self.image_ids].to_numpy(dtype=np.float64)
 
     def right(self, boxes_of: Mapping[str, Sequence[FloatArray]]) -> FloatArray:
         """Tell which labels' boxes are right, [N, L].
@@ -77,22 +77,20 @@ class Sample:
             rows = [place[image_id] for image_id in items.image_ids]
             share = [(best_overlaps(items, draw)[0] >= LOCALIZATION_IOU).astype(np.float64) for draw in draws]
             if rows and share:
-                found[rows, self.maps.labels.index(label)] = np.mean(share, axis=0)
+                found[rows, self.run.labels.index(label)] = np.mean(share, axis=0)
         return found
 
 
-def read_sample(run: RunFolder) -> Sample:
+def read_sample(folder: RunFolder) -> Sample:
     """Read a scored sample."""
-    films, maps = read_films(run), read_maps(run)
-    if maps is None:
-        raise FileNotFoundError(run.root / "explain")
-    test = split_items(films, maps, TEST, maps.labels)
+    run = open_explained_run(folder)
+    test, labels = split_films(run, TEST, run.labels), run.films.labels
     image_ids = sorted(test.films["image_id"])
-    shown = films.labels[films.labels["value"] == "1"]
-    pairs = set(zip(shown["image_id"], shown["label"], strict=True))
+    present = labels[labels["value"] == "1"]
+    pairs = set(zip(present["image_id"], present["label"], strict=True))
     pairs |= {(image_id, label) for label, items in test.items.items() for image_id in items.image_ids}
-    present = np.array([[(image_id, label) in pairs for label in maps.labels] for image_id in image_ids])
-    return Sample(run, films, maps, test, image_ids, present, pd.read_csv(run.root / "score" / "scores.csv"))
+    is_present = np.array([[(image_id, label) in pairs for label in run.labels] for image_id in image_ids])
+    return Sample(run, test, image_ids, is_present, pd.read_csv(run.artifacts.score.scores))
 
 
 def method_rows(sample: Sample, costs: Mapping[str, Cost], named: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -106,8 +104,6 @@ def method_rows(sample: Sample, costs: Mapping[str, Cost], named: Mapping[str, A
     named : mapping
         What all rows share.
     """
-    predictions = read_table(sample.run.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
-    predictions = predictions[predictions["rank"] == 0].assign(image_id=predictions["image_id"].astype(str))
     shared = {**named, **_counted(sample)}
     rows = []
     for name, cost in costs.items():
@@ -116,7 +112,7 @@ def method_rows(sample: Sample, costs: Mapping[str, Cost], named: Mapping[str, A
             continue
         spent = {"seconds_a_film": cost.seconds, "passes_a_film": cost.passes}
         for source, policy in _POLICIES.items():
-            boxes = _boxes(sample, predictions, name, policy)
+            boxes = _boxes(sample, name, policy)
             rows.append({
                 **shared, "method": name, "threshold_source": source, **spent,
                 "boxed_labels": boxed_labels(sample.scores, name),
@@ -142,7 +138,7 @@ def all_baseline_rows(sample: Sample, seed: int, iou_criterion: float) -> list[d
 
     Levels of the baselines that are maps were chosen on the sample's validation films, as the score stage does.
     """
-    common = np.array([_share_of_training(sample.films, label) for label in sample.maps.labels])
+    common = np.array([_share_of_training(sample.run.films, label) for label in sample.run.labels])
     logits = np.tile(common, (len(sample.image_ids), 1))
     drawn = _baseline_boxes(sample, seed, iou_criterion)
     rows = []
@@ -157,17 +153,15 @@ def network_auroc(
     run: RunFolder, network: Classifier, contract: ModelContract, batch_size: int, seed: int, resamples: int
 ) -> dict[str, float]:
     """Return the AUROC columns, over all test films whose labels are known."""
-    images = read_table(run.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    images = images[images["split"] == TEST].sort_values("image_id").reset_index(drop=True)
-    labels = read_table(run.root / "ingest" / "labels.parquet", LABEL_COLUMNS)
+    ingested = read_ingested(run)
+    images, labels = ingested.split(TEST).sort_values("image_id").reset_index(drop=True), ingested.labels
     if images.empty:
         return auroc_figures(score_table(TEST, 0, {}, {}, Bootstrap(0, 0.95, seed)), 0)
-    store, patients = PixelStore(run.root / "ingest" / "store"), number_patients(images)
+    patients = number_patients(images)
     device = next(iter(network.parameters())).device
     parts = []
     for start in range(0, len(images), batch_size):
-        part = images.iloc[start : start + batch_size]
-        pixels = store.rows(part["shard"].tolist(), part["index"].tolist())
+        pixels = ingested.stored_pixels(images.iloc[start : start + batch_size])
         parts.append(film_logits(network, network_input(pixels, device), batch_size))
     logits = np.concatenate(parts).astype(np.float64)
     known: dict[str, LabelLogits] = {}
@@ -184,28 +178,25 @@ def network_auroc(
 
 
 def _counted(sample: Sample) -> dict[str, Any]:
-    rows, cols = sample.maps.shape_feature
-    validation = sample.films.split(VALIDATION)
+    rows, cols = sample.run.grid.shape_feature
+    validation = sample.run.films.split(VALIDATION)
     return {"map": f"{rows}x{cols}", "films": len(sample.image_ids), "threshold_films": len(validation)}
 
 
-def _boxes(sample: Sample, predictions: pd.DataFrame, method: str, policy: str) -> dict[str, list[FloatArray]]:
-    """Return a method's best box on every film of each label's items; NaN where it has none."""
-    thresholds = json.loads((sample.run.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))
-    ids = {
-        entry["label"]: entry["id"]
-        for entry in thresholds["thresholds"]
-        if (entry["method"], entry["policy"]) == (method, policy)
-    }
+def _boxes(sample: Sample, method: str, policy: str) -> dict[str, list[FloatArray]]:
+    """Return the best box of a method on every annotated film of each label; NaN where it has none."""
+    predictions = sample.run.predictions
+    predictions = predictions[predictions["rank"] == 0]
     boxes = {}
-    for label, threshold_id in ids.items():
-        rows = predictions[(predictions["threshold_id"] == threshold_id) & (predictions["label"] == label)]
-        placed = rows.set_index("image_id").reindex(list(sample.test.items[label].image_ids))
-        boxes[label] = [placed[CORNERS].to_numpy(dtype=np.float64)]
+    for threshold in sample.run.thresholds.boxes:
+        if (threshold.method, threshold.policy) == (method, policy):
+            rows = predictions[predictions["threshold_id"] == threshold.id].set_index("image_id")
+            of_films = rows.reindex(list(sample.test.items[threshold.label].image_ids))
+            boxes[threshold.label] = [of_films[CORNERS].to_numpy(dtype=np.float64)]
     return boxes
 
 
-def _share_of_training(films: Films, label: str) -> float:
+def _share_of_training(films: IngestedFilms, label: str) -> float:
     train = set(films.split(Split.TRAIN.value)["image_id"])
     known = films.labels[(films.labels["label"] == label) & films.labels["image_id"].isin(train)]
     known = known[known["value"].isin(["0", "1"])]
@@ -214,13 +205,13 @@ def _share_of_training(films: Films, label: str) -> float:
 
 def _baseline_boxes(sample: Sample, seed: int, iou_criterion: float) -> dict[str, dict[str, list[FloatArray]]]:
     """Return every baseline's boxes by label, one array for each draw."""
-    validation = split_items(sample.films, sample.maps, VALIDATION, sample.maps.labels)
-    grid = sample.maps.shape_feature
+    validation = split_films(sample.run, VALIDATION, sample.run.labels)
+    grid = sample.run.grid.shape_feature
     found: dict[str, dict[str, list[FloatArray]]] = {name: {} for name in baselines.BASELINES}
     for label, items in sample.test.items.items():
         if not len(items):
             continue
-        training = sample.films.training_fractions(label)
+        training = sample.run.films.training_fractions(label)
         fixed = {
             baselines.CLASS_MEAN_BOX: [baselines.native_boxes(baselines.class_mean_box(training), items.sizes_xy)],
             baselines.WHOLE_IMAGE: [baselines.native_boxes(np.array([0.0, 0.0, 1.0, 1.0]), items.sizes_xy)],

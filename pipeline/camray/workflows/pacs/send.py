@@ -18,9 +18,8 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, file_digest
 from camray.domain.delivery import DeliveryState, ObjectKey, StoreAnswer
 from camray.domain.errors import ExportError, UnreachableError
+from camray.io.artifacts import artifacts_of
 from camray.workflows.pacs.retry import RetryPolicy
-
-DELIVERY_LOG = "delivered.sqlite"
 
 
 class Destination(Protocol):
@@ -81,7 +80,7 @@ def objects_of(folder: RunFolder) -> list[Path]:
     ExportError
         If there are none.
     """
-    files = sorted((folder.root / "export" / "dicom").glob("*.dcm"))
+    files = artifacts_of(folder).export.dicom_objects()
     if not files:
         raise ExportError(f"{folder.root}: no DICOM objects; export some with --formats sr,gsps,sc")
     return files
@@ -89,7 +88,7 @@ def objects_of(folder: RunFolder) -> list[Path]:
 
 def studies_of(folder: RunFolder) -> list[str]:
     """Return the studies that a run's objects belong to, sorted; empty where none were exported."""
-    files = sorted((folder.root / "export" / "dicom").glob("*.dcm"))
+    files = artifacts_of(folder).export.dicom_objects()
     tag = "StudyInstanceUID"
     return sorted({str(dcmread(path, stop_before_pixels=True, specific_tags=[tag]).get(tag)) for path in files})
 

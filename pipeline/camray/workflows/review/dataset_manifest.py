@@ -1,4 +1,4 @@
-"""The merged tables of an import as a data set of its own, with the run's split; no stage.
+"""Merged tables of an import as a data set of its own, with the split of the run.
 
 Reads   ``ingest/images.parquet``, the run's data manifest
 Writes  ``reviewed/manifest.yaml split-train.txt split-validation.txt split-test.txt``, and for each split
@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 
 from camray.adapters.datasets.manifest import load_manifest
-from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json
+from camray.adapters.run_folder import RunFolder, write_bytes, write_json
 from camray.domain.errors import ManifestError
 from camray.domain.labels import Finding
-from camray.domain.records import IMAGE_COLUMNS
+from camray.io.artifacts import artifacts_of
 
 _KEY = {"key": "image_id", "key_is": "image_id"}
 
 
-def write_data_set(folder: RunFolder, target: Path, findings: Sequence[Finding]) -> None:
+def write_data_set(folder: RunFolder, findings: Sequence[Finding]) -> None:
     """Write what lets the merged tables be trained and scored on with the very split of the run.
 
     A split drawn anew would depend on the labels, which readers changed: films that the run tested on could be trained
@@ -30,20 +30,17 @@ def write_data_set(folder: RunFolder, target: Path, findings: Sequence[Finding])
     ----------
     folder : RunFolder
         The run.
-    target : Path
-        ``reviewed``, with ``labels.csv`` and ``boxes.csv``.
     findings : sequence of Finding
         The run's, in order, with codes.
     """
-    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
+    files, images = artifacts_of(folder).reviewed, artifacts_of(folder).ingest.images.read()
     films = {str(split): set(rows["image_id"]) for split, rows in images.groupby("split", observed=True)}
     for split, names in sorted(films.items()):
-        _write(target / f"split-{split}.txt", "\n".join(sorted(names)) + "\n")
-        for name in ("labels", "boxes"):
-            table = pd.read_csv(target / f"{name}.csv", dtype=str, keep_default_na=False)
+        _write(files.split_list(split), "\n".join(sorted(names)) + "\n")
+        for path in (files.labels_csv, files.boxes_csv):
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
             part = table[table["image_id"].isin(names)]
-            _write(target / f"{name}-{split}.csv", part.to_csv(index=False, lineterminator="\n"))
-    place = target.parent.resolve() / target.name
+            _write(files.split_table(path, split), part.to_csv(index=False, lineterminator="\n"))
     manifest: dict[str, Any] = {
         "name": "reviewed",
         "title": "The films of a run with readers' answers in place of what they judged",
@@ -51,16 +48,16 @@ def write_data_set(folder: RunFolder, target: Path, findings: Sequence[Finding])
         "citation": "none",
         "how_to_obtain": "camray review import; data.root is the folder of the run's films",
         "films": _film_rules(folder),
-        "label_table": {"file": str(place / "labels.csv"), "form": "wide", **_KEY},
+        "label_table": {"file": str(files.labels_csv.resolve()), "form": "wide", **_KEY},
         "box_table": {
-            "file": str(place / "boxes.csv"), **_KEY, "label": "label", "corners": ["x0", "y0", "x1", "y1"],
+            "file": str(files.boxes_csv.resolve()), **_KEY, "label": "label", "corners": ["x0", "y0", "x1", "y1"],
             "frame": "native", "reader": "reader",
         },
-        "splits": {split: str(place / f"split-{split}.txt") for split in sorted(films)},
+        "splits": {split: str(files.split_list(split).resolve()) for split in sorted(films)},
         "split_key_is": "image_id",
         "labels": [_label(finding) for finding in findings],
     }  # fmt: skip
-    write_json(target / "manifest.yaml", manifest)  # JSON is YAML
+    write_json(files.manifest, manifest)  # JSON is YAML
 
 
 def _film_rules(folder: RunFolder) -> dict[str, Any]:
@@ -77,7 +74,12 @@ def _film_rules(folder: RunFolder) -> dict[str, Any]:
 def _label(finding: Finding) -> dict[str, Any]:
     code = finding.code
     coded = None if code is None else {"value": code.value, "scheme": code.scheme, "meaning": code.meaning}
-    return {"name": finding.name, "code": coded, "localizable": finding.localizable}
+    return {
+        "name": finding.name,
+        "code": coded,
+        "localizable": finding.localizable,
+        "aliases": list(finding.aliases),
+    }
 
 
 def _write(path: Path, text: str) -> None:

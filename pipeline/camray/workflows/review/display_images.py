@@ -1,4 +1,4 @@
-"""Films as people see them: 8 bits at display resolution, from their sources or else from the pixel store. No stage.
+"""Display pictures of films: 8 bits, from their source files or else from the pixel store.
 
 Reads   the films under ``data.root`` or ``generate/``; ``ingest/store/``
 """
@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,15 +17,19 @@ from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import ImageError
+from camray.io.artifacts import artifacts_of
+from camray.io.explained_run import ExplainedRun
 from camray.io.film_files import read_film
+from camray.io.ingested_films import grey_of
+from camray.io.source_films import source_root
 
 _COARSE = "Shown as the network saw it: the source film is not at hand, or has changed."
 _FEW = 8  # films for which starting processes takes longer than drawing
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A film to draw: where its source and its stored pixels lie, and the window of the model grid that it covers."""
+class DisplayFilm:
+    """A film to draw: its source, its stored pixels, and the window of the model grid that it covers."""
 
     source: str
     pixel_sha256: str
@@ -37,23 +39,23 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """How films are drawn; goes to every process."""
+class _Drawing:
+    """How films are drawn; sent to every process."""
 
     root: Path | None
     store: Path
     display_px: int
 
 
-def wanted_of(image: "pd.Series[Any]", window: tuple[int, int, int, int]) -> Wanted:
-    """Return what to draw of a row of the images table; `window` is (row0, row1, col0, col1) on the model grid."""
-    return Wanted(
-        str(image["source"]), str(image["pixel_sha256"]), int(image["shard"]), int(image["index"]), window
-    )  # fmt: skip
+def display_film_of(run: ExplainedRun, image_id: str) -> DisplayFilm:
+    """Return what to draw of an explained film."""
+    film, window = run.films.film(image_id), run.placements[image_id].window
+    edges = (window.row0, window.row1, window.col0, window.col1)
+    return DisplayFilm(film.source, film.pixel_sha256, film.shard, film.index, edges)
 
 
 def draw_films(
-    settings: Settings, folder: RunFolder, display_px: int, films: Sequence[Wanted]
+    settings: Settings, folder: RunFolder, display_px: int, films: Sequence[DisplayFilm]
 ) -> Iterator[tuple[NDArray[np.uint8], str]]:
     """Draw films at display resolution, in ``ingest.workers`` processes.
 
@@ -65,7 +67,7 @@ def draw_films(
         The run.
     display_px : int
         Longest side of a picture.
-    films : sequence of Wanted
+    films : sequence of DisplayFilm
         What to draw.
 
     Yields
@@ -76,32 +78,28 @@ def draw_films(
     note : str
         Empty, or that the picture is the network's own view.
     """
-    root = folder.root / "generate" if settings.data.generate is not None else settings.data.root
-    plan = _Plan(
-        root.parent if root is not None and root.is_file() else root, folder.root / "ingest" / "store", display_px
-    )
+    drawing = _Drawing(source_root(settings, folder), artifacts_of(folder).ingest.store_folder, display_px)
     workers = 1 if len(films) <= _FEW else count_workers(settings.ingest.workers)
-    for outcome in map_processes(partial(_drawn, plan), films, workers):
+    for outcome in map_processes(partial(_drawn, drawing), films, workers):
         grey = outcome.value
-        yield (_stored(plan, outcome.item), _COARSE) if grey is None else (grey, "")
+        yield (_stored(drawing, outcome.item), _COARSE) if grey is None else (grey, "")
 
 
-def _drawn(plan: _Plan, film: Wanted) -> NDArray[np.uint8] | None:
+def _drawn(drawing: _Drawing, film: DisplayFilm) -> NDArray[np.uint8] | None:
     """Return a film's own picture, or None where its source is not at hand or has changed."""
-    if plan.root is None or not (plan.root / film.source).is_file():
+    if drawing.root is None or not (drawing.root / film.source).is_file():
         return None
     try:
-        read = read_film(plan.root / film.source, None)
+        read = read_film(drawing.root / film.source, None)
     except ImageError:
         return None
-    return _shrunk(read.pixels, plan.display_px) if read.pixel_sha256 == film.pixel_sha256 else None
+    return _shrunk(read.pixels, drawing.display_px) if read.pixel_sha256 == film.pixel_sha256 else None
 
 
-def _stored(plan: _Plan, film: Wanted) -> NDArray[np.uint8]:
+def _stored(drawing: _Drawing, film: DisplayFilm) -> NDArray[np.uint8]:
     row0, row1, col0, col1 = film.window
-    stored = PixelStore(plan.store).shard(film.shard)[film.index]
-    part = np.asarray(stored[row0:row1, col0:col1], np.float32)
-    return _grey8(part / np.float32(np.iinfo(stored.dtype).max))
+    stored = PixelStore(drawing.store).shard(film.shard)[film.index]
+    return _grey8(grey_of(stored[row0:row1, col0:col1]))
 
 
 def _shrunk(pixels: NDArray[np.float32], display_px: int) -> NDArray[np.uint8]:

@@ -6,7 +6,6 @@ Writes  ``reviewed/decisions.parquet readings.parquet agreement.csv problems.csv
 Run     ``camray review import decisions-*.json runs/phantom``
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,23 +16,20 @@ import pandas as pd
 
 from camray.adapters.dicom.read.sr import is_dicom, read_reports
 from camray.adapters.review.decisions import read_decisions
-from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json
+from camray.adapters.run_folder import RunFolder, write_bytes, write_json
 from camray.adapters.tracking.interface import Tracker
-from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.reader_study.agreement_table import ALL_LABELS, AgreementPlan, Claim, agreement_rows
 from camray.core.reader_study.consensus import MergePolicy, merge
 from camray.core.reader_study.sr_decisions import decisions_of
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
-from camray.domain.labels import Finding
 from camray.domain.reader_decisions import Decision, DecisionsRead, Problem, Reading
-from camray.domain.records import IMAGE_COLUMNS, PREDICTION_COLUMNS
-from camray.io.film_results import findings_of
+from camray.io.artifacts import ReviewedFiles, artifacts_of
+from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.workflows.review.dataset_manifest import write_data_set
 from camray.workflows.review.export_page import run_digest
 from camray.workflows.review.merged_tables import write_decisions, write_merged
 
-FOLDER = "reviewed"
 TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
 # one file or folder of decisions to records: path, the run's labels, name of the reader where the form has none
 Reader = Callable[[Path, Sequence[str], str], DecisionsRead]
@@ -51,14 +47,20 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What decisions are held against."""
+class _ReviewedRun:
+    """What decisions are compared with: the run, the AI's claims by film and label, and its digest."""
 
-    images: pd.DataFrame
-    labels: tuple[str, ...]
+    run: ExplainedRun
     claims: dict[tuple[str, str], Claim]
     digest: str
-    findings: tuple[Finding, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.run.labels
+
+    @property
+    def images(self) -> pd.DataFrame:
+        return self.run.films.images
 
 
 def import_decisions(
@@ -100,31 +102,32 @@ def import_decisions(
     PipelineError
         If the run has no boxes.
     """
-    run = _read_run(folder)
-    forms = {**READERS, ".dcm": _reports_reader(run, paths), **(readers or {})}
-    found = [_read(path, run, reader, forms) for path in paths]
-    problems = [problem for one in found for problem in one.problems] + _other_runs(found, run)
-    decisions, readings = _fitting(*_joined(found, problems), run, problems)
+    reviewed = _open_reviewed(folder)
+    forms = {**READERS, ".dcm": _reports_reader(reviewed, paths), **(readers or {})}
+    read = [_read(path, reviewed, reader, forms) for path in paths]
+    problems = [problem for each in read for problem in each.problems] + _other_runs(read, reviewed)
+    decisions, readings = _of_this_run(*_joined(read, problems), reviewed, problems)
     if not decisions:
         raise AnnotationError(
             f"no decision is left of {len(paths)} file(s): none names a film and a finding of {folder.root}; "
             + "; ".join(sorted({problem.what for problem in problems})[:5])
         )
-    patients = dict(zip(run.images["image_id"], run.images["patient_key"], strict=True))
+    patients = dict(zip(reviewed.images["image_id"], reviewed.images["patient_key"], strict=True))
     plan = AgreementPlan(patients, resamples=resamples, confidence=confidence, seed=seed)
-    agreement = agreement_rows(decisions, run.claims, readings, plan)
+    agreement = agreement_rows(decisions, reviewed.claims, readings, plan)
     counts = _counts(decisions, readings, problems)
-    target = folder.stage(FOLDER)
-    write_decisions(target, decisions, readings, problems, [mark for one in found for mark in one.unread])
-    write_bytes(target / "agreement.csv", agreement.to_csv(index=False, lineterminator="\n").encode())
-    write_merged(folder.root / "ingest", target, run.labels, merge(decisions, policy))
-    write_data_set(folder, target, run.findings)
-    write_json(target / "summary.json", {"counts": counts, "policy": policy, "run_digest": run.digest})
-    _tell(tracker, folder.root / FOLDER, agreement, counts)
-    return Imported(folder.root / FOLDER, counts, agreement, tuple(problems))
+    run, files = reviewed.run, artifacts_of(folder).reviewed
+    unread = [mark for each in read for mark in each.unread]
+    write_decisions(files, decisions, readings, problems, unread)
+    write_bytes(files.agreement, agreement.to_csv(index=False, lineterminator="\n").encode())
+    write_merged(run.films, files, run.labels, merge(decisions, policy))
+    write_data_set(folder, run.findings)
+    write_json(files.summary, {"counts": counts, "policy": policy, "run_digest": reviewed.digest})
+    _track(tracker, files, agreement, counts)
+    return Imported(files.folder, counts, agreement, tuple(problems))
 
 
-def _read(path: Path, run: _Run, reader: str, readers: Mapping[str, Reader]) -> DecisionsRead:
+def _read(path: Path, run: _ReviewedRun, reader: str, readers: Mapping[str, Reader]) -> DecisionsRead:
     if not path.exists():
         raise AnnotationError(f"{path}: no such file of decisions")
     suffix = path.suffix.lower()
@@ -138,12 +141,12 @@ def _read(path: Path, run: _Run, reader: str, readers: Mapping[str, Reader]) -> 
     return readers[suffix](path, run.labels, reader)
 
 
-def _reports_reader(run: _Run, paths: Sequence[Path]) -> Reader:
+def _reports_reader(run: _ReviewedRun, paths: Sequence[Path]) -> Reader:
     """Return what reads DICOM reports: they need the AI's boxes and the findings' codes to be understood."""
 
     def read(path: Path, labels: Sequence[str], reader: str) -> DecisionsRead:
         reports, problems = read_reports(path)
-        found = decisions_of(reports, run.findings, run.claims, _source_name(path, paths), reader)
+        found = decisions_of(reports, run.run.findings, run.claims, _source_name(path, paths), reader)
         return replace(found, problems=(*problems, *found.problems))
 
     return read
@@ -155,28 +158,20 @@ def _source_name(path: Path, paths: Sequence[Path]) -> str:
     return path.name if same.index(path) == 0 else f"{path.stem} ({same.index(path) + 1}){path.suffix}"
 
 
-def _read_run(folder: RunFolder) -> _Run:
-    digest = run_digest(folder)
-    images = read_table(folder.root / "ingest" / "images.parquet", IMAGE_COLUMNS)
-    grid = json.loads((folder.root / "explain" / "grid.json").read_text(encoding="utf-8"))
-    predictions = read_table(folder.root / "localize" / "predictions.parquet", PREDICTION_COLUMNS)
-    thresholds = json.loads((folder.root / "localize" / "thresholds.json").read_text(encoding="utf-8"))["thresholds"]
-    method, labels = default_method(grid["methods"]), tuple(grid["labels"])
-    shown = {label: entry["id"] for label, entry in default_thresholds(thresholds, method, labels).items()}
-    predictions = predictions[predictions["threshold_id"] == predictions["label"].map(shown)]
+def _open_reviewed(folder: RunFolder) -> _ReviewedRun:
+    digest, run = run_digest(folder), open_explained_run(folder)
     claims: dict[tuple[str, str], Claim] = {}
     row: Any
-    for row in predictions.sort_values(["image_id", "label", "rank"]).itertuples(index=False):
-        before = claims.get((row.image_id, row.label), Claim(bool(row.reported)))
+    for row in run.default_predictions.sort_values(["image_id", "label", "rank"]).itertuples(index=False):
+        claim = claims.get((row.image_id, row.label), Claim(bool(row.reported)))
         corners = (row.x0, row.y0, row.x1, row.y1)
         if row.reported and np.isfinite(corners).all():
-            before = replace(before, boxes=(*before.boxes, Box(*map(float, corners))))
-        claims[row.image_id, row.label] = before
-    coded = {finding.name: finding for finding in findings_of(folder)}
-    return _Run(images, labels, claims, digest, tuple(coded.get(label) or Finding(label) for label in labels))
+            claim = replace(claim, boxes=(*claim.boxes, Box(*map(float, corners))))
+        claims[row.image_id, row.label] = claim
+    return _ReviewedRun(run, claims, digest)
 
 
-def _other_runs(found: Sequence[DecisionsRead], run: _Run) -> list[Problem]:
+def _other_runs(found: Sequence[DecisionsRead], run: _ReviewedRun) -> list[Problem]:
     what = "made with another state of the run: its boxes may differ from those measured here; used all the same"
     return [Problem(one.source, what) for one in found if one.run_digest and one.run_digest != run.digest]
 
@@ -210,14 +205,14 @@ def _answer(decision: Decision) -> tuple[Any, ...]:
     return decision.value, decision.boxes, decision.verdict, decision.comment
 
 
-def _fitting(
+def _of_this_run(
     decisions: Sequence[tuple[str, Decision]],
     readings: Sequence[tuple[str, Reading]],
-    run: _Run,
+    run: _ReviewedRun,
     problems: list[Problem],
 ) -> tuple[list[Decision], list[Reading]]:
     """Keep what is of this run; report the rest. A film that is not the run's is reported once for each reader."""
-    sizes = {i: (int(r), int(c)) for i, r, c in run.images[["image_id", "rows", "cols"]].itertuples(index=False)}
+    sizes = run.run.films.sizes
     unknown: set[tuple[str, str]] = set()
     kept = []
     for source, one in decisions:
@@ -267,7 +262,7 @@ def _counts(decisions: Sequence[Decision], readings: Sequence[Reading], problems
     }
 
 
-def _tell(tracker: Tracker, target: Path, agreement: pd.DataFrame, counts: Mapping[str, int]) -> None:
+def _track(tracker: Tracker, files: ReviewedFiles, agreement: pd.DataFrame, counts: Mapping[str, int]) -> None:
     with tracker.stage("review"):
         tracker.metrics({f"review.{key}": float(value) for key, value in counts.items()})
         chosen = agreement[agreement["interval"].fillna("") != "wilson"]
@@ -276,8 +271,8 @@ def _tell(tracker: Tracker, target: Path, agreement: pd.DataFrame, counts: Mappi
             at = f"@{row.criterion:g}" if np.isfinite(row.criterion) else ""
             versus = f".{row.other}" if row.other else ""
             tracker.metrics({f"{row.phase}.{row.reader}{versus}.{row.label}.{row.metric}{at}": float(row.value)})
-        for name in ("agreement.csv", "problems.csv", "labels.csv", "boxes.csv", "summary.json"):
-            tracker.artifact(target / name, "review")
+        for path in (files.agreement, files.problems, files.labels_csv, files.boxes_csv, files.summary):
+            tracker.artifact(path, "review")
         tracker.table(agreement.astype(object).where(agreement.notna(), None), "agreement")
 
 

@@ -1,4 +1,4 @@
-"""Tables of an import: what each reader decided, and the run's annotations with their answers in place. No stage.
+"""Tables of an import: decisions of each reader, and the run's annotations with the readers' answers in place.
 
 Reads   ``ingest/{images,labels,annotations}.parquet``
 Writes  ``reviewed/decisions.parquet readings.parquet problems.csv unread.csv labels.csv boxes.csv
@@ -8,17 +8,18 @@ Writes  ``reviewed/decisions.parquet readings.parquet problems.csv unread.csv la
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import read_table, write_bytes, write_table
+from camray.adapters.run_folder import write_bytes, write_table
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.reader_study.consensus import MergedDecision
 from camray.domain.reader_decisions import Decision, Problem, Reading, Unread
-from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, IMAGE_COLUMNS, LABEL_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS
+from camray.io.artifacts import ReviewedFiles
+from camray.io.ingested_films import IngestedFilms
 
 DECISION_COLUMNS = {
     "reader": "string",
@@ -43,7 +44,7 @@ READING_COLUMNS = {
 
 
 def write_decisions(
-    target: Path,
+    files: ReviewedFiles,
     decisions: Sequence[Decision],
     readings: Sequence[Reading],
     problems: Sequence[Problem],
@@ -62,26 +63,28 @@ def write_decisions(
     ]
     order = ["reader", "image_id", "label", "phase"]
     table = pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).sort_values(order, ignore_index=True)
-    write_table(target / "decisions.parquet", table, DECISION_COLUMNS)
+    write_table(files.decisions, table, DECISION_COLUMNS)
     read = pd.DataFrame([asdict(one) for one in readings], columns=list(READING_COLUMNS))
-    write_table(target / "readings.parquet", read.sort_values(["reader", "image_id"]), READING_COLUMNS)
+    write_table(files.readings, read.sort_values(["reader", "image_id"]), READING_COLUMNS)
     told = pd.DataFrame([asdict(one) for one in problems], columns=["source", "what", "reader", "image_id", "label"])
-    write_bytes(target / "problems.csv", told.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.problems, told.to_csv(index=False, lineterminator="\n").encode())
     marks = [(m.source, m.reader, m.image_id, m.words, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
     left = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
-    write_bytes(target / "unread.csv", left.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.unread, left.to_csv(index=False, lineterminator="\n").encode())
 
 
 def write_merged(
-    ingest: Path, target: Path, labels_in_order: Sequence[str], merged: Mapping[tuple[str, str], MergedDecision]
+    films: IngestedFilms,
+    files: ReviewedFiles,
+    labels_in_order: Sequence[str],
+    merged: Mapping[tuple[str, str], MergedDecision],
 ) -> None:
     """Write the run's labels and annotations with the readers' answers in place of what they judged.
 
     ``labels.csv`` (1, 0, -1 uncertain, empty unknown) and ``boxes.csv`` have the form of the data manifest ``folder``;
     a mask stands there as the box around it.
     """
-    labels = read_table(ingest / "labels.parquet", LABEL_COLUMNS)
-    annotations = read_table(ingest / "annotations.parquet", ANNOTATION_COLUMNS)
+    labels, annotations = films.files.labels.read(), films.files.annotations.read()
     labels, annotations = (
         table.loc[[key not in merged for key in zip(table["image_id"], table["label"], strict=True)]]
         for table in (labels, annotations)
@@ -90,17 +93,16 @@ def write_merged(
     boxes = [(*key, reader, "box", *box.as_tuple(), "") for key, one in merged.items() for reader, box in one.boxes]
     labels = _stacked(labels, values, LABEL_COLUMNS)
     annotations = _stacked(annotations, boxes, ANNOTATION_COLUMNS)
-    write_table(target / "annotations.parquet", annotations, ANNOTATION_COLUMNS)
-    write_table(target / "labels.parquet", labels, LABEL_COLUMNS)
+    files.annotations.write(annotations)
+    files.labels.write(labels)
     wide = labels.assign(value=labels["value"].replace({"uncertain": "-1"})).pivot(
         index="image_id", columns="label", values="value"
     )
     wide = wide.reindex(columns=list(labels_in_order)).sort_index()
-    write_bytes(target / "labels.csv", wide.to_csv(lineterminator="\n").encode())
+    write_bytes(files.labels_csv, wide.to_csv(lineterminator="\n").encode())
     columns = ["image_id", "label", *CORNERS, "reader"]
-    images = read_table(ingest / "images.parquet", IMAGE_COLUMNS)
-    table = _with_corners(annotations, images)[columns]
-    write_bytes(target / "boxes.csv", table.to_csv(index=False, lineterminator="\n").encode())
+    table = _with_corners(annotations, films.sizes)[columns]
+    write_bytes(files.boxes_csv, table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def _stacked(table: pd.DataFrame, rows: Sequence[tuple[Any, ...]], columns: Mapping[str, str]) -> pd.DataFrame:
@@ -109,10 +111,9 @@ def _stacked(table: pd.DataFrame, rows: Sequence[tuple[Any, ...]], columns: Mapp
     return (pd.concat(both) if both else table).sort_values(["image_id", "label"], kind="stable", ignore_index=True)
 
 
-def _with_corners(annotations: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+def _with_corners(annotations: pd.DataFrame, sizes: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
     """Give masks without corners the smallest boxes around them; empty masks go."""
     table = annotations.copy()
-    sizes = {i: (int(r), int(c)) for i, r, c in images[["image_id", "rows", "cols"]].itertuples(index=False)}
     corners = table[CORNERS].to_numpy(np.float64, copy=True)
     for place in np.flatnonzero((table["x0"].isna() & (table["rle"] != "")).to_numpy(dtype=bool)):
         row = table.iloc[int(place)]

@@ -143,9 +143,9 @@ def _question(wanted: FilmQuestion, predictor: Predictor) -> ExplanationRequest:
 
 def _as_run(predictor: Predictor, look: Look) -> _Seen:
     labels = predictor.contract.labels
-    smooth = (float(predictor.thresholds.get(label, {}).get("parameters", {}).get("smooth", 0.0)) for label in labels)
+    smooth = tuple(predictor.thresholds[name].recipe.smooth if name in predictor.thresholds else 0.0 for name in labels)
     captions = (f"{label} {look.probabilities[place]:.2f}" for place, label in enumerate(labels))
-    return _Seen(look, look.heat, labels, tuple(captions), tuple(smooth))
+    return _Seen(look, look.heat, labels, tuple(captions), smooth)
 
 
 def _otherwise(predictor: Predictor, look: Look, question: ExplanationRequest) -> _Seen:

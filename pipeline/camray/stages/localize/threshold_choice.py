@@ -1,0 +1,179 @@
+"""Thresholds of a run: fixed ones, and those chosen on the validation films; see `camray.stages.localize.stage`."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from camray.adapters.settings.schema import LocalizeSettings
+from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
+from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
+from camray.core.localization.calibration import CalibratedRecipe, RecipeGrid, ValidationMaps, calibrate, choose_cutoff
+from camray.domain.geometry import Box
+from camray.domain.records import CORNERS, Split, ThresholdSource
+from camray.io.explained_run import ExplainedRun
+
+_CALIBRATED = "calibrated"
+_FIXED_CRITERION = "fixed beforehand, no boxes used"
+
+
+def choose_thresholds(
+    run: ExplainedRun, heat: Mapping[str, NDArray[np.float32]], settings: LocalizeSettings
+) -> Thresholds:
+    """Choose box thresholds and report cutoffs; only labels and boxes of validation films are used.
+
+    Parameters
+    ----------
+    run : ExplainedRun
+        The run.
+    heat : mapping of str to ndarray of shape (N, L, h, w)
+        All raw maps by method.
+    settings : LocalizeSettings
+        Policies, and what calibration compares.
+    """
+    notes: list[str] = []
+    boxes = [
+        _fixed_threshold(method, label, policy, settings)
+        for policy in settings.policies
+        if policy != _CALIBRATED
+        for method in run.methods
+        for label in run.labels
+    ]
+    if _CALIBRATED in settings.policies:
+        is_validation = (run.explained["split"] == Split.VALIDATION).to_numpy(dtype=bool)
+        annotations = run.films.annotations
+        annotations = annotations[annotations["image_id"].isin(set(run.explained["image_id"][is_validation]))]
+        annotations = annotations.dropna(subset=CORNERS)
+        for method in run.methods:
+            boxes += _calibrated_thresholds(run, heat[method], method, annotations, settings, notes)
+    return Thresholds(tuple(boxes), tuple(_cutoffs(run, notes)), tuple(notes))
+
+
+def _id_of(policy: str, method: str, label: str) -> str:
+    return f"{policy}/{method}/{label}"
+
+
+def _fixed_threshold(method: str, label: str, policy: str, settings: LocalizeSettings) -> BoxThreshold:
+    return BoxThreshold(
+        id=_id_of(policy, method, label),
+        method=method,
+        label=label,
+        policy=policy,
+        source=ThresholdSource.FIXED,
+        recipe=_fixed_recipe(policy, settings),
+        split=None,
+        criterion=_FIXED_CRITERION,
+        n=0,
+    )
+
+
+def _fixed_recipe(policy: str, settings: LocalizeSettings) -> BoxRecipe:
+    level = {
+        "fraction_of_max": settings.fraction_of_max,
+        "raw": settings.raw,
+        "quantile": settings.quantile,
+        "otsu": 0.0,
+    }
+    return fixed_recipe(policy, level[policy], settings.smooth, settings.region)
+
+
+def _calibrated_thresholds(
+    run: ExplainedRun,
+    heat: NDArray[np.float32],
+    method: str,
+    annotations: pd.DataFrame,
+    settings: LocalizeSettings,
+    notes: list[str],
+) -> list[BoxThreshold]:
+    priors = run.prior(method)
+    no_prior = np.zeros(heat.shape[2:], np.float32)
+    maps = {
+        label: _validation_maps(
+            run,
+            heat[:, number],
+            no_prior if priors is None else priors[number],
+            annotations[annotations["label"] == label],
+        )
+        for number, label in enumerate(run.labels)
+    }
+    recipes = calibrate(
+        maps,
+        run.grid.shape_model,
+        _recipe_grid(settings, has_prior=priors is not None),
+        iou_threshold=settings.calibrate_iou,
+        min_area=settings.min_area,
+        shrink_films=settings.calibrate_shrink,
+    )
+    notes += [f"calibrated, {method}: no validation boxes of '{label}' (n=0)" for label in maps if label not in recipes]
+    return [_calibrated_threshold(method, label, recipe, settings) for label, recipe in recipes.items()]
+
+
+def _recipe_grid(settings: LocalizeSettings, *, has_prior: bool) -> RecipeGrid:
+    return RecipeGrid(
+        levels=settings.calibrate_levels,
+        raw_quantiles=settings.calibrate_raw,
+        smooth=settings.calibrate_smooth,
+        dilate=settings.calibrate_dilate,
+        prior=settings.calibrate_prior if has_prior else (0.0,),
+    )
+
+
+def _calibrated_threshold(
+    method: str, label: str, calibrated: CalibratedRecipe, settings: LocalizeSettings
+) -> BoxThreshold:
+    criterion = (
+        f"share of annotated films whose first box has IoU >= {settings.calibrate_iou:g}, averaged over neighbouring "
+        f"recipes and blended with all labels' as {settings.calibrate_shrink:g} films; ties by mean IoU; "
+        "hit point apart"
+    )
+    return BoxThreshold(
+        id=_id_of(_CALIBRATED, method, label),
+        method=method,
+        label=label,
+        policy=_CALIBRATED,
+        source=ThresholdSource.VALIDATION,
+        recipe=calibrated.recipe,
+        split=Split.VALIDATION.value,
+        criterion=criterion,
+        n=calibrated.n,
+        reached={"iou_accuracy": round(calibrated.accuracy, 6), "hit_rate": round(calibrated.hit_rate, 6)},
+    )
+
+
+def _validation_maps(
+    run: ExplainedRun, heat: NDArray[np.float32], prior: NDArray[np.float32], annotations: pd.DataFrame
+) -> ValidationMaps:
+    """Collect the annotated films of one label; `annotations` holds validation films of that label alone."""
+    boxes_of: dict[str, list[tuple[float, ...]]] = {}
+    for image_id, *corners in annotations[["image_id", *CORNERS]].itertuples(index=False):
+        on_model_grid = run.placements[image_id].transform.box_to_model(Box(*corners))
+        boxes_of.setdefault(image_id, []).append(on_model_grid.as_tuple())
+    annotated = [(number, image_id) for number, image_id in enumerate(run.image_ids) if image_id in boxes_of]
+    return ValidationMaps(
+        heat[[number for number, _ in annotated]],
+        [run.placements[image_id].window for _, image_id in annotated],
+        [np.array(boxes_of[image_id]) for _, image_id in annotated],
+        prior,
+    )
+
+
+def _cutoffs(run: ExplainedRun, notes: list[str]) -> list[ReportCutoff]:
+    """Choose the report cutoff of each label on the validation films."""
+    is_validation = (run.explained["split"] == Split.VALIDATION).to_numpy(dtype=bool)
+    image_ids, probabilities = run.explained["image_id"][is_validation], run.probabilities[is_validation]
+    labels = run.films.labels
+    labels = labels[labels["image_id"].isin(set(image_ids))]
+    cutoffs = []
+    for number, label in enumerate(run.labels):
+        rows = labels[labels["label"] == label]
+        value = image_ids.map(dict(zip(rows["image_id"], rows["value"], strict=True)))
+        is_known = value.isin(["0", "1"]).to_numpy(dtype=bool)
+        chosen = choose_cutoff(probabilities[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool))
+        criterion = "highest Youden J (sensitivity + specificity - 1)"
+        if not chosen.n:
+            notes.append(f"cutoff of '{label}': validation films show not both classes; 0.5 taken")
+            criterion = "0.5 for want of both classes among the validation films"
+        split = Split.VALIDATION.value if chosen.n else None
+        cutoffs.append(ReportCutoff(label, chosen.probability, split, criterion, chosen.n))
+    return cutoffs

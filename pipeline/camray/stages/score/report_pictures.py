@@ -1,0 +1,48 @@
+"""Pictures of one split of the score report: charts, and the best, median and worst film of each finding."""
+
+from dataclasses import dataclass
+
+from camray.reporting.score_report.page import SplitReport
+from camray.stages.score.charts import CURVES, draw_charts
+from camray.stages.score.example_films import draw_examples
+from camray.stages.score.label_scores import SplitScores
+from camray.stages.score.protocol_inputs import ProtocolInputs
+
+_EXAMPLE = "-finding-"
+
+
+@dataclass(frozen=True)
+class SplitPictures:
+    """One split of the page, and the pictures as files of their own: name to PNG."""
+
+    page: SplitReport
+    files: dict[str, bytes]
+
+
+def split_pictures(inputs: ProtocolInputs, scores: SplitScores) -> SplitPictures:
+    """Draw everything that the page shows of one split; no pictures if ``score.pictures`` is off."""
+    films, draw = inputs.films, inputs.settings.pictures
+    charts = draw_charts(inputs, scores) if draw else {}
+    examples = draw_examples(inputs) if draw else []
+    annotated = {image_id for items in films.items.values() for image_id in items.image_ids}
+    page = SplitReport(
+        split=films.split,
+        films=len(films.films),
+        patients=films.n_patients,
+        annotated=len(annotated),
+        scores=scores.table,
+        charts={title: png for name, (title, png) in charts.items() if name.split("-")[0] not in CURVES},
+        pictures=examples,
+        curves={title: png for name, (title, png) in charts.items() if name.split("-")[0] in CURVES},
+        protocols=inputs.settings.protocols,
+    )
+    files = {f"{films.split}-{name}.png": png for name, (_, png) in charts.items()}
+    for film in examples:  # numbers, not names: the name of a label never becomes a path
+        number = inputs.run.labels.index(film.label)
+        files[f"{films.split}{_EXAMPLE}{number:02d}-{film.rank}.png"] = film.png
+    return SplitPictures(page, files)
+
+
+def is_chart(file_name: str) -> bool:
+    """Tell whether a picture is a chart, not an example film."""
+    return _EXAMPLE not in file_name
