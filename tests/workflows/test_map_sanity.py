@@ -87,10 +87,10 @@ def test_what_says_nothing_is_noted() -> None:
            "insertion_auc": 0.7, "rank_all": 0.1}  # fmt: skip
     assert uninformative([row]) == []
     (some,) = uninformative([{**row, "constant": 1}])
-    assert some == "cam: 1 of 4 maps are constant; the figures leave them out"
+    assert some == "cam: 1 of 4 maps are constant and omitted from the figures"
     flat = {**row, "method": "gradcam", "constant": 4, "deletion_auc": nan, "insertion_auc": nan, "rank_all": nan}
     every, dash = uninformative([row, flat])
-    assert every == "gradcam: every map is constant and orders nothing; its figures are undefined"
+    assert every == "gradcam: every map is constant; its figures are undefined"
     assert dash.startswith("head, all: a dash means")
     (still,) = uninformative([{**row, "insertion_auc": 0.21}])
     assert "differ by less than 0.02 for every method" in still

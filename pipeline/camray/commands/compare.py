@@ -14,7 +14,7 @@ from camray.commands.arguments import EXPERIMENT_COMMANDS, AsJson, Config, Overr
 from camray.commands.experiment import opened
 
 app = typer.Typer()
-SHOWN = {  # as much as 80 columns hold; the files have the rest
+PRINTED = {  # what fits 80 columns; comparison.csv has all columns
     "error": "top1_localization_error",
     "hits": "hit_rate",
     "IoU.3": "iou_accuracy_0.3",
@@ -30,9 +30,10 @@ def compare(
     runs: Runs = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Train networks x pools alike, explain by all methods, and put errors, boxes, sanity and seconds in one table.
+    """Compare networks, pools and explanation methods: errors, boxes, sanity checks and seconds in one table.
 
-    What is compared stands in the settings' section compare. Finished networks are skipped: the same command goes on.
+    All networks are trained alike. The settings' section `compare` lists what is compared. Finished networks are
+    skipped: run the same command again to resume.
 
     Example: [bold]camray compare configs/phantom.yaml compare.test_films=24 compare.sanity_films=0[/bold]
     """
@@ -40,29 +41,29 @@ def compare(
 
     started = time.monotonic()
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         if not as_json:
             console.print(f"[dim]{time.monotonic() - started:7.0f} s[/dim]  {escape(line)}", highlight=False)
 
-    found = compare_all(opened(config, overrides, runs)[0], runs, tell)
+    comparison = compare_all(opened(config, overrides, runs)[0], runs, report)
     rows: list[dict[str, Any]] = [
         {str(key): None if value != value else value for key, value in row.items()}  # NaN is not JSON
-        for row in found.table.to_dict("records")
+        for row in comparison.table.to_dict("records")
     ]
     if as_json:
-        print_json({"folder": str(found.folder), "seconds": found.seconds, "rows": rows})
+        print_json({"folder": str(comparison.folder), "seconds": comparison.seconds, "rows": rows})
         return
     Console().print(_table(rows))
     for name in ("comparison.html", "comparison.csv"):
-        console.print(f"{name}  {escape(str(found.folder / name))}")
+        console.print(f"{name}  {escape(str(comparison.folder / name))}")
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    """Show the rows of validation thresholds, and the baselines'; refusals stay in the files."""
-    caption = "error: top-1 localization, less is better; all are means over findings, thresholds chosen on validation"
+    """Return the rows with validation thresholds and the baselines; comparison.csv lists refused methods too."""
+    caption = "error: top-1 localization error, lower is better; means over findings, thresholds from validation"
     table = Table(caption=caption, box=SIMPLE, padding=(0, 1), pad_edge=False, collapse_padding=True)
     table.add_column("network, pool, method", no_wrap=True)
-    for column in ("AUROC", *SHOWN, "films"):
+    for column in ("AUROC", *PRINTED, "films"):
         table.add_column(column, justify="right", no_wrap=True)
     last = None
     for row in rows:
@@ -74,7 +75,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             table.add_row(f"[bold]{escape(' '.join(name for name in group if name))}[/bold]", auroc)
             last = group
         method = str(row["method"]).removeprefix("baseline:")
-        table.add_row(f"  {escape(method)}", "", *(_number(row[key]) for key in SHOWN.values()), str(row["films"]))
+        table.add_row(f"  {escape(method)}", "", *(_number(row[key]) for key in PRINTED.values()), str(row["films"]))
     return table
 
 

@@ -1,4 +1,4 @@
-"""``diff``: two runs on the same films."""
+"""``diff``: paired comparison of two runs on the same films."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,19 +11,21 @@ from rich.table import Table
 from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json
 
 app = typer.Typer()
-SHOWN = {("auroc", None), ("hit_rate", None), ("iou_accuracy", 0.3), ("iou_accuracy", 0.5), ("mean_iou", None)}
+PRINTED = {("auroc", None), ("hit_rate", None), ("iou_accuracy", 0.3), ("iou_accuracy", 0.5), ("mean_iou", None)}
 
 
 @app.command(rich_help_panel=RESULT_COMMANDS)
 def diff(
     first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder")],
-    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder that is compared with it")],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder to compare with it")],
     split: Annotated[str, typer.Option(help="Split of both runs")] = "test",
     method: Annotated[str | None, typer.Option(help="Explanation method; default: each run's first")] = None,
-    resamples: Annotated[int, typer.Option(min=100, help="Of the patients, the same for both runs")] = 2000,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Of the resampling")] = 1,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON file for the comparison, all metrics")] = None,
+    resamples: Annotated[
+        int, typer.Option(min=100, help="Bootstrap resamples of patients, the same for both runs")
+    ] = 2000,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Random seed of the resampling")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file to write, with all metrics")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs on the same films: DeLong's test for AUROC, bootstrap and sign flips by patient for boxes.
@@ -33,23 +35,23 @@ def diff(
     from camray.adapters.run_folder import write_json
     from camray.workflows.paired_comparison import compare_runs
 
-    found = compare_runs(first, second, split, method, resamples, confidence, seed)
+    comparison = compare_runs(first, second, split, method, resamples, confidence, seed)
     if out is not None:
-        write_json(out, found.as_json())
+        write_json(out, comparison.as_json())
     if as_json:
-        print_json(found.as_json())
+        print_json(comparison.as_json())
         return
-    _tell(found)
+    _print_comparison(comparison)
 
 
-def _tell(found: Any) -> None:
-    about = found.about
+def _print_comparison(comparison: Any) -> None:
+    about = comparison.about
     title = f"{about['second']} against {about['first']}: {about['films']} films of {about['patients']} patients"
     table = Table(title=escape(title), padding=(0, 1))
     for column in ("finding", "metric", "A", "B", f"B - A ({about['confidence']:.0%})", "p", "films"):
         table.add_column(column)
-    for row in found.as_json()["rows"]:
-        if (row["metric"], row["criterion"]) not in SHOWN:
+    for row in comparison.as_json()["rows"]:
+        if (row["metric"], row["criterion"]) not in PRINTED:
             continue
         name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
         low, high, p = (row[key] for key in ("low", "high", "p"))
@@ -58,12 +60,14 @@ def _tell(found: Any) -> None:
         ours = (_number(row["first"]), _number(row["second"]))
         table.add_row(escape(row["label"]), name, *ours, between, shown_p, str(row["n"]))
     Console().print(table)
-    console.print("p is two-sided and not corrected for the number of rows (of the mean: labels instead of films)")
+    console.print(
+        "p is two-sided and not corrected for the number of rows; for the mean, the last column counts labels"
+    )
     for what, key in (("A", "films_only_in_first"), ("B", "films_only_in_second")):
         if about[key]:
-            console.print(f"{about[key]} film(s) of this split are only in {what} and were left out")
+            console.print(f"{about[key]} film(s) of this split are only in {what} and were omitted")
     if not about["annotations_agree"]:
-        console.print("[yellow]the runs hold different boxes of these films[/yellow]; A's were taken for both")
+        console.print("[yellow]the runs have different boxes for these films[/yellow]; both are scored on those of A")
 
 
 def _number(value: float | None, sign: str = "") -> str:

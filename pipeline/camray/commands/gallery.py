@@ -1,4 +1,4 @@
-"""``gallery``: every explanation method on the same generated films, as a page."""
+"""``gallery``: a page with every explanation method on the same generated films."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +14,14 @@ app = typer.Typer()
 @app.command(rich_help_panel=RESULT_COMMANDS)
 def gallery(
     trained: Annotated[
-        Path | None, typer.Option("--run", help="Trained run of generated films; default: the demo's, made if missing")
+        Path | None, typer.Option("--run", help="Trained run on generated films; default: the demo, trained if missing")
     ] = None,
     runs: Runs = Path("runs"),
-    out: Annotated[Path, typer.Option("--out", help="Folder of gallery.html and its pictures")] = Path("docs"),
-    seed: Annotated[int, typer.Option(help="Of the films that are drawn for it")] = 20_000,
+    out: Annotated[Path, typer.Option("--out", help="Folder for gallery.html and its images")] = Path("docs"),
+    seed: Annotated[int, typer.Option(help="Random seed of the films drawn for it")] = 20_000,
     as_json: AsJson = False,
 ) -> None:
-    """Draw films with known findings and show what every explanation method makes of them.
+    """Write a page that shows the map of every explanation method on drawn films with known findings.
 
     Example: [bold]camray gallery --run runs/phantom --out docs[/bold]
     """
@@ -34,11 +34,11 @@ def gallery(
     if as_json:
         print_json({"page": str(made.page), "pictures": made.pictures, "bytes": made.size_bytes})
         return
-    console.print(f"{made.pictures} pictures, {made.size_bytes / 1e6:.2f} MB\npage: {escape(str(made.page))}")
+    console.print(f"{made.pictures} images, {made.size_bytes / 1e6:.2f} MB\npage: {escape(str(made.page))}")
 
 
 def _demo(runs: Path) -> Path:
-    """Return the demo's run, brought up to its training."""
+    """Return the run of the demo, trained if it is not yet."""
     from camray.adapters.run_folder import RunFolder
     from camray.adapters.settings.loading import config_path, load_settings
     from camray.adapters.tracking.interface import NullTracker

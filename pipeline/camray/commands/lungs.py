@@ -1,4 +1,4 @@
-"""``lungs``: the lung generator behind zones and SDFN."""
+"""``lungs``: training and use of the lung segmenter."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,19 +8,24 @@ from rich.markup import escape
 
 from camray.commands.arguments import AsJson, console, print_json
 
-app = typer.Typer(help="The lung generator behind zones and SDFN.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train the lung segmenter (for lung zones and model.fusion=sdfn), or apply it to one film.",
+    no_args_is_help=True,
+)
 
 
 @app.command("train")
 def lungs_train(
-    out: Annotated[Path, typer.Option("--out", help="Weights to write, *.safetensors")] = Path("lungs.safetensors"),
-    films: Annotated[int, typer.Option(min=8, help="Films drawn to learn from")] = 300,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over them")] = 24,
-    seed: Annotated[int, typer.Option(min=0, help="Of films, weights and batches")] = 1,
-    held_out: Annotated[int, typer.Option(min=1, help="Other films that it is tried on")] = 40,
+    out: Annotated[Path, typer.Option("--out", help="Weights file to write, *.safetensors")] = Path(
+        "lungs.safetensors"
+    ),
+    films: Annotated[int, typer.Option(min=8, help="Number of drawn training films")] = 300,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training films")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of films, initial weights and batches")] = 1,
+    held_out: Annotated[int, typer.Option(min=1, help="Number of drawn test films")] = 40,
     as_json: AsJson = False,
 ) -> None:
-    """Train the lung generator on generated films; minutes on one core, the same bytes every time.
+    """Train the lung segmenter on generated films; takes minutes on one core, and is reproducible to the byte.
 
     Example: [bold]camray lungs train --out lungs.safetensors[/bold]
     """
@@ -31,21 +36,21 @@ def lungs_train(
         print_json({**vars(done), "path": str(done.path)})
         return
     console.print(
-        f"{escape(str(done.path))}: Dice {done.dice_whole:.3f} on {held_out} films it has not seen, "
-        f"{done.dice_half:.3f} on halves of them, {done.dice_worst:.3f} at worst; {done.seconds:.0f} s"
+        f"{escape(str(done.path))}: Dice {done.dice_whole:.3f} on {held_out} test films, "
+        f"{done.dice_half:.3f} on halves of them, {done.dice_worst:.3f} for the worst; {done.seconds:.0f} s"
     )
 
 
 @app.command("show")
 def lungs_show(
     film: Annotated[Path, typer.Argument(metavar="FILE", help="DICOM, PNG or JPEG")],
-    weights: Annotated[Path | None, typer.Option("--weights", help="Of `camray lungs train`; default: shipped")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Picture to write; default: FILE's stem + .lungs.png")
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Weights from `camray lungs train`; default: shipped")
     ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Image to write; default: named after FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the lungs of one film: a picture, and a box about each in native px.
+    """Segment the lungs of one film: an image, and a box per lung in native px.
 
     Example: [bold]camray lungs show film.dcm --out lungs.png[/bold]
     """
@@ -57,4 +62,4 @@ def lungs_show(
         return
     for side, box in shown.boxes.items():
         console.print(f"{side}: ({', '.join(f'{corner:.0f}' for corner in box)})")
-    console.print(f"found by {shown.source}; picture: {escape(str(shown.picture))}")
+    console.print(f"source: {shown.source}; image: {escape(str(shown.picture))}")

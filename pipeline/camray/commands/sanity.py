@@ -1,4 +1,4 @@
-"""``sanity``: whether the maps are true."""
+"""``sanity``: checks of explanation methods that need no boxes."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,16 +12,16 @@ from camray.commands.arguments import RESULT_COMMANDS, AsJson, Force, console, p
 
 app = typer.Typer()
 LEGEND = (
-    "deletion   the probability while the hottest cells are taken away first, mean over the way: lower is better",
-    "insertion  the same while the hottest cells are given back first to a blurred film: higher is better",
-    "drop       share of the probability lost where only the map's own cells show: lower is better",
-    "increase   share of films whose probability rises then: higher is better",
-    "head, all  rank correlation with the original map once the last layer, or every layer, is random: 0 is right, "
-    "near 1 the map does not show what was learnt",
-    "noise      largest relative change of the map over slightly noisy films: lower is steadier",
+    "deletion   mean probability while cells are removed, hottest first: lower is better",
+    "insertion  mean probability while cells are restored in a blurred film, hottest first: higher is better",
+    "drop       share of the probability lost when only the cells of the map are visible: lower is better",
+    "increase   share of films whose probability rises in this case: higher is better",
+    "head, all  rank correlation with the original map after randomizing the last layer, or all layers: 0 is best; "
+    "near 1 the map does not depend on what was learned",
+    "noise      largest relative change of the map when slight noise is added to the film: lower is more stable",
 )
-UNMOVED = 0.02  # of the probability: deletion and insertion that lie no further apart say nothing
-SHOWN = {
+UNINFORMATIVE = 0.02  # difference in probability below which deletion and insertion rank nothing
+PRINTED = {
     "films": "n",
     "deletion_auc": "deletion",
     "insertion_auc": "insertion",
@@ -40,20 +40,23 @@ def sanity(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Explanation methods, with commas, or 'all'; default: all but integrated_gradients and occlusion"
+            help="Methods, separated by commas, or 'all'; default: all but integrated_gradients and occlusion"
         ),
     ] = None,
-    films: Annotated[int, typer.Option(min=1, help="Films at most, shared out among the labels they show")] = 16,
-    split: Annotated[str, typer.Option(help="Where the films come from")] = "test",
-    label: Annotated[str | None, typer.Option(help="Films that show this finding alone")] = None,
-    seed: Annotated[int, typer.Option(help="Of the random weights, the noise and the choice of films")] = 0,
+    films: Annotated[int, typer.Option(min=1, help="Maximum number of films, distributed over the labels")] = 16,
+    split: Annotated[str, typer.Option(help="Split of the films")] = "test",
+    label: Annotated[str | None, typer.Option(help="Only films with this finding")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of weights, noise and selection of films")] = 0,
     most_passes: Annotated[
-        int, typer.Option(min=0, help="Dear methods get fewer films: passes a method may cost; 0 sets no limit")
+        int,
+        typer.Option(
+            min=0, help="Maximum forward passes per method; more expensive methods use fewer films; 0 sets no limit"
+        ),
     ] = 2500,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check each explanation method without any box: random weights, noise, deletion and insertion, average drop.
+    """Check explanation methods without boxes: random weights, noise, deletion, insertion and average drop.
 
     Example: [bold]camray sanity runs/phantom --methods cam,gradcam,saliency[/bold]
     """
@@ -68,7 +71,7 @@ def sanity(
         )
         return
     if checked.skipped:
-        console.print("[dim]up to date, nothing computed[/dim]")
+        console.print("[dim]up to date, skipped[/dim]")
     Console().print(_table(rows))
     for line in (*LEGEND, *uninformative(rows)):
         console.print(f"[dim]{escape(line)}[/dim]" if line in LEGEND else f"[yellow]note[/yellow] {escape(line)}",
@@ -80,44 +83,44 @@ def sanity(
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="Are the maps true? What the columns mean stands below", padding=(0, 0))
-    for column in ("method", *SHOWN.values()):
+    table = Table(title="Sanity checks of the maps (columns are explained below)", padding=(0, 0))
+    for column in ("method", *PRINTED.values()):
         table.add_column(column, overflow="fold")
     for row in rows:
         if not row["reason"]:
-            table.add_row(escape(row["method"]), *[_short(row[name]) for name in SHOWN])
+            table.add_row(escape(row["method"]), *[_short(row[name]) for name in PRINTED])
     return table
 
 
 def uninformative(rows: list[dict[str, Any]]) -> list[str]:
-    """Say which figures tell nothing, and why.
+    """List figures that carry no information, and why.
 
     Parameters
     ----------
     rows : list of dict
-        Of the sanity table.
+        Rows of the sanity table.
     """
-    told = []
-    shown = [row for row in rows if not row["reason"]]
-    for row in shown:
+    notes = []
+    printed = [row for row in rows if not row["reason"]]
+    for row in printed:
         if row["constant"] >= row["films"] > 0:
-            told.append(f"{row['method']}: every map is constant and orders nothing; its figures are undefined")
+            notes.append(f"{row['method']}: every map is constant; its figures are undefined")
         elif row["constant"]:
-            told.append(
-                f"{row['method']}: {row['constant']} of {row['films']} maps are constant; the figures leave them out"
+            notes.append(
+                f"{row['method']}: {row['constant']} of {row['films']} maps are constant and omitted from the figures"
             )
-    apart = [abs(row["insertion_auc"] - row["deletion_auc"]) for row in shown]
+    apart = [abs(row["insertion_auc"] - row["deletion_auc"]) for row in printed]
     known = [gap for gap in apart if gap == gap]  # NaN differs from itself
-    if known and max(known) < UNMOVED:
-        told.append(
-            f"deletion and insertion differ by less than {UNMOVED:g} for every method: the probability hardly "
-            "depends on what is taken away, and these columns rank nothing (is the network trained?)"
+    if known and max(known) < UNINFORMATIVE:
+        notes.append(
+            f"deletion and insertion differ by less than {UNINFORMATIVE:g} for every method: the probability hardly "
+            "depends on the removed cells, and these columns cannot rank methods (is the network trained?)"
         )
-    if any(row["checked_films"] and row["rank_all"] != row["rank_all"] for row in shown):
-        told.append(
-            "head, all: a dash means that the random network's map is constant, so that no order can be compared"
+    if any(row["checked_films"] and row["rank_all"] != row["rank_all"] for row in printed):
+        notes.append(
+            "head, all: a dash means that the map of the randomized network is constant, so no ranks can be compared"
         )
-    return told
+    return notes
 
 
 def _short(value: Any) -> str:
@@ -127,5 +130,5 @@ def _short(value: Any) -> str:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """Turn NaN, which JSON does not have, into null."""
+    """Replace NaN, which JSON does not have, by None."""
     return {key: None if value != value else value for key, value in row.items()}

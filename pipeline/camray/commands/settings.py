@@ -1,4 +1,4 @@
-"""``settings``: every setting, its default and meaning, and what an experiment makes of it."""
+"""``settings``: every setting with default and meaning, and the values of an experiment."""
 
 from itertools import groupby
 from pathlib import Path
@@ -21,13 +21,15 @@ _WIDEST_DEFAULT = 40
 
 @app.command("settings", rich_help_panel=DATA_COMMANDS)
 def settings(
-    config: Annotated[Path | None, typer.Argument(help="Experiment whose values to show beside the defaults")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="Experiment whose values are printed beside the defaults")
+    ] = None,
     overrides: Overrides = None,
-    section: Annotated[str, typer.Option(help="Only this section, for instance train")] = "",
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md")] = False,
+    section: Annotated[str, typer.Option(help="Print only this section, for instance train")] = "",
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print the reference page as Markdown")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List all settings with their defaults and meaning; with an experiment, what it sets otherwise.
+    """List all settings with defaults and meaning; with an experiment, its values too.
 
     Example: [bold]camray settings configs/rsna.yaml train.max_epochs=3 --section train[/bold]
     """
@@ -59,11 +61,11 @@ def _show(listed: "list[Setting]", values: dict[str, Any], with_values: bool) ->
             table.add_column(column, overflow="fold")
         for each in group:
             value = values[each.name]
-            told = escape(_yaml(value))
+            text = escape(_yaml(value))
             if value != each.default:
                 default = "" if each.required else f"  (default {escape(_yaml(each.default))})"
-                told = f"[bold green]{told}[/bold green]{default}"
-            table.add_row(each.name, told, escape(_meaning(each)))
+                text = f"[bold green]{text}[/bold green]{default}"
+            table.add_row(each.name, text, escape(_meaning(each)))
         out.print(table)
 
 
@@ -74,9 +76,9 @@ def _markdown(listed: "list[Setting]") -> str:
     lines = [
         "# Settings",
         "",
-        "All of them, as `camray settings` prints them. They stand in an experiment's YAML by section, and are changed",
-        "on the command line as `train.max_epochs=3`. `camray settings configs/rsna.yaml` shows an experiment's own",
-        "values beside these defaults.",
+        "All settings, as `camray settings` prints them. An experiment's YAML has them by section; the command line",
+        "changes them as in `train.max_epochs=3`. `camray settings configs/rsna.yaml` shows an experiment's values",
+        "beside these defaults.",
     ]
     for name, group in groupby(listed, _section):
         about = section_meaning(Settings, name)
@@ -103,6 +105,6 @@ def _yaml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        told = "[" + ", ".join(_yaml(each) for each in value) + "]"
-        return told if len(told) <= _WIDEST_DEFAULT else f"{told[: _WIDEST_DEFAULT - 4]} ...]"
+        text = "[" + ", ".join(_yaml(each) for each in value) + "]"
+        return text if len(text) <= _WIDEST_DEFAULT else f"{text[: _WIDEST_DEFAULT - 4]} ...]"
     return str(value) if value != "" else "''"

@@ -1,4 +1,4 @@
-"""``show``: one film or picture, one drawing; ``visualise``: what a network's labels look like to it."""
+"""``show``: explanation of one film or photograph; ``visualise``: activation maximization per label."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,37 +17,41 @@ app = typer.Typer()
 @app.command(rich_help_panel=RESULT_COMMANDS)
 def show(
     film: Annotated[Path, typer.Argument(metavar="FILE", help="DICOM, PNG or JPEG")],
-    trained: Annotated[Path | None, typer.Option("--run", help="Trained run, for a film")] = None,
+    trained: Annotated[Path | None, typer.Option("--run", help="Trained run, to explain a film")] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="State dict with torchvision's names, for a picture in colour")
+        Path | None,
+        typer.Option("--weights", help="State dict with torchvision's names, to explain a color photograph"),
     ] = None,
-    backbone: Annotated[str, typer.Option(help="Whose weights they are, see docs/networks.md")] = "resnet18",
+    backbone: Annotated[str, typer.Option(help="Network of --weights, see docs/networks.md")] = "resnet18",
     classes: Annotated[
-        Path | None, typer.Option(help="Names of the classes of --weights: a line each, or {0: 'tench', ...}")
+        Path | None, typer.Option(help="Class names of --weights: one per line, or {0: 'tench', ...}")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Most probable classes to show, with --weights")] = 5,
-    size: Annotated[int, typer.Option(help="Side of the network's input in px, with --weights")] = 224,
+    top: Annotated[int, typer.Option(min=1, help="Number of most probable classes to list, with --weights")] = 5,
+    size: Annotated[int, typer.Option(help="Side of the network's input, px, with --weights")] = 224,
     fit: Annotated[
-        str, typer.Option(help="With --weights: stretch the picture, or crop its middle (256 to 224)")
+        str, typer.Option(help="With --weights: stretch the photograph, or crop its center (256 to 224)")
     ] = "stretch",
     multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="With --weights: logistic probabilities, not softmax")
+        bool,
+        typer.Option("--multi-label", help="With --weights: independent probabilities (sigmoid) in place of softmax"),
     ] = False,
-    label: Annotated[str | None, typer.Option(help="Finding or class to show; default: the most probable")] = None,
-    method: Annotated[str | None, typer.Option(help="Explanation method; default: the run's own, or cam")] = None,
+    label: Annotated[str | None, typer.Option(help="Finding or class to explain; default: the most probable")] = None,
+    method: Annotated[str | None, typer.Option(help="Explanation method; default: the run's, or cam")] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="Take the map at this layer (gradcam, hirescam, layercam, ...); several are fused"),
+        typer.Option(help="Layer of the map (gradcam, hirescam, layercam, ...); repeat to fuse several"),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME, a function of the logits [B, L] to explain; it is run")
+        str | None, typer.Option(help="FILE.py:NAME, a function of the logits [B, L] to explain; the file is executed")
     ] = None,
-    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Average with the mirror image")] = None,
-    scales: Annotated[str | None, typer.Option(help="Average over these input sizes, for instance 1,1.5")] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Average with the map of the mirror image")
+    ] = None,
+    scales: Annotated[str | None, typer.Option(help="Average over these input scales, for instance 1,1.5")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="PNG to write; default: named after FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Explain one film by a trained run, or one picture by a published checkpoint: a drawing and a table.
+    """Explain one film with a trained run, or one photograph with a published checkpoint: an image and a table.
 
     Example: [bold]camray show film.dcm --run runs/phantom --label Pneumothorax[/bold]
 
@@ -59,7 +63,7 @@ def show(
     from camray.adapters.user_function import read_target
 
     if (trained is None) == (weights is None):
-        raise SettingsError("give either --run (a film) or --weights (a picture in colour)")
+        raise SettingsError("give either --run (to explain a film) or --weights (to explain a photograph)")
     targets = None if target is None else read_target(target)
     asked = {"layers": tuple(layer or ()), "targets": targets}
     sizes = None if scales is None else _numbers(scales)
@@ -79,17 +83,19 @@ def show(
 def visualise(
     trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
     out: Annotated[Path, typer.Option("--out", help="PNG to write")] = Path("labels.png"),
-    label: Annotated[list[str] | None, typer.Option(help="Only this label; several may be given")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Label, may be repeated; default: all")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of gradient ascent")] = 128,
-    rate: Annotated[float, typer.Option(help="Length of a step, grey values")] = 0.02,
-    l2: Annotated[float, typer.Option("--l2", help="Weight of the sum of squared grey values")] = 0.0,
-    total_variation: Annotated[float, typer.Option("--tv", help="Weight of squared neighbour differences")] = 0.02,
-    jitter: Annotated[int, typer.Option(help="Largest shift at each step, px")] = 8,
-    blur: Annotated[float, typer.Option(help="Gaussian every fourth step, sigma in px")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Of the shifts")] = 0,
+    rate: Annotated[float, typer.Option(help="Step length, gray values")] = 0.02,
+    l2: Annotated[float, typer.Option("--l2", help="Weight of the penalty on squared gray values")] = 0.0,
+    total_variation: Annotated[
+        float, typer.Option("--tv", help="Weight of the penalty on squared differences of neighbors")
+    ] = 0.02,
+    jitter: Annotated[int, typer.Option(help="Largest random shift per step, px")] = 8,
+    blur: Annotated[float, typer.Option(help="Sigma of the Gaussian smoothing every fourth step, px")] = 0.5,
+    seed: Annotated[int, typer.Option(help="Random seed of the shifts")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the picture that each label's logit likes best, by gradient ascent on the input.
+    """Draw for each label the input that maximizes its logit, by gradient ascent.
 
     Example: [bold]camray visualise runs/phantom --label Pneumothorax --out pneumothorax.png[/bold]
     """
@@ -114,13 +120,13 @@ def visualise(
     if as_json:
         print_json({"picture": str(drawn.picture), "labels": drawn.labels})
         return
-    table = Table(title="Probability of each label's picture")
+    table = Table(title="Probability of the label in its image")
     for column in ("label", "start", "drawn"):
         table.add_column(column)
     for row in drawn.labels:
         table.add_row(escape(row["label"]), f"{row['before']:.3f}", f"{row['after']:.3f}")
     Console().print(table)
-    console.print(f"picture: {escape(str(drawn.picture))}")
+    console.print(f"image: {escape(str(drawn.picture))}")
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -153,7 +159,7 @@ def _show_film(film: Path, trained: Path, asked: dict[str, Any], out: Path | Non
         probability = "" if finding["probability"] is None else f"{finding['probability']:.3f}"
         table.add_row(escape(finding["label"]), probability, boxes or "no localization")
     Console().print(table)
-    console.print(f"picture: {escape(str(shown.picture))}")
+    console.print(f"image: {escape(str(shown.picture))}")
 
 
 def _show_picture(
@@ -177,7 +183,7 @@ def _show_picture(
         number = f"{row['probability']:.4f}" if "probability" in row else f"value {row['value']:.4f}"
         table.add_row(escape(row["label"]), number, "no localization" if row["box"] is None else _box(row["box"]))
     Console().print(table)
-    console.print(f"picture: {escape(str(shown.picture))}")
+    console.print(f"image: {escape(str(shown.picture))}")
 
 
 def _box(box: list[float]) -> str:

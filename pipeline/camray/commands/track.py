@@ -1,4 +1,4 @@
-"""``track``: the MLflow store."""
+"""``track``: the MLflow store and its user interface."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,22 +7,22 @@ import typer
 
 from camray.commands.arguments import AsJson, Runs, console, print_json
 
-app = typer.Typer(help="The MLflow store: send what could not be sent, or open the UI.", no_args_is_help=True)
+app = typer.Typer(help="Send pending calls to MLflow, or open its user interface.", no_args_is_help=True)
 
 
 @app.command("sync")
 def track_sync(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run whose journal is sent")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run whose pending calls are sent")],
     as_json: AsJson = False,
 ) -> None:
-    """Send to MLflow what could not be sent while the run went on.
+    """Send the calls that MLflow could not receive during the run.
 
     Example: [bold]camray track sync runs/phantom[/bold]
     """
     from camray.adapters.run_folder import RunFolder, check_is_run
     from camray.adapters.tracking.sync import has_journal, sync
 
-    if not has_journal(folder):  # as the summary over seeds has, which is no run of its own
+    if not has_journal(folder):  # the summary over seeds has a journal, and is not a run
         check_is_run(folder)
     with RunFolder(folder).locked():
         counts = sync(folder)
@@ -37,11 +37,11 @@ def track_ui(
     runs: Runs = Path("runs"),
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 5000,
 ) -> None:
-    """Open the MLflow UI on the runs' own store.
+    """Open the MLflow user interface for the store of these runs.
 
     Example: [bold]camray track ui[/bold], then look at http://127.0.0.1:5000
     """
     from camray.adapters.tracking.ui import serve_ui
 
-    console.print(f"MLflow: http://127.0.0.1:{port} (Ctrl-C ends it)")
+    console.print(f"MLflow: http://127.0.0.1:{port} (stop with Ctrl-C)")
     serve_ui(runs, port)

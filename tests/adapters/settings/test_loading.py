@@ -83,7 +83,7 @@ def test_changes_of_a_comparison_are_laid_over_its_own(tmp_path: Path) -> None:
 def test_an_empty_file_and_one_without_a_name_say_so(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("# nothing yet\n")
-    with pytest.raises(SettingsError, match=r"a\.yaml: is empty; every experiment names itself"):
+    with pytest.raises(SettingsError, match=r"a\.yaml: is empty; expected a name"):
         load_settings(path)
     path.write_text("train:\n  max_epochs: 3\n")
     with pytest.raises(SettingsError, match=r"a\.yaml: has no `name`, only train"):
