@@ -141,5 +141,5 @@ def test_light_widths_blocks_and_stem_are_as_asked() -> None:
 
 
 def test_a_stride_the_network_cannot_have_is_refused() -> None:
-    with pytest.raises(ValueError, match="has stride 16, and 32 is asked for"):
+    with pytest.raises(ValueError, match="has stride 16; the requested stride is 32"):
         build_classifier(NetworkSpec(stride=32, stem_pool=False), 2, seed=1)

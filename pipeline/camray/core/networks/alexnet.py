@@ -4,12 +4,12 @@ Krizhevsky, "One weird trick for parallelizing convolutional neural networks" (2
 no groups. AlexNet-GAP (Zhou et al., CVPR 2016, section 3.1) ends after conv5, with a 3 x 3 convolution of 1024 units
 added.
 
-Where its cells lie
+Grid
     At 224 x 224 px the map has 13 x 13 cells, and H/16 - 1 in general: none of its pools reaches beyond the border. The
-    receptive field of cell k is centred at 16 k + 15.5 px. Stretched over the film, as the paper does and as all our
-    maps are, cell k's centre lies at (k + 1/2) 224/13: 6.9 px too near the border in the first cell, exact in the
-    middle, 7.9 px in the last. At stride 8 the map covers the film without a rest, its centres half a pixel off at
-    most (``aligned``), or has H/8 - 1 cells centred at 8 k + 7.5 px (the published sampling).
+    receptive field of cell k is centred at 16 k + 15.5 px. Stretched over the film, as in the paper and for all our
+    maps, cell k's centre is at (k + 1/2) 224/13: 6.9 px too near the border in the first cell, exact in the
+    middle, 7.9 px in the last. At stride 8 the map covers the film without remainder, its centres at most half a
+    pixel off (``aligned``), or has H/8 - 1 cells centred at 8 k + 7.5 px (the published sampling).
 """
 
 from collections import OrderedDict
@@ -28,6 +28,13 @@ _UNITS = 4096
 def alexnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     """Build AlexNet up to conv5's ReLU, and for ``alexnet_gap`` the added convolution.
 
+    Parameters
+    ----------
+    spec : NetworkSpec
+        With stride 16 or 8.
+    in_channels : int
+        Channels of the input.
+
     Returns
     -------
     (nn.Module, int)
@@ -36,7 +43,7 @@ def alexnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     Raises
     ------
     ValueError
-        If the stride asked for is larger than 16.
+        If the requested stride is larger than 16.
     """
     is_fine = strides_left_out(spec, 16) == 1
     features = nn.Sequential(
@@ -67,12 +74,17 @@ def alexnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
 
 
 def alexnet_layers(labels: int) -> tuple[nn.Module, nn.Sequential]:
-    """Build what follows conv5 in the published network.
+    """Build the layers after conv5 of the published network.
+
+    Parameters
+    ----------
+    labels : int
+        Number of logits.
 
     Returns
     -------
     (nn.Module, nn.Sequential)
-        [B, 256, h, w] to 256 x 6 x 6 values a film (at 224 px the 6 x 6 average pool changes nothing), and the fully
+        [B, 256, h, w] to 256 x 6 x 6 values per film (at 224 px the 6 x 6 average pool changes nothing), and the fully
         connected layers.
     """
     pooled = nn.Sequential(nn.MaxPool2d(3, 2), nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())

@@ -1,8 +1,8 @@
-"""Backbones cut off after the last activation, with a feature stride of 8, 16 or 32 px.
+"""Backbones up to their last activation, with a feature stride of 8, 16 or 32 px.
 
 ResNets, DenseNet and EfficientNet are MONAI's, and so are their names and shapes in the state dict, for every stride;
-what MONAI lacks is in the modules `alexnet`, `vgg`, `googlenet` and `nin`. In-place activations are off, so that
-nothing alters a tensor that somebody holds.
+the others are in the modules `alexnet`, `vgg`, `googlenet` and `nin`. In-place activations are switched off, so that no
+tensor changes after it was returned.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from camray.core.networks.vgg import vgg16
 from camray.domain.contract import NetworkSpec
 
 _RESNETS: dict[str, tuple[str, tuple[int, ...], int]] = {
-    "resnet18": ("basic", (2, 2, 2, 2), 1),  # block, blocks a layer, channels out of a block per channel of its width
+    "resnet18": ("basic", (2, 2, 2, 2), 1),  # block, blocks per layer, output channels per channel of a block's width
     "resnet50": ("bottleneck", (3, 4, 6, 3), 4),
 }
 _RESNET_WIDTHS = (64, 128, 256, 512)
@@ -32,7 +32,18 @@ class ResNetMap(ResNet):
     """MONAI's ResNet (He et al., CVPR 2016) up to the last block's ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, C, H, W] to [B, K, H/stride, W/stride], all values >= 0."""
+        """Compute the feature map.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H/stride, W/stride), float
+            All values >= 0.
+        """
         x = self.act(self.bn1(self.conv1(x)))
         if not self.no_max_pool:
             x = self.maxpool(x)
@@ -43,7 +54,18 @@ class DenseNetMap(DenseNet):
     """MONAI's DenseNet (Huang et al., CVPR 2017) up to the ReLU after the last normalisation."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, C, H, W] to [B, K, H/stride, W/stride], all values >= 0."""
+        """Compute the feature map.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H/stride, W/stride), float
+            All values >= 0.
+        """
         return torch.relu(self.features(x))
 
 
@@ -51,7 +73,18 @@ class EfficientNetMap(EfficientNetBN):
     """MONAI's EfficientNet (Tan & Le, ICML 2019) up to the last swish: its values are >= -0.28, and not >= 0."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, C, H, W] to [B, K, H/stride, W/stride]."""
+        """Compute the feature map.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H/stride, W/stride), float
+            All values >= -0.28.
+        """
         x = self._swish(self._bn0(self._conv_stem(self._conv_stem_padding(x))))
         x = self._conv_head(self._conv_head_padding(self._blocks(x)))
         return cast(Tensor, self._swish(self._bn1(x)))
@@ -63,8 +96,9 @@ def build_backbone(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]
     Parameters
     ----------
     spec : NetworkSpec
+        Backbone, stride and sampling.
     in_channels : int
-        Of its input.
+        Channels of the input.
 
     Returns
     -------
@@ -74,7 +108,7 @@ def build_backbone(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]
     Raises
     ------
     ValueError
-        If the backbone cannot have this stride.
+        If the backbone does not support this stride.
     """
     if spec.backbone == "densenet121":
         network, channels = _densenet(spec, in_channels)
@@ -160,7 +194,7 @@ def _efficientnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     del network._fc, network._avg_pooling, network._dropout
     strided = [block for block in _efficientnet_blocks(network) if block.stride == 2]
     kept = len(strided) - strides_left_out(spec, 32)
-    if spec.aligned:  # published sampling is odd throughout: even at the last stride puts it right
+    if spec.aligned:  # published sampling is odd throughout; an even one at the last stride centres the cells
         conv = strided[kept - 1]._depthwise_conv
         before = (conv.kernel_size[0] - 1) // 2
         strided[kept - 1]._depthwise_conv_padding = nn.ConstantPad2d((before, before - 1) * 2, 0.0)

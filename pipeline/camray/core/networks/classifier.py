@@ -24,9 +24,9 @@ class PooledClassifier(nn.Module):
     spec : NetworkSpec
         Its shape and arithmetic.
     labels : int
-        How many.
+        Number of logits.
     normalise : ImageNetNormalise, optional
-        What takes the place of the spec's normalisation of grey films: for pictures in colour.
+        For colour images: replaces the spec's normalisation of grey films.
 
     Notes
     -----
@@ -51,19 +51,19 @@ class PooledClassifier(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape [B, 1, H, W], float
+        x : Tensor of shape (B, 1, H, W), float
             Grey 0-1, model grid.
 
         Returns
         -------
-        Tensor of shape [B, K, h, w]
-            H/stride x W/stride cells, AlexNet one less (`NetworkSpec.cells`). the last activation: ReLU,
-            hence >= 0, for all backbones but EfficientNet (swish, >= -0.28).
+        Tensor of shape (B, K, h, w)
+            H/stride x W/stride cells, AlexNet one less (`NetworkSpec.cells`). After the last activation: ReLU, hence >=
+            0, for all backbones but EfficientNet (swish, >= -0.28).
 
         Raises
         ------
         ValueError
-            If H or W is no multiple of the stride, or the channels are not those that the normalisation takes.
+            If H or W is not a multiple of the stride, or the channels are not those of the normalisation.
         """
         colours, stride = self.normalise.colours, self.spec.stride
         if x.ndim != 4 or x.shape[1] != colours or x.shape[2] % stride or x.shape[3] % stride:
@@ -73,18 +73,51 @@ class PooledClassifier(nn.Module):
         return cast(Tensor, self.dropout(self.backbone(self.normalise(x))))
 
     def head(self, features: Tensor) -> Tensor:
-        """Pool and classify [B, K, h, w] to logits [B, L]; computed in float32 under autocast."""
+        """Pool and classify; computed in float32 under autocast.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, K, h, w), float
+            From `features`.
+
+        Returns
+        -------
+        Tensor of shape (B, L), float
+            Logits.
+        """
         with torch.autocast(features.device.type, enabled=False):
             wide = features.float() if features.dtype in {torch.bfloat16, torch.float16} else features
             weight, bias = self.classifier.weight, self.classifier.bias
             return film_logits(wide, weight, bias, self.spec.pool, self.spec.lse_r)
 
     def cam(self, features: Tensor) -> Tensor:
-        """All labels' raw class activation maps [B, L, h, w]: head weights times features, signed, bias excluded."""
+        """Compute all labels' raw class activation maps: head weights times features.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, K, h, w), float
+            From `features`.
+
+        Returns
+        -------
+        Tensor of shape (B, L, h, w), float
+            Signed, bias excluded.
+        """
         return label_maps(features, self.classifier.weight.to(features.dtype))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify films [B, 1, H, W], grey 0-1, to logits [B, L]."""
+        """Classify films.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, L), float
+            Logits.
+        """
         return self.head(self.features(x))
 
 
@@ -96,7 +129,7 @@ class FullyConnectedClassifier(PooledClassifier):
     spec : NetworkSpec
         Its backbone one of `FULLY_CONNECTED`.
     labels : int
-        How many.
+        Number of logits.
     normalise : ImageNetNormalise, optional
         As in `PooledClassifier`.
 
@@ -114,13 +147,34 @@ class FullyConnectedClassifier(PooledClassifier):
         self.classifier = layers  # type: ignore[assignment]
 
     def head(self, features: Tensor) -> Tensor:
-        """Pool to a fixed grid, flatten and classify [B, K, h, w] to logits [B, L]; in float32 under autocast."""
+        """Pool to a fixed grid, flatten and classify; computed in float32 under autocast.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, K, h, w), float
+            From `features`.
+
+        Returns
+        -------
+        Tensor of shape (B, L), float
+            Logits.
+        """
         with torch.autocast(features.device.type, enabled=False):
             wide = features.float() if features.dtype in {torch.bfloat16, torch.float16} else features
             return cast(Tensor, self.classifier(self.flatten(wide)))
 
     def cam(self, features: Tensor) -> Tensor:
         """Refuse: class activation maps need one linear layer after a pool.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, K, h, w), float
+            Not read.
+
+        Returns
+        -------
+        Tensor
+            Never.
 
         Raises
         ------
@@ -142,17 +196,23 @@ def build_classifier(
     Parameters
     ----------
     spec : NetworkSpec
+        Shape and arithmetic.
     labels : int
-        How many.
+        Number of logits.
     seed : int
-        Of the weights; torch's global generator is left as it was.
+        Of the weights; torch's global generator is not changed.
     normalise : ImageNetNormalise, optional
-        Makes it a network for pictures in colour [B, 3, H, W].
+        Makes it a network for colour images [B, 3, H, W].
+
+    Returns
+    -------
+    PooledClassifier
+        In training mode.
 
     Raises
     ------
     ValueError
-        If the backbone cannot have the stride asked for.
+        If the backbone does not support the requested stride.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

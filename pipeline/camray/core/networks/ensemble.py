@@ -1,7 +1,7 @@
-"""Several classifiers of one shape, trained from different seeds, as one: logits and maps are their means.
+"""Ensembles: classifiers of one shape, trained from different seeds, whose logits and maps are averaged.
 
-Both means are exact at the seam: the members' feature maps lie side by side, and ``mean_i cam_i`` is what a linear head
-on all of them gives. With ``gap`` the mean of the map plus the mean bias is still the logit.
+Both means are exact at the seam: the members' feature maps are concatenated, and ``mean_i cam_i`` is what a linear head
+on all of them returns. With ``gap`` the mean of the map plus the mean bias is still the logit.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from camray.domain.contract import NetworkSpec
 
 
 class EnsembleClassifier(nn.Module):
-    """The mean of classifiers.
+    """Mean of several classifiers.
 
     Parameters
     ----------
@@ -31,19 +31,63 @@ class EnsembleClassifier(nn.Module):
         self.channels = sum(member.channels for member in members)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map films [B, 1, H, W] to all members' features side by side, [B, members * K, h, w]."""
+        """Compute all members' feature maps.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, members * K, h, w), float
+            Members' channels one after another.
+        """
         return torch.cat([member.features(x) for member in self._each()], dim=1)
 
     def head(self, features: Tensor) -> Tensor:
-        """Average the members' logits, [B, L]."""
+        """Average the members' logits.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, members * K, h, w), float
+            From `features`.
+
+        Returns
+        -------
+        Tensor of shape (B, L), float
+            Mean logits.
+        """
         return torch.stack([m.head(part) for m, part in self._parts(features)]).mean(dim=0)
 
     def cam(self, features: Tensor) -> Tensor:
-        """Average the members' raw class activation maps, [B, L, h, w]; bias excluded."""
+        """Average the members' raw class activation maps.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, members * K, h, w), float
+            From `features`.
+
+        Returns
+        -------
+        Tensor of shape (B, L, h, w), float
+            Signed, bias excluded.
+        """
         return torch.stack([m.cam(part) for m, part in self._parts(features)]).mean(dim=0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Classify films [B, 1, H, W], grey 0-1, to logits [B, L]."""
+        """Classify films.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, L), float
+            Logits.
+        """
         return self.head(self.features(x))
 
     def _each(self) -> list[PooledClassifier]:
@@ -55,14 +99,28 @@ class EnsembleClassifier(nn.Module):
 
 
 def build_network(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier | EnsembleClassifier:
-    """Build what a contract describes, with fresh weights: one classifier, or several.
+    """Build the network of a contract with fresh weights: one classifier, or an ensemble.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        With the number of members.
+    labels : int
+        Number of logits.
+    seed : int
+        Of the first member; the others follow.
+
+    Returns
+    -------
+    PooledClassifier or EnsembleClassifier
+        In training mode.
 
     Raises
     ------
     ValueError
-        If the backbone cannot have the stride asked for.
+        If the backbone does not support the requested stride.
     """
     if spec.members == 1:
         return build_member(spec, labels, seed)
-    one = replace(spec, members=1)
-    return EnsembleClassifier([build_member(one, labels, seed + number) for number in range(spec.members)])
+    single = replace(spec, members=1)
+    return EnsembleClassifier([build_member(single, labels, seed + number) for number in range(spec.members)])

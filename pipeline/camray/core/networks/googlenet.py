@@ -1,6 +1,6 @@
 """GoogLeNet (Szegedy et al., CVPR 2015) in torchvision's form, whole or as the CAM paper cuts it.
 
-As in torchvision, batch normalisation stands for local response normalisation, the branch called 5 x 5 in the paper is
+As in torchvision, batch normalisation replaces local response normalisation, the branch called 5 x 5 in the paper is
 3 x 3, and the auxiliary classifiers are not built. GoogLeNet-GAP (Zhou et al., CVPR 2016, section 3.1) ends after
 inception4e, with a 3 x 3 convolution of 1024 units added: 14 x 14 cells at 224 x 224 px. The whole network has an
 average pool and one linear layer already: 7 x 7 cells at its own stride of 32. The published sampling centres
@@ -45,7 +45,18 @@ class ConvNormRelu(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, before, H, W] to [B, after, H/stride, W/stride], all values >= 0."""
+        """Apply convolution, normalisation and ReLU.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, before, H, W), float
+            Feature map.
+
+        Returns
+        -------
+        Tensor of shape (B, after, H/stride, W/stride), float
+            All values >= 0.
+        """
         activated: Tensor = self.relu(self.bn(self.conv(x)))
         return activated
 
@@ -75,12 +86,30 @@ class Inception(nn.Module):
         self.branch4 = nn.Sequential(pool, ConvNormRelu(before, pooled, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map [B, before, H, W] to [B, sum of the branches, H, W], all values >= 0."""
+        """Apply all branches and concatenate their channels.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, before, H, W), float
+            Feature map.
+
+        Returns
+        -------
+        Tensor of shape (B, sum of the branches, H, W), float
+            All values >= 0.
+        """
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], dim=1)
 
 
 def googlenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     """Build GoogLeNet up to inception5b, or for ``googlenet_gap`` to inception4e and the added convolution.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        With a stride of at most 32, for ``googlenet_gap`` 16.
+    in_channels : int
+        Channels of the input.
 
     Returns
     -------
@@ -90,7 +119,7 @@ def googlenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     Raises
     ------
     ValueError
-        If the stride asked for is larger than the network's own, 32 or 16.
+        If the requested stride is larger than the network's own, 32 or 16.
     """
     is_gap = spec.backbone == "googlenet_gap"
     stacks = _STACKS[:2] if is_gap else _STACKS

@@ -1,4 +1,4 @@
-"""Starting values of networks that are built here."""
+"""Initial values of network weights."""
 
 from torch import nn
 
@@ -6,9 +6,14 @@ from torch import nn
 def he_initialised(network: nn.Module) -> None:
     """Set convolutions and linear layers to He et al.'s normal values (ICCV 2015), biases to 0, in place.
 
+    Parameters
+    ----------
+    network : Module
+        Its convolutions and linear layers are changed.
+
     Notes
     -----
-    Published AlexNet, VGG and NIN have no normalisation: with smaller values next to nothing would reach their heads.
+    Published AlexNet, VGG and NIN have no normalisation: with smaller values the signal vanishes before their heads.
     """
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):

@@ -1,7 +1,7 @@
-"""The lung-region generator: a small U-Net that says of every pixel whether it shows lung.
+"""The lung segmenter: a small U-Net that classifies every pixel as lung or not.
 
-It reads films of any size on one square grid of its own, `SIDE_PX` a side, films centred and in the proportions of the
-model grid.
+It reads films of any size on a square grid of its own with `SIDE_PX` pixels per side, films centred and in the
+proportions of the model grid.
 """
 
 from typing import cast
@@ -30,36 +30,63 @@ class LungUNet(nn.Module):
         super().__init__()
         self.normalise = Normalise("film_local")
         self.body = UNet(
-            spatial_dims=2, in_channels=self.normalise.channels, out_channels=1, channels=_CHANNELS,
-            strides=(2,) * (len(_CHANNELS) - 1), num_res_units=0, norm="INSTANCE",
-        )  # fmt: skip
+            spatial_dims=2,
+            in_channels=self.normalise.channels,
+            out_channels=1,
+            channels=_CHANNELS,
+            strides=(2,) * (len(_CHANNELS) - 1),
+            num_res_units=0,
+            norm="INSTANCE",
+        )
 
     def forward(self, films: Tensor) -> Tensor:
-        """Map films [B, 1, SIDE_PX, SIDE_PX], grey 0-1, to logits of the same shape."""
+        """Segment films.
+
+        Parameters
+        ----------
+        films : Tensor of shape (B, 1, SIDE_PX, SIDE_PX), float
+            Grey 0-1, the segmenter's grid.
+
+        Returns
+        -------
+        Tensor of shape (B, 1, SIDE_PX, SIDE_PX), float
+            Logits of lung.
+        """
         return cast(Tensor, self.body(self.normalise(films)))
 
 
 def build_lung_unet(seed: int) -> LungUNet:
-    """Build a generator with fresh weights; torch's global generator is left as it was."""
+    """Build a segmenter with fresh weights; torch's global generator is not changed.
+
+    Parameters
+    ----------
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    LungUNet
+        In training mode, which is the same function.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return LungUNet()
 
 
 def lung_view(films: Tensor) -> tuple[Tensor, GridTransform]:
-    """Bring films to the generator's grid.
+    """Resample films to the segmenter's grid.
 
     Parameters
     ----------
-    films : Tensor of shape [B, 1, H, W], float
+    films : Tensor of shape (B, 1, H, W), float
         Model grid.
 
     Returns
     -------
-    Tensor of shape [B, 1, SIDE_PX, SIDE_PX]
+    Tensor of shape (B, 1, SIDE_PX, SIDE_PX)
         Centred on a square of black, then resized (bilinear, corner origin, without aliasing).
     GridTransform
-        Model grid to the generator's grid.
+        Model grid to the segmenter's grid.
     """
     rows, cols = films.shape[-2:]
     side = max(rows, cols)
@@ -75,7 +102,20 @@ def lung_view(films: Tensor) -> tuple[Tensor, GridTransform]:
 
 @torch.no_grad()
 def lung_probabilities(network: LungUNet, views: Tensor) -> Tensor:
-    """Map views [B, 1, SIDE_PX, SIDE_PX] to probabilities of the same shape, in the weights' own precision."""
+    """Compute the probability of lung for every pixel.
+
+    Parameters
+    ----------
+    network : LungUNet
+        Its weights' precision is used.
+    views : Tensor of shape (B, 1, SIDE_PX, SIDE_PX), float
+        Grey 0-1, from `lung_view`.
+
+    Returns
+    -------
+    Tensor of shape (B, 1, SIDE_PX, SIDE_PX), float
+        0-1.
+    """
     dtype = next(network.parameters()).dtype
     with torch.autocast(views.device.type, enabled=False):
         return torch.sigmoid(network(views.to(dtype)))

@@ -1,9 +1,9 @@
-"""Network in network (Lin, Chen & Yan, ICLR 2014), the form for ordinary pictures.
+"""Network in network (Lin, Chen & Yan, ICLR 2014), the form for ImageNet.
 
-Its last 1 x 1 convolution gives a map a label, which the paper averages. A linear layer commutes with the average, so
-that this layer is our classifying layer and the map before it, of 1024 channels, is the one that the pool reads. Two
+Its last 1 x 1 convolution computes one map per label, which the paper averages. A linear layer commutes with averages,
+so that this layer is our classifying layer and the map before it, of 1024 channels, is the one that the pool reads. Two
 things differ from the published form: no ReLU follows the label maps (logits may be negative), and the first
-convolution reads 4 px beyond the border, so that the map covers the film without a rest: 7 x 7 cells at 224 x 224 px
+convolution reads 4 px beyond the border, so that the map covers the film without remainder: 7 x 7 cells at 224 x 224 px
 and its own stride of 32, 14 x 14 at 16. With ``aligned`` receptive fields are centred 2.5 px above and left of their
 cells' centres, without it up to 13.5 px below and right.
 """
@@ -23,6 +23,13 @@ _DROPOUT = 0.5
 
 def nin(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     """Build the network up to the ReLU before the label maps.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        With a stride of at most 32.
+    in_channels : int
+        Channels of the input.
 
     Returns
     -------

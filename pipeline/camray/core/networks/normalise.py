@@ -1,11 +1,11 @@
-"""Grey values 0-1 to what the first convolution sees."""
+"""Normalisation of grey values and colours before the first convolution."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 FIXED_MEAN, FIXED_STD = 0.5, 0.25
-FILM_FLOOR, LOCAL_FLOOR = 0.05, 0.03  # added to the spread: blank parts stay finite
+FILM_FLOOR, LOCAL_FLOOR = 0.05, 0.03  # added to the deviation: blank parts stay finite
 LOCAL_CELL_PX, LOCAL_WINDOW_CELLS = 4, 7
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -22,7 +22,7 @@ class Normalise(nn.Module):
         ``film_local``: both, as two channels.
     """
 
-    colours = 1  # channels that go in
+    colours = 1  # input channels
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -32,11 +32,22 @@ class Normalise(nn.Module):
 
     @property
     def channels(self) -> int:
-        """Channels that come out."""
+        """Output channels."""
         return 2 if self.kind == "film_local" else 1
 
     def forward(self, grey: Tensor) -> Tensor:
-        """Normalise [B, 1, H, W] in 0-1 to [B, channels, H, W]."""
+        """Normalise films.
+
+        Parameters
+        ----------
+        grey : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid; for ``local`` with H and W multiples of 4.
+
+        Returns
+        -------
+        Tensor of shape (B, channels, H, W), float
+            One channel per kind.
+        """
         if self.kind == "fixed":
             return (grey - FIXED_MEAN) / FIXED_STD
         if self.kind == "film":
@@ -46,12 +57,12 @@ class Normalise(nn.Module):
         return torch.cat([_by_film(grey), _by_neighbourhood(grey)], dim=1)
 
     def extra_repr(self) -> str:
-        """Name the kind."""
+        """Return the kind for the printed form of the network."""
         return self.kind
 
 
 class ImageNetNormalise(nn.Module):
-    """Normalise pictures in colour, channel by channel, as checkpoints trained on ImageNet expect; no weights.
+    """Normalise colour images, channel by channel, as checkpoints trained on ImageNet expect; no weights.
 
     Parameters
     ----------
@@ -68,12 +79,23 @@ class ImageNetNormalise(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, rgb: Tensor) -> Tensor:
-        """Normalise [B, 3, H, W] in 0-1: ``(x - mean) / std``."""
+        """Normalise images: ``(x - mean) / std``.
+
+        Parameters
+        ----------
+        rgb : Tensor of shape (B, 3, H, W), float
+            Red, green, blue, 0-1.
+
+        Returns
+        -------
+        Tensor of shape (B, 3, H, W), float
+            Of mean about 0 and deviation about 1.
+        """
         mean, std = rgb.new_tensor(self.mean), rgb.new_tensor(self.std)
         return (rgb - mean[:, None, None]) / std[:, None, None]
 
     def extra_repr(self) -> str:
-        """Name the numbers."""
+        """Return mean and deviation for the printed form of the network."""
         return f"mean={self.mean}, std={self.std}"
 
 
@@ -88,7 +110,7 @@ def _by_neighbourhood(grey: Tensor) -> Tensor:
 
 
 def _root(variance: Tensor) -> Tensor:
-    # where there is no spread the gradient is zero, and not infinite: maps by the input's gradient stay finite
+    # without variance the gradient is zero, and not infinite: maps from the input's gradient stay finite
     return variance.clamp_min(1e-10).sqrt()
 
 

@@ -1,7 +1,7 @@
-"""Published checkpoints for pictures in colour, used as they are: their channels, sampling and normalisation.
+"""Published checkpoints for colour images, with their own channels, sampling and normalisation.
 
-Nothing of a film's conventions is put in: three channels with ImageNet's mean and standard deviation, the published
-stride and sampling (``aligned=False``), and a checkpoint that fits to the last tensor or is refused.
+No convention for films is applied: three channels with ImageNet's mean and standard deviation, the published stride and
+sampling (``aligned=False``), and a checkpoint that fits to the last tensor or is refused.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,7 @@ from camray.domain.contract import BACKBONES, NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
 
 PUBLISHED: Final = tuple(name for name in BACKBONES if name != "resnet_light")
-_OWN_STRIDE: Final = {"resnet18": 32, "resnet50": 32, "densenet121": 32, "efficientnet_b0": 32, "googlenet": 32,
-                      "nin": 32}  # fmt: skip
+_OWN_STRIDE: Final = dict.fromkeys(("resnet18", "resnet50", "densenet121", "efficientnet_b0", "googlenet", "nin"), 32)
 _CUT_STRIDE: Final = 16
 _HEADS: Final = ("fc", "classifier.6", "classifier.0", "classifier", "_fc", "class_layers.out")
 _TRAINING_ONLY: Final = ("aux1.", "aux2.", "op_threshs")
@@ -25,6 +24,16 @@ _TRAINING_ONLY: Final = ("aux1.", "aux2.", "op_threshs")
 
 def published_spec(backbone: str) -> NetworkSpec:
     """Describe a backbone as published: average pool, its own stride, the published sampling.
+
+    Parameters
+    ----------
+    backbone : str
+        One of `PUBLISHED`.
+
+    Returns
+    -------
+    NetworkSpec
+        Not aligned.
 
     Raises
     ------
@@ -37,7 +46,7 @@ def published_spec(backbone: str) -> NetworkSpec:
 
 
 def published_classifier(backbone: str, given: Mapping[str, Tensor]) -> tuple[PooledClassifier, WeightsReport]:
-    """Build a network for pictures in colour and fill it from a checkpoint.
+    """Build a network for colour images and load a checkpoint into it.
 
     Parameters
     ----------
@@ -51,7 +60,7 @@ def published_classifier(backbone: str, given: Mapping[str, Tensor]) -> tuple[Po
     PooledClassifier
         In evaluation mode, without gradients on its weights; reads RGB 0-1, [B, 3, H, W].
     WeightsReport
-        What became of every tensor.
+        Use of every tensor.
 
     Raises
     ------
@@ -76,16 +85,16 @@ def published_classifier(backbone: str, given: Mapping[str, Tensor]) -> tuple[Po
         "without a place": [name for name in report.unused if not _is_for_training(name)],
     }
     if any(faults.values()):
-        told = "; ".join(f"{len(names)} {what} ({names[0]}, ...)" for what, names in faults.items() if names)
+        summary = "; ".join(f"{len(names)} {what} ({names[0]}, ...)" for what, names in faults.items() if names)
         raise CheckpointError(
-            f"the weights are not those of a {backbone} for pictures in colour: {told}; name the right --backbone, or "
-            "give a state dict with torchvision's names"
+            f"the weights are not those of a {backbone} for colour images: {summary}; set the right --backbone, or use "
+            "a state dict with torchvision's names"
         )
     return network.eval().requires_grad_(False), report
 
 
 def _classes(given: Mapping[str, Tensor], backbone: str) -> int:
-    """Read the number of classes off the last layer, whatever stands before its name."""
+    """Read the number of classes off the last layer, whatever prefix its name has."""
     for head in _HEADS:
         for name, tensor in given.items():
             if (name == f"{head}.bias" or name.endswith(f".{head}.bias")) and not _is_for_training(name):

@@ -1,11 +1,11 @@
-"""SDFN: one backbone reads the film, another a crop about the lungs, and one linear layer reads both (Liu et al. 2019).
+"""SDFN: a backbone for the film, another for a crop around the lungs, and one linear layer for both (Liu et al. 2019).
 
 Han Liu et al., "SDFN: Segmentation-based Deep Fusion Network for thoracic disease classification in chest X-ray
 images", Comput. Med. Imaging Graph. 75, 2019: lung region generator, two classifiers as feature extractors, their
-pooled features side by side before the classifying layer. Here the crop's feature map is laid back onto the film's
-grid *before* the pool, by exact areas (`camray.core.lungs.crop.cells_to_film`). That changes no average: with ``gap``
-the logit is the paper's. And it makes the network one like any other at the seam: both maps side by side,
-[B, 2 K, h, w], one linear head, hence ``mean(CAM) + bias == logit``, Grad-CAM in closed form, and every method on the
+pooled features concatenated before the classifying layer. Here the crop's feature map is resampled to the film's grid
+*before* the pool, by exact areas (`camray.core.lungs.crop.cells_to_film`). That changes no average: with ``gap`` the
+logit is the paper's. And it makes the network like any other at the seam: both maps concatenated, [B, 2 K, h, w], one
+linear head, hence ``mean(CAM) + bias == logit``, Grad-CAM in closed form, and every method on the
 film's own grid.
 """
 
@@ -38,14 +38,14 @@ class SdfnClassifier(PooledClassifier):
     spec : NetworkSpec
         With ``fusion`` ``sdfn``; backbone, pool, stride and normalisation are those of both branches.
     labels : int
-        How many.
+        Number of logits.
 
     Notes
     -----
-    `features` gives [B, 2 K, h, w]: the film's channels, then the crop's. The lung generator is part of the network and
-    of its checkpoint, and is not trained with it; where its answer is implausible the classical way finds the lungs,
-    and where that fails too the crop is the whole film. The crop is a step function of the film: gradients take it as
-    given, methods that alter films may move it. With pools other than ``gap`` the crop's cells keep their values
+    `features` gives [B, 2 K, h, w]: the film's channels, then the crop's. The lung segmenter is part of the network and
+    of its checkpoint, and is not trained with it; where its result is implausible thresholds find the lungs, and where
+    that fails too the crop is the whole film. The crop is a step function of the film: gradients treat it as constant,
+    methods that alter films may move it. With pools other than ``gap`` the crop's cells keep their values
     instead of their mean, and the pool reads them on the film's grid, where the paper would pool on the crop's.
     """
 
@@ -63,18 +63,18 @@ class SdfnClassifier(PooledClassifier):
 
         Parameters
         ----------
-        x : Tensor of shape [B, 1, H, W], float
+        x : Tensor of shape (B, 1, H, W), float
             Grey 0-1, model grid.
 
         Returns
         -------
-        Tensor of shape [B, 2 K, h, w]
+        Tensor of shape (B, 2 K, h, w)
             Film's channels, then the crop's; ``NetworkSpec.cells`` a side.
 
         Raises
         ------
         ValueError
-            If H or W is no multiple of stride times shrink, or there is more than one channel.
+            If H or W is not a multiple of stride times shrink, or there is more than one channel.
         """
         boxes = self.crop_boxes(x)
         film, crop = self.branches(x, boxes)
@@ -89,7 +89,25 @@ class SdfnClassifier(PooledClassifier):
         return cast(Tensor, self.dropout(torch.cat([film.to(laid.dtype), laid], dim=1)))
 
     def branches(self, x: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Run both backbones: the film's map, and the crop's on the crop's own grid, [B, K, h', w'] each."""
+        """Run both backbones.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+        boxes : Tensor of shape (B, 4), float64
+            Crops on the model grid, (x0, y0, x1, y1), px, half-open.
+
+        Returns
+        -------
+        (Tensor of shape (B, K, h', w'), Tensor of shape (B, K, h', w'))
+            The film's map, and the crop's on the crop's own grid.
+
+        Raises
+        ------
+        ValueError
+            If H or W is not a multiple of stride times shrink, or there is more than one channel.
+        """
         rows, cols = x.shape[-2:]
         shrink, step = self.spec.shrink, self.spec.stride * self.spec.shrink
         if x.ndim != 4 or x.shape[1] != 1 or rows % step or cols % step:
@@ -100,20 +118,42 @@ class SdfnClassifier(PooledClassifier):
 
     @torch.no_grad()
     def crop_boxes(self, x: Tensor) -> Tensor:
-        """Find where each film's crop lies: [B, 4] float64 rows of (x0, y0, x1, y1), whole px of the model grid."""
+        """Find the crop of each film.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, 4), float64
+            (x0, y0, x1, y1), half-open, whole px of the model grid.
+        """
         views, to_view = lung_view(x.float())
         likely = lung_probabilities(self.lungs, views)
         shape, margin = (x.shape[-2], x.shape[-1]), self.spec.crop_margin
         on_host = (each[:, 0].float().cpu() for each in (x, views, likely))
-        found = [
+        boxes = [
             _crop_of(grey, probability, to_view, lit_box(film), shape, margin).as_tuple()
             for film, grey, probability in zip(*on_host, strict=True)
         ]
-        return torch.tensor(found, dtype=torch.float64, device=x.device)
+        return torch.tensor(boxes, dtype=torch.float64, device=x.device)
 
 
 def build_member(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier:
-    """Build one network with fresh weights, fused or not; see `build_classifier`."""
+    """Build one network with fresh weights, fused or not.
+
+    Parameters
+    ----------
+    spec, labels, seed
+        See `build_classifier`.
+
+    Returns
+    -------
+    PooledClassifier
+        In training mode.
+    """
     if spec.fusion == "none":
         return build_classifier(spec, labels, seed)
     with torch.random.fork_rng(devices=[]):
@@ -122,16 +162,23 @@ def build_member(spec: NetworkSpec, labels: int, seed: int) -> PooledClassifier:
 
 
 def load_member_weights(model: PooledClassifier, given: Mapping[str, Tensor]) -> WeightsReport:
-    """Copy starting weights into a network; of a fused one both branches start from the one backbone they name.
+    """Copy initial weights into a network; both branches of a fused one start from the same backbone.
+
+    Parameters
+    ----------
+    model : PooledClassifier
+        Changed in place.
+    given : mapping of str to Tensor
+        State dict, see `load_starting_weights`.
 
     Returns
     -------
     WeightsReport
-        Of the film's branch, see `load_starting_weights`; the crop's branch and the lung generator are no part of it.
+        Of the film's branch; the crop's branch and the lung segmenter are not included.
 
     Notes
     -----
-    A file that holds a crop branch or a lung generator of ours gives those too, where their shapes fit.
+    The crop branch and the lung segmenter of a file of ours are copied too, where their shapes fit.
     """
     own = (f"{_CROP}backbone.", _LUNGS)
     report = load_starting_weights(model, {name: value for name, value in given.items() if not name.startswith(own)})
@@ -149,13 +196,35 @@ def load_member_weights(model: PooledClassifier, given: Mapping[str, Tensor]) ->
 
 
 def both_branches(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the film branch's weights to the crop's branch too."""
+    """Copy the film branch's weights to the crop's branch.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        State dict of an `SdfnClassifier`.
+
+    Returns
+    -------
+    dict of str to Tensor
+        A new mapping; the tensors are shared.
+    """
     doubled = {f"{_CROP}{name}": value for name, value in weights.items() if name.startswith("backbone.")}
     return {**weights, **doubled}
 
 
 def lit_box(film: Tensor) -> Box:
-    """Return what of a film [H, W] is not black margin, as letterbox and collimation leave it; all if all is."""
+    """Enclose the part of a film that is not black margin of a letterbox or a collimator.
+
+    Parameters
+    ----------
+    film : Tensor of shape (H, W), float
+        Grey 0-1, model grid.
+
+    Returns
+    -------
+    Box
+        Model grid, px; the whole grid if all of it is black.
+    """
     lit = film > 0
     rows, cols = (lit.any(dim=axis).nonzero().flatten() for axis in (1, 0))
     if not len(rows):
@@ -164,14 +233,14 @@ def lit_box(film: Tensor) -> Box:
 
 
 def _crop_of(
-    grey: Tensor, probability: Tensor, to_view: GridTransform, shown: Box, shape: tuple[int, int], margin: float
+    grey: Tensor, probability: Tensor, to_view: GridTransform, lit: Box, shape: tuple[int, int], margin: float
 ) -> Box:
-    left, top = to_view.xy_to_model(shown.x0, shown.y0)
-    right, bottom = to_view.xy_to_model(shown.x1, shown.y1)
+    left, top = to_view.xy_to_model(lit.x0, lit.y0)
+    right, bottom = to_view.xy_to_model(lit.x1, lit.y1)
     window = FilmWindow(round(top), round(left), min(SIDE_PX, round(bottom)), min(SIDE_PX, round(right)))
     lungs = find_lungs(grey.numpy(), probability.numpy(), window).box()
-    found = None if lungs is None else to_view.box_to_native(lungs).clipped(*shape)
-    return crop_box(found, *shape, margin)
+    on_film = None if lungs is None else to_view.box_to_native(lungs).clipped(*shape)
+    return crop_box(on_film, *shape, margin)
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Finer feature maps from the same weights: dilation in place of stride, and samples taken at the cell's centre.
+"""Finer feature maps from the same weights: dilation instead of stride, and sampling at the cell's centre.
 
 A layer of stride 2 followed by convolutions equals the same layer at stride 1, followed by the convolutions with twice
 the dilation and read at every second position (the "algorithme a trous": Holschneider et al. 1989; Chen et al., ICLR
-2015). So a network of total stride 32 gives a map of stride 16 or 8 with the weights it has, and with the published
+2015). So a network of total stride 32 has a map of stride 16 or 8 with the same weights, and with the published
 sampling its coarse map is every second or fourth cell of the fine one, borders included.
 """
 
@@ -26,22 +26,33 @@ class OddConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Convolve a map with even sides."""
+        """Convolve a map with even sides.
+
+        Parameters
+        ----------
+        input : Tensor of shape (B, in, H, W), float
+            Feature map.
+
+        Returns
+        -------
+        Tensor of shape (B, out, H/stride, W/stride), float
+            Sampled at the odd positions.
+        """
         before = [d * (k - 1) // 2 - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         sides = (before[1], before[1] + 1, before[0], before[0] + 1)  # negative: the first row and column are not read
         return conv2d(pad(input, sides), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 class DenseAvgPool2d(nn.Module):
-    """What becomes of a 2 x 2 average pool of stride 2 when its stride is left out.
+    """A 2 x 2 average pool of stride 2 without its stride.
 
     Parameters
     ----------
     dilation : int
-        Distance of the positions that are averaged; 1 or even.
+        Distance of the averaged positions; 1 or even.
     centred : bool
         The average is taken about the output position: two taps at half the distance, or 1/4, 1/2, 1/4 at distance 1.
-        False takes it from the output position on, so that every second output is what the strided pool gives.
+        False starts it at the output position, so that every second output equals the strided pool's.
     """
 
     def __init__(self, dilation: int, centred: bool) -> None:
@@ -51,7 +62,18 @@ class DenseAvgPool2d(nn.Module):
         self.dilation, self.centred = dilation, centred
 
     def forward(self, input: Tensor) -> Tensor:
-        """Average; beyond the border the last position is repeated."""
+        """Average; outside the border the last position is repeated.
+
+        Parameters
+        ----------
+        input : Tensor of shape (B, K, h, w), float
+            Feature map.
+
+        Returns
+        -------
+        Tensor of shape (B, K, h, w), float
+            Averages.
+        """
         d = self.dilation
         if self.centred and d == 1:
             padded = pad(input, (1, 1, 1, 1), mode="replicate")
@@ -63,22 +85,22 @@ class DenseAvgPool2d(nn.Module):
         return (rows[..., :-d] + rows[..., d:]) / 4
 
     def extra_repr(self) -> str:
-        """Name the distance and the centring."""
+        """Return the parameters for the printed form of the network."""
         return f"dilation={self.dilation}, centred={self.centred}"
 
 
 class DenseMaxPool2d(nn.Module):
-    """What becomes of a max pool of stride 2 when its stride is left out.
+    """A max pool of stride 2 without its stride.
 
     Parameters
     ----------
     kernel : int
         Side of the window, 2 or 3.
     dilation : int
-        Distance of the positions compared.
+        Distance of the compared positions.
     centred : bool
-        The window lies about the output position; 2 x 2 at distance 1, which has no centre, becomes 3 x 3. False takes
-        it from the output position on, so that every second output is what the strided pool gives.
+        The window is centred on the output position; 2 x 2 at distance 1, which has no centre, becomes 3 x 3. False
+        starts it at the output position, so that every second output equals the strided pool's.
     """
 
     def __init__(self, kernel: int, dilation: int, centred: bool) -> None:
@@ -87,62 +109,122 @@ class DenseMaxPool2d(nn.Module):
         self.kernel, self.dilation, self.centred = (3 if uneven else kernel), dilation, centred
 
     def forward(self, input: Tensor) -> Tensor:
-        """Take the maximum; beyond the border there is nothing."""
+        """Take the maximum; positions outside the border are ignored.
+
+        Parameters
+        ----------
+        input : Tensor of shape (B, K, h, w), float
+            Feature map.
+
+        Returns
+        -------
+        Tensor of shape (B, K, h, w), float
+            Maxima.
+        """
         reach = self.dilation * (self.kernel - 1)
         lead = reach // 2 if self.centred else 0
         padded = pad(input, (lead, reach - lead, lead, reach - lead), value=-torch.inf)
         return max_pool2d(padded, self.kernel, stride=1, dilation=self.dilation)
 
     def extra_repr(self) -> str:
-        """Name the window, the distance and the centring."""
+        """Return the parameters for the printed form of the network."""
         return f"{self.kernel}, dilation={self.dilation}, centred={self.centred}"
 
 
 def halving_pool(kernel: int, centred: bool) -> nn.MaxPool2d:
     """Return a max pool of stride 2 whose windows start at the even positions, or (3 x 3) are centred on them.
 
-    Both halve even sides exactly; at the border windows are cut off.
+    Parameters
+    ----------
+    kernel : int
+        Side of the window.
+    centred : bool
+        For a side of 3.
+
+    Returns
+    -------
+    MaxPool2d
+        Halves even sides exactly; windows are cut off at the border.
     """
     return nn.MaxPool2d(kernel, 2, padding=1) if centred else nn.MaxPool2d(kernel, 2, ceil_mode=True)
 
 
 def strides_left_out(spec: NetworkSpec, natural: int, remedy: str = "") -> int:
-    """Count the layers that lose their stride of 2 for the stride asked for.
+    """Count the layers that lose their stride of 2 to reach the requested stride.
 
     Parameters
     ----------
     spec : NetworkSpec
+        With the requested stride.
     natural : int
         The network's own stride.
     remedy : str
-        What else could be done about a stride that is too large.
+        Another remedy for a stride that is too large, for the message.
+
+    Returns
+    -------
+    int
+        0 for the network's own stride.
 
     Raises
     ------
     ValueError
-        If the stride asked for is larger than the network's.
+        If the requested stride is larger than the network's.
+
+    Examples
+    --------
+    >>> strides_left_out(NetworkSpec(stride=8), natural=32)
+    2
     """
     if spec.stride > natural:
         raise ValueError(
-            f"{spec.backbone} has stride {natural}, and {spec.stride} is asked for; set model.stride={natural}{remedy}"
+            f"{spec.backbone} has stride {natural}; the requested stride is {spec.stride}; "
+            f"set model.stride={natural}{remedy}"
         )
     return (natural // spec.stride).bit_length() - 1
 
 
 def without_stride(conv: nn.Conv2d, dilation: int) -> None:
-    """Leave out a convolution's stride and set its dilation, in place; odd kernels keep the map's size."""
+    """Remove a convolution's stride and set its dilation, in place; odd kernels keep the map's size.
+
+    Parameters
+    ----------
+    conv : Conv2d
+        Changed in place.
+    dilation : int
+        At least 1.
+    """
     conv.stride = (1, 1)
     dilate(conv, dilation)
 
 
 def dilate(conv: nn.Conv2d, dilation: int) -> None:
-    """Set a convolution's dilation in place; odd kernels keep the map's size."""
+    """Set a convolution's dilation in place; odd kernels keep the map's size.
+
+    Parameters
+    ----------
+    conv : Conv2d
+        Changed in place.
+    dilation : int
+        At least 1.
+    """
     conv.dilation = (dilation, dilation)
     conv.padding = tuple(dilation * (k - 1) // 2 for k in conv.kernel_size)
 
 
 def odd(conv: nn.Conv2d) -> OddConv2d:
-    """Return the convolution with the same weights that samples the odd positions."""
+    """Return the convolution with the same weights that samples the odd positions.
+
+    Parameters
+    ----------
+    conv : Conv2d
+        Shares its weights with the result.
+
+    Returns
+    -------
+    OddConv2d
+        Of the same shape.
+    """
     sizes: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation")}
     twin = OddConv2d(conv.in_channels, conv.out_channels, groups=conv.groups, bias=conv.bias is not None, **sizes)
     twin.weight, twin.bias = conv.weight, conv.bias

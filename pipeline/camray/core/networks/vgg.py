@@ -21,6 +21,13 @@ _UNITS = 4096
 def vgg16(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     """Build VGG16 up to conv5-3's ReLU, and for the GAP forms the added convolution.
 
+    Parameters
+    ----------
+    spec : NetworkSpec
+        With stride 16 or 8.
+    in_channels : int
+        Channels of the input.
+
     Returns
     -------
     (nn.Module, int)
@@ -29,7 +36,7 @@ def vgg16(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     Raises
     ------
     ValueError
-        If the stride asked for is larger than 16.
+        If the requested stride is larger than 16.
     """
     left_out = strides_left_out(spec, 16)
     layers: list[nn.Module] = []
@@ -54,12 +61,17 @@ def vgg16(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
 
 
 def vgg16_layers(labels: int) -> tuple[nn.Module, nn.Sequential]:
-    """Build what follows conv5-3 in the published network.
+    """Build the layers after conv5-3 of the published network.
+
+    Parameters
+    ----------
+    labels : int
+        Number of logits.
 
     Returns
     -------
     (nn.Module, nn.Sequential)
-        [B, 512, h, w] to 512 x 7 x 7 values a film (at 224 px the 7 x 7 average pool changes nothing), and the fully
+        [B, 512, h, w] to 512 x 7 x 7 values per film (at 224 px the 7 x 7 average pool changes nothing), and the fully
         connected layers.
     """
     pooled = nn.Sequential(nn.MaxPool2d(2, 2), nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())

@@ -1,6 +1,6 @@
-"""Starting weights under other people's names, fitted to our classifier.
+"""Initial weights of a classifier from a state dict with other names.
 
-One mapping, documented rule by rule in `_our_name`; what did not fit is reported, never dropped in silence.
+One mapping of names, documented rule by rule in `_our_name`; tensors that do not fit are reported.
 """
 
 import re
@@ -20,20 +20,20 @@ _PREFIXES = ("module.", "model.", "densenet121.", "backbone.")
 
 @dataclass(frozen=True)
 class WeightsReport:
-    """What became of every tensor of a weights file.
+    """Use of every tensor of a weights file.
 
     Parameters
     ----------
     matched : tuple of str
-        Our names, now holding the file's values.
+        Our names that took the file's values.
     summed_channels : tuple of str
         Those of `matched` whose three input channels were added up to one.
     missing : tuple of str
-        Our names that the file has nothing for; they keep their fresh values.
+        Our names without a tensor in the file; they keep their initial values.
     unused : tuple of str
-        The file's names that we have no place for.
+        The file's names without a counterpart of ours.
     wrong_shape : tuple of str
-        Our names whose tensor in the file has another shape; they keep their fresh values.
+        Our names whose tensor in the file has another shape; they keep their initial values.
     """
 
     matched: tuple[str, ...]
@@ -43,24 +43,30 @@ class WeightsReport:
     wrong_shape: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return a JSON-able mapping with counts."""
+        """Return a mapping for JSON.
+
+        Returns
+        -------
+        dict
+            The names, and their ``counts``.
+        """
         plain = asdict(self)
         return {"counts": {name: len(names) for name, names in plain.items()}, **plain}
 
 
 def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], head: bool = False) -> WeightsReport:
-    """Copy whatever fits from a state dict into the classifier, in place.
+    """Copy all tensors that fit from a state dict into the classifier, in place.
 
     Parameters
     ----------
     model : PooledClassifier
-        Takes the values.
+        Changed in place.
     given : mapping of str to Tensor
         Our own names, MONAI's, torchvision's (ResNet, DenseNet, AlexNet, VGG16, GoogLeNet), TorchXRayVision's
         DenseNet, CheXNet's (``module.densenet121.features...``) or EfficientNet-PyTorch's.
     head : bool
-        Also take the classifying layer from other people's names, where its shape fits: for those who know that the
-        file's labels are the model's, in the same order.
+        Also copy the classifying layer from other libraries' names, where its shape fits. Only where the file's labels
+        are the model's, in the same order.
 
     Returns
     -------
@@ -70,10 +76,10 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], 
     Notes
     -----
     A first convolution over three channels is added up to one: the response to a grey picture repeated in three
-    channels of equal normalisation. The classifying layer is taken where it is called as ours is (``classifier``) and
-    its shape fits; `head` adds ``fc`` (torchvision's ResNet and GoogLeNet), ``classifier.0`` (CheXNet), ``_fc``
+    channels of equal normalisation. The classifying layer is copied where it has our name (``classifier``) and its
+    shape fits; `head` adds ``fc`` (torchvision's ResNet and GoogLeNet), ``classifier.0`` (CheXNet), ``_fc``
     (EfficientNet-PyTorch) and ``class_layers.out`` (MONAI). Fully connected layers (``classifier.1`` ... of AlexNet and
-    VGG16) have their places in the whole networks, and none in the GAP forms. Layers that the CAM paper removes and
+    VGG16) fit the whole networks, and not the GAP forms. Layers that the CAM paper removes and
     GoogLeNet's auxiliary classifiers are reported as unused; files older than PyTorch 0.4.1 lack
     ``num_batches_tracked``, which is reported as missing and harmless.
     """
@@ -109,16 +115,16 @@ def _our_name(theirs: str, blocks: Mapping[str, str]) -> str:
         before = name
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
-    if name.startswith("classifier."):  # CheXNet's is classifier.0, which we have no place for
+    if name.startswith("classifier."):  # CheXNet's is classifier.0, which has no counterpart
         return name
     name = _OLD_DENSE.sub(r"\1.layers.\2\3.", name)  # torchvision norm1, norm.1 -> MONAI layers.norm1
-    name = _FLAT_BLOCK.sub(lambda found: blocks.get(found[1], found[0]), name)  # EfficientNet-PyTorch's flat numbering
+    name = _FLAT_BLOCK.sub(lambda match: blocks.get(match[1], match[0]), name)  # EfficientNet-PyTorch's flat numbering
     return f"backbone.{name}"
 
 
 def _block_names(own: Mapping[str, Tensor]) -> dict[str, str]:
-    found = (re.search(r"_blocks\.\d+\.(\d+)\.", name) for name in own)
-    return {hit[1]: hit[0] for hit in found if hit is not None}
+    matches = (re.search(r"_blocks\.\d+\.(\d+)\.", name) for name in own)
+    return {match[1]: match[0] for match in matches if match is not None}
 
 
 def _fit_channels(tensor: Tensor, ours: Tensor) -> Tensor:
