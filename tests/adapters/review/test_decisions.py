@@ -80,7 +80,7 @@ def test_answers_given_blind_on_a_film_not_yet_revealed_are_told(tmp_path: Path)
     found = read_decisions(_page(tmp_path, findings, finished=False, revealed=False), LABELS)
     assert found.decisions == ()
     assert [(one.label, one.what) for one in found.problems] == [
-        (label, "answered blind on a film whose AI was not shown yet; left out") for label in LABELS
+        (label, "answered blind on a film whose AI result was not shown yet; ignored") for label in LABELS
     ]
 
 
@@ -88,7 +88,7 @@ def test_a_broken_box_is_told(tmp_path: Path) -> None:
     path = _page(tmp_path, {"Mass": _finding("adjust", boxes=[[5, 5, 5, 9], [1, 1, 2, 2]])})
     found = read_decisions(path, LABELS)
     assert found.decisions[0].boxes == (Box(1, 1, 2, 2),)
-    assert "left out" in found.problems[0].what
+    assert "was ignored" in found.problems[0].what
 
 
 def test_coco(tmp_path: Path) -> None:
