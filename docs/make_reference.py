@@ -77,7 +77,9 @@ def _usage(title: str, command: Any) -> str:
     words = [title]
     for parameter in command.params:
         if not parameter.opts[0].startswith("-"):
-            name = parameter.opts[0].upper() + ("..." if parameter.nargs == -1 else "")
+            name = (parameter.metavar or parameter.opts[0].upper()) + (
+                "..." if parameter.nargs == -1 and "..." not in str(parameter.metavar) else ""
+            )
             words.append(name if parameter.required else f"[{name}]")
     return " ".join([*words, "[OPTIONS]"])
 
@@ -85,7 +87,7 @@ def _usage(title: str, command: Any) -> str:
 def _row(parameter: Any) -> str:
     names = [*parameter.opts, *parameter.secondary_opts]
     option = names[0].startswith("-")
-    shown = ", ".join(f"`{name}`" if option else f"`{name.upper()}`" for name in names)
+    shown = ", ".join(f"`{name}`" if option else f"`{parameter.metavar or name.upper()}`" for name in names)
     meaning = _cell(Text.from_markup(getattr(parameter, "help", None) or "").plain)
     if parameter.envvar:
         meaning += f" (environment: `{parameter.envvar}`)"

@@ -1,5 +1,6 @@
 """``diff``: paired comparison of two runs on the same films."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,22 +10,38 @@ from rich.markup import escape
 from rich.table import Table
 
 from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json
+from camray.commands.option_groups import expand_option_groups
 
 app = typer.Typer()
 PRINTED = {("auroc", None), ("hit_rate", None), ("iou_accuracy", 0.3), ("iou_accuracy", 0.5), ("mean_iou", None)}
 
 
+@dataclass(frozen=True)
+class StatisticsOptions:
+    """Bootstrap and intervals."""
+
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of patients, the same for both runs")] = (
+        2000
+    )
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals")] = 0.95
+    seed: Annotated[int, typer.Option(help="Random seed of the resampling")] = 1
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """The runs that are compared."""
+
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder")]
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder to compare with it")]
+
+
 @app.command(rich_help_panel=RESULT_COMMANDS)
+@expand_option_groups
 def diff(
-    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder")],
-    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder to compare with it")],
+    runs: RunPair,
+    statistics: StatisticsOptions,
     split: Annotated[str, typer.Option(help="Split of both runs")] = "test",
     method: Annotated[str | None, typer.Option(help="Explanation method; default: each run's first")] = None,
-    resamples: Annotated[
-        int, typer.Option(min=100, help="Bootstrap resamples of patients, the same for both runs")
-    ] = 2000,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Random seed of the resampling")] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write, with all metrics")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -35,7 +52,9 @@ def diff(
     from camray.adapters.run_folder import write_json
     from camray.workflows.paired_comparison import compare_runs
 
-    comparison = compare_runs(first, second, split, method, resamples, confidence, seed)
+    comparison = compare_runs(
+        runs.first, runs.second, split, method, statistics.resamples, statistics.confidence, statistics.seed
+    )
     if out is not None:
         write_json(out, comparison.as_json())
     if as_json:

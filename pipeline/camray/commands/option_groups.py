@@ -11,7 +11,7 @@ def expand_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command with each parameter of a dataclass type replaced by the fields of that dataclass.
 
     Typer reads one option from each parameter. So fields are annotated as parameters of a command are
-    (``Annotated[..., typer.Option(...)]``) and have defaults; a group needs no default of its own.
+    (``Annotated[..., typer.Option(...)]``), with a default if the option has one; a group has none of its own.
 
     Parameters
     ----------
@@ -45,7 +45,10 @@ def _parameters_of(group: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     return [
         inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
+            annotation=hints[field.name],
         )
         for field in dataclasses.fields(group)
     ]

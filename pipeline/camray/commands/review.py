@@ -79,16 +79,24 @@ app = typer.Typer(
 )
 
 
+@dataclass(frozen=True)
+class PageOptions:
+    """What the review page shows."""
+
+    split: Annotated[list[str] | None, typer.Option(help="Split, may be repeated; default: export.splits")] = None
+    annotations: Annotated[bool, typer.Option(help="Show the annotations too")] = True
+    side: Annotated[int, typer.Option(min=128, help="Longest side of a film's image, px")] = 1024
+    picture: Annotated[Literal["png", "webp"], typer.Option(help="Image format: PNG is lossless, WebP is smaller")] = (
+        "png"
+    )
+    trained: Trained = None
+
+
 @app.command("build")
+@expand_option_groups
 def build(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, for instance runs/phantom")],
-    split: Annotated[
-        list[str] | None, typer.Option(help="Split to show; may be repeated; default: export.splits")
-    ] = None,
-    annotations: Annotated[bool, typer.Option(help="Show the annotations too")] = True,
-    side: Annotated[int, typer.Option(min=128, help="Longest side of a film's image, px")] = 1024,
-    picture: Annotated[Literal["png", "webp"], typer.Option(help="Images: PNG is lossless, WebP smaller")] = "png",
-    trained: Trained = None,
+    options: PageOptions,
     as_json: AsJson = False,
 ) -> None:
     """Write RUN/review: a page that opens from the disk, without a server or a network. `build` may be omitted.
@@ -99,15 +107,15 @@ def build(
     from camray.workflows.review.export_page import build as build_page
     from camray.workflows.run import settings_of
 
-    settings, folder = settings_of(run), RunFolder(run, trained=trained)
+    settings, folder = settings_of(run), RunFolder(run, trained=options.trained)
     with folder.locked():
         built = build_page(
             settings,
             folder,
-            splits=tuple(split or ()),
-            annotations=annotations,
-            display_px=side,
-            picture=picture,
+            splits=tuple(options.split or ()),
+            annotations=options.annotations,
+            display_px=options.side,
+            picture=options.picture,
         )
     if as_json:
         print_json({"page": str(built.index), "films": built.films, "coarse": built.coarse, "bytes": built.size_bytes})

@@ -1,6 +1,6 @@
 """``sanity``: checks of explanation methods that need no boxes."""
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, Force, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, Force, TrainedRun, console, print_json
+from camray.commands.option_groups import expand_option_groups
 
 app = typer.Typer()
 LEGEND = (
@@ -34,35 +35,45 @@ PRINTED = {
 }
 
 
-@app.command(rich_help_panel=RESULT_COMMANDS)
-def sanity(
-    trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
+@dataclass(frozen=True)
+class CheckOptions:
+    """Methods and films of the checks, and their cost."""
+
     methods: Annotated[
         str | None,
         typer.Option(
             help="Methods, separated by commas, or 'all'; default: all but integrated_gradients and occlusion"
         ),
-    ] = None,
-    films: Annotated[int, typer.Option(min=1, help="Maximum number of films, distributed over the labels")] = 16,
-    split: Annotated[str, typer.Option(help="Split of the films")] = "test",
-    label: Annotated[str | None, typer.Option(help="Only films with this finding")] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of weights, noise and selection of films")] = 0,
+    ] = None
+    films: Annotated[int, typer.Option(min=1, help="Maximum number of films, distributed over the labels")] = 16
+    split: Annotated[str, typer.Option(help="Split of the films")] = "test"
+    label: Annotated[str | None, typer.Option(help="Only films with this finding")] = None
+    seed: Annotated[int, typer.Option(help="Random seed of weights, noise and selection of films")] = 0
     most_passes: Annotated[
         int,
         typer.Option(
             min=0, help="Maximum forward passes per method; more expensive methods use fewer films; 0 sets no limit"
         ),
-    ] = 2500,
-    force: Force = False,
-    as_json: AsJson = False,
-) -> None:
+    ] = 2500
+
+
+@app.command(rich_help_panel=RESULT_COMMANDS)
+@expand_option_groups
+def sanity(trained: TrainedRun, options: CheckOptions, force: Force = False, as_json: AsJson = False) -> None:
     """Check explanation methods without boxes: random weights, noise, deletion, insertion and average drop.
 
     Example: [bold]camray sanity runs/phantom --methods cam,gradcam,saliency[/bold]
     """
     from camray.workflows.map_sanity import SanityChoice, check_run, parse_methods
 
-    choice = SanityChoice(parse_methods(methods), films, split, label, seed, most_passes)
+    choice = SanityChoice(
+        parse_methods(options.methods),
+        options.films,
+        options.split,
+        options.label,
+        options.seed,
+        options.most_passes,
+    )
     checked = check_run(trained, choice, force)
     rows: list[dict[str, Any]] = [{str(key): row[key] for key in row} for row in checked.table.to_dict("records")]
     if as_json:

@@ -1,5 +1,6 @@
 """``show``: explanation of one film or photograph; ``visualise``: activation maximization per label."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,46 +9,94 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, TrainedRun, console, print_json
+from camray.commands.option_groups import expand_option_groups
 from camray.domain.errors import ImageError, SettingsError
 
 app = typer.Typer()
 
 
-@app.command(rich_help_panel=RESULT_COMMANDS)
-def show(
-    film: Annotated[Path, typer.Argument(metavar="FILE", help="DICOM, PNG or JPEG")],
-    trained: Annotated[Path | None, typer.Option("--run", help="Trained run, to explain a film")] = None,
+MAP_PANEL, PHOTO_PANEL = "Heat map", "Photograph (with --weights)"
+
+
+def _photo_option(*names: str, **rest: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=PHOTO_PANEL, **rest)
+
+
+def _map_option(*names: str, **rest: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=MAP_PANEL, **rest)
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """A published checkpoint, and how it sees a photograph."""
+
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", help="State dict with torchvision's names, to explain a color photograph"),
-    ] = None,
-    backbone: Annotated[str, typer.Option(help="Network of --weights, see docs/networks.md")] = "resnet18",
+        _photo_option("--weights", help="State dict with torchvision's names, to explain a color photograph"),
+    ] = None
+    backbone: Annotated[str, _photo_option("--backbone", help="Network, see docs/networks.md")] = "resnet18"
     classes: Annotated[
-        Path | None, typer.Option(help="Class names of --weights: one per line, or {0: 'tench', ...}")
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Number of most probable classes to list, with --weights")] = 5,
-    size: Annotated[int, typer.Option(help="Side of the network's input, px, with --weights")] = 224,
-    fit: Annotated[
-        str, typer.Option(help="With --weights: stretch the photograph, or crop its center (256 to 224)")
-    ] = "stretch",
+        Path | None, _photo_option("--classes", help="Class names: one per line, or {0: 'tench', ...}")
+    ] = None
+    top: Annotated[int, _photo_option("--top", min=1, help="Number of most probable classes to list")] = 5
+    size: Annotated[int, _photo_option("--size", help="Side of the network's input, px")] = 224
+    fit: Annotated[str, _photo_option("--fit", help="stretch the photograph, or crop its center (256 to 224)")] = (
+        "stretch"
+    )
     multi_label: Annotated[
-        bool,
-        typer.Option("--multi-label", help="With --weights: independent probabilities (sigmoid) in place of softmax"),
-    ] = False,
-    label: Annotated[str | None, typer.Option(help="Finding or class to explain; default: the most probable")] = None,
-    method: Annotated[str | None, typer.Option(help="Explanation method; default: the run's, or cam")] = None,
+        bool, _photo_option("--multi-label", help="Independent probabilities (sigmoid) in place of softmax")
+    ] = False
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """Which map is drawn."""
+
+    label: Annotated[
+        str | None, _map_option("--label", help="Finding or class to explain; default: the most probable")
+    ] = None
+    method: Annotated[str | None, _map_option("--method", help="Explanation method; default: the run's, or cam")] = None
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="Layer of the map (gradcam, hirescam, layercam, ...); repeat to fuse several"),
-    ] = None,
+        _map_option("--layer", help="Layer of the map (gradcam, hirescam, layercam, ...); repeat to fuse several"),
+    ] = None
     target: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME, a function of the logits [B, L] to explain; the file is executed")
-    ] = None,
-    flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Average with the map of the mirror image")
-    ] = None,
-    scales: Annotated[str | None, typer.Option(help="Average over these input scales, for instance 1,1.5")] = None,
+        str | None,
+        _map_option("--target", help="FILE.py:NAME, a function of the logits [B, L] to explain; the file is executed"),
+    ] = None
+    flip: Annotated[bool | None, _map_option("--flip/--no-flip", help="Average with the map of the mirror image")] = (
+        None
+    )
+    scales: Annotated[
+        str | None, _map_option("--scales", help="Average over these input scales, for instance 1,1.5")
+    ] = None
+
+
+@dataclass(frozen=True)
+class AscentOptions:
+    """Gradient ascent on the input."""
+
+    steps: Annotated[int, typer.Option(min=1, help="Steps of gradient ascent")] = 128
+    rate: Annotated[float, typer.Option(help="Step length, gray values")] = 0.02
+    l2: Annotated[float, typer.Option("--l2", help="Weight of the penalty on squared gray values")] = 0.0
+    total_variation: Annotated[
+        float, typer.Option("--tv", help="Weight of the penalty on squared differences of neighbors")
+    ] = 0.02
+    jitter: Annotated[int, typer.Option(help="Largest random shift per step, px")] = 8
+    blur_px: Annotated[float, typer.Option("--blur", help="Sigma of the Gaussian smoothing every fourth step, px")] = (
+        0.5
+    )
+    seed: Annotated[int, typer.Option(help="Random seed of the shifts")] = 0
+
+
+@app.command(rich_help_panel=RESULT_COMMANDS)
+@expand_option_groups
+def show(
+    film: Annotated[Path, typer.Argument(metavar="FILE", help="DICOM, PNG or JPEG")],
+    photo: PhotoOptions,
+    heat: MapOptions,
+    trained: Annotated[Path | None, typer.Option("--run", help="Trained run, to explain a film")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="PNG to write; default: named after FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -62,37 +111,28 @@ def show(
     """
     from camray.adapters.user_function import read_target
 
-    if (trained is None) == (weights is None):
+    if (trained is None) == (photo.weights is None):
         raise SettingsError("give either --run (to explain a film) or --weights (to explain a photograph)")
-    targets = None if target is None else read_target(target)
-    asked = {"layers": tuple(layer or ()), "targets": targets}
-    sizes = None if scales is None else _numbers(scales)
+    targets = None if heat.target is None else read_target(heat.target)
+    layers = {"layers": tuple(heat.layer or ()), "targets": targets}
+    scales = None if heat.scales is None else _numbers(heat.scales)
     if trained is not None:
-        _show_film(film, trained, {**asked, "label": label, "method": method, "flip": flip, "scales": sizes}, out,
-                   as_json)  # fmt: skip
+        request = {**layers, "label": heat.label, "method": heat.method, "flip": heat.flip, "scales": scales}
+        _show_film(film, trained, request, out, as_json)
         return
-    wanted = {
-        "weights": weights, "backbone": backbone, "classes": classes, "size": size, "fit": fit, "top": top,
-        "label": label, "is_multi_label": multi_label,
-    }  # fmt: skip
-    question = {**asked, "method": method or "cam", "flip": bool(flip), "scales": sizes or (1.0,)}
-    _show_picture(film, wanted, question, out, as_json)
+    options = asdict(photo)
+    network = {"label": heat.label, "is_multi_label": options.pop("multi_label"), **options}
+    request = {**layers, "method": heat.method or "cam", "flip": bool(heat.flip), "scales": scales or (1.0,)}
+    _show_photo(film, network, request, out, as_json)
 
 
 @app.command(rich_help_panel=RESULT_COMMANDS)
+@expand_option_groups
 def visualise(
-    trained: Annotated[Path, typer.Argument(metavar="RUN", help="Trained run, for instance runs/phantom")],
+    trained: TrainedRun,
+    ascent: AscentOptions,
     out: Annotated[Path, typer.Option("--out", help="PNG to write")] = Path("labels.png"),
     label: Annotated[list[str] | None, typer.Option(help="Label, may be repeated; default: all")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of gradient ascent")] = 128,
-    rate: Annotated[float, typer.Option(help="Step length, gray values")] = 0.02,
-    l2: Annotated[float, typer.Option("--l2", help="Weight of the penalty on squared gray values")] = 0.0,
-    total_variation: Annotated[
-        float, typer.Option("--tv", help="Weight of the penalty on squared differences of neighbors")
-    ] = 0.02,
-    jitter: Annotated[int, typer.Option(help="Largest random shift per step, px")] = 8,
-    blur: Annotated[float, typer.Option(help="Sigma of the Gaussian smoothing every fourth step, px")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Random seed of the shifts")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Draw for each label the input that maximizes its logit, by gradient ascent.
@@ -105,18 +145,10 @@ def visualise(
 
     check_is_run(trained)
     try:
-        ascent = AscentSettings(
-            steps=steps,
-            rate=rate,
-            l2=l2,
-            total_variation=total_variation,
-            jitter=jitter,
-            blur_px=blur,
-            seed=seed,
-        )
+        settings = AscentSettings(**asdict(ascent))
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    drawn = draw_labels(trained, tuple(label or ()), ascent, out)
+    drawn = draw_labels(trained, tuple(label or ()), settings, out)
     if as_json:
         print_json({"picture": str(drawn.picture), "labels": drawn.labels})
         return
@@ -138,11 +170,11 @@ def _numbers(text: str) -> tuple[float, ...]:
         ) from error
 
 
-def _show_film(film: Path, trained: Path, asked: dict[str, Any], out: Path | None, as_json: bool) -> None:
+def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | None, as_json: bool) -> None:
     from camray.workflows.show.film import FilmQuestion, show_film
 
     try:
-        shown = show_film(film, trained, FilmQuestion(**asked), out)
+        shown = show_film(film, trained, FilmQuestion(**request), out)
     except ImageError as error:
         raise type(error)(error.reason, f"{film}: {error.message}") from error
     if as_json:
@@ -162,21 +194,19 @@ def _show_film(film: Path, trained: Path, asked: dict[str, Any], out: Path | Non
     console.print(f"image: {escape(str(shown.picture))}")
 
 
-def _show_picture(
-    path: Path, wanted: dict[str, Any], question: dict[str, Any], out: Path | None, as_json: bool
-) -> None:
+def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], out: Path | None, as_json: bool) -> None:
     from camray.core.explain.explanation import ExplanationRequest
     from camray.workflows.show.photo import PictureQuestion, show_picture
 
-    shown = show_picture(path, PictureQuestion(**wanted), ExplanationRequest(**question), out)
+    shown = show_picture(path, PictureQuestion(**network), ExplanationRequest(**request), out)
     if as_json:
-        said = {key: wanted[key] for key in ("backbone", "size", "fit")}
+        used = {key: network[key] for key in ("backbone", "size", "fit")}
         print_json({
-            "picture": str(shown.picture), "method": question["method"], **said,
+            "picture": str(shown.picture), "method": request["method"], **used,
             "unused_weights": shown.unused_weights, "top": shown.found,
         })  # fmt: skip
         return
-    table = Table(title=f"{escape(path.name)} by {question['method']} of {wanted['backbone']}")
+    table = Table(title=f"{escape(path.name)} by {request['method']} of {network['backbone']}")
     for column in ("class", "probability", "box (x0, y0, x1, y1 px)"):
         table.add_column(column)
     for row in shown.found:
