@@ -19,7 +19,7 @@ from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
 from camray.adapters.dicom.write.source_header import TYPE_2, read_source
 from camray.core.imaging.grayscale import to_unit_scale
-from camray.core.imaging.voi import shown_voi
+from camray.core.imaging.voi import display_voi
 from camray.domain.errors import ExportError
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectReference
@@ -40,7 +40,7 @@ def build(path: Path, kind: str, *, negative: bool = False, predecessor: Any = N
         case "sr":
             return sr.build_sr(result, source, identity)
         case "gsps":
-            voi = shown_voi(stored.values, stored.grey)
+            voi = display_voi(stored.values, stored.grey)
             return gsps.build_gsps(result, source, identity, stored.grey, voi, tracking_of(result))
         case "sc":
             return sc.build_sc(result, source, identity, PICTURE)

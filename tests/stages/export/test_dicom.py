@@ -11,7 +11,7 @@ import pytest
 
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
-from camray.core.imaging.voi import shown_voi
+from camray.core.imaging.voi import display_voi
 from camray.domain.errors import ExportError
 from camray.domain.film_results import on_export_grid
 from camray.domain.films import GreyScale, LookupTable, VoiWindow
@@ -159,7 +159,7 @@ def test_a_capture_has_its_boxes_where_they_are() -> None:
 )
 def test_a_film_is_shown_with_one_transform(grey: GreyScale, expected: VoiWindow | None) -> None:
     """0 to 99: with 100 values the 0.5 percentile is the lowest, and the 99.5 percentile the highest."""
-    found = shown_voi(np.arange(100).reshape(10, 10), grey)
+    found = display_voi(np.arange(100).reshape(10, 10), grey)
     assert found == (grey.voi_luts[0] if expected is None else expected)
 
 

@@ -46,18 +46,31 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
     """
     levels, index, low = _levels_of(stored)
     padding = _is_padding(levels, grey)
-    present = (levels >= low) & ~padding
-    values = _modality(levels, grey)
-    unit = _voi(values, grey)
-    if unit is None or (present.any() and np.ptp(unit[present]) == 0) or padding.any():
-        counts = np.bincount(index.ravel(), minlength=levels.size)
-        counts[padding] = 0
-        if unit is None or (counts.any() and np.ptp(unit[counts > 0]) == 0):
-            unit = _percentile_scale(values, counts)
+    unit, _ = _shown(_modality(levels, grey), index, levels >= low, padding, grey)
     if grey.is_inverted:
         unit = 1.0 - unit
     unit[padding] = 0.0
     return np.asarray(unit.astype(np.float32)[index])
+
+
+def stretched_range(stored: NDArray[np.integer], grey: GreyScale) -> tuple[float, float] | None:
+    """Return the values that `to_unit_scale` shows darkest and brightest where it does not use the header's VOI.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (H, W), any integer dtype
+        Stored values, native grid.
+    grey : GreyScale
+        From the film's header.
+
+    Returns
+    -------
+    (float, float) or None
+        In units of the modality transform's output; equal for a film of one level. None where the header's VOI LUT or
+        window is used.
+    """
+    levels, index, low = _levels_of(stored)
+    return _shown(_modality(levels, grey), index, levels >= low, _is_padding(levels, grey), grey)[1]
 
 
 def is_blank(stored: NDArray[np.integer], grey: GreyScale) -> bool:
@@ -139,10 +152,30 @@ def _look_up(values: Floats, lut: LookupTable) -> Floats:
     return np.asarray(lut.entries[index], np.float64)
 
 
-def _percentile_scale(values: Floats, counts: NDArray[np.int64]) -> Floats:
-    """Stretch the given percentiles of the counted levels to 0 and 1; their extremes where the two coincide."""
+def _shown(
+    values: Floats,
+    index: NDArray[np.integer],
+    occurring: NDArray[np.bool_],
+    padding: NDArray[np.bool_],
+    grey: GreyScale,
+) -> tuple[Floats, tuple[float, float] | None]:
+    """Return each level's grey before inversion, and the range that was stretched if the header's VOI is not used."""
+    unit, present = _voi(values, grey), occurring & ~padding
+    if unit is None or (present.any() and np.ptp(unit[present]) == 0) or padding.any():
+        counts = np.bincount(index.ravel(), minlength=values.size)
+        counts[padding] = 0
+        if unit is None or (counts.any() and np.ptp(unit[counts > 0]) == 0):
+            low, high = _percentile_range(values, counts)
+            if high <= low:
+                return np.zeros_like(values), (low, low)
+            return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0)), (low, high)
+    return unit, None
+
+
+def _percentile_range(values: Floats, counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the given percentiles of the counted levels; their extremes where the two coincide."""
     if not counts.any():
-        return np.zeros_like(values)
+        return 0.0, 0.0
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(counts[order])
     ranks = np.array(PERCENTILES) / 100 * cumulative[-1]
@@ -150,6 +183,4 @@ def _percentile_scale(values: Floats, counts: NDArray[np.int64]) -> Floats:
     if high <= low:
         occurring = values[counts > 0]
         low, high = occurring.min(), occurring.max()
-    if high <= low:
-        return np.zeros_like(values)
-    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0))
+    return float(low), float(high)

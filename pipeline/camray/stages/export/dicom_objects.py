@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
-from camray.core.imaging.voi import shown_voi
+from camray.core.imaging.voi import display_voi
 from camray.domain.film_results import FilmResult
 from camray.domain.films import GreyScale, LookupTable, StoredFilm, VoiWindow
 from camray.domain.object_identity import ObjectIdentity
@@ -71,7 +71,7 @@ def plan_objects(film: ExportedFilm, formats: Collection[str]) -> Iterator[Objec
     if "sr" in formats:
         yield ObjectPlan("sr", sr.SOP_CLASS_UID, (sr.FORMAT,), lambda identity: sr.build_sr(result, source, identity))
     if "gsps" in formats:
-        voi = shown_voi(film.stored.values, film.stored.grey)
+        voi = display_voi(film.stored.values, film.stored.grey)
         tracking = {
             (found.finding.name, number): sr.tracking_uid(result, found, number)
             for found in result.reported
