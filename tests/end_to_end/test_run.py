@@ -148,7 +148,7 @@ def test_show_draws_one_film(small_run: Path, tmp_path: Path) -> None:
         (["run", "configs/none.yaml"], 2, "no such settings file"),
         (["run", "configs/phantom.yaml", "train.max_epoch=3"], 2, "did you mean 'max_epochs'"),
         (["run", "configs/phantom.yaml", "--until", "nowhere"], 2, "stages are"),
-        (["predict", "runs/none", ".", "--out", "x"], 2, "no run lives here"),
+        (["predict", "runs/none", ".", "--out", "x"], 2, "not a run folder"),
         (["nonsense"], 2, "usage"),
     ],
 )

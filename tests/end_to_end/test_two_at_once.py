@@ -81,7 +81,7 @@ def test_a_run_in_other_hands_is_refused_in_one_line(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 4
-    said = "another process is working on this run; wait for its end, then give this command again\n"
+    said = "another process holds the run's lock; wait for its end, then run the same command again\n"
     expected = f"IncompleteError: {busy_runs / run}: {said}"
     told = capsys.readouterr().err
     assert told.removeprefix("seed 1\n") == expected

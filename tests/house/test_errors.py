@@ -76,7 +76,7 @@ def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) ->
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with (
-        pytest.raises(SettingsError, match=r"file/run: a run cannot be written here \(Not a directory\)"),
+        pytest.raises(SettingsError, match=r"file/run: the folder cannot be written \(Not a directory\)"),
         RunFolder(tmp_path / "file" / "run").locked(),
     ):
         pass

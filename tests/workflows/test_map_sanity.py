@@ -69,7 +69,7 @@ def test_one_label_and_what_is_not_there(root: Path) -> None:
         check_run(root, SanityChoice(("cam",), films=0))
     with pytest.raises(InputRefusedError, match="'test' shows"):
         check_run(root, SanityChoice(("cam",)))
-    with pytest.raises(PipelineError, match="no run lives here"):
+    with pytest.raises(PipelineError, match="not a run folder"):
         check_run(root.parent, CHOICE)
 
 

@@ -61,7 +61,7 @@ def test_runs_that_share_nothing_are_refused(runs: tuple[Path, Path], tmp_path: 
         compare_runs(*runs, "test", "scorecam", 100, 0.95, 1)
     with pytest.raises(PipelineError, match="share 0 film"):
         compare_runs(*runs, "elsewhere", None, 100, 0.95, 1)
-    with pytest.raises(PipelineError, match="no run lives here"):
+    with pytest.raises(PipelineError, match="not a run folder"):
         compare_runs(runs[0], tmp_path, "test", None, 100, 0.95, 1)
 
 

@@ -1,10 +1,9 @@
-"""Run folders: one sub-folder a stage, a lock, and ``stage.json`` written last.
+"""Run folders: one folder per stage, a lock, and ``stage.json`` written last.
 
-``begin.json`` says which inputs and settings the files of an unfinished stage belong to, so that a second start
-resumes them, and throws them away when anything changed. ``stage.json`` is the proof that the stage happened.
+``begin.json`` records the inputs and settings of an unfinished stage: a second start resumes its files, or deletes them
+if anything changed. ``stage.json`` proves that the stage finished.
 """
 
-import difflib
 import functools
 import hashlib
 import importlib.metadata
@@ -26,27 +25,26 @@ from camray.domain.errors import IncompleteError, PipelineError, SettingsError
 from camray.domain.records import StageResult
 
 STAGE_FILE, BEGIN_FILE, LOCK_FILE = "stage.json", "begin.json", ".lock"
-SETTINGS_FILE = "settings.json"  # what makes a folder a run
-_SHOWN_RUNS = 8
+SETTINGS_FILE = "settings.json"  # a folder with this file is a run
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where one run lives.
+    """The folder of one run.
 
     Parameters
     ----------
     root : Path
         ``runs/<name>``.
     trained : Path or None
-        Root of the run whose checkpoint and thresholds are used; None means this one's own.
+        Root of the run whose checkpoint and thresholds are used; None means this run.
     """
 
     root: Path
     trained: Path | None = None
 
     def stage(self, name: str) -> Path:
-        """Return a stage's folder, made if it is missing."""
+        """Return a stage's folder, created if missing."""
         folder = self.root / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -57,15 +55,15 @@ class RunFolder:
         return self if self.trained is None else RunFolder(self.trained)
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """Return a finished stage's ``stage.json``, or None where the stage did not happen."""
+        """Return a finished stage's ``stage.json``, or None if it has not finished."""
         path = self.root / name / STAGE_FILE
         if not path.is_file():
             return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             return None
-        return found if isinstance(found, dict) else None
+        return record if isinstance(record, dict) else None
 
     def output_digest(self, name: str) -> str:
         """Return one digest over all outputs of a finished stage.
@@ -73,7 +71,7 @@ class RunFolder:
         Raises
         ------
         PipelineError
-            If the stage has not happened.
+            If the stage has not finished.
         """
         record = self.record(name)
         if record is None:
@@ -82,14 +80,14 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run's lock, or refuse when another process holds it; this process may hold it more than once.
+        """Hold the run's lock, which one process can hold several times.
 
         Raises
         ------
         SettingsError
-            If nothing can be written there.
+            If the folder cannot be written.
         IncompleteError
-            If another process works on this run.
+            If another process holds the lock.
         """
         lock = FileLock(self.root / LOCK_FILE, is_singleton=True)
         try:
@@ -97,12 +95,12 @@ class RunFolder:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise IncompleteError(
-                f"{self.root}: another process is working on this run; wait for its end, then give this command again"
+                f"{self.root}: another process holds the run's lock; wait for its end, then run the same command again"
             ) from error
         except OSError as error:
             raise SettingsError(
-                f"{self.root}: a run cannot be written here ({error.strerror or type(error).__name__}); name a folder "
-                "that is writable with --runs, or --out of `camray predict`"
+                f"{self.root}: the folder cannot be written ({error.strerror or type(error).__name__}); name a "
+                "writable folder with --runs, or with --out of `camray predict`"
             ) from error
         try:
             yield
@@ -110,39 +108,39 @@ class RunFolder:
             lock.release()
 
     def is_done(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
-        """Tell whether the stage finished with these very settings and inputs, and its outputs are all there."""
+        """Return whether the stage finished with the same settings and inputs, and all its outputs exist."""
         record = self.record(name)
         if record is None or record.get("settings_digest") != settings_digest or record.get("inputs") != dict(inputs):
             return False
         return all((self.root / name / path).is_file() for path in record["outputs"])
 
     def begin(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
-        """Open a stage; keep unfinished work that belongs to the same settings and inputs, drop any other.
+        """Start a stage: keep unfinished work with the same settings and inputs, delete everything else.
 
-        A stage that had finished and is opened all the same was asked for anew: nothing of it is kept.
+        A stage that had finished starts from nothing.
 
         Returns
         -------
         bool
-            True if unfinished work was kept, so that the stage resumes.
+            Whether unfinished work was kept, so that the stage resumes.
         """
         folder = self.stage(name)
         claim = {"settings_digest": settings_digest, "inputs": dict(inputs)}
-        begun = folder / BEGIN_FILE
+        begin_file = folder / BEGIN_FILE
         resumes = False
-        if begun.is_file() and not (folder / STAGE_FILE).is_file():
+        if begin_file.is_file() and not (folder / STAGE_FILE).is_file():
             try:
-                resumes = json.loads(begun.read_text(encoding="utf-8")) == claim
+                resumes = json.loads(begin_file.read_text(encoding="utf-8")) == claim
             except ValueError:
                 resumes = False
         if not resumes:
             shutil.rmtree(folder)
             folder.mkdir()
-        write_json(begun, claim)
+        write_json(begin_file, claim)
         return resumes
 
     def finish(self, name: str, claim: Mapping[str, Any], result: StageResult) -> dict[str, Any]:
-        """Digest a stage's outputs and write ``stage.json``, last and atomically.
+        """Write ``stage.json`` with the digests of all outputs, atomically and last.
 
         Parameters
         ----------
@@ -151,7 +149,7 @@ class RunFolder:
         claim : mapping
             Further keys of the record: settings, settings_digest, inputs, code_version, seconds, peak_memory_mib.
         result : StageResult
-            What the stage returned.
+            Return value of the stage.
         """
         folder = self.stage(name)
         outputs = {
@@ -170,39 +168,15 @@ class RunFolder:
         return record
 
 
-def check_is_run(root: Path) -> None:
-    """Refuse a folder that holds no run, and name the runs that may have been meant.
-
-    Raises
-    ------
-    SettingsError
-        If `root` has no settings of a run.
-    """
-    if (root / SETTINGS_FILE).is_file():
-        return
-    places = (root.parent, root.parent / "runs")
-    known = {path.parent.name: path.parent for place in places for path in sorted(place.glob(f"*/{SETTINGS_FILE}"))}
-    if not known:
-        raise SettingsError(
-            f"{root}: no run lives here, nor beside it; make one with `camray run CONFIG` or `camray demo`"
-        )
-    near = difflib.get_close_matches(root.name, known, n=3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(str(known[name]) for name in near)}? " if near else ""
-    more = f" and {len(known) - _SHOWN_RUNS} more" if len(known) > _SHOWN_RUNS else ""
-    raise SettingsError(
-        f"{root}: no run lives here; {meant}runs there are: {', '.join(list(known)[:_SHOWN_RUNS])}{more}"
-    )
-
-
 def digest_of(value: Any) -> str:
     """SHA-256 of a JSON-able value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def folder_digest(path: Path) -> str:
-    """Digest what lies at a path without reading it all: names, sizes and times of change of every file.
+    """Digest of a file or folder by names, sizes and modification times.
 
-    Reading terabytes of films to learn that nothing changed would cost more than the stage it saves.
+    The contents are not read: for terabytes of films that would cost more than the stage that it saves.
     """
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     listing = []
@@ -227,7 +201,7 @@ def file_digest(path: Path) -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that it is either whole or not there."""
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as stream:
@@ -263,7 +237,7 @@ def write_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> 
 
 
 def read_table(path: Path, columns: Mapping[str, str], categories: Collection[str] = ()) -> pd.DataFrame:
-    """Read a Parquet table back with its types.
+    """Read a Parquet table with its column types.
 
     Parameters
     ----------
@@ -272,25 +246,30 @@ def read_table(path: Path, columns: Mapping[str, str], categories: Collection[st
     columns : mapping
         Name to type, in order.
     categories : collection of str
-        Text columns with few values: they come as categories in alphabetical order, of which each row holds a number
-        alone. Where there are millions of rows, nothing else is quick or fits.
+        Text columns with few values, read as categories in alphabetical order. With millions of rows, texts would not
+        fit into memory.
 
     Raises
     ------
     PipelineError
-        If the file is missing or its columns are not the expected ones: the message names the command that mends it.
+        If the file is missing or has other columns; the message names the command that writes it again.
     """
     if not path.is_file():
         raise PipelineError(f"{path}: no such table; {how_to_write(path)}")
-    found = list(pyarrow.parquet.read_schema(path).names)
-    if found != list(columns):
-        lacking, unknown = [c for c in columns if c not in found], [c for c in found if c not in columns]
-        told = [f"{what} {', '.join(names)}" for what, names in (("lacks", lacking), ("also has", unknown)) if names]
-        age = "a later" if unknown and not lacking else "an earlier"
-        which = "; ".join(told) or "its columns stand in another order"
-        raise PipelineError(f"{path}: made by {age} camray ({which}); {how_to_write(path, again=True)}")
+    present = list(pyarrow.parquet.read_schema(path).names)
+    if present != list(columns):
+        raise PipelineError(f"{path}: {_difference(present, list(columns))}; {how_to_write(path, again=True)}")
     table = _with_categories(path, categories) if categories else pd.read_parquet(path)
     return table.astype({name: kind for name, kind in columns.items() if name not in categories})
+
+
+def _difference(present: list[str], expected: list[str]) -> str:
+    """Describe how the columns of a table differ from the expected ones."""
+    missing = [name for name in expected if name not in present]
+    unknown = [name for name in present if name not in expected]
+    version = "a later" if unknown and not missing else "an earlier"
+    parts = [f"{what} {', '.join(names)}" for what, names in (("lacks", missing), ("also has", unknown)) if names]
+    return f"written by {version} version of camray ({'; '.join(parts) or 'its columns have another order'})"
 
 
 def _with_categories(path: Path, categories: Collection[str]) -> pd.DataFrame:
@@ -306,11 +285,11 @@ def _with_categories(path: Path, categories: Collection[str]) -> pd.DataFrame:
 
 
 def how_to_write(path: Path, *, again: bool = False) -> str:
-    """Name the command that writes a run's table, or writes it again."""
+    """Return the advice which command writes a run's table, or writes it again."""
     root, stage = path.parent.parent, path.parent.name
     if not (root / SETTINGS_FILE).is_file():
         return "run the stage that writes it" + (" again" if again else "")
-    if stage not in {"ingest", "train"} and not (root / "train").is_dir():  # its network is another run's
+    if stage not in {"ingest", "train"} and not (root / "train").is_dir():  # its model is from another run
         first = f"delete {path.parent} and run" if again else "run"
         return f"{first} the `camray predict` that made {root}" + (" again" if again else "")
     return f"run `camray {stage} {root}" + (" --force` again" if again else "`")

@@ -111,8 +111,9 @@ def predict(
 
 def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
     """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
-    from camray.adapters.run_folder import SETTINGS_FILE, RunFolder, check_is_run
+    from camray.adapters.run_folder import SETTINGS_FILE, RunFolder
     from camray.adapters.settings.loading import load_settings
+    from camray.io.run_lookup import check_is_run
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)

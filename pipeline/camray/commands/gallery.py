@@ -25,7 +25,7 @@ def gallery(
 
     Example: [bold]camray gallery --run runs/phantom --out docs[/bold]
     """
-    from camray.adapters.run_folder import check_is_run
+    from camray.io.run_lookup import check_is_run
     from camray.workflows.show.method_gallery import make_gallery
 
     if trained is not None:

@@ -139,8 +139,8 @@ def visualise(
 
     Example: [bold]camray visualise runs/phantom --label Pneumothorax --out pneumothorax.png[/bold]
     """
-    from camray.adapters.run_folder import check_is_run
     from camray.core.explain.activation_maximization import AscentSettings
+    from camray.io.run_lookup import check_is_run
     from camray.workflows.show.activation_maximization import draw_labels
 
     check_is_run(trained)

@@ -19,8 +19,9 @@ def track_sync(
 
     Example: [bold]camray track sync runs/phantom[/bold]
     """
-    from camray.adapters.run_folder import RunFolder, check_is_run
+    from camray.adapters.run_folder import RunFolder
     from camray.adapters.tracking.sync import has_journal, sync
+    from camray.io.run_lookup import check_is_run
 
     if not has_journal(folder):  # the summary over seeds has a journal, and is not a run
         check_is_run(folder)

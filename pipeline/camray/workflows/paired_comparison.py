@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder, check_is_run
+from camray.adapters.run_folder import RunFolder
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_thresholds
 from camray.core.metrics.bootstrap import Bootstrap
@@ -31,6 +31,7 @@ from camray.domain.errors import PipelineError
 from camray.domain.records import CORNERS
 from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
+from camray.io.run_lookup import check_is_run
 
 
 @dataclass(frozen=True)

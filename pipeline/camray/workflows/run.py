@@ -16,14 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from camray.adapters.datasets.manifest import manifest_path
-from camray.adapters.run_folder import (
-    RunFolder,
-    check_is_run,
-    code_version,
-    digest_of,
-    folder_digest,
-    write_json,
-)
+from camray.adapters.run_folder import RunFolder, code_version, digest_of, folder_digest, write_json
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
@@ -31,6 +24,7 @@ from camray.domain.errors import IncompleteError, SettingsError
 from camray.domain.records import StageResult
 from camray.io.artifacts import RunArtifacts, artifacts_of
 from camray.io.json_files import read_json
+from camray.io.run_lookup import check_is_run
 from camray.stages.explain import stage as explain
 from camray.stages.export import stage as export
 from camray.stages.generate import stage as generate
