@@ -28,7 +28,8 @@ from camray.core.networks.classifier import build_classifier
 from camray.core.training.augmentation import Augmentation
 from camray.core.training.batches import Batch, batches, epoch_order, read_ahead
 from camray.core.training.device import autocast_dtype, choose_device
-from camray.core.training.trainer import FitPlan, Processes, Trainer
+from camray.core.training.fit_settings import FitSettings
+from camray.core.training.trainer import Processes, Trainer
 from camray.domain.contract import NetworkSpec
 
 LABELS, SHARD_FILMS, GOAL = 5, 256, 0.95
@@ -45,8 +46,8 @@ FULL = Augmentation(
 )
 
 
-def _plan(steps: int) -> FitPlan:
-    return FitPlan(
+def _plan(steps: int) -> FitSettings:
+    return FitSettings(
         epochs=10**6, steps_per_epoch=steps, learning_rate=1e-4, final_learning_rate=1.0, weight_decay=0.01,
         warmup_epochs=0, label_smoothing=0.0, ema_decay=0.0, clip_norm=0.0, patience=0, keep_best=False, seed=1,
         augmentation=Augmentation(),
@@ -75,7 +76,7 @@ def _bare(
 
 
 def _ours(
-    folder: Path, targets: np.ndarray, spec: NetworkSpec, batch: int, device: torch.device, plan: FitPlan
+    folder: Path, targets: np.ndarray, spec: NetworkSpec, batch: int, device: torch.device, plan: FitSettings
 ) -> Callable[[], None]:
     ones, store = np.ones(LABELS, np.float32), PixelStore(folder)
     trainer = Trainer(build_classifier(spec, LABELS, seed=1), plan, ones, ones, device, Processes())

@@ -24,7 +24,7 @@ from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.detection import DetectedLungs, find_lungs
 from camray.core.lungs.regions import FilmWindow
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities
-from camray.core.training.lung_segmenter import LungPlan, LungSample, dice, fit_lungs, lung_samples
+from camray.core.training.lung_segmenter import LungFitSettings, LungSample, dice, fit_lungs, lung_samples
 from camray.domain.films import FilmPolicy
 from camray.domain.geometry import box_from_mask
 from camray.domain.zones import Side, side_of_laterality
@@ -72,7 +72,9 @@ def train_lungs(out: Path, films: int, epochs: int, seed: int, held_out: int) ->
     torch.set_num_threads(1)  # other numbers of threads add up in another order
     try:
         samples = [sample for pair in _drawn(seed, films, "drawing films") for sample in pair]
-        epochs_done = progress(fit_lungs(samples, LungPlan(epochs, seed=seed)), epochs, "training the lung generator")
+        epochs_done = progress(
+            fit_lungs(samples, LungFitSettings(epochs, seed=seed)), epochs, "training the lung generator"
+        )
         network, loss = deque(epochs_done, maxlen=1)[0]
         write_bytes(out, weights_bytes({name: value.half() for name, value in network.state_dict().items()}))
         trial = list(_drawn(seed + _HELD_OUT_SEEDS, held_out, "drawing films to try it on"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from camray.core.training.batches import batches, epoch_order, grey_of, read_ahead
+from camray.core.training.batches import batches, epoch_order, grey_tensor, read_ahead
 
 
 def test_an_epoch_visits_every_film_once_but_for_an_incomplete_batch() -> None:
@@ -34,7 +34,7 @@ def test_shares_of_two_processes_make_the_whole_batch() -> None:
 
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535)])
 def test_grey_runs_from_black_to_white(dtype: type, white: int) -> None:
-    found = grey_of(torch.from_numpy(np.array([[[0, white]]], dtype)), torch.device("cpu"))
+    found = grey_tensor(torch.from_numpy(np.array([[[0, white]]], dtype)), torch.device("cpu"))
     assert found.shape == (1, 1, 1, 2)
     assert found.dtype == torch.float32
     assert found.flatten().tolist() == [0.0, 1.0]

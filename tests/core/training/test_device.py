@@ -8,7 +8,7 @@ from camray.core.training.device import autocast_dtype, choose_device
 
 def test_cpu_is_always_there_and_computes_in_float32() -> None:
     assert choose_device("cpu") == torch.device("cpu")
-    assert autocast_dtype(torch.device("cpu"), wanted=True) is None
+    assert autocast_dtype(torch.device("cpu"), enabled=True) is None
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

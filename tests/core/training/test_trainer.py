@@ -12,12 +12,15 @@ import torch
 from camray.core.networks.classifier import build_classifier
 from camray.core.training.augmentation import Augmentation
 from camray.core.training.batches import Batch, epoch_order
-from camray.core.training.trainer import FitPlan, Processes, Trainer, fit, label_aurocs, learning_rate_factor
+from camray.core.training.fit_settings import FitSettings
+from camray.core.training.optimization import learning_rate_factor
+from camray.core.training.trainer import Processes, Trainer, fit
+from camray.core.training.validation import label_aurocs
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import PipelineError
 
 SPEC = NetworkSpec(stride=8, widths=(4, 6, 8, 8), stem_kernel=3, dropout=0.1)
-PLAN = FitPlan(
+PLAN = FitSettings(
     epochs=3, steps_per_epoch=2, learning_rate=0.01, final_learning_rate=0.1, weight_decay=0.01, warmup_epochs=1.0,
     label_smoothing=0.0, ema_decay=0.9, clip_norm=1.0, patience=0, keep_best=False, seed=4,
     augmentation=Augmentation(flip=0.5, rotate_deg=5, noise=0.02),
@@ -48,13 +51,13 @@ def _batches(size: int) -> tuple[Callable[[int], Iterator[Batch]], Callable[[], 
     return train, lambda: iter([Batch(pixels, targets)])
 
 
-def _trainer(plan: FitPlan = PLAN) -> Trainer:
+def _trainer(plan: FitSettings = PLAN) -> Trainer:
     ones = np.ones(2, np.float32)
     return Trainer(build_classifier(SPEC, 2, seed=4), plan, ones, ones, torch.device("cpu"), Processes())
 
 
 def _bytes(trainer: Trainer) -> bytes:
-    return b"".join(value.numpy().tobytes() for _, value in sorted(trainer.chosen_weights().items()))
+    return b"".join(value.numpy().tobytes() for _, value in sorted(trainer.final_weights().items()))
 
 
 def _run(trainer: Trainer, size: int = 4) -> Trainer:
@@ -124,7 +127,7 @@ def test_averaged_weights_by_hand() -> None:
     trainer._optimizer.step = step  # type: ignore[method-assign, assignment]
     list(fit(trainer, train, validation, lambda: 0.0))
     first = start.lerp(seen[0], 1 - 1 / 10)  # decay min(0.9, 1/10), then min(0.9, 2/11)
-    assert torch.allclose(trainer.chosen_weights()[name], first.lerp(seen[1], 1 - 2 / 11), atol=1e-7)
+    assert torch.allclose(trainer.final_weights()[name], first.lerp(seen[1], 1 - 2 / 11), atol=1e-7)
 
 
 def test_norms_and_biases_do_not_decay() -> None:
@@ -159,7 +162,7 @@ def test_best_without_any_auroc_is_an_error_that_says_what_to_do() -> None:
     list(fit(trainer, train, lambda: iter([]), lambda: 0.0))
     assert math.isnan(trainer.reports[0].mean_auroc)
     with pytest.raises(PipelineError, match="set it to 'last'"):
-        trainer.chosen_weights()
+        trainer.final_weights()
 
 
 def test_divergence_is_an_error_that_says_what_to_do() -> None:

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device: one resampling a batch, each film with its own parameters."""
+"""Augmentation of whole batches on the device: one resampling per batch, with parameters per film."""
 
 import math
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ _ERASED_ROWS, _ERASED_COLS = (0.1, 0.3), (0.15, 0.5)  # sides of an erased recta
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges; zero switches a part off, and everything zero is the identity.
+    """Ranges of the random changes; zero switches one off, and all zeros are the identity.
 
     Parameters
     ----------
     flip : float
         Probability of a left-right flip.
     rotate_deg : float
-        Turned by -r to r degrees about the centre.
+        Rotation by -r to r degrees around the centre.
     translate : float
-        Moved by -t to t of each side.
+        Shift by -t to t of each side.
     scale : float
-        Magnified by exp(-s) to exp(s).
+        Magnification by exp(-s) to exp(s).
     aspect : float
-        Sides stretched against each other: width by exp(a), height by exp(-a), a uniform in -aspect to aspect.
+        Change of the aspect ratio: width times exp(a), height times exp(-a), a uniform in -aspect to aspect.
     gamma : float
         Grey values to the power exp(-g) to exp(g).
     contrast : float
-        Multiplied about 0.5 by 1 - c to 1 + c.
+        Factor of 1 - c to 1 + c around 0.5.
     brightness : float
-        Raised by -b to b.
+        Addition of -b to b.
     noise : float
         Gaussian noise; each film's standard deviation is uniform in 0 to this.
     erase : float
-        Probability that one rectangle is set to the film's mean.
+        Probability that a rectangle is set to the film's mean.
     """
 
     flip: float = 0.0
@@ -53,68 +53,69 @@ class Augmentation:
 
 
 def augment(films: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
-    """Change every film of a batch at random, labels kept.
+    """Change every film of a batch at random, such that its labels stay true.
 
     Parameters
     ----------
-    films : Tensor of shape [B, 1, H, W], float
-        Grey 0-1.
+    films : Tensor of shape (B, 1, H, W), float
+        Grey 0-1, model grid.
     ranges : Augmentation
+        Of the changes.
     generator : torch.Generator
         On the films' device.
 
     Returns
     -------
-    Tensor of shape [B, 1, H, W]
-        Not clipped after contrast, brightness and noise, so that nothing saturates. What comes in from outside is 0.
+    Tensor of shape (B, 1, H, W), float
+        Not clipped after contrast, brightness and noise, so that nothing saturates. Pixels from outside are 0.
     """
-    draw = _Draw(len(films), generator, films.device)
-    films = _geometry(films, ranges, draw)
+    random = _RandomNumbers(len(films), generator, films.device)
+    films = _geometry(films, ranges, random)
     if ranges.gamma:
-        films = films.clamp_min(1e-4).log_().mul_(torch.exp(draw.symmetric(ranges.gamma))).exp_()
+        films = films.clamp_min(1e-4).log_().mul_(torch.exp(random.symmetric(ranges.gamma))).exp_()
     if ranges.contrast or ranges.brightness:
-        films = (films - 0.5) * (1 + draw.symmetric(ranges.contrast)) + 0.5 + draw.symmetric(ranges.brightness)
+        films = (films - 0.5) * (1 + random.symmetric(ranges.contrast)) + 0.5 + random.symmetric(ranges.brightness)
     if ranges.noise:
-        spread = draw.uniform(0.0, ranges.noise)
+        spread = random.uniform(0.0, ranges.noise)
         noise = torch.randn(films.shape, generator=generator, device=films.device, dtype=films.dtype)
         films = noise.mul_(spread).add_(films)
-    return _erase(films, ranges.erase, draw) if ranges.erase else films
+    return _erase(films, ranges.erase, random) if ranges.erase else films
 
 
 @dataclass(frozen=True)
-class _Draw:
+class _RandomNumbers:
     films: int
     generator: torch.Generator
     device: torch.device
 
     def uniform(self, low: float, high: float) -> Tensor:
-        """One number a film, [B, 1, 1, 1]."""
-        drawn = torch.rand((self.films, 1, 1, 1), generator=self.generator, device=self.device)
-        return drawn * (high - low) + low
+        """Draw one number per film, [B, 1, 1, 1]."""
+        uniform01 = torch.rand((self.films, 1, 1, 1), generator=self.generator, device=self.device)
+        return uniform01 * (high - low) + low
 
     def symmetric(self, limit: float) -> Tensor:
         return self.uniform(-limit, limit)
 
 
-def _geometry(films: Tensor, ranges: Augmentation, draw: _Draw) -> Tensor:
-    flipped = draw.uniform(0.0, 1.0).flatten() < ranges.flip
+def _geometry(films: Tensor, ranges: Augmentation, random: _RandomNumbers) -> Tensor:
+    flipped = random.uniform(0.0, 1.0).flatten() < ranges.flip
     if not (ranges.rotate_deg or ranges.translate or ranges.scale or ranges.aspect):
         return torch.where(flipped[:, None, None, None], films.flip(3), films) if ranges.flip else films
-    angle = draw.symmetric(math.radians(ranges.rotate_deg)).flatten()
-    scale, aspect = draw.symmetric(ranges.scale).flatten(), draw.symmetric(ranges.aspect).flatten()
-    move_x, move_y = (2 * draw.symmetric(ranges.translate).flatten() for _ in range(2))  # half sides
+    angle = random.symmetric(math.radians(ranges.rotate_deg)).flatten()
+    scale, aspect = random.symmetric(ranges.scale).flatten(), random.symmetric(ranges.aspect).flatten()
+    move_x, move_y = (2 * random.symmetric(ranges.translate).flatten() for _ in range(2))  # half sides
     theta = inverse_affine(angle, torch.exp(scale + aspect), torch.exp(scale - aspect), move_x, move_y, films)
     theta[:, 0] = torch.where(flipped[:, None], -theta[:, 0], theta[:, 0])  # flipped first: reads the mirrored column
     grid = sampling_grid(theta.to(films.dtype), films.shape[2], films.shape[3])
     return grid_sample(films, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _erase(films: Tensor, probability: float, draw: _Draw) -> Tensor:
+def _erase(films: Tensor, probability: float, random: _RandomNumbers) -> Tensor:
     rows, cols = films.shape[2:]
-    chosen = draw.uniform(0.0, 1.0) < probability
-    height, width = draw.uniform(*_ERASED_ROWS), draw.uniform(*_ERASED_COLS)
-    top, left = draw.uniform(0.0, 1.0) * (1 - height), draw.uniform(0.0, 1.0) * (1 - width)
+    is_erased = random.uniform(0.0, 1.0) < probability
+    height, width = random.uniform(*_ERASED_ROWS), random.uniform(*_ERASED_COLS)
+    top, left = random.uniform(0.0, 1.0) * (1 - height), random.uniform(0.0, 1.0) * (1 - width)
     y = ((torch.arange(rows, device=films.device) + 0.5) / rows)[None, None, :, None]
     x = ((torch.arange(cols, device=films.device) + 0.5) / cols)[None, None, None, :]
-    inside = chosen & (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
+    inside = is_erased & (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
     return torch.where(inside, films.mean(dim=(2, 3), keepdim=True), films)

@@ -1,4 +1,4 @@
-"""Batches for training: a seeded order, targets beside pixels, and a thread that reads ahead."""
+"""Batches for training: a seeded order, pixels with targets, and a thread that reads ahead."""
 
 import queue
 import threading
@@ -11,21 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camray.core.imaging.film_statistics import StoredPixels
+
 Item = TypeVar("Item")
-StoredPixels = NDArray[np.uint8] | NDArray[np.uint16]
 ReadPixels = Callable[[NDArray[np.int64]], StoredPixels]  # positions [n] to pixels [n, rows, cols]
 _WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Films and what is known of them.
+    """Films and their labels.
 
     Parameters
     ----------
-    pixels : Tensor of shape [B, rows, cols], uint8 or uint16
+    pixels : Tensor of shape (B, rows, cols), uint8 or uint16
         As stored, model grid.
-    targets : Tensor of shape [B, L], float32
+    targets : Tensor of shape (B, L), float32
         1 present, 0 absent, NaN no information.
     """
 
@@ -33,17 +34,20 @@ class Batch:
     targets: Tensor
 
 
-def grey_of(pixels: Tensor, device: torch.device) -> Tensor:
-    """Bring stored pixels to the device and to grey 0-1.
+def grey_tensor(pixels: Tensor, device: torch.device) -> Tensor:
+    """Copy stored pixels to the device and convert them to grey 0-1.
 
     Parameters
     ----------
-    pixels : Tensor of shape [B, rows, cols], uint8 or uint16
+    pixels : Tensor of shape (B, rows, cols), uint8 or uint16
         Black is 0, white the type's largest value.
+    device : torch.device
+        Target.
 
     Returns
     -------
-    Tensor of shape [B, 1, rows, cols], float32
+    Tensor of shape (B, 1, rows, cols), float32
+        Grey 0-1, model grid.
     """
     white = torch.iinfo(pixels.dtype).max
     moved = pixels.to(device, non_blocking=True)
@@ -56,17 +60,17 @@ def epoch_order(films: int, batch_size: int, seed: int, epoch: int) -> NDArray[n
     Parameters
     ----------
     films : int
-        How many there are, at least one.
+        Number of films, at least one.
     batch_size : int
         Of the whole step, over all processes.
     seed, epoch : int
-        The order depends on both and on nothing else.
+        The order depends only on them and on the sizes.
 
     Returns
     -------
     ndarray of shape (steps, batch), int64
-        Positions. The films that fill no whole batch are left out, others each epoch; where there is not even one
-        batch, all films make one.
+        Positions. Films that fill no whole batch are left out, different ones each epoch; if there are fewer films than
+        a batch, all of them make one.
     """
     order = np.random.default_rng([seed, epoch]).permutation(films)
     size = min(batch_size, films)
@@ -87,7 +91,12 @@ def batches(
     targets : ndarray of shape (N, L), float32
         By position.
     pinned : bool
-        Copy into page-locked memory, from where a GPU reads while it computes.
+        Copy into page-locked memory, from which a GPU reads while it computes.
+
+    Yields
+    ------
+    Batch
+        Pixels of shape (B, rows, cols) and targets of shape (B, L).
     """
     for positions in order:
         batch = Batch(torch.from_numpy(read(positions)), torch.from_numpy(targets[positions]))
@@ -102,20 +111,20 @@ def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     items : iterable
         Consumed in the thread.
     depth : int
-        How many items may wait.
+        Maximum number of items in the queue.
 
     Yields
     ------
     Item
-        In order. An exception in the thread is raised here; a consumer that leaves ends the thread.
+        In order. An exception in the thread is raised here; closing the iterator ends the thread.
     """
-    waiting: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
-    left = threading.Event()
+    items_ahead: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
+    is_closed = threading.Event()
 
     def put(item: Item | BaseException | None) -> bool:
-        while not left.is_set():
+        while not is_closed.is_set():
             try:
-                waiting.put(item, timeout=_WAIT_SECONDS)
+                items_ahead.put(item, timeout=_WAIT_SECONDS)
             except queue.Full:
                 continue
             return True
@@ -126,7 +135,7 @@ def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
             for item in items:
                 if not put(item):
                     return
-        except BaseException as error:  # noqa: BLE001 handed to the consumer, whatever it is
+        except BaseException as error:  # noqa: BLE001 raised in the consumer, whatever it is
             put(error)
         else:
             put(None)
@@ -134,10 +143,10 @@ def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
     thread = threading.Thread(target=work, name="read-ahead", daemon=True)
     thread.start()
     try:
-        while (item := waiting.get()) is not None:
+        while (item := items_ahead.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
     finally:
-        left.set()
+        is_closed.set()
         thread.join()

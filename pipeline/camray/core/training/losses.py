@@ -1,4 +1,4 @@
-"""Binary cross-entropy of many labels, of which some are not known."""
+"""Binary cross-entropy of many labels, some of them unknown."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.float32]:
-    """Weigh each label's positives so that they count as much as its negatives.
+    """Weight each label's positives so that they count as much as its negatives.
 
     Parameters
     ----------
@@ -20,7 +20,12 @@ def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.flo
     Returns
     -------
     ndarray of shape (L,), float32
-        Negatives by positives; 1 for a label of which only one kind is known.
+        Negatives over positives; 1 for a label with positives or negatives only.
+
+    Examples
+    --------
+    >>> positive_weights(np.array([[1, 0], [0, np.nan], [0, 0]], np.float32), cap=10)
+    array([2., 1.], dtype=float32)
     """
     positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
     both = (positives > 0) & (negatives > 0)
@@ -31,16 +36,17 @@ def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.flo
 def masked_bce_sums(
     logits: Tensor, targets: Tensor, positive_weight: Tensor, label_weight: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """Add up the cross-entropy over what is known.
+    """Sum the cross-entropy over the known labels.
 
     Parameters
     ----------
-    logits : Tensor of shape [B, L], float
-    targets : Tensor of shape [B, L], float
+    logits : Tensor of shape (B, L), float
+        Of the classifier.
+    targets : Tensor of shape (B, L), float
         1, 0, or NaN for no information.
-    positive_weight : Tensor of shape [L]
-        Factor of the part that rewards a positive.
-    label_weight : Tensor of shape [L]
+    positive_weight : Tensor of shape (L)
+        Factor of the term for positives.
+    label_weight : Tensor of shape (L)
         Factor of the whole label.
     smoothing : float
         s in 0-1: targets become ``y (1 - s) + s / 2``.
@@ -49,7 +55,7 @@ def masked_bce_sums(
     -------
     (Tensor, Tensor)
         Scalars: the weighted sum, and the sum of the label weights of all known entries. The loss is their quotient;
-        where nothing is known both are 0.
+        without a known entry both are 0.
     """
     known = ~torch.isnan(targets)
     smooth = torch.where(known, targets, 0.0) * (1 - smoothing) + smoothing / 2

@@ -1,4 +1,4 @@
-"""Teaching the lung-region generator from generated films, whose lungs are known exactly."""
+"""Training of the lung segmenter on generated films, whose lungs are known exactly."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,27 +17,35 @@ from camray.core.training.augmentation import Augmentation, augment
 BoolImage = NDArray[np.bool_]
 FloatImage = NDArray[np.float32]
 
-_ROWS = 192  # films are drawn at, so that a half still has more pixels than the generator's grid
-_PLACE = Augmentation(flip=0.5, rotate_deg=10, translate=0.1, scale=0.25, aspect=0.15)
-_LOOK = Augmentation(gamma=0.7, contrast=0.3, brightness=0.15, noise=0.04, erase=0.3)
-_VIEWS = ("whole", "lung_right", "lung_left")
+_ROWS = 192  # of a drawn film, so that a half of it still has more pixels than the segmenter's grid
+_GEOMETRY = Augmentation(flip=0.5, rotate_deg=10, translate=0.1, scale=0.25, aspect=0.15)
+_GREY = Augmentation(gamma=0.7, contrast=0.3, brightness=0.15, noise=0.04, erase=0.3)
 
 
 @dataclass(frozen=True, eq=False)
 class LungSample:
-    """A film and its lungs on the generator's grid: grey 0-1 and bool, both of shape (SIDE_PX, SIDE_PX)."""
+    """A film and its lungs on the segmenter's grid.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (SIDE_PX, SIDE_PX), float32
+        0-1.
+    lung : ndarray of shape (SIDE_PX, SIDE_PX), bool
+        Both lungs.
+    """
 
     grey: FloatImage
     lung: BoolImage
 
 
 @dataclass(frozen=True)
-class LungPlan:
-    """How long and how fast.
+class LungFitSettings:
+    """Duration, batches and learning rate.
 
     Parameters
     ----------
     epochs, batch_size : int
+        At least 1.
     learning_rate : float
         Highest; it falls to zero along a cosine.
     seed : int
@@ -51,12 +59,17 @@ class LungPlan:
 
 
 def lung_samples(seed: int, index: int) -> tuple[LungSample, LungSample]:
-    """Draw one film: whole, and cut down to one half of the chest, right and left by turns.
+    """Draw one film: whole, and one half of its chest, right and left alternately.
 
     Parameters
     ----------
     seed, index : int
         As for `render_film`; equal arguments give equal bytes.
+
+    Returns
+    -------
+    (LungSample, LungSample)
+        The whole film and the half.
     """
     film = render_film(seed, index, _ROWS)
     half = film_half(film, "lung_right" if index % 2 else "lung_left")
@@ -64,7 +77,20 @@ def lung_samples(seed: int, index: int) -> tuple[LungSample, LungSample]:
 
 
 def film_half(film: PhantomFilm, lung: str) -> tuple[FloatImage, BoolImage]:
-    """Cut a film in the middle between both lungs and keep one lung's half, with its mask."""
+    """Cut a film in the middle between both lungs.
+
+    Parameters
+    ----------
+    film : PhantomFilm
+        With both lungs, else it stays whole.
+    lung : str
+        ``lung_right`` or ``lung_left``, the half to keep.
+
+    Returns
+    -------
+    (ndarray of shape (H, W'), float32; ndarray of shape (H, W'), bool)
+        The half's grey 0-1 and its lungs, native grid.
+    """
     right, left = film.lung_masks["lung_right"], film.lung_masks["lung_left"]
     if not (right.any() and left.any()):
         return film.image, _lung_of(film)
@@ -73,34 +99,36 @@ def film_half(film: PhantomFilm, lung: str) -> tuple[FloatImage, BoolImage]:
     return film.image[:, part], _lung_of(film)[:, part]
 
 
-def fit_lungs(samples: list[LungSample], plan: LungPlan) -> Iterator[tuple[LungUNet, float]]:
-    """Train a generator; after every epoch the network, and the epoch's mean loss.
+def fit_lungs(samples: list[LungSample], settings: LungFitSettings) -> Iterator[tuple[LungUNet, float]]:
+    """Train a segmenter.
 
     Parameters
     ----------
     samples : list of LungSample
-    plan : LungPlan
+        At least one batch.
+    settings : LungFitSettings
+        Duration, batches and learning rate.
 
     Yields
     ------
     LungUNet
-        The same object every time.
+        After each epoch; the same object every time.
     float
-        Dice loss plus cross entropy (Milletari et al. 2016; `monai.losses.DiceCELoss`).
+        The epoch's mean loss: Dice loss plus cross entropy (Milletari et al. 2016; `monai.losses.DiceCELoss`).
     """
     grey, lung = (_stacked([getattr(sample, key) for sample in samples]) for key in ("grey", "lung"))
-    network, generator = build_lung_unet(plan.seed), torch.Generator().manual_seed(plan.seed)
-    steps = plan.epochs * (len(samples) // plan.batch_size)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=plan.learning_rate, weight_decay=1e-3)
+    network, generator = build_lung_unet(settings.seed), torch.Generator().manual_seed(settings.seed)
+    steps = settings.epochs * (len(samples) // settings.batch_size)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     criterion = DiceCELoss(sigmoid=True)
-    for _ in range(plan.epochs):
+    for _ in range(settings.epochs):
         order = torch.randperm(len(samples), generator=generator)
         losses = []
-        for start in range(0, len(samples) - plan.batch_size + 1, plan.batch_size):
-            chosen = order[start : start + plan.batch_size]
-            films, wanted = _augmented(grey[chosen], lung[chosen], generator)
-            loss = criterion(network(films), wanted)
+        for start in range(0, len(samples) - settings.batch_size + 1, settings.batch_size):
+            batch = order[start : start + settings.batch_size]
+            films, masks = _augmented(grey[batch], lung[batch], generator)
+            loss = criterion(network(films), masks)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -111,14 +139,30 @@ def fit_lungs(samples: list[LungSample], plan: LungPlan) -> Iterator[tuple[LungU
 
 
 def dice(first: BoolImage, second: BoolImage) -> float:
-    """Overlap of two masks of one shape, ``2 |A B| / (|A| + |B|)``; 1 where both are empty."""
+    """Compute the Dice coefficient of two masks, ``2 |A B| / (|A| + |B|)``.
+
+    Parameters
+    ----------
+    first, second : ndarray of one shape, bool
+        On one grid.
+
+    Returns
+    -------
+    float
+        0-1; 1 if both are empty.
+
+    Examples
+    --------
+    >>> dice(np.array([True, True, False]), np.array([True, False, False]))
+    0.6666666666666666
+    """
     total = int(first.sum() + second.sum())
     return 2 * int((first & second).sum()) / total if total else 1.0
 
 
 def _augmented(films: Tensor, lungs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    moved = augment(torch.cat([films, lungs], dim=1), _PLACE, generator)  # both channels move together
-    return augment(moved[:, :1].contiguous(), _LOOK, generator).clamp(0, 1), (moved[:, 1:] >= 0.5).float()
+    moved = augment(torch.cat([films, lungs], dim=1), _GEOMETRY, generator)  # both channels move together
+    return augment(moved[:, :1].contiguous(), _GREY, generator).clamp(0, 1), (moved[:, 1:] >= 0.5).float()
 
 
 def _lung_of(film: PhantomFilm) -> BoolImage:

@@ -1,8 +1,8 @@
-"""A pretext that needs no label: find opacities that were pasted into the training films.
+"""A pretext task without labels: finding opacities that were pasted into the training films.
 
-A small network trained from scratch on a few hundred films wanders for hundreds of steps before image-level labels
-alone tell it where to look. Pasting soft, textured opacities at known places first gives every feature cell a target.
-No reader's box and no label is used; the pasted places are made up.
+A small network trained from scratch on a few hundred films needs hundreds of steps before image-level labels alone show
+it where to look. Soft, textured opacities pasted at known positions give every feature cell a target first. No reader's
+box and no label is used; the positions are random.
 """
 
 import math
@@ -15,12 +15,12 @@ from torch.nn.functional import adaptive_avg_pool2d, adaptive_max_pool2d, avg_po
 CELL_PX = 4  # opacities are smooth: they are drawn on a grid this much coarser
 LESIONS, BLOBS = 2, 5
 _NONE, _ONE = 0.25, 0.75  # below the first no opacity, below the second one, else two
-_DARK, _BRIGHT = 0.06, 0.6  # grey values, cell means, of places that may hold one: lungs rather than bone or margin
-_TOP, _BOTTOM = 0.06, 0.72  # rows likewise, fraction of the film
+_DARK, _BRIGHT = 0.06, 0.6  # grey values, cell means, of permitted positions: lungs rather than bone or margin
+_TOP, _BOTTOM = 0.06, 0.72  # rows of permitted positions, fraction of the film
 _RADIUS_CELLS = (1.5, 8.0)
 _AMPLITUDE = (0.08, 0.5)
 _SPOTTY, _CAVITY = 0.35, 0.2  # probabilities
-_INSIDE = 0.4  # of the envelope: what counts as opacity in the target
+_INSIDE = 0.4  # of the envelope: threshold of the target
 
 
 def paste_opacities(films: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -28,16 +28,16 @@ def paste_opacities(films: Tensor, generator: torch.Generator) -> tuple[Tensor, 
 
     Parameters
     ----------
-    films : Tensor of shape [B, 1, H, W], float
+    films : Tensor of shape (B, 1, H, W), float
         Grey 0-1, H and W multiples of `CELL_PX`.
     generator : torch.Generator
         On the films' device.
 
     Returns
     -------
-    (Tensor of shape [B, 1, H, W], Tensor of shape [B, 1, H, W])
-        The films, grey 0-1, and the envelope of what was pasted, 0-1. A film with nothing pasted comes back unchanged
-        but for clipping to 0-1.
+    (Tensor of shape (B, 1, H, W), Tensor of shape (B, 1, H, W))
+        The films, grey 0-1, and the envelope of the opacities, 0-1. A film without an opacity is unchanged except for
+        clipping to 0-1.
     """
     films = films.clamp(0.0, 1.0)
     size = list(films.shape[2:])
@@ -57,19 +57,19 @@ def paste_opacities(films: Tensor, generator: torch.Generator) -> tuple[Tensor, 
 
 
 def cell_targets(envelope: Tensor, rows: int, cols: int) -> Tensor:
-    """Tell how much of each feature cell an opacity fills.
+    """Compute how much of each feature cell is covered by an opacity.
 
     Parameters
     ----------
-    envelope : Tensor of shape [B, 1, H, W]
+    envelope : Tensor of shape (B, 1, H, W)
         From `paste_opacities`.
     rows, cols : int
         Feature cells.
 
     Returns
     -------
-    Tensor of shape [B, 1, rows, cols], float
-        Mean of the covered fraction and of whether anything is covered: 0 without opacity, 1 for a cell filled by one.
+    Tensor of shape (B, 1, rows, cols), float
+        Mean of the covered fraction and of whether anything is covered: 0 without opacity, 1 for a fully covered cell.
     """
     inside = (envelope > _INSIDE).to(envelope.dtype)
     return 0.5 * adaptive_max_pool2d(inside, (rows, cols)) + 0.5 * adaptive_avg_pool2d(inside, (rows, cols))
@@ -90,21 +90,21 @@ def _envelope(films: Tensor, generator: torch.Generator) -> Tensor:
 
     y = torch.arange(rows, device=device)[:, None] + 0.5
     x = torch.arange(cols, device=device)[None, :] + 0.5
-    legal = (cells[:, 0] > _DARK) & (cells[:, 0] < _BRIGHT) & (y > _TOP * rows) & (y < _BOTTOM * rows)
-    weight = legal.flatten(1).float() + 1e-6  # a film without a legal place gets any
-    place = torch.multinomial(weight, LESIONS, replacement=True, generator=generator)  # [B, lesions]
-    centre_y, centre_x = (place // cols + 0.5)[..., None], (place % cols + 0.5)[..., None]
+    is_permitted = (cells[:, 0] > _DARK) & (cells[:, 0] < _BRIGHT) & (y > _TOP * rows) & (y < _BOTTOM * rows)
+    weight = is_permitted.flatten(1).float() + 1e-6  # a film without a permitted position gets any
+    position = torch.multinomial(weight, LESIONS, replacement=True, generator=generator)  # [B, lesions]
+    centre_y, centre_x = (position // cols + 0.5)[..., None], (position % cols + 0.5)[..., None]
     radius = draw(LESIONS, 1) * (_RADIUS_CELLS[1] - _RADIUS_CELLS[0]) + _RADIUS_CELLS[0]
     blobs = _blobs(centre_y, centre_x, radius, y, x, draw, generator)
-    wanted = torch.floor(draw(LESIONS, 1) * BLOBS) + 1  # one to five
-    used = torch.arange(BLOBS, device=device) < wanted
+    n_blobs = torch.floor(draw(LESIONS, 1) * BLOBS) + 1  # one to five
+    used = torch.arange(BLOBS, device=device) < n_blobs
     lesions = (blobs * used[..., None, None]).amax(dim=2)  # [B, lesions, rows, cols]
     hollow = (draw(LESIONS, 1) < _CAVITY) & (radius > 3.0)
     distance = ((y - centre_y[..., None]) ** 2 + (x - centre_x[..., None]) ** 2) / (0.4 * radius[..., None]) ** 2
     lesions = lesions - 0.9 * torch.exp(-0.5 * distance[..., :, :]) * hollow[..., None]
-    many = draw(1)
-    shown = torch.cat([many >= _NONE, many >= _ONE], dim=1)
-    return (lesions.clamp(0.0, 1.0) * shown[..., None, None]).amax(dim=1, keepdim=True)
+    count = draw(1)
+    is_present = torch.cat([count >= _NONE, count >= _ONE], dim=1)
+    return (lesions.clamp(0.0, 1.0) * is_present[..., None, None]).amax(dim=1, keepdim=True)
 
 
 def _blobs(
@@ -116,7 +116,7 @@ def _blobs(
     draw: Callable[..., Tensor],
     generator: torch.Generator,
 ) -> Tensor:
-    """Draw turned Gaussians about the lesions' centres, [B, lesions, blobs, rows, cols]."""
+    """Draw rotated Gaussians around the lesions' centres, [B, lesions, blobs, rows, cols]."""
     angle = draw(LESIONS, BLOBS) * math.pi
     wide, high = (radius * (0.35 + 0.55 * draw(LESIONS, BLOBS)) for _ in range(2))
     shape = (*angle.shape, 1, 1)

@@ -22,9 +22,10 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.training.augmentation import Augmentation
 from camray.core.training.batches import Batch, batches, epoch_order, read_ahead
+from camray.core.training.fit_settings import EpochReport, FitSettings
 from camray.core.training.losses import positive_weights
 from camray.core.training.pretext_trainer import PretextTrainer
-from camray.core.training.trainer import EpochReport, FitPlan, Processes, Trainer, fit
+from camray.core.training.trainer import Processes, Trainer, fit
 from camray.domain.errors import SettingsError
 from camray.io.labelled_films import LabelledFilms
 
@@ -95,7 +96,7 @@ class Fits:
         factors = np.array([wanted.label_weights.get(label, 1.0) for label in self.labels], np.float32)
         trainer = Trainer(model, self._plan(self.seed_of(number)), positive, factors, self.device, self.processes)
         self._fit(part, trainer, self.labels)
-        return self._keep(part, trainer.chosen_weights(), trainer.reports)
+        return self._keep(part, trainer.final_weights(), trainer.reports)
 
     def seed_of(self, number: int) -> int:
         """Return the seed of a member's weights and batches."""
@@ -117,9 +118,9 @@ class Fits:
                 f"train.batch_size {self.wanted.batch_size} must be a multiple of {self.processes.world} processes"
             )
 
-    def _plan(self, seed: int) -> FitPlan:
+    def _plan(self, seed: int) -> FitSettings:
         wanted = self.wanted
-        return FitPlan(
+        return FitSettings(
             epochs=wanted.max_epochs,
             steps_per_epoch=len(epoch_order(len(self.train), wanted.batch_size, seed, 0)),
             learning_rate=wanted.learning_rate,
@@ -143,7 +144,7 @@ class Fits:
         state = read_state(path)
         if state is not None:
             trainer.restore(state)
-        plan = trainer.plan
+        plan = trainer.settings
 
         def train_batches(epoch: int) -> Iterator[Batch]:
             return self._train_batches(plan.seed, epoch, f"{part}, epoch {epoch + 1} of {plan.epochs}")

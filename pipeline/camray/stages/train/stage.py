@@ -24,7 +24,8 @@ from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights
 from camray.core.shortcuts.probes import one_class_labels, one_class_note
 from camray.core.training.device import choose_device
-from camray.core.training.trainer import EpochReport, Processes
+from camray.core.training.fit_settings import EpochReport
+from camray.core.training.trainer import Processes
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EPOCH_COLUMNS, Counts, Split, StageResult
