@@ -37,6 +37,7 @@ def compare(
 
     Example: [bold]camray compare configs/phantom.yaml compare.test_films=24 compare.sanity_films=0[/bold]
     """
+    from camray.io.artifacts import ComparisonFiles
     from camray.workflows.model_comparison.comparison import compare as compare_all
 
     started = time.monotonic()
@@ -54,8 +55,9 @@ def compare(
         print_json({"folder": str(comparison.folder), "seconds": comparison.seconds, "rows": rows})
         return
     Console().print(_table(rows))
-    for name in ("comparison.html", "comparison.csv"):
-        console.print(f"{name}  {escape(str(comparison.folder / name))}")
+    files = ComparisonFiles(comparison.folder)
+    for path in (files.page, files.table):
+        console.print(f"{path.name}  {escape(str(path))}")
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

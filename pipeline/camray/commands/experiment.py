@@ -113,13 +113,14 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
     """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
     from camray.adapters.run_folder import SETTINGS_FILE, RunFolder
     from camray.adapters.settings.loading import load_settings
+    from camray.io.artifacts import RunArtifacts
     from camray.io.run_lookup import check_is_run
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)
         return settings, RunFolder(runs / settings.name, trained=trained)
     check_is_run(config)
-    if trained is None and not (config / "train").is_dir():
+    if trained is None and not RunArtifacts(config).train.folder.is_dir():
         raise SettingsError(
             f"{config}: contains no trained model; repeat the `camray predict` that made it (to export it again, name "
             "the run that the model is from with --trained RUN), or complete it with `camray run CONFIG`"
@@ -129,6 +130,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
 
 def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output: OutputOptions) -> None:
     from camray.adapters.run_folder import RunFolder
+    from camray.io.artifacts import SpreadFiles
     from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
     from camray.workflows.run import STAGE_NAMES
 
@@ -143,7 +145,7 @@ def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output
     if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
         return
     rows = headline_of(write_spread(settings, runs, seeds))
-    spread = runs / f"{settings.name}-seeds" / "spread.csv"
+    spread = SpreadFiles(runs / f"{settings.name}-seeds").table
     if as_json:
         print_json({"seeds": seeds, "spread": str(spread), "rows": rows})
         return

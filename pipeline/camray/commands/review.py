@@ -200,6 +200,8 @@ def _print_agreement(imported: Any, rows: Any) -> None:
             f"[yellow]{escape(problem.source)}[/yellow] {escape(where)}: {escape(problem.what)}", highlight=False
         )
     if len(imported.problems) > MAX_PROBLEMS_PRINTED:
+        from camray.io.artifacts import ReviewedFiles
+
         more = len(imported.problems) - MAX_PROBLEMS_PRINTED
-        console.print(f"and {more} more in {escape(str(imported.folder / 'problems.csv'))}")
+        console.print(f"and {more} more in {escape(str(ReviewedFiles(imported.folder).problems))}")
     console.print(f"written to {escape(str(imported.folder))}")

@@ -311,11 +311,16 @@ class ComparedFiles(_Folder):
 
 
 class ComparisonFiles(_Folder):
-    """Results of a comparison of networks, in its root."""
+    """Root of a comparison of networks: its results, the shared inputs, and the samples that are explained."""
 
     table = _path("comparison.csv")
     page = _path("comparison.html")
     summary = _path("comparison.json")
+    inputs = _path("inputs")
+
+    def sample(self, size: str) -> Path:
+        """Return the root of a sample."""
+        return self.folder / "sample" / size
 
 
 class SpreadFiles(_Folder):

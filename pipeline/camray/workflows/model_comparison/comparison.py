@@ -80,10 +80,10 @@ class _Work:
 
     @property
     def inputs(self) -> RunFolder:
-        return RunFolder(self.root / "inputs")
+        return RunFolder(ComparisonFiles(self.root).inputs)
 
     def sample(self, size: str) -> RunFolder:
-        return RunFolder(self.root / "sample" / size)
+        return RunFolder(ComparisonFiles(self.root).sample(size))
 
 
 def compare(settings: Settings, runs: Path, tell: Tell) -> ModelComparison:

@@ -1,0 +1,44 @@
+"""Thresholds: what is written is read back, to the last bit and key."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
+from camray.domain.errors import PipelineError
+from camray.domain.records import ThresholdSource
+from camray.io.thresholds import read_thresholds, write_thresholds
+
+FIXED = BoxThreshold(
+    "otsu/cam/Mass", "cam", "Mass", "otsu", ThresholdSource.FIXED, BoxRecipe("otsu", 0.0), None, "none", 0
+)
+CALIBRATED = BoxThreshold(
+    "calibrated/cam/Mass", "cam", "Mass", "calibrated", ThresholdSource.VALIDATION,
+    BoxRecipe("range", 1 / 3, smooth=0.5, prior=0.25), "validation", "IoU", 7, {"iou_accuracy": 0.4, "hit_rate": 0.6},
+)  # fmt: skip
+THRESHOLDS = Thresholds((FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",))
+
+
+def test_thresholds_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.json"
+    write_thresholds(path, THRESHOLDS)
+    assert read_thresholds(path) == THRESHOLDS
+    first = path.read_bytes()
+    write_thresholds(path, read_thresholds(path))
+    assert path.read_bytes() == first
+    plain = json.loads(first)["thresholds"]
+    assert "reached" not in plain[0]  # no boxes were used
+    assert [entry["value"] for entry in plain] == [0.0, 1 / 3]
+
+
+@pytest.mark.parametrize(("key", "value"), [("source", "guess"), ("parameters", {"level": 1}), ("n", "many")])
+def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "thresholds.json"
+    write_thresholds(path, THRESHOLDS)
+    plain = json.loads(path.read_text())
+    plain["thresholds"][1][key] = value
+    path.write_text(json.dumps(plain))
+    with pytest.raises(PipelineError, match="another version"):
+        read_thresholds(path)
