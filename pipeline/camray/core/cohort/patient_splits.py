@@ -1,4 +1,4 @@
-"""Patients to splits: seeded, balanced over label combinations, and never one patient in two."""
+"""Splits by patient: seeded, balanced over label combinations, and without a patient in two splits."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ SPLITS = (str(Split.TRAIN), str(Split.VALIDATION), str(Split.TEST))
 def assign_by_patient(
     patients: Sequence[str], signatures: Sequence[str], fractions: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
-    """Deal patients out to parts of given sizes, each combination of labels evenly.
+    """Assign patients to parts of given sizes, balanced over combinations of labels.
 
     Parameters
     ----------
     patients : sequence of str
         Patient of each film.
     signatures : sequence of str
-        Any text that says which labels the film bears, in a fixed order. A patient's joins those of its films.
+        The film's labels as a text, in a fixed order. A patient's signature joins those of its films.
     fractions : sequence of float
-        Wanted share of films in each part; their sum counts as 1.
+        Share of films in each part; they are divided by their sum.
     seed : int
         Orders patients of one signature.
 
     Returns
     -------
     ndarray of shape (films,), int64
-        Part of each film. It does not depend on the order of the films.
+        Part of each film, from 0. It does not depend on the order of the films.
 
     Raises
     ------
@@ -40,18 +40,23 @@ def assign_by_patient(
 
     Notes
     -----
-    Patients stand in one row, signature after signature and shuffled within each; each goes to the part that then
-    lacks most films. So every part gets its share of every stretch of that row, rare combinations included.
+    Patients are sorted by signature and shuffled within each; each is assigned to the part that then lacks most films.
+    So every part gets its share of every stretch of that order, rare combinations included.
+
+    Examples
+    --------
+    >>> assign_by_patient(["p", "p", "q", "r"], ["A", "", "A", ""], (0.5, 0.5), seed=1).tolist()
+    [1, 1, 0, 0]
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if (shares < 0).any() or shares.sum() <= 0:
         raise ValueError(f"fractions must not be negative and not all zero, got {tuple(fractions)}")
     shares = shares / shares.sum()
     films: dict[str, list[int]] = {}
-    for place, patient in enumerate(patients):
-        films.setdefault(patient, []).append(place)
+    for index, patient in enumerate(patients):
+        films.setdefault(patient, []).append(index)
     order = sorted(films)
-    signature = {patient: " ".join(sorted({signatures[place] for place in films[patient]})) for patient in order}
+    signature = {patient: " ".join(sorted({signatures[index] for index in films[patient]})) for patient in order}
     tie_break = dict(zip(order, np.random.default_rng(seed).permutation(len(order)), strict=True))
     parts = np.zeros(len(patients), dtype=np.int64)
     filled = np.zeros(len(shares))
@@ -67,7 +72,20 @@ def assign_by_patient(
 def seeded_splits(
     patients: Sequence[str], signatures: Sequence[str], fractions: tuple[float, float, float], seed: int
 ) -> NDArray[np.object_]:
-    """Name each film's split; fractions are those of train, validation and test. See `assign_by_patient`."""
+    """Assign each film to a split.
+
+    Parameters
+    ----------
+    patients, signatures, seed
+        See `assign_by_patient`.
+    fractions : (float, float, float)
+        Of train, validation and test.
+
+    Returns
+    -------
+    ndarray of shape (films,), object
+        Name of each film's split.
+    """
     return np.asarray(SPLITS, dtype=object)[assign_by_patient(patients, signatures, fractions, seed)]
 
 
@@ -78,40 +96,55 @@ def official_splits(
     fractions: tuple[float, float, float],
     seed: int,
 ) -> NDArray[np.object_]:
-    """Take the splits of a data set's own lists, and cut a validation part off its training patients where it has none.
+    """Use the splits of a data set's own lists; without a validation split, split its training patients.
 
     Parameters
     ----------
     official : sequence of str
         ``train``, ``validation`` or ``test`` for each film.
     patients, signatures, fractions, seed
-        As for `assign_by_patient`; of the fractions only the ratio of train and validation counts.
+        As for `assign_by_patient`; of the fractions only the ratio of train and validation is used.
 
     Returns
     -------
     ndarray of shape (films,), object
-        Split of each film.
+        Name of each film's split.
     """
     named = np.asarray(official, dtype=object)
     if (named == SPLITS[1]).any():
         return named
-    train = [int(place) for place in np.flatnonzero(named == SPLITS[0])]
-    within = seeded_splits(
+    train = [int(index) for index in np.flatnonzero(named == SPLITS[0])]
+    named[train] = seeded_splits(
         [patients[i] for i in train], [signatures[i] for i in train], (fractions[0], fractions[1], 0.0), seed
     )
-    named[train] = within
     return named
 
 
 def patients_in_two(patients: Sequence[str], splits: Sequence[str]) -> int:
-    """Count the patients who stand in more than one split."""
+    """Count the patients with films in more than one split.
+
+    Parameters
+    ----------
+    patients, splits : sequence of str
+        Of each film.
+
+    Returns
+    -------
+    int
+        Number of patients.
+    """
     pairs = set(zip(patients, splits, strict=True))
     counts = Counter(patient for patient, _ in pairs)
     return sum(count > 1 for count in counts.values())
 
 
 def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:
-    """Make sure that no patient stands in two splits.
+    """Check that no patient has films in two splits.
+
+    Parameters
+    ----------
+    patients, splits : sequence of str
+        Of each film.
 
     Raises
     ------
@@ -121,6 +154,6 @@ def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:
     twice = patients_in_two(patients, splits)
     if twice:
         raise ManifestError(
-            f"{twice} patient(s) stand in more than one split, so scores would be too good; correct the official "
+            f"{twice} patient(s) have films in more than one split, so scores would be too good; correct the official "
             "lists, or set ingest.split=seeded"
         )

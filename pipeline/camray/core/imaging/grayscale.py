@@ -1,7 +1,7 @@
-"""Stored values to one declared scale: 0 is the darkest, 1 the brightest that a display shows.
+"""Stored values to displayed grey: 0 is the darkest, 1 the brightest value of a display.
 
-The order is the standard's (PS3.3 C.11, PS3.14): modality transform, VOI transform, presentation; padding last. Integer
-films are computed once per grey level and looked up, in float64 throughout, so that speed costs no exactness.
+The order is the standard's (PS3.3 C.11, PS3.14): modality transform, VOI transform, presentation; padding last. Each
+grey level of an integer film is computed once, in float64, and looked up.
 """
 
 import numpy as np
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from camray.domain.films import GreyScale, LookupTable, VoiWindow
 
-PERCENTILES = (0.5, 99.5)  # what is shown where the header holds no usable window
+PERCENTILES = (0.5, 99.5)  # displayed range of a film whose header has no usable window
 BLANK_PERCENTILES = (0.1, 99.9)
-BLANK_LEVELS = 4  # fewer levels than this between the two hold no picture
-_MAX_TABLE = 2**20  # levels; a wider range is handled by its distinct values
+BLANK_LEVELS = 4  # a film with fewer levels between the two percentiles is blank
+_MAX_TABLE = 2**20  # levels; of a wider range only the distinct values are computed
 
 Floats = NDArray[np.float64]
 
 
 def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.float32]:
-    """Turn stored values into displayed grey.
+    """Convert stored values to displayed grey.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
     Returns
     -------
     ndarray of shape (H, W), float32
-        0-1, native grid. Padding is 0. A film of one level is 0 throughout.
+        0-1, native grid. Padding is 0, and so is a film of a single level.
 
     Notes
     -----
     The first VOI LUT is applied, else the first valid window, else the film's own 0.5 and 99.5 percentiles (padding
-    left out) become 0 and 1; also where the VOI transform would show the whole film in one grey. Inversion (MONOCHROME1
-    or INVERSE) is 1 - x of the VOI output range, whatever the film's maximum.
+    excluded) become 0 and 1; also where the VOI transform would display the whole film in one grey. Inversion
+    (MONOCHROME1 or INVERSE) is 1 - x of the VOI output range, whatever the film's maximum.
 
     Examples
     --------
@@ -74,16 +74,21 @@ def stretched_range(stored: NDArray[np.integer], grey: GreyScale) -> tuple[float
 
 
 def is_blank(stored: NDArray[np.integer], grey: GreyScale) -> bool:
-    """Tell whether the film holds no picture: fewer than four levels between its 0.1 and 99.9 percentiles.
+    """Tell whether a film is blank: fewer than four levels between its 0.1 and 99.9 percentiles.
 
     Parameters
     ----------
     stored : ndarray of shape (H, W), any integer dtype
-        Stored values; padding is left out. Nothing but padding is blank.
+        Stored values, native grid; padding is excluded. A film of padding alone is blank.
     grey : GreyScale
-        Names the padding.
+        With the padding values.
+
+    Returns
+    -------
+    bool
+        True for a blank film.
     """
-    sample = stored[::8, ::8]  # settles nearly every film; only one that looks blank there is looked at in full
+    sample = stored[::8, ::8]  # decides for nearly every film; only one that is blank there is examined in full
     if _spread(sample[~_is_padding(sample, grey)], (5, 95)) >= BLANK_LEVELS:
         return False
     return _spread(stored[~_is_padding(stored, grey)], BLANK_PERCENTILES) < BLANK_LEVELS
@@ -121,7 +126,7 @@ def _modality(levels: NDArray[np.int64], grey: GreyScale) -> Floats:
 
 
 def _voi(values: Floats, grey: GreyScale) -> Floats | None:
-    """Return the VOI transform's output divided by its range, or None where the header holds none that is valid."""
+    """Return the VOI transform's output divided by its range, or None if the header has no valid one."""
     if grey.voi_luts:
         lut = grey.voi_luts[0]
         return _look_up(values, lut) / (2.0**lut.bits - 1)
@@ -135,7 +140,7 @@ def _apply_window(values: Floats, window: VoiWindow) -> Floats:
     """Apply PS3.3 C.11.2.1.2 with an output range of 0 to 1."""
     centre, width = window.centre, window.width
     match window.function:
-        case "SIGMOID":  # C.11.2.1.3.1; the exponent is bounded only so as not to overflow
+        case "SIGMOID":  # C.11.2.1.3.1; the exponent is bounded to avoid overflow
             return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -700.0, 700.0))))
         case "LINEAR_EXACT":  # C.11.2.1.3.2
             return np.asarray(np.clip((values - centre) / width + 0.5, 0.0, 1.0))

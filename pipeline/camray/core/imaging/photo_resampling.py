@@ -1,4 +1,4 @@
-"""Pictures in colour brought to a network's input exactly as torchvision brings them, with the grid that says where."""
+"""Colour images resized to a network's input as in torchvision, with the transform of their grid."""
 
 from typing import Literal
 
@@ -16,21 +16,22 @@ _SHORT_OF_224 = 256  # torchvision's evaluation: the shorter side to 256, the mi
 
 
 def to_input_grid(picture: NDArray[np.uint8], side_px: int, fit: PictureFit) -> tuple[NDArray[np.uint8], GridTransform]:
-    """Resize a picture to a square.
+    """Resize an image to a square.
 
     Parameters
     ----------
     picture : ndarray of shape (H, W, 3), uint8
+        RGB, native grid.
     side_px : int
-        Side of the square.
+        Side of the square, px.
     fit : str
-        ``stretch``: all of the picture, whatever its proportions (``Resize((224, 224))``). ``crop``: its middle in
-        true proportions (``Resize(256)``, ``CenterCrop(224)``, likewise for other sides).
+        ``stretch``: the whole image, whatever its proportions (``Resize((224, 224))``). ``crop``: its middle in true
+        proportions (``Resize(256)``, ``CenterCrop(224)``, likewise for other sides).
 
     Returns
     -------
     ndarray of shape (side, side, 3), uint8
-        Bilinear over the area that a pixel shrinks from (Pillow's filter, as torchvision uses it).
+        Bilinear with antialiasing (Pillow's filter, as used by torchvision).
     GridTransform
         Native to input grid.
     """
@@ -47,22 +48,39 @@ def to_input_grid(picture: NDArray[np.uint8], side_px: int, fit: PictureFit) -> 
 
 
 def network_input(square: NDArray[np.uint8]) -> Tensor:
-    """Turn a picture [H, W, 3], uint8, into network input [1, 3, H, W], RGB 0-1, float32."""
+    """Convert an image to network input.
+
+    Parameters
+    ----------
+    square : ndarray of shape (H, W, 3), uint8
+        RGB.
+
+    Returns
+    -------
+    Tensor of shape (1, 3, H, W), float32
+        RGB, 0-1.
+    """
     return torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].to(torch.float32) / 255
 
 
 def on_picture(
     heat01: NDArray[np.float32], transform: GridTransform, shape_native: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Lay a map of the input grid back onto the picture, for the eye; nothing where the network saw nothing.
+    """Resample a map from the input grid to the image, for display.
 
     Parameters
     ----------
     heat01 : ndarray of shape (side, side), float32
+        Rescaled to 0-1, input grid.
     transform : GridTransform
         Native to input grid.
     shape_native : (int, int)
-        Rows and columns of the picture.
+        Rows and columns of the image, px.
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), float32
+        Native grid; 0 outside the part that the network was given.
     """
     seen = transform.box_to_native(Box(0.0, 0.0, float(heat01.shape[1]), float(heat01.shape[0])))
     left, top, right, bottom = (round(edge) for edge in seen.as_tuple())

@@ -1,7 +1,7 @@
-"""Native grid to model grid: the picture and where everything went.
+"""Resampling of films from the native to the model grid.
 
-Weights are exact areas in continuous coordinates with the corner origin, so that the picture lies exactly where the
-`GridTransform` says, fractions of a pixel included.
+Weights are exact areas in continuous coordinates with the corner origin, so that every point of the film is exactly at
+the position that the `GridTransform` returns, fractions of a pixel included.
 """
 
 from functools import lru_cache
@@ -23,15 +23,15 @@ def plan_grid(
     row_spacing: float | None = None,
     col_spacing: float | None = None,
 ) -> GridTransform:
-    """Find where a native grid comes to lie on a model grid.
+    """Compute the transform from a native grid to a model grid.
 
     Parameters
     ----------
     native_shape_rc, model_shape_rc : (int, int)
         Rows and columns, px.
     fit : str
-        ``letterbox`` shows all of the film and leaves a margin, ``crop`` fills the model grid and cuts the film, both
-        centred and in true proportions; ``stretch`` fills it with all of the film, whatever the proportions.
+        ``letterbox`` keeps the whole film and adds a margin, ``crop`` fills the model grid and cuts the film, both
+        centred and in true proportions; ``stretch`` fills it with the whole film, whatever the proportions.
     row_spacing, col_spacing : float or None
         Only their ratio matters, so the unit is free; square pixels where either is None.
 
@@ -44,6 +44,11 @@ def plan_grid(
     ------
     ValueError
         If a shape or spacing is not positive, or `fit` is none of the three.
+
+    Examples
+    --------
+    >>> plan_grid((100, 50), (64, 96), "letterbox", row_spacing=0.2, col_spacing=0.4)
+    GridTransform(scale_x=1.28, scale_y=0.64, offset_x=16.0, offset_y=0.0)
     """
     if min(*native_shape_rc, *model_shape_rc) < 1:
         raise ValueError(f"shapes must be positive, got {native_shape_rc} and {model_shape_rc}")
@@ -91,8 +96,8 @@ def to_model_grid(
     Returns
     -------
     ndarray of shape (rows, cols), float32
-        A shrunk axis is averaged over each model pixel's exact area; an enlarged one is interpolated linearly. Margins
-        are 0, and a pixel partly in the margin is dimmed by its part.
+        Model grid. A shrunk axis is averaged over each model pixel's exact area; an enlarged one is interpolated
+        linearly. Margins are 0, and a pixel partly in the margin is dimmed in proportion.
     GridTransform
         Native to model.
     """
@@ -104,9 +109,9 @@ def to_model_grid(
     return np.ascontiguousarray(model.T), grid
 
 
-@lru_cache(maxsize=64)  # films of one device share their grids, and the weights cost as much as their use
+@lru_cache(maxsize=64)  # films of one device share their grids, and computing weights takes as long as using them
 def _axis_weights(native: int, model: int, scale: float, offset: float) -> "scipy.sparse.csr_array":
-    """Return the (model, native) weights of one axis; a row sums to its pixel's part inside the film."""
+    """Return the (model, native) weights of one axis; a row sums to its pixel's fraction inside the film."""
     edges = (np.arange(model + 1) - offset) / scale  # model pixel borders on the native axis
     low, high = np.clip(edges[:-1], 0.0, native), np.clip(edges[1:], 0.0, native)
     # an offset is a difference of near-equal numbers: its rounding must not leave a sliver outside
