@@ -63,8 +63,8 @@ def test_a_split_that_mixes_patients_is_wrong_and_is_counted_not_named(tmp_path:
 def test_boxes_outside_their_films_and_unknown_names_are_wrong(tmp_path: Path) -> None:
     _nih(tmp_path, "a_000.png,Mass,1100,100,50,50,,,\nb_000.png,Cyst,1,1,5,5,,,\n")
     found = check_data("nih_chestxray14", tmp_path)
-    assert _told(found.wrong, "wholly outside their film")
-    assert _told(found.wrong, "does not know (line 3)")
+    assert _told(found.wrong, "entirely outside their film")
+    assert _told(found.wrong, "not in the manifest (line 3)")
 
 
 def test_films_that_cannot_be_read_are_told(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def _folder(root: Path, table: str) -> list[str]:
 
 def test_one_bad_cell_does_not_cost_its_column_unseen(tmp_path: Path) -> None:
     (wrong,) = _folder(tmp_path, "image_id,Mass,Cyst\nf0,0,1\nf1,1,maybe\nf2,0,0\nf3,,2\n")
-    assert "'Cyst' holds values other than" in wrong
+    assert "'Cyst' has values other than" in wrong
     assert "'maybe', '2' (line 3, 5)" in wrong
     (wrong,) = _folder(tmp_path, "image_id,Mass\nf0,0\nf1,1\nf2,0\nf3,Canary\n")  # a name that slipped in
     assert "a text of 6 characters (line 5)" in wrong
@@ -116,10 +116,10 @@ def test_one_bad_cell_does_not_cost_its_column_unseen(tmp_path: Path) -> None:
 
 def test_a_table_without_a_column_of_labels_does_not_fit(tmp_path: Path) -> None:
     (wrong,) = _folder(tmp_path, "image_id,stage,remark\nf0,3,fine\nf1,4,Canary\nf2,3,\nf3,3,\n")
-    assert "no column of labels" in wrong
-    assert "'stage' holds '3' in line 2, 'remark' holds a text of 4 characters in line 2" in wrong
+    assert "no label column" in wrong
+    assert "'stage' has '3' in line 2, 'remark' has a text of 4 characters in line 2" in wrong
     (wrong,) = _folder(tmp_path, "image_id,Mass\nf0,positive\nf1,negative\nf2,negative\nf3,\n")
-    assert "'Mass' holds values other than" in wrong
+    assert "'Mass' has values other than" in wrong
     assert _folder(tmp_path, "filename,Mass,remark\nf0.png,0,fine\nf1.png,1,\nf2.png,,\nf3.png,-1,\n") == []
 
 

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from camray.adapters.datasets.film_files import list_films
 from camray.adapters.datasets.films_index import FilmIndex
-from camray.adapters.datasets.label_table import ABSENT, PRESENT, UNCERTAIN
+from camray.adapters.datasets.label_values import ABSENT, PRESENT, UNCERTAIN
 from camray.adapters.datasets.manifest import Manifest, load_manifest
 from camray.adapters.datasets.mask_table import UNKNOWN_SIDE
-from camray.adapters.datasets.reading import Dataset, TablePaths, own_table_files, survey_tables, table_paths
+from camray.adapters.datasets.reading import Dataset, survey_tables
 from camray.adapters.datasets.split_lists import read_split_lists, split_list
+from camray.adapters.datasets.table_paths import TablePaths, own_table_files, table_paths
 from camray.adapters.datasets.tables import read_cells
 from camray.adapters.progress import progress
 from camray.core.cohort.patient_splits import patients_in_two

@@ -9,8 +9,9 @@ import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import load_manifest
-from camray.adapters.datasets.reading import Dataset, read_tables, table_paths
+from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
+from camray.adapters.datasets.table_paths import table_paths
 from camray.domain.errors import AnnotationError, ManifestError
 from camray.domain.records import CORNERS
 from camray.domain.run_lengths import coco_counts, coco_text, counts_of_mask, mask_of_counts

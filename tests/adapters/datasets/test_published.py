@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
-from camray.adapters.datasets.label_table import ABSENT, PRESENT
+from camray.adapters.datasets.label_values import ABSENT, PRESENT
 from camray.adapters.datasets.manifest import Manifest, load_manifest
-from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables
+from camray.adapters.datasets.reading import Dataset, read_tables
+from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.datasets.tables import read_cells
 from camray.core.cohort.reader_fusion import fuse_readers
 

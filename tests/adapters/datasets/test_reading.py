@@ -9,8 +9,9 @@ import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import Manifest
-from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables, table_paths
+from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
+from camray.adapters.datasets.table_paths import TablePaths, table_paths
 from camray.domain.errors import AnnotationError, ManifestError
 from camray.domain.labels import Finding
 
@@ -119,7 +120,7 @@ def test_a_box_says_that_its_label_is_present_where_the_table_is_silent(tmp_path
     boxes = "id,label,x0,y0,x1,y1\ni0,B,1,1,5,5\ni1,A,1,1,5,5\n"
     data = _read(tmp_path, _manifest(box_table=CORNERS, **WIDE), "id,A,B\ni0,0,\ni1,0,0\n", boxes)
     assert data.labels.values[:2].tolist() == [[0, 1], [0, 0]]
-    assert "calls it absent" in data.report.faults[0].what
+    assert "marks as absent" in data.report.faults[0].what
 
 
 def test_overhang_is_clipped_and_counted_beyond_one_pixel(tmp_path: Path) -> None:
@@ -136,8 +137,8 @@ def test_one_report_lists_all_faults_of_both_tables(tmp_path: Path) -> None:
         _read(tmp_path, _manifest(box_table=CORNERS, **WIDE), labels, boxes)
     told = str(caught.value)
     for part in (
-        "contradict each other on 'A' (line 3)", "'A' holds values other than", "(line 4)", "name no film (line 5)",
-        "inside out", "no finite numbers (line 3, 6)", "does not know (line 4)", "wholly outside their film",
+        "contradict each other on 'A'", "'A' has values other than", "(line 4)", "rows without a film (line 5)",
+        "inverted", "not finite numbers (line 3, 6)", "not in the manifest (line 4)", "entirely outside their film",
         "unknown columns, not used: 'extra'", "duplicate keys (line 3)", "rows without a film under the root (line 6)",
     ):  # fmt: skip
         assert part in told
@@ -237,5 +238,5 @@ def test_regions_to_ignore_annotate_nothing_and_imply_nothing(tmp_path: Path) ->
 
 def test_faults_of_regions_to_ignore_are_faults(tmp_path: Path) -> None:
     manifest = _manifest(box_table={**CORNERS, "kind": "what"})
-    with pytest.raises(AnnotationError, match=r"inside out.*line 2"):
+    with pytest.raises(AnnotationError, match=r"inverted.*line 2"):
         _read(tmp_path, manifest, None, "id,label,x0,y0,x1,y1,what\ni0,A,10,0,0,10,ignore\n")

@@ -10,7 +10,8 @@ import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import load_manifest
-from camray.adapters.datasets.reading import TablePaths, read_tables
+from camray.adapters.datasets.reading import read_tables
+from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.review.decisions import PAGE_FORMAT
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.adapters.tracking.interface import NullTracker

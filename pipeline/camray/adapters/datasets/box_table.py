@@ -1,4 +1,4 @@
-"""Box and mask tables to boxes on each film's native grid."""
+"""Box and mask tables, read into boxes on the native grid of each film."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,13 +14,13 @@ from camray.adapters.datasets.mask_table import read_masks
 from camray.adapters.datasets.tables import TextTable, report_unknown_columns
 from camray.domain.records import CORNERS
 
-TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
+TOLERANCE_PX = 1.0  # annotation tools round: a box may exceed the film by this much without a report
 IGNORE = "ignore"
 BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
 
 
 def labels_in_boxes(table: TextTable, rules: BoxTableRules) -> tuple[LabelRules, ...]:
-    """Read the labels off a box table (`labels: auto`), in alphabetical order."""
+    """Return the labels of a box table (`labels: auto`), in alphabetical order."""
     if rules.constant is not None:
         return (LabelRules(name=rules.constant),)
     if rules.label not in table.cells.columns:
@@ -37,30 +37,30 @@ def read_boxes(
     *,
     strict: bool,
 ) -> pd.DataFrame:
-    """Turn a box table into boxes on native grids.
+    """Read a box table into boxes on native grids.
 
     Parameters
     ----------
     table : TextTable
         The table.
     rules : BoxTableRules
-        Its columns, and the frame that its numbers live on.
+        Its columns, and the frame of its coordinates.
     labels : sequence of LabelRules
         The findings.
     sizes_rc : ndarray of shape (films, 2), int64
         Native (rows, cols) of each film.
     report : FaultReport
-        Gets corners that are no numbers, masks that do not fit, boxes inside out, boxes outside their film, unknown
-        names and columns.
+        Receives invalid corners, masks that do not fit, inverted boxes, boxes outside their film, unknown names and
+        columns.
     strict : bool
-        Names that are unknown make the result wrong. False where the labels are another run's.
+        Whether unknown names make the result wrong; False if the labels are another run's.
 
     Returns
     -------
     DataFrame
         Columns of `BOX_COLUMNS`: position of the film, position of the label, reader, the half-open box in native px,
         corner origin, clipped to the film, and its mask on the native grid as COCO's run lengths (empty for a box).
-        Boxes of films that are not at hand are left out.
+        Boxes of films that do not exist are omitted.
     """
     frames = _frames(table, rules, sizes_rc, report)
     native, rle, empty = _marks(table, rules, frames, sizes_rc, report)
@@ -69,9 +69,9 @@ def read_boxes(
     report_unknown_columns(table, _known(rules), report)
     at_hand = (table.films >= 0) & (label >= 0)
     broken = ~np.isfinite(native).all(axis=1) & ~empty
-    report.add(table.name, _broken_words(rules), table.lines[broken], stops=True)
+    report.add(table.name, _broken_message(rules), table.lines[broken], stops=True)
     inverted = ~empty & ~broken & ~((native[:, 2:] > native[:, :2]).all(axis=1))
-    report.add(table.name, "boxes without area or inside out (x1 <= x0 or y1 <= y0)", table.lines[inverted], stops=True)
+    report.add(table.name, "boxes without area, or inverted (x1 <= x0 or y1 <= y0)", table.lines[inverted], stops=True)
     used = ~empty & ~broken & ~inverted & at_hand
     clipped, inside = _clip(table, native[used], sizes_rc[table.films[used]], table.lines[used], report)
     readers = table.cells[reader][used].fillna("").astype(str).to_numpy() if reader else np.full(int(used.sum()), "")
@@ -79,17 +79,15 @@ def read_boxes(
     boxes[CORNERS] = clipped
     boxes["rle"] = rle[used]
     boxes = boxes[inside].reset_index(drop=True)
-    twice = boxes.duplicated().to_numpy()
-    report.add(
-        table.name, "boxes that stand in the table twice; used once", table.lines[used][inside][twice], stops=False
-    )
-    return boxes[~twice].reset_index(drop=True)
+    repeated = boxes.duplicated().to_numpy()
+    report.add(table.name, "repeated boxes; used once", table.lines[used][inside][repeated], stops=False)
+    return boxes[~repeated].reset_index(drop=True)
 
 
 def without_ignored(table: TextTable, rules: BoxTableRules) -> tuple[TextTable, TextTable]:
-    """Part a table's annotations from its regions to ignore: rows whose column `kind` says ``ignore``, in any case.
+    """Separate the annotations of a table from its regions to ignore: rows with ``ignore`` in column `kind`, any case.
 
-    The second table holds known columns alone: what is unknown is reported once.
+    The second table has known columns only, so that unknown ones are reported once.
     """
     if rules.kind is None or rules.kind not in table.cells.columns:
         return table, table.rows(np.zeros(len(table.cells), dtype=bool))
@@ -100,7 +98,7 @@ def without_ignored(table: TextTable, rules: BoxTableRules) -> tuple[TextTable, 
 
 
 def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFrame:
-    """Give derived findings the boxes of their parts, behind the boxes themselves; arguments as for `read_boxes`."""
+    """Append the boxes of derived findings, which are those of their parts; arguments as for `read_boxes`."""
     names = [label.name for label in labels]
     for column, label in enumerate(labels):
         if label.any_of:
@@ -115,16 +113,16 @@ def _known(rules: BoxTableRules) -> set[str]:
     return {*named, rules.label or "", rules.reader or "", rules.kind or "", rules.mask.column if rules.mask else ""}
 
 
-def _broken_words(rules: BoxTableRules) -> str:
+def _broken_message(rules: BoxTableRules) -> str:
     if rules.mask is None:
-        return "corners that are missing or no finite numbers"
-    return "masks whose run lengths do not fill the frame; is the encoding right?"
+        return "corners that are missing or not finite numbers"
+    return "masks whose run lengths do not fill the frame; check the encoding"
 
 
 def _frames(
     table: TextTable, rules: BoxTableRules, sizes_rc: NDArray[np.int64], report: FaultReport
 ) -> NDArray[np.float64]:
-    """Return rows and columns of the grid that each row's numbers live on, [rows, 2]; NaN where unknown."""
+    """Return the frame (rows, cols) of each row's coordinates, [rows, 2]; NaN if unknown."""
     if rules.frame == "native":
         found = np.full((len(table.cells), 2), np.nan)
         found[table.films >= 0] = sizes_rc[table.films[table.films >= 0]]
@@ -133,7 +131,7 @@ def _frames(
         return np.tile(np.array(rules.frame, dtype=np.float64), (len(table.cells), 1))
     found = _numbers(table, [str(part) for part in rules.frame], report)
     wrong: NDArray[np.bool_] = np.asarray(~(found > 0).all(axis=1))
-    report.add(table.name, "rows without the size of the picture they were drawn on", table.lines[wrong], stops=True)
+    report.add(table.name, "rows without the size of the image they were drawn on", table.lines[wrong], stops=True)
     return np.where(wrong[:, None], np.nan, found)
 
 
@@ -144,7 +142,7 @@ def _marks(
     sizes_rc: NDArray[np.int64],
     report: FaultReport,
 ) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.bool_]]:
-    """Return native corners (NaN where broken), run lengths, and the rows that mark nothing."""
+    """Return native corners (NaN if invalid), run lengths, and the rows without a mark."""
     if rules.mask is not None:
         masks = read_masks(table, rules.mask, frames_rc, sizes_rc, report)
         return masks.corners, masks.texts, np.asarray((masks.texts == "") & ~masks.broken, dtype=bool)
@@ -180,16 +178,16 @@ def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> N
 def _labels(
     table: TextTable, rules: BoxTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
 ) -> NDArray[np.int64]:
-    places = spellings(labels)
+    columns = spellings(labels)
     if rules.constant is not None:
-        return np.full(len(table.cells), places.get(rules.constant.casefold(), -1), np.int64)
+        return np.full(len(table.cells), columns.get(rules.constant.casefold(), -1), np.int64)
     if rules.label not in table.cells.columns:
         report.add(table.name, f"no column '{rules.label}' with the names of the findings", stops=True, count=1)
         return np.full(len(table.cells), -1, np.int64)
-    found = table.cells[rules.label].str.casefold().map(places).fillna(-1).to_numpy(np.int64)
-    what = f"'{rules.label}' is empty or names a finding that the manifest does not know"
-    meant = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
-    report.add(table.name, what, table.lines[(found < 0) & ~meant], stops=strict)
+    found = table.cells[rules.label].str.casefold().map(columns).fillna(-1).to_numpy(np.int64)
+    what = f"'{rules.label}' is empty or names a finding that is not in the manifest"
+    no_finding = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
+    report.add(table.name, what, table.lines[(found < 0) & ~no_finding], stops=strict)
     return np.asarray(found)
 
 
@@ -204,7 +202,7 @@ def _clip(
     over = np.maximum(-corners[:, :2], corners[:, 2:] - limit).max(axis=1, initial=-np.inf)
     clipped = np.concatenate([np.clip(corners[:, :2], 0, limit), np.clip(corners[:, 2:], 0, limit)], axis=1)
     inside = np.asarray((clipped[:, 2:] > clipped[:, :2]).all(axis=1), dtype=bool)
-    report.add(table.name, "boxes wholly outside their film; is the frame right?", lines[~inside], stops=True)
-    what = f"boxes that reach more than {TOLERANCE_PX:g} px over the film's edge; clipped"
+    report.add(table.name, "boxes entirely outside their film; check the frame", lines[~inside], stops=True)
+    what = f"boxes that exceed the film by more than {TOLERANCE_PX:g} px; clipped"
     report.add(table.name, what, lines[inside & (over > TOLERANCE_PX)], stops=False)
     return clipped, inside

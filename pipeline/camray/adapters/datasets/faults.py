@@ -1,4 +1,4 @@
-"""Faults of the tables, gathered so that one report lists them all."""
+"""Faults of tables, collected into one report."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from camray.domain.errors import AnnotationError, ManifestError
 
-SHOWN_LINES = 8
+MAX_LINES_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class TableFault:
     table : str
         File name.
     what : str
-        What is wrong and what was expected. Names columns, labels and counts; never a key, which may identify.
+        What is wrong and what was expected: columns, labels and counts, never a key, which may identify a patient.
     count : int
-        How many rows or columns.
+        Number of rows or columns.
     lines : tuple of int
-        The first lines concerned, counted as an editor does (the header is line 1); empty where it is not about lines.
+        The first lines with the fault, counted from 1 for the header; empty if it is not about lines.
     stops : bool
-        The result would be wrong.
+        Whether the result would be wrong.
     """
 
     table: str
@@ -45,19 +45,19 @@ class TableFault:
 
 @dataclass
 class FaultReport:
-    """All faults found so far."""
+    """All faults so far."""
 
     faults: list[TableFault] = field(default_factory=list)
 
     def add(self, table: str, what: str, lines: Iterable[int] = (), *, stops: bool, count: int | None = None) -> None:
-        """Note a fault, unless it concerns no line and `count` does not say otherwise."""
+        """Add a fault of these lines, or of `count` rows or columns; zero adds nothing."""
         listed = [int(line) for line in lines]
         number = len(listed) if count is None else count
         if number:
-            self.faults.append(TableFault(table, what, number, tuple(listed[:SHOWN_LINES]), stops))
+            self.faults.append(TableFault(table, what, number, tuple(listed[:MAX_LINES_LISTED]), stops))
 
     def stop_if_wrong(self, box_tables: Collection[str]) -> None:
-        """Raise one report over everything if the result would be wrong.
+        """Raise one error that lists all faults, if the result would be wrong.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class FaultReport:
         Raises
         ------
         ManifestError, AnnotationError
-            If any fault stops; the message lists those that do not as well.
+            If any fault stops a run; the message lists the other ones as well.
         """
         stopping = [fault for fault in self.faults if fault.stops]
         if not stopping:

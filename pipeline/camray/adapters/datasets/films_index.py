@@ -1,4 +1,4 @@
-"""Which film a table's row means."""
+"""Matching of table rows to films."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,14 +15,14 @@ _ANY: tuple[Key, ...] = ("image_id", "path", "file_name", "stem")
 
 @dataclass(frozen=True, eq=False)
 class FilmIndex:
-    """The films of a data set as tables may name them.
+    """The films of a data set, by the names that tables may use.
 
     Parameters
     ----------
     image_ids, sources : Series of str
-        A row a film; `sources` are relative to the root, with ``/``.
+        One row per film; `sources` are relative to the root, with ``/``.
     usable : ndarray of shape (N,), bool
-        False for films that were refused: a row about them is no fault, and is not used.
+        False for refused films: rows about them are no faults, and are not used.
     """
 
     image_ids: "pd.Series[str]"
@@ -30,7 +30,7 @@ class FilmIndex:
     usable: NDArray[np.bool_]
 
     def match(self, keys: "pd.Series[str]", key_is: Key) -> NDArray[np.int64]:
-        """Find each key's film.
+        """Return the film of each key.
 
         Parameters
         ----------
@@ -38,21 +38,21 @@ class FilmIndex:
             Without missing values.
         key_is : str
             What the keys are; ``any`` tries image_id, path, file_name and stem in this order.
-            ``file_name`` looks at the last part of keys that are paths; ``joined_path`` is ``patient_study_view`` for
-            ``patient/study/view.*``, and takes keys that are such paths as well.
+            ``file_name`` uses the last part of keys that are paths; ``joined_path`` is ``patient_study_view`` for
+            ``patient/study/view.*``, and accepts such paths as keys too.
 
         Returns
         -------
         ndarray of shape (len(keys),), int64
-            Position of the film; `NOT_FOUND`, or `AMBIGUOUS` where several usable films bear that name.
+            Position of the film; `NOT_FOUND`, or `AMBIGUOUS` if several usable films have that name.
         """
-        found = np.full(len(keys), NOT_FOUND, dtype=np.int64)
+        films = np.full(len(keys), NOT_FOUND, dtype=np.int64)
         for kind in _ANY if key_is == "any" else (key_is,):
-            open_rows = np.flatnonzero(found == NOT_FOUND)
+            open_rows = np.flatnonzero(films == NOT_FOUND)
             if open_rows.size == 0:
                 break
-            found[open_rows] = self._match_one(keys.iloc[open_rows], kind)
-        return found
+            films[open_rows] = self._match_one(keys.iloc[open_rows], kind)
+        return films
 
     def _match_one(self, keys: "pd.Series[str]", kind: Key) -> NDArray[np.int64]:
         names = self._names(kind)
@@ -63,11 +63,11 @@ class FilmIndex:
         order = np.argsort(~self.usable, kind="stable")  # usable films first, so that they win over refused ones
         ordered = pd.Index(names.to_numpy()[order])
         first = ~ordered.duplicated()
-        place = ordered[first].get_indexer(pd.Index(keys.to_numpy()))
-        position = np.where(place >= 0, order[first][place], NOT_FOUND)
-        twice = set(names[self.usable][names[self.usable].duplicated()])
-        if twice:
-            position[keys.isin(twice).to_numpy()] = AMBIGUOUS
+        index = ordered[first].get_indexer(pd.Index(keys.to_numpy()))
+        position = np.where(index >= 0, order[first][index], NOT_FOUND)
+        ambiguous = set(names[self.usable][names[self.usable].duplicated()])
+        if ambiguous:
+            position[keys.isin(ambiguous).to_numpy()] = AMBIGUOUS
         return np.asarray(position, dtype=np.int64)
 
     def _names(self, kind: Key) -> "pd.Series[str]":

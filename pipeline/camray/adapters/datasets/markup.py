@@ -1,4 +1,4 @@
-"""Annotations that are no tables: folders of VOC XML files, and JSON of masks or polygons, as rows of text."""
+"""Annotations in other formats, as rows of text: folders of VOC XML files, and JSON of masks or polygons."""
 
 import json
 import re
@@ -15,29 +15,29 @@ from camray.domain.run_lengths import coco_text, counts_of_mask
 
 MAX_XML_BYTES = 2**20
 VOC_COLUMNS = ("stem", "width", "height", "name", "xmin", "ymin", "xmax", "ymax")
-SIZE_KEY, MOST_PIXELS = "img_size", 2**27
+SIZE_KEY, MAX_PIXELS = "img_size", 2**27
 MASK_COLUMNS = ("film", "label", "height", "width", "counts")
 _DOCUMENT_TYPE = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 def voc_cells(folder: Path) -> pd.DataFrame:
-    """Read a folder of Pascal VOC files, one a film.
+    """Read a folder of Pascal VOC files, one per film.
 
     Parameters
     ----------
     folder : Path
-        Holds ``<stem of the film>.xml``; sub-folders count.
+        Contains ``<stem of the film>.xml``, also in sub-folders.
 
     Returns
     -------
     DataFrame
-        Text columns of `VOC_COLUMNS`, a row an object, files in order of their names. ``width`` and ``height`` are
-        those of the picture the box was drawn on, which need not be the film's at hand.
+        Text columns `VOC_COLUMNS`, one row per object, files in alphabetical order. ``width`` and ``height`` are those
+        of the image that the box was drawn on, which may differ from the film's.
 
     Raises
     ------
     ManifestError
-        If a file is no such file; the message counts them all.
+        If files are invalid; the message counts them all.
     """
     rows: list[tuple[str | None, ...]] = []
     broken = []
@@ -48,7 +48,7 @@ def voc_cells(folder: Path) -> pd.DataFrame:
             broken.append(path.relative_to(folder).as_posix())
     if broken:
         raise ManifestError(
-            f"{folder.name}: {len(broken)} XML file(s) are no VOC annotations with a size and boxes, or hold a "
+            f"{folder.name}: {len(broken)} XML file(s) are not VOC annotations with size and boxes, or declare a "
             f"document type: {', '.join(broken[:8])}{', ...' if len(broken) > 8 else ''}; correct or remove them"
         )
     return pd.DataFrame(rows, columns=list(VOC_COLUMNS), dtype="string")
@@ -59,19 +59,19 @@ def _voc_rows(path: Path) -> list[tuple[str | None, ...]]:
         raise ValueError("too large")
     content = path.read_bytes()
     if _DOCUMENT_TYPE.search(content):
-        raise ValueError("document types may expand without end")
+        raise ValueError("entities of a document type may expand without limit")
     root = ElementTree.fromstring(content)
     size = [root.findtext(f"size/{name}") for name in ("width", "height")]
     if any(not text or not text.strip().isdigit() or int(text) == 0 for text in size):
         raise ValueError("no size")
     inside = ("name", *(f"bndbox/{corner}" for corner in ("xmin", "ymin", "xmax", "ymax")))
     return [
-        (path.stem, *size, *(_stripped(found.findtext(name)) for name in inside)) for found in root.iterfind("object")
+        (path.stem, *size, *(_stripped(item.findtext(name)) for name in inside)) for item in root.iterfind("object")
     ]
 
 
 def mask_cells(path: Path) -> pd.DataFrame:
-    """Read JSON of masks or polygons as CheXlocalize publishes both.
+    """Read JSON of masks or polygons, as published with CheXlocalize.
 
     Parameters
     ----------
@@ -89,16 +89,16 @@ def mask_cells(path: Path) -> pd.DataFrame:
     Raises
     ------
     ManifestError
-        If the file is none.
+        If the file is invalid.
 
     Notes
     -----
-    Source: the data that come with Saporta et al., Nature Machine Intelligence 2022. Their own masks are drawn from the
-    polygons with the outlines painted: where both files are at hand, the masks are what is published.
+    Source: the data of Saporta et al., Nature Machine Intelligence 2022. Their masks include the outlines of the
+    polygons: if both files exist, use the masks, which are the published reference.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        rows = [row for film, marks in found.items() for row in _film_rows(film, marks)]
+        films = json.loads(path.read_text(encoding="utf-8"))
+        rows = [row for film, marks in films.items() for row in _film_rows(film, marks)]
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise ManifestError(
             f"{path.name}: cannot be read as masks ({type(error).__name__}); expected JSON of film, label and "
@@ -111,8 +111,8 @@ def _film_rows(film: str, marks: Any) -> list[tuple[str, ...]]:
     if SIZE_KEY not in marks:
         return [_mask_row(film, label, mask) for label, mask in marks.items()]
     height, width = (int(side) for side in marks[SIZE_KEY])
-    if min(height, width) < 1 or height * width > MOST_PIXELS:
-        raise ValueError("no film is that large")
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise ValueError("implausible size")
     rows: list[tuple[str, ...]] = []
     for label, polygons in marks.items():
         if label != SIZE_KEY:

@@ -1,4 +1,4 @@
-"""A data set's tables, read together: labels, boxes, facts about films, and one report of their faults."""
+"""Reading of all tables of a data set: labels, boxes, facts about films, and one report of faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,9 +13,6 @@ from camray.adapters.datasets.box_table import BOX_COLUMNS, derive_boxes, labels
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.films_index import NOT_FOUND, FilmIndex
 from camray.adapters.datasets.label_table import (
-    ABSENT,
-    PRESENT,
-    UNKNOWN,
     LabelMatrix,
     derive,
     empty_labels,
@@ -23,55 +20,35 @@ from camray.adapters.datasets.label_table import (
     read_labels,
     report_no_labels,
 )
+from camray.adapters.datasets.label_values import ABSENT, PRESENT, UNKNOWN
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules, LabelTableRules, Manifest, TableRules
-from camray.adapters.datasets.split_lists import split_list
-from camray.adapters.datasets.tables import TextTable, open_table, own_file, report_filmless
-from camray.domain.errors import ManifestError
+from camray.adapters.datasets.table_paths import TablePaths
+from camray.adapters.datasets.tables import TextTable, open_table, report_filmless
 from camray.domain.labels import Finding
-
-
-@dataclass(frozen=True)
-class TablePaths:
-    """Where the tables lie; None where there is none."""
-
-    labels: Path | None
-    boxes: Path | None
-    more_labels: tuple[Path, ...] = ()  # further tables of the same form, of other films
-    more_boxes: tuple[Path, ...] = ()
-
-    @property
-    def label_tables(self) -> tuple[Path, ...]:
-        """All label tables, first one first."""
-        return (*((self.labels,) if self.labels else ()), *self.more_labels)
-
-    @property
-    def box_tables(self) -> tuple[Path, ...]:
-        """All box tables, first one first."""
-        return (*((self.boxes,) if self.boxes else ()), *self.more_boxes)
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """What a data set's tables say of the films at hand.
+    """Content of a data set's tables for the films that exist.
 
     Parameters
     ----------
     findings : tuple of Finding
         In the order of the columns of `labels.values`.
     labels : LabelMatrix
-        With derived findings, and with what boxes imply.
+        Including derived findings and labels implied by boxes.
     boxes : DataFrame
         Columns of `box_table.BOX_COLUMNS`, derived findings included.
     ignored : DataFrame
-        Likewise: regions whose pixels do not count. They annotate nothing and imply no label.
+        Likewise: regions to ignore. They are no annotations and imply no label.
     missing : list of (str, int)
-        Table and line of films that the tables name and the root lacks, each film once.
+        Table and line of films that the tables name and that do not exist under the root, each film once.
     has_label_table : bool
-        False where nothing is known about which findings are present.
+        False if no table says which findings are present.
     readers : ndarray of shape (films,), int64
-        How many readers each film had, as far as the tables name them; 0 where they do not.
+        Number of readers per film; 0 if the tables name none.
     report : FaultReport
-        Faults that do not make the result wrong; the others were raised, but for `survey_tables`.
+        Faults that do not make the result wrong; `read_tables` raises the others, `survey_tables` lists them too.
     """
 
     findings: tuple[Finding, ...]
@@ -84,51 +61,6 @@ class Dataset:
     report: FaultReport = field(repr=False)
 
 
-def table_paths(manifest: Manifest, root: Path, labels: Path | None, boxes: Path | None, *, own: bool) -> TablePaths:
-    """Say which tables are to be read.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        Names its own tables.
-    root : Path
-        The data set's folder, where they lie.
-    labels, boxes : Path or None
-        Tables that take the place of the manifest's own.
-    own : bool
-        Whether the manifest's own tables are wanted at all.
-
-    Raises
-    ------
-    ManifestError
-        If a table that was asked for, or that the manifest's labels need, is not there.
-    """
-    found: list[tuple[Path, ...]] = []
-    for given, rules in ((labels, manifest.label_table), (boxes, manifest.box_table)):
-        if given is not None:
-            if not given.exists():
-                raise ManifestError(f"{given}: no such table")
-            found.append((given,))
-        elif own and rules is not None:
-            found.append(_own_tables(root, rules))
-        else:
-            found.append(())
-    if own and not found[0] and manifest.label_table is not None and manifest.labels != "auto":
-        raise ManifestError(
-            f"{root / manifest.label_table.file}: no such label table; the data manifest '{manifest.name}' needs it, "
-            "or name another with data.labels"
-        )
-    firsts = [tables[0] if tables else None for tables in found]
-    return TablePaths(firsts[0], firsts[1], found[0][1:], found[1][1:])
-
-
-def own_table_files(manifest: Manifest, root: Path) -> list[Path]:
-    """Return the manifest's own tables and split lists that lie under the root: they are no films."""
-    tables = [_own_tables(root, rules) for rules in (manifest.label_table, manifest.box_table) if rules is not None]
-    lists = [split_list(manifest, root, split) for split in manifest.splits]
-    return [place for place in (*(p for found in tables for p in found), *lists) if place is not None]
-
-
 def read_tables(
     manifest: Manifest,
     paths: TablePaths,
@@ -136,7 +68,7 @@ def read_tables(
     sizes_rc: NDArray[np.int64],
     fixed: Sequence[Finding] = (),
 ) -> Dataset:
-    """Read a data set's tables for the films at hand.
+    """Read a data set's tables for the films that exist.
 
     Parameters
     ----------
@@ -145,21 +77,21 @@ def read_tables(
     paths : TablePaths
         From `table_paths`.
     films : FilmIndex
-        All films found, refused ones included.
+        All films, including refused ones.
     sizes_rc : ndarray of shape (films, 2), int64
-        Native (rows, cols); anything for refused films.
+        Native (rows, cols); arbitrary for refused films.
     fixed : sequence of Finding
-        The findings of a trained run, which then count instead of the manifest's; what the tables know beyond them, or
-        lack, is no fault.
+        The findings of a trained run, which replace the manifest's; further or missing findings in the tables are then
+        no faults.
 
     Raises
     ------
     ManifestError, AnnotationError
         One report listing all faults, if any makes the result wrong.
     """
-    found = survey_tables(manifest, paths, films, sizes_rc, fixed)
-    found.report.stop_if_wrong({path.name for path in paths.box_tables})
-    return found
+    dataset = survey_tables(manifest, paths, films, sizes_rc, fixed)
+    dataset.report.stop_if_wrong({path.name for path in paths.box_tables})
+    return dataset
 
 
 def survey_tables(
@@ -169,7 +101,7 @@ def survey_tables(
     sizes_rc: NDArray[np.int64],
     fixed: Sequence[Finding] = (),
 ) -> Dataset:
-    """Read the tables as `read_tables` does, and leave all faults, stopping ones too, in the report."""
+    """Read the tables as `read_tables` does, but return all faults in the report, including those that stop a run."""
     report, strict = FaultReport(), not fixed and manifest.labels != "auto"
     label_rules, box_rules = _rules(manifest)
     label_tables = _opened(paths.label_tables, label_rules, films, report)
@@ -180,9 +112,7 @@ def survey_tables(
     labels = empty_labels(len(films.usable), len(rules))
     majority = manifest.readers == "majority"
     for table in label_tables:
-        read = read_labels(
-            table, label_rules, rules, len(films.usable), report, strict=strict, majority=majority
-        )  # fmt: skip
+        read = read_labels(table, label_rules, rules, len(films.usable), report, strict=strict, majority=majority)
         labels = _joined(labels, read, table.name, report)
     boxes, ignored = (pd.DataFrame({name: [] for name in BOX_COLUMNS}) for _ in range(2))
     for table in box_tables:
@@ -214,9 +144,9 @@ def _opened(paths: Sequence[Path], rules: TableRules, films: FilmIndex, report: 
 
 
 def _joined(first: LabelMatrix, second: LabelMatrix, name: str, report: FaultReport) -> LabelMatrix:
-    """Put a further table's films beside those of the tables before it, which win."""
+    """Add the films of a further table; earlier tables take precedence."""
     new = second.in_table & ~first.in_table
-    what = "films that an earlier label table holds too; the earlier one counts"
+    what = "films that an earlier label table lists too; the earlier table is used"
     report.add(name, what, stops=False, count=int((second.in_table & first.in_table).sum()))
     values = np.where(new[:, None], second.values, first.values)
     facts = second.facts.where(pd.Series(new, index=first.facts.index), first.facts)
@@ -226,7 +156,7 @@ def _joined(first: LabelMatrix, second: LabelMatrix, name: str, report: FaultRep
 def _unmarked(
     labels: LabelMatrix, patterns: Sequence[str], films: FilmIndex, rules: Sequence[LabelRules]
 ) -> LabelMatrix:
-    """Call every finding absent on films that the manifest says were read and that nothing marks."""
+    """Mark every finding as absent on films that the manifest declares as read and that no table marks."""
     if not patterns:
         return labels
     read = films.sources.map(lambda source: any(fnmatchcase(source, pattern) for pattern in patterns)).to_numpy(bool)
@@ -250,8 +180,8 @@ def _reader_counts(
     ]
     if not pairs:
         return np.zeros(films, dtype=np.int64)
-    told = pd.concat(pairs).dropna().drop_duplicates()
-    return np.bincount(told.loc[told["film"] >= 0, "film"].to_numpy(np.int64), minlength=films).astype(np.int64)
+    named = pd.concat(pairs).dropna().drop_duplicates()
+    return np.bincount(named.loc[named["film"] >= 0, "film"].to_numpy(np.int64), minlength=films).astype(np.int64)
 
 
 def _rules(manifest: Manifest) -> tuple[LabelTableRules, BoxTableRules]:
@@ -303,7 +233,7 @@ def _implied(
     against = labels.values[film, label] == ABSENT
     for column in sorted(set(label[against])):
         count = int((label[against] == column).sum())
-        what = f"boxes of '{names[column].name}' on films where the label table calls it absent; both are kept"
+        what = f"boxes of '{names[column].name}' on films that the label table marks as absent; both are kept"
         report.add(table, what, stops=False, count=count)
     values, in_table = labels.values.copy(), labels.in_table.copy()
     if rules.implies_label:
@@ -317,15 +247,9 @@ def _missing(*tables: TextTable) -> list[tuple[str, int]]:
     seen: set[str] = set()
     missing = []
     for table in tables:
-        for place in np.flatnonzero(table.films == NOT_FOUND):
-            key = str(table.key.iloc[place])
+        for row in np.flatnonzero(table.films == NOT_FOUND):
+            key = str(table.key.iloc[row])
             if key not in seen:
                 seen.add(key)
-                missing.append((table.name, int(table.lines[place])))
+                missing.append((table.name, int(table.lines[row])))
     return missing
-
-
-def _own_tables(root: Path, rules: TableRules) -> tuple[Path, ...]:
-    names = (rules.file, *rules.more)
-    places = [own_file(root, name) or own_file(root, rules.instead.get(name, name)) for name in names]
-    return tuple(place for place in places if place is not None)

@@ -1,4 +1,4 @@
-"""Official split lists: which film belongs to which part of a data set."""
+"""Official split lists of a data set."""
 
 from pathlib import Path
 
@@ -14,40 +14,40 @@ from camray.domain.records import Split
 
 
 def read_split_lists(manifest: Manifest, root: Path, films: FilmIndex) -> NDArray[np.object_]:
-    """Read the official split of each film; empty text for films that no list names.
+    """Return the official split of each film; empty text for films in no list.
 
     Raises
     ------
     ManifestError
-        If the manifest has no lists, one is not there, or a film stands in two.
+        If the manifest has no lists, a list does not exist, or a film is in two lists.
     """
     if not manifest.splits:
         raise ManifestError(f"data manifest '{manifest.name}' has no official split; set ingest.split=seeded")
-    found = np.full(len(films.usable), "", dtype=object)
+    splits = np.full(len(films.usable), "", dtype=object)
     for split in Split:
         if split not in manifest.splits:
             continue
         path = split_list(manifest, root, split)
         if path is None:
             raise ManifestError(
-                f"{root / manifest.splits[split]}: no such split list; get it (see how_to_obtain), "
+                f"{root / manifest.splits[split]}: no such split list; obtain it (see how_to_obtain), "
                 "or set ingest.split=seeded"
             )
-        places = films.match(*_split_names(manifest, path))
-        places = places[places >= 0]
-        if (found[places] != "").any():
-            raise ManifestError(f"{path.name}: names films that another official list names too; correct the lists")
-        found[places] = str(split)
-    return found
+        indices = films.match(*_split_names(manifest, path))
+        indices = indices[indices >= 0]
+        if (splits[indices] != "").any():
+            raise ManifestError(f"{path.name}: lists films that another official list has too; correct the lists")
+        splits[indices] = str(split)
+    return splits
 
 
 def split_list(manifest: Manifest, root: Path, split: Split) -> Path | None:
-    """Return the file of an official split list, or None where it is not there."""
+    """Return the file of an official split list, or None if it does not exist."""
     return own_file(root, manifest.splits[split])
 
 
 def _split_names(manifest: Manifest, path: Path) -> tuple["pd.Series[str]", Key]:
-    """Read the films that a list names: the key column of a table, or one film a line."""
+    """Read the films of a list: the key column of a table, or one film per line."""
     rules = manifest.label_table
     key_is = manifest.split_key_is or (rules.key_is if rules is not None else "image_id")
     if rules is not None and ".csv" in path.suffixes:

@@ -1,4 +1,4 @@
-"""Published tables as text, with their lines, known columns and the films that their rows mean."""
+"""Published tables as text, with the line and the film of each row."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -18,14 +18,14 @@ from camray.domain.errors import ManifestError
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """A table as it was published, every cell as text.
+    """A published table, every cell as text.
 
     Parameters
     ----------
     name : str
         File name, for messages.
     cells : DataFrame
-        Stripped text; a missing value where a cell is empty.
+        Stripped text; empty cells are missing values.
     lines : ndarray of shape (rows,), int64
         Line of each row; the header is line 1.
     films : ndarray of shape (rows,), int64
@@ -44,16 +44,14 @@ class TextTable:
         """Return the first of `names` that is a column, or None."""
         return next((name for name in names if name in self.cells.columns), None)
 
-    def rows(self, chosen: NDArray[np.bool_]) -> "TextTable":
-        """Return some of the rows, chosen by a mask."""
-        cells = self.cells[chosen].reset_index(drop=True)
-        return TextTable(
-            self.name, cells, self.lines[chosen], self.films[chosen], self.key[chosen].reset_index(drop=True)
-        )
+    def rows(self, mask: NDArray[np.bool_]) -> "TextTable":
+        """Return the rows of a mask."""
+        cells = self.cells[mask].reset_index(drop=True)
+        return TextTable(self.name, cells, self.lines[mask], self.films[mask], self.key[mask].reset_index(drop=True))
 
 
 def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultReport) -> TextTable | None:
-    """Read a table and find the film of each row.
+    """Read a table and match its rows to films.
 
     Parameters
     ----------
@@ -62,39 +60,39 @@ def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultRep
     rules : TableRules
         Which column names the film, and how.
     films : FilmIndex
-        The films at hand.
+        The films of the data set.
     report : FaultReport
-        Gets rows without a key and keys that fit several films.
+        Receives rows without a key, and keys of several films.
 
     Returns
     -------
     TextTable or None
-        None where the key column is missing, which the report then says.
+        None if the key column is missing, which is reported.
 
     Raises
     ------
     ManifestError
-        If the file cannot be read as a table at all.
+        If the file cannot be read as a table.
     """
     cells = read_cells(path)
     key_column = next((name for name in rules.key if name in cells.columns), None)
     if key_column is None:
-        report.add(path.name, f"no column {_listed(rules.key)} that names the film", stops=True, count=1)
+        report.add(path.name, f"no column {_listed(rules.key)} for the film", stops=True, count=1)
         return None
     lines = np.arange(2, len(cells) + 2, dtype=np.int64)
-    keyed = cells[key_column].notna().to_numpy()
-    report.add(path.name, "rows that name no film", lines[~keyed], stops=True)
-    cells, lines = cells[keyed].reset_index(drop=True), lines[keyed]
+    has_key = cells[key_column].notna().to_numpy()
+    report.add(path.name, "rows without a film", lines[~has_key], stops=True)
+    cells, lines = cells[has_key].reset_index(drop=True), lines[has_key]
     key = cells[key_column].astype(str)
     if rules.key_pattern is not None:
         key = key.str.extract(rules.key_pattern, expand=False).fillna(key)
-    found = films.match(key, rules.key_is)
-    report.add(path.name, "rows whose name fits several films", lines[found == AMBIGUOUS], stops=True)
-    return TextTable(path.name, cells, lines, found, key)
+    matched = films.match(key, rules.key_is)
+    report.add(path.name, "rows whose key matches several films", lines[matched == AMBIGUOUS], stops=True)
+    return TextTable(path.name, cells, lines, matched, key)
 
 
 def read_cells(path: Path) -> pd.DataFrame:
-    """Read every cell as stripped text; empty cells are missing, and columns without a name or a value are left out.
+    """Read every cell as stripped text; empty cells are missing, and columns without name and values are dropped.
 
     Raises
     ------
@@ -124,20 +122,20 @@ def read_cells(path: Path) -> pd.DataFrame:
 
 
 def own_file(root: Path, name: str) -> Path | None:
-    """Find a file or folder that a manifest names below the root, plain or compressed; None where it is not."""
+    """Return a file or folder that a manifest names under the root, plain or compressed; None if it does not exist."""
     base = name.removesuffix(".gz")
-    return next((root / found for found in (name, base, f"{base}.gz") if (root / found).exists()), None)
+    return next((root / file for file in (name, base, f"{base}.gz") if (root / file).exists()), None)
 
 
 def report_unknown_columns(table: TextTable, known: Iterable[str], report: FaultReport) -> None:
-    """Note columns that the manifest does not name: they are not used, and the result is none the worse."""
+    """Report columns that the manifest does not name; they are not used."""
     unknown = [column for column in table.cells.columns if column not in set(known)]
     if unknown:
         report.add(table.name, f"unknown columns, not used: {_listed(unknown)}", stops=False, count=len(unknown))
 
 
 def report_filmless(table: TextTable, report: FaultReport) -> None:
-    """Note rows whose film is not there."""
+    """Report rows whose film does not exist."""
     lines = table.lines[table.films == NOT_FOUND]
     report.add(table.name, "rows without a film under the root", lines, stops=False)
 

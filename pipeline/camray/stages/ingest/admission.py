@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from camray.adapters.datasets.box_table import IGNORE
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import Manifest
-from camray.adapters.datasets.reading import Dataset, TablePaths, read_tables
+from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
+from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.pseudonyms import pseudonym
 from camray.adapters.settings.schema import IngestSettings
 from camray.core.cohort.deduplication import (

@@ -13,7 +13,7 @@ import pandas as pd
 
 from camray.adapters.datasets.film_files import list_films
 from camray.adapters.datasets.manifest import load_manifest
-from camray.adapters.datasets.reading import own_table_files, table_paths
+from camray.adapters.datasets.table_paths import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import load_key
