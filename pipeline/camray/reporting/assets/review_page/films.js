@@ -1,7 +1,7 @@
-/* Films: what the worklist knows of each (run.js), and the data that comes with one when it is opened.
+/* Films: the worklist's entry of each (run.js), and the data of a film, loaded when it is opened.
  *
- * Data of a film are a small script that calls CAMRAY.receive: a page opened from the disk may not fetch. A few films
- * are kept, the rest is forgotten.
+ * A film's data are a small script that calls CAMRAY.receive: a page opened from the disk may not fetch. The data of a
+ * few films are kept.
  */
 (function (C) {
   "use strict";
@@ -16,9 +16,9 @@
     data.maps = {};
     loaded.set(name, data);
     while (loaded.size > KEPT) loaded.delete(loaded.keys().next().value);
-    const asked = waiting.get(name);
+    const request = waiting.get(name);
     waiting.delete(name);
-    if (asked) asked.resolve(data);
+    if (request) request.resolve(data);
   };
 
   /** Load a film's data, once. */
@@ -30,12 +30,12 @@
       return Promise.resolve(data);
     }
     if (!waiting.has(film.file)) {
-      const asked = {};
-      asked.promise = new Promise((resolve, reject) => { asked.resolve = resolve; asked.reject = reject; });
-      waiting.set(film.file, asked);
+      const request = {};
+      request.promise = new Promise((resolve, reject) => { request.resolve = resolve; request.reject = reject; });
+      waiting.set(film.file, request);
       const script = document.createElement("script");
       script.src = "data/" + film.file + ".js";
-      const fail = (words) => { waiting.delete(film.file); asked.reject(new Error(words)); };
+      const fail = (reason) => { waiting.delete(film.file); request.reject(new Error(reason)); };
       script.onload = () => {
         script.remove();
         if (waiting.has(film.file)) fail("its data file is damaged"); // it ran, and did not hand them over

@@ -1,22 +1,22 @@
-/* The panel: every finding of the film, the chosen one unfolded with verdict, threshold, boxes and comment. */
+/* The panel of findings; the selected one is unfolded with verdict, threshold, boxes and comment. */
 (function (C) {
   "use strict";
   const $ = (id) => document.getElementById(id);
 
   function make(name, attributes, ...children) {
-    const found = document.createElement(name);
+    const element = document.createElement(name);
     for (const key of Object.keys(attributes || {})) {
-      if (key.startsWith("on")) found.addEventListener(key.slice(2), attributes[key]);
-      else if (attributes[key] !== null) found.setAttribute(key, attributes[key]);
+      if (key.startsWith("on")) element.addEventListener(key.slice(2), attributes[key]);
+      else if (attributes[key] !== null) element.setAttribute(key, attributes[key]);
     }
-    found.append(...children.filter((child) => child !== null));
-    return found;
+    element.append(...children.filter((child) => child !== null));
+    return element;
   }
 
   const name = (label) => C.run.labels[label];
   const of = (label) => C.state.finding(C.current.id, name(label));
 
-  /** The answers that fit: key, verdict, word, meaning. */
+  /** The possible answers: key, verdict, word, meaning. */
   function answers(label) {
     if (C.hidesAi(C.current)) return [["A", "1", "Present", ""], ["R", "0", "Absent", ""], ["U", "uncertain", "Uncertain", ""]];
     if (C.current.reported[label]) {
@@ -25,14 +25,14 @@
     return [["C", "confirm", "Confirm", "absent"], ["A", "adjust", "Add", "present, AI missed it"], ["U", "uncertain", "Uncertain", ""]];
   }
 
-  /** Give the chosen finding a verdict, or take it back when it is given twice. */
+  /** Give the selected finding a verdict; the same verdict a second time removes it. */
   function judge(verdict) {
-    const label = C.label, blind = C.hidesAi(C.current), found = of(label);
+    const label = C.label, blind = C.hidesAi(C.current), finding = of(label);
     if (blind) return judgeBlind({ adjust: "1", reject: "0", uncertain: "uncertain" }[verdict] || verdict);
-    if (!answers(label).some((one) => one[1] === verdict)) return C.say(name(label) + " is not reported: confirm its absence (C) or add it (A).");
-    if (found.verdict === verdict && verdict !== "adjust") {
-      C.state.editFinding(C.current.id, name(label), (one, record) => {
-        one.verdict = null;
+    if (!answers(label).some((entry) => entry[1] === verdict)) return C.say(name(label) + " is not reported: confirm its absence (C) or add it (A).");
+    if (finding.verdict === verdict && verdict !== "adjust") {
+      C.state.editFinding(C.current.id, name(label), (entry, record) => {
+        entry.verdict = null;
         if (C.current.reported[label]) record.finished = false; // it waits for its verdict again
       });
       return C.say(name(label) + ": verdict removed.");
@@ -42,10 +42,10 @@
       return C.say(name(label) + ": recorded as adjusted: the boxes are those at this threshold, not the run's own.");
     }
     const base = C.current.reported[label] ? C.marks.aiBoxes(label) : [];
-    C.state.editFinding(C.current.id, name(label), (one) => {
-      one.verdict = verdict;
-      if (verdict === "adjust") { one.boxes = one.boxes || base.map(C.marks.clamp); one.level = C.marks.isMoved(label) ? C.levels[label] : null; }
-      else { one.boxes = null; one.level = null; }
+    C.state.editFinding(C.current.id, name(label), (entry) => {
+      entry.verdict = verdict;
+      if (verdict === "adjust") { entry.boxes = entry.boxes || base.map(C.marks.clamp); entry.level = C.marks.isMoved(label) ? C.levels[label] : null; }
+      else { entry.boxes = null; entry.level = null; }
     });
     if (verdict === "adjust" && !of(label).boxes.length) C.pointer.choose("draw");
     C.say(name(label) + ": " + verdict + ".");
@@ -54,19 +54,19 @@
   function judgeBlind(value) {
     if (value === "confirm") return C.say("Mark what you see first: present (A), absent (R), uncertain (U); then show the AI (V).");
     const same = of(C.label).value === value;
-    C.state.editFinding(C.current.id, name(C.label), (one) => {
-      one.value = same ? null : value;
-      if (one.value !== "1") one.boxes = null;
+    C.state.editFinding(C.current.id, name(C.label), (entry) => {
+      entry.value = same ? null : value;
+      if (entry.value !== "1") entry.boxes = null;
     });
     if (!same && value === "1" && !of(C.label).boxes) C.pointer.choose("draw");
     C.say(name(C.label) + ": " + (same ? "answer removed" : { 1: "present, draw its box", 0: "absent", uncertain: "uncertain" }[value]) + ".");
   }
 
-  /** A word for what is decided so far. */
+  /** The decision so far in a word. */
   function chip(label) {
-    const found = of(label), blind = C.hidesAi(C.current);
-    if (blind) return found.value ? { 1: "present", 0: "absent", uncertain: "uncertain" }[found.value] : "";
-    if (found.verdict) return { confirm: "confirmed", adjust: C.current.reported[label] ? "adjusted" : "added", reject: "rejected", uncertain: "uncertain" }[found.verdict];
+    const finding = of(label), blind = C.hidesAi(C.current);
+    if (blind) return finding.value ? { 1: "present", 0: "absent", uncertain: "uncertain" }[finding.value] : "";
+    if (finding.verdict) return { confirm: "confirmed", adjust: C.current.reported[label] ? "adjusted" : "added", reject: "rejected", uncertain: "uncertain" }[finding.verdict];
     return C.current.reported[label] ? "to judge" : "";
   }
 
@@ -86,7 +86,7 @@
   }
 
   function verdicts(label) {
-    const found = of(label), blind = C.hidesAi(C.current), given = blind ? found.value : found.verdict;
+    const finding = of(label), blind = C.hidesAi(C.current), given = blind ? finding.value : finding.verdict;
     return make("div", { class: "verdicts", role: "group", "aria-label": "Verdict on " + name(label) }, ...answers(label).map(([key, value, word, meaning]) =>
       make("button", {
         type: "button", "aria-pressed": String(given === value), "data-key": "verdict-" + value, class: "verdict " + value,
@@ -97,26 +97,26 @@
   function threshold(label) {
     const range = C.regions.levelRange(C.data, label);
     if (!range) return make("p", { class: "facts" }, "No threshold, so no boxes for this finding.");
-    const level = C.levels[label] === undefined ? range.own : C.levels[label], words = make("output", {}, told(level, range));
+    const level = C.levels[label] === undefined ? range.own : C.levels[label], output = make("output", {}, levelText(level, range));
     const slider = make("input", {
       type: "range", min: Math.min(range.min, range.own), max: Math.max(range.max, range.own), step: "any", "data-key": "threshold", "aria-label": "Threshold of " + name(label),
       oninput: () => {
         setLevel(label, Number(slider.value));
-        words.textContent = told(C.levels[label], range);
+        output.textContent = levelText(C.levels[label], range);
         reset.disabled = !C.marks.isMoved(label);
-        slider.setAttribute("aria-valuetext", words.textContent);
+        slider.setAttribute("aria-valuetext", output.textContent);
       },
     });
     slider.value = level;
     const reset = make("button", { type: "button", "data-key": "own", onclick: () => { setLevel(label, range.own); render(); } }, "Run's own");
     reset.disabled = !C.marks.isMoved(label);
     return make("div", { class: "threshold" },
-      make("label", {}, "Threshold ", words, slider),
+      make("label", {}, "Threshold ", output, slider),
       make("div", { class: "buttons" }, reset, make("button", { type: "button", "data-key": "adopt", onclick: C.marks.adopt }, "Use these boxes ", make("kbd", {}, "T"))),
       make("p", { class: "facts" }, C.run.recipes[label].description));
   }
 
-  function told(level, range) {
+  function levelText(level, range) {
     return level.toPrecision(3) + (level === range.own ? " (the run's own)" : " (own " + range.own.toPrecision(3) + ")");
   }
 
@@ -151,17 +151,17 @@
   function comment(label) {
     const area = make("textarea", { rows: "2", maxlength: "2000", "data-key": "comment", id: "comment", placeholder: "Comment (M)", "aria-label": "Comment on " + name(label) });
     area.value = of(label).comment;
-    const write = (quiet) => C.state.editFinding(C.current.id, name(label), (one) => { one.comment = area.value; }, quiet);
-    let begun = false; // all that is typed in one go is one step for undo
+    const write = (quiet) => C.state.editFinding(C.current.id, name(label), (entry) => { entry.comment = area.value; }, quiet);
+    let begun = false; // all that is typed before the field is left is one step for undo
     area.addEventListener("input", () => { quietly = true; write(begun); quietly = false; begun = true; });
     return area;
   }
   let quietly = false; // typing must not redraw the field that is typed in
 
   function body(label) {
-    const blind = C.hidesAi(C.current), record = C.state.of(C.current.id), mine = record.blind && record.blind[name(label)];
+    const blind = C.hidesAi(C.current), record = C.state.of(C.current.id), blindAnswer = record.blind && record.blind[name(label)];
     const facts = blind ? "" : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
-    const before = mine ? " · your blind answer: " + { 1: "present", 0: "absent", uncertain: "uncertain" }[mine.value] : "";
+    const before = blindAnswer ? " · your blind answer: " + { 1: "present", 0: "absent", uncertain: "uncertain" }[blindAnswer.value] : "";
     return make("div", { class: "finding-body" }, blind ? null : make("p", { class: "facts" }, facts + before), verdicts(label), blind ? null : threshold(label), boxes(label), comment(label));
   }
 

@@ -10,21 +10,21 @@
 
   /** Bytes of a base64 text. */
   function bytes(text) {
-    const plain = atob(text), found = new Uint8Array(plain.length);
-    for (let i = 0; i < plain.length; i++) found[i] = plain.charCodeAt(i);
-    return found;
+    const plain = atob(text), content = new Uint8Array(plain.length);
+    for (let i = 0; i < plain.length; i++) content[i] = plain.charCodeAt(i);
+    return content;
   }
 
   /** Half precision, little endian, times 2 ** -exponent. */
   function halves(text, exponent) {
-    const raw = bytes(text), found = new Float32Array(raw.length / 2), scale = Math.pow(2, -exponent);
-    for (let i = 0; i < found.length; i++) {
+    const raw = bytes(text), values = new Float32Array(raw.length / 2), scale = Math.pow(2, -exponent);
+    for (let i = 0; i < values.length; i++) {
       const word = raw[2 * i] | (raw[2 * i + 1] << 8);
       const sign = word & 0x8000 ? -1 : 1, power = (word >> 10) & 31, rest = word & 1023;
       const value = power === 0 ? rest * Math.pow(2, -24) : (1 + rest / 1024) * Math.pow(2, power - 15);
-      found[i] = fround(sign * value * scale);
+      values[i] = fround(sign * value * scale);
     }
-    return found;
+    return values;
   }
 
   function singles(text) {
@@ -43,9 +43,9 @@
   /** The label-only prior added to a raw map, unless the map points nowhere. */
   function withPrior(map, prior, weight) {
     if (!weight || !prior || !extent(map).usable) return map;
-    const found = new Float32Array(map.length), factor = fround(weight);
-    for (let i = 0; i < map.length; i++) found[i] = map[i] + fround(factor * prior[i]);
-    return found;
+    const sum = new Float32Array(map.length), factor = fround(weight);
+    for (let i = 0; i < map.length; i++) sum[i] = map[i] + fround(factor * prior[i]);
+    return sum;
   }
 
   function mirrored(i, n) {
@@ -56,7 +56,7 @@
 
   /** A Gaussian along one axis, edges mirrored; `kernel` is odd, symmetric, and comes from the run. */
   function smoothed(map, rows, cols, alongRows, kernel) {
-    const found = new Float32Array(map.length), reach = (kernel.length - 1) / 2;
+    const result = new Float32Array(map.length), reach = (kernel.length - 1) / 2;
     const length = alongRows ? rows : cols, lines = alongRows ? cols : rows;
     const step = alongRows ? cols : 1, jump = alongRows ? 1 : cols;
     for (let line = 0; line < lines; line++) {
@@ -64,10 +64,10 @@
       for (let i = 0; i < length; i++) {
         let sum = at(i) * kernel[reach];
         for (let k = -reach; k < 0; k++) sum += (at(i + k) + at(i - k)) * kernel[reach + k];
-        found[line * jump + i * step] = sum;
+        result[line * jump + i * step] = sum;
       }
     }
-    return found;
+    return result;
   }
 
   /** For each pixel of [start, stop): the cell before it, and how far it is on the way to the next one. */
@@ -86,15 +86,15 @@
   function upsampled(map, grid, film) {
     const w = film.window, height = w[1] - w[0], width = w[3] - w[2];
     const row = cellsOf(w[0], w[1], grid.rows, grid.feature_rows), col = cellsOf(w[2], w[3], grid.cols, grid.feature_cols);
-    const found = new Float32Array(height * width), cells = grid.feature_cols;
+    const values = new Float32Array(height * width), cells = grid.feature_cols;
     const line = new Float32Array(cells), step = new Float32Array(cells);
     for (let r = 0; r < height; r++) {
       const above = row.before[r] * cells, below = Math.min(row.before[r] + 1, grid.feature_rows - 1) * cells;
       for (let k = 0; k < cells; k++) line[k] = map[above + k] + fround(row.part[r] * fround(map[below + k] - map[above + k]));
       for (let k = 0; k + 1 < cells; k++) step[k] = line[k + 1] - line[k];
-      for (let c = 0; c < width; c++) found[r * width + c] = line[col.before[c]] + fround(col.part[c] * step[col.before[c]]);
+      for (let c = 0; c < width; c++) values[r * width + c] = line[col.before[c]] + fround(col.part[c] * step[col.before[c]]);
     }
-    return { values: found, rows: height, cols: width };
+    return { values: values, rows: height, cols: width };
   }
 
   /** The map that a label's boxes are cut from: with prior and smoothing as its recipe says. */
@@ -110,10 +110,10 @@
         map = smoothed(map, grid.feature_rows, grid.feature_cols, false, recipe.kernel);
       }
     }
-    const found = upsampled(map, grid, film);
-    Object.assign(found, extent(found.values));
-    film.maps[label] = found;
-    return found;
+    const result = upsampled(map, grid, film);
+    Object.assign(result, extent(result.values));
+    film.maps[label] = result;
+    return result;
   }
 
   let priors = null;
@@ -144,8 +144,8 @@
 
   function quantile(map, share) {
     const sorted = map.sorted || (map.sorted = Float32Array.from(map.values).sort());
-    const place = (sorted.length - 1) * share, below = Math.floor(place), above = Math.min(below + 1, sorted.length - 1);
-    const part = place - below, gap = fround(sorted[above] - sorted[below]);
+    const rank = (sorted.length - 1) * share, below = Math.floor(rank), above = Math.min(below + 1, sorted.length - 1);
+    const part = rank - below, gap = fround(sorted[above] - sorted[below]);
     return part >= 0.5 ? sorted[above] - gap * (1 - part) : sorted[below] + gap * part;
   }
 

@@ -1,4 +1,4 @@
-/* Keys: one table that the keyboard follows and that the help page shows. */
+/* Keys: one table for the keyboard and for the help dialog. */
 (function (C) {
   "use strict";
   const $ = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@
     $("help-dialog").scrollTop = 0;
   }
 
-  /** Keys as event.key says (letters in lower case), words for the help page, what to do. */
+  /** Keys as in event.key (letters in lower case), text of the help dialog, action. */
   const TABLE = [
     [["j", "PageDown"], "Next film", () => C.step(1)],
     [["k", "PageUp"], "Previous film", () => C.step(-1)],
@@ -86,8 +86,8 @@
 
   function start() {
     document.addEventListener("keydown", pressed);
-    const shown = TABLE.filter((row) => row[1]).concat([[["Ctrl+Z", "Ctrl+Y"], "Undo, redo"], [["Ctrl+S"], "Export"], [["Esc"], "Leave a field or a tool"]]);
-    for (const [keys, words] of shown) {
+    const rows = TABLE.filter((row) => row[1]).concat([[["Ctrl+Z", "Ctrl+Y"], "Undo, redo"], [["Ctrl+S"], "Export"], [["Esc"], "Leave a field or a tool"]]);
+    for (const [keys, text] of rows) {
       const term = document.createElement("dt"), meaning = document.createElement("dd");
       const listed = keys[0] === "1" ? ["1", "…", "9"] : keys;
       listed.forEach((key) => {
@@ -95,7 +95,7 @@
         cap.textContent = SHOWN[key] || (key.length === 1 ? key.toUpperCase() : key);
         term.append(cap, " ");
       });
-      meaning.textContent = words;
+      meaning.textContent = text;
       const pair = document.createElement("div");
       pair.append(term, meaning);
       $("help-keys").append(pair);

@@ -1,4 +1,4 @@
-/* The page as a whole: who reads, which film is open, what is hidden, how long it takes. */
+/* The page as a whole: reader, open film, what is hidden while reading blind, reading time. */
 (function (C) {
   "use strict";
   const $ = (id) => document.getElementById(id);
@@ -7,7 +7,7 @@
   C.data = null; // its data, once they are there
   C.label = 0;
   C.levels = {};
-  let blind = true, lastInput = Date.now(), lastTick = Date.now(), asked = 0;
+  let blind = true, lastInput = Date.now(), lastTick = Date.now(), lastTicket = 0;
 
   C.isBlind = () => blind;
   /** While this is so, nothing of the AI nor of annotations may be seen. */
@@ -35,7 +35,7 @@
   /** Open a film. */
   C.open = function (film) {
     if (!film) return;
-    const ticket = ++asked;
+    const ticket = ++lastTicket;
     tick();
     C.current = film;
     C.data = null;
@@ -50,7 +50,7 @@
     C.viewer.clear("Loading …");
     C.worklist.reveal(film);
     C.films.load(film).then((data) => {
-      if (ticket !== asked) return;
+      if (ticket !== lastTicket) return;
       C.data = data;
       C.label = firstLabel(film);
       const record = C.state.of(film.id);
@@ -61,13 +61,13 @@
       $("film-note").textContent = film.note;
       $("film-facts").textContent = film.facts;
       C.viewer.show();
-      shownAgain();
+      update();
       C.films.preload(C.worklist.beside(film, 1));
-    }, (error) => { if (ticket === asked) C.viewer.clear("This film cannot be shown: " + error.message); });
+    }, (error) => { if (ticket === lastTicket) C.viewer.clear("This film cannot be shown: " + error.message); });
   };
 
-  /** Everything that depends on what is decided or hidden. */
-  function shownAgain() {
+  /** Update everything that depends on decisions or on what is hidden. */
+  function update() {
     if (!C.current || !C.data) return;
     const hidden = C.hidesAi(C.current);
     if (!hidden && !C.state.of(C.current.id).revealed) inSight(C.current);
@@ -75,7 +75,7 @@
     $("opacity").disabled = hidden;
     $("legend").replaceChildren(...[["ai", "AI"], ["mine", C.state.reader], ["annotated", "annotated"]]
       .filter(([kind]) => (kind === "mine" || !hidden) && (kind !== "annotated" || ($("annotations").checked && C.run.has_annotations)))
-      .map(([kind, words]) => { const found = document.createElement("span"); found.className = "key " + kind; found.textContent = words; return found; }));
+      .map(([kind, text]) => { const entry = document.createElement("span"); entry.className = "key " + kind; entry.textContent = text; return entry; }));
     $("watermark").hidden = hidden;
     C.viewer.drawHeat();
     C.marks.draw();
@@ -86,7 +86,7 @@
     if (label < 0 || label >= C.run.labels.length || !C.data) return;
     C.label = label;
     C.selected = -1;
-    shownAgain();
+    update();
     const open = document.querySelector(".finding.open");
     if (open) open.scrollIntoView({ block: "nearest" });
     C.say(C.run.labels[label]);
@@ -94,14 +94,14 @@
 
   C.step = (by) => { if (C.current) C.open(C.worklist.beside(C.current, by)); };
 
-  /** The AI is in sight without having been asked for: what was marked blind before is kept as such. */
+  /** The AI is visible without a request to show it: marks that were made blind are kept as blind answers. */
   function inSight(film) {
     const findings = C.state.of(film.id).findings;
     if (!C.state.of(film.id).finished && Object.keys(findings).some((name) => findings[name].value)) keepBlind(film);
     else C.state.seen(film.id);
   }
 
-  /** Blind first: keep what was marked, then show the AI. */
+  /** Blind first: keep the marks, then show the AI. */
   C.reveal = function () {
     if (!C.current || !C.data || !C.hidesAi(C.current)) return;
     const film = C.current;
@@ -109,22 +109,22 @@
     keepBlind(film);
     C.label = firstLabel(film);
     C.pointer.choose("select");
-    shownAgain();
+    update();
     C.worklist.refresh();
     C.say("The AI is shown.");
   };
 
-  /** Put the blind answers aside. Undo stops here: nobody marks blind what the AI has shown. */
+  /** Store the blind answers. Undo stops here: once the AI is shown, no answer is blind. */
   function keepBlind(film) {
     C.state.edit(film.id, (record) => {
       record.blind = C.state.table();
       C.run.labels.forEach((name, label) => {
-        const found = record.findings[name], boxes = (found && found.boxes) || [];
-        const value = (found && found.value) || (boxes.length ? "1" : "0");
+        const finding = record.findings[name], boxes = (finding && finding.boxes) || [];
+        const value = (finding && finding.value) || (boxes.length ? "1" : "0");
         record.blind[name] = { value: value, boxes: boxes };
-        if (found && !boxes.length) found.boxes = null;
-        if (found && !film.reported[label] && value !== "0") found.verdict = value === "1" ? "adjust" : "uncertain";
-        if (found && found.verdict === "adjust" && !found.boxes) found.boxes = [];
+        if (finding && !boxes.length) finding.boxes = null;
+        if (finding && !film.reported[label] && value !== "0") finding.verdict = value === "1" ? "adjust" : "uncertain";
+        if (finding && finding.verdict === "adjust" && !finding.boxes) finding.boxes = [];
       });
       record.revealed = true;
     });
@@ -157,7 +157,7 @@
     C.say(again ? "Redone." : "Undone.");
   };
 
-  /** Count the time since the last tick, unless nobody was there. */
+  /** Add the time since the last tick, unless the reader was idle. */
   function tick() {
     const now = Date.now(), passed = Math.min(now - lastTick, 2 * TICK_MS);
     lastTick = now;
@@ -172,7 +172,7 @@
     C.state.last("blind", on ? "1" : "");
     C.worklist.offer();
     C.worklist.refresh();
-    if (C.current) { if (C.data) C.label = Math.max(0, C.label); shownAgain(); }
+    if (C.current) { if (C.data) C.label = Math.max(0, C.label); update(); }
   }
 
   function askReader() {
@@ -200,7 +200,7 @@
     C.pointer.start();
     C.keys.start();
     C.worklist.start();
-    C.state.listen((ids) => { if (C.current && (!ids.length || ids.includes(C.current.id))) shownAgain(); });
+    C.state.listen((ids) => { if (C.current && (!ids.length || ids.includes(C.current.id))) update(); });
     $("help").onclick = C.keys.help;
     $("export").onclick = C.exchange.save;
     $("import").onclick = () => $("import-file").click();
@@ -212,7 +212,7 @@
     $("undo").onclick = () => C.undo(false);
     $("redo").onclick = () => C.undo(true);
     $("blind").onchange = () => setBlind($("blind").checked);
-    $("annotations").onchange = shownAgain;
+    $("annotations").onchange = update;
     $("reveal").onclick = C.reveal;
     $("finish").onclick = C.finish;
     $("next").onclick = () => C.step(1);

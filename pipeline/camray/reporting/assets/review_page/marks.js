@@ -1,14 +1,14 @@
-/* Boxes: which ones there are, what may be changed, and how they are drawn.
+/* Boxes: their sources, changes to them, and their drawing.
  *
- * The AI's boxes are cyan and solid, the reader's amber, annotations green and dashed; they differ without colour too,
- * by dash and by the words beside them. A preview stands for the reader's boxes while a drag goes on.
+ * The AI's boxes are cyan and solid, the reader's amber, annotations green and dashed; dashes and labels tell them apart
+ * without colour. During a drag a preview replaces the reader's boxes.
  */
 (function (C) {
   "use strict";
   const NS = "http://www.w3.org/2000/svg", HANDLE_PX = 9;
   const $ = (id) => document.getElementById(id);
-  C.selected = -1; // which of the chosen finding's boxes
-  C.preview = null; // boxes while a drag goes on
+  C.selected = -1; // index among the selected finding's boxes
+  C.preview = null; // boxes during a drag
 
   /** The AI's boxes of a label at the slider's level; the run's own where it is not moved. */
   function aiBoxes(label) {
@@ -19,11 +19,11 @@
 
   const isMoved = (label) => C.levels[label] !== undefined && C.levels[label] !== C.regions.levelRange(C.data, label).own;
 
-  /** The boxes that stand for a label: the reader's, else the AI's where it reports the label and is not rejected. */
+  /** The current boxes of a label: the reader's, else the AI's where it reports the label and is not rejected. */
   function standing(label) {
-    const found = C.state.finding(C.current.id, C.run.labels[label]);
-    if (found.boxes) return found.boxes;
-    if (C.hidesAi(C.current) || !C.current.reported[label] || found.verdict === "reject") return [];
+    const finding = C.state.finding(C.current.id, C.run.labels[label]);
+    if (finding.boxes) return finding.boxes;
+    if (C.hidesAi(C.current) || !C.current.reported[label] || finding.verdict === "reject") return [];
     return aiBoxes(label);
   }
 
@@ -42,15 +42,15 @@
   }
 
   /** Make boxes the reader's own: the finding is present, and adjusted. */
-  function keep(label, boxes, words) {
+  function keep(label, boxes, message) {
     const name = C.run.labels[label], blind = C.hidesAi(C.current), level = !blind && isMoved(label) ? C.levels[label] : null;
-    C.state.editFinding(C.current.id, name, (found) => {
-      found.boxes = boxes.map(clamp);
-      found.level = level;
-      if (blind) found.value = "1";
-      else found.verdict = "adjust";
+    C.state.editFinding(C.current.id, name, (finding) => {
+      finding.boxes = boxes.map(clamp);
+      finding.level = level;
+      if (blind) finding.value = "1";
+      else finding.verdict = "adjust";
     });
-    if (words) C.say(words);
+    if (message) C.say(message);
   }
 
   function replaceAt(index, box) {
@@ -81,7 +81,7 @@
     C.pointer.choose("select"); // as after a box that was drawn
   }
 
-  /** Take the AI's boxes, as the slider shows them, for the reader's own. */
+  /** Copy the AI's boxes at the slider's threshold as the reader's own. */
   function adopt() {
     if (C.hidesAi(C.current)) return;
     C.selected = -1;
@@ -114,20 +114,20 @@
   }
 
   function element(name, attributes, text) {
-    const found = document.createElementNS(NS, name);
-    for (const key of Object.keys(attributes)) found.setAttribute(key, attributes[key]);
-    if (text) found.textContent = text;
-    return found;
+    const node = document.createElementNS(NS, name);
+    for (const key of Object.keys(attributes)) node.setAttribute(key, attributes[key]);
+    if (text) node.textContent = text;
+    return node;
   }
 
-  function drawBox(box, kind, words) {
+  function drawBox(box, kind, text) {
     const [x0, y0] = C.viewer.toScreen(box[0], box[1]), [x1, y1] = C.viewer.toScreen(box[2], box[3]);
     const group = element("g", { class: "box " + kind });
     const at = { x: x0, y: y0, width: Math.max(x1 - x0, 1), height: Math.max(y1 - y0, 1) };
     group.append(element("rect", Object.assign({ class: "under" }, at)), element("rect", Object.assign({ class: "line" }, at)));
-    if (words) {
+    if (text) {
       const inside = y0 < 20, y = inside ? Math.min(y1, $("viewport").clientHeight) - 5 : y0 - 5;
-      group.append(element("text", { x: Math.max(x0, 2), y: y }, words));
+      group.append(element("text", { x: Math.max(x0, 2), y: y }, text));
     }
     $("marks").append(group);
   }
@@ -140,22 +140,22 @@
     const hidden = C.hidesAi(C.current);
     C.run.labels.forEach((name, label) => { if (label !== C.label) drawFinding(name, label, hidden, false); });
     if (!hidden && $("annotations").checked) {
-      for (const one of C.data.annotations) {
-        const chosen = one.label === C.label;
-        drawBox(one.box, chosen ? "annotated" : "annotated other", C.run.labels[one.label] + (one.reader ? ", " + one.reader : ", annotated"));
+      for (const annotation of C.data.annotations) {
+        const chosen = annotation.label === C.label;
+        drawBox(annotation.box, chosen ? "annotated" : "annotated other", C.run.labels[annotation.label] + (annotation.reader ? ", " + annotation.reader : ", annotated"));
       }
     }
     drawFinding(C.run.labels[C.label], C.label, hidden, true);
     spread([...svg.querySelectorAll("text")].reverse());
   }
 
-  /** Keep words in sight and apart: the first (the chosen finding's) stay, those that would cover them move up or down by lines. */
+  /** Keep labels visible and apart: the first (the selected finding's) stay, others move up or down by lines. */
   function spread(texts) {
     const port = $("viewport"), line = 16, placed = [];
     for (const text of texts) {
       const at = text.getBBox(), left = Math.max(Math.min(at.x, port.clientWidth - at.width - 2), 2);
       const free = (by) => at.y + by >= 0 && at.y + by + at.height <= port.clientHeight &&
-        placed.every((one) => left >= one.x + one.width || left + at.width <= one.x || Math.abs(one.y - at.y - by) >= Math.min(one.height, line));
+        placed.every((other) => left >= other.x + other.width || left + at.width <= other.x || Math.abs(other.y - at.y - by) >= Math.min(other.height, line));
       const by = [0, -1, 1, -2, 2, -3, 3, -4, 4].map((lines) => lines * line).find(free) || 0;
       text.setAttribute("x", left);
       text.setAttribute("y", Number(text.getAttribute("y")) + by);
@@ -164,13 +164,13 @@
   }
 
   function drawFinding(name, label, hidden, chosen) {
-    const found = C.state.finding(C.current.id, name), reported = C.current.reported[label], other = chosen ? "" : " other";
+    const finding = C.state.finding(C.current.id, name), reported = C.current.reported[label], other = chosen ? "" : " other";
     if (!hidden && (reported || chosen)) {
-      const faint = found.boxes || found.verdict === "reject" ? " behind" : "", below = reported ? "" : " below";
-      const words = name + " " + C.current.probabilities[label].toFixed(2) + (reported ? ", AI" : ", AI, below cutoff");
-      aiBoxes(label).forEach((box, i) => drawBox(box, "ai" + other + faint + below, i || faint ? "" : words));
+      const faint = finding.boxes || finding.verdict === "reject" ? " behind" : "", below = reported ? "" : " below";
+      const text = name + " " + C.current.probabilities[label].toFixed(2) + (reported ? ", AI" : ", AI, below cutoff");
+      aiBoxes(label).forEach((box, i) => drawBox(box, "ai" + other + faint + below, i || faint ? "" : text));
     }
-    const mine = chosen && C.preview ? C.preview : found.boxes;
+    const mine = chosen && C.preview ? C.preview : finding.boxes;
     (mine || []).forEach((box, i) => drawBox(box, "mine" + other, i ? "" : name + ", " + C.state.reader));
     const boxes = chosen && C.preview ? C.preview : standing(label);
     if (chosen && C.selected >= 0 && C.selected < boxes.length) {

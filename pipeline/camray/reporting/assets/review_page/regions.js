@@ -51,12 +51,12 @@
     if (!recipe) return [];
     const map = C.heat.mapOf(film, label), cut = C.heat.cutOf(map, recipe.reference, level);
     if (!isFinite(cut)) return [];
-    const found = regionsOf(map, cut, C.run.min_area * map.rows * map.cols);
+    const regions = regionsOf(map, cut, C.run.min_area * map.rows * map.cols);
     const key = { hottest: (x) => x.peak, largest: (x) => x.area, evidence: (x) => x.total - x.area * cut }[recipe.region];
-    found.sort((a, b) => key(b) - key(a)); // stable: ties keep the order of their first pixels
+    regions.sort((a, b) => key(b) - key(a)); // stable: ties keep the order of their first pixels
     const boxes = [];
-    for (const one of found) {
-      const box = toNative(film, widened(one, recipe.dilate));
+    for (const region of regions) {
+      const box = toNative(film, widened(region, recipe.dilate));
       if (box) boxes.push(box);
       if (box && C.run.only_best) break;
     }
@@ -72,8 +72,8 @@
   function toNative(film, box) {
     const t = film.transform, w = film.window; // scale_x, scale_y, offset_x, offset_y
     const x = (v) => (v + w[2] - t[2]) / t[0], y = (v) => (v + w[0] - t[3]) / t[1];
-    const found = [Math.max(x(box[0]), 0), Math.max(y(box[1]), 0), Math.min(x(box[2]), film.cols), Math.min(y(box[3]), film.rows)];
-    return found[2] > found[0] && found[3] > found[1] ? found : null;
+    const clipped = [Math.max(x(box[0]), 0), Math.max(y(box[1]), 0), Math.min(x(box[2]), film.cols), Math.min(y(box[3]), film.rows)];
+    return clipped[2] > clipped[0] && clipped[3] > clipped[1] ? clipped : null;
   }
 
   /** Levels that the slider offers for a label on a film, and the run's own. */

@@ -1,8 +1,8 @@
-/* What the reader decided: one record a film, saved in the browser as it changes, with undo.
+/* The reader's decisions: one record per film, saved in the browser as it changes, with undo.
  *
  * A record: {finished, opened, changed, seconds, blind_seconds, revealed, blind, findings}. A finding's record:
  * {verdict, value, boxes, comment, level, changed}: `verdict` confirm, reject, adjust, uncertain or null; `value` the
- * answer given blind ("1", "0", "uncertain"); `boxes` the reader's own, or null where the AI's stand.
+ * answer given blind ("1", "0", "uncertain"); `boxes` the reader's own, or null where the AI's are used.
  */
 (function (C) {
   "use strict";
@@ -46,19 +46,19 @@
     }
   }
 
-  /** A record from the storage's text; null for none, or for what is none. */
+  /** A record from the storage's text; null if it is missing or invalid. */
   function parsed(text) {
     try {
-      const found = JSON.parse(text);
-      return found && typeof found.findings === "object" && found.findings ? read(text) : null;
+      const record = JSON.parse(text);
+      return record && typeof record.findings === "object" && record.findings ? read(text) : null;
     } catch (error) { return null; }
   }
 
-  /** A film's steps can no longer be undone: another window changed it since, or the AI was shown. */
+  /** Drop a film's undo steps: another window has changed it, or the AI was shown. */
   function forget(id) {
     for (const steps of [undone, redone]) {
       for (let i = steps.length - 1; i >= 0; i--) {
-        steps[i] = steps[i].filter((one) => one.id !== id);
+        steps[i] = steps[i].filter((change) => change.id !== id);
         if (!steps[i].length) steps.splice(i, 1);
       }
     }
@@ -66,9 +66,9 @@
 
   /** Take a film's record over from another window of the same reader, if it is later than ours; true if it was. */
   function catchUp(id, text) {
-    const kept = parsed(text), mine = records.get(id);
-    if (!kept || (mine && (mine.changed || "") >= (kept.changed || ""))) return false;
-    records.set(id, kept);
+    const stored = parsed(text), own = records.get(id);
+    if (!stored || (own && (own.changed || "") >= (stored.changed || ""))) return false;
+    records.set(id, stored);
     forget(id);
     return true;
   }
@@ -76,7 +76,7 @@
   /** The same before a record is changed here: an event of the other window may still be on its way. */
   function newest(id) { return storage ? catchUp(id, storage.getItem(prefix() + id)) : false; }
 
-  function tell(ids) { for (const listener of listeners) listener(ids); }
+  function notify(ids) { for (const listener of listeners) listener(ids); }
 
   /** Change a film's record; `change` gets a copy. With `quiet` it is no step of its own for undo. */
   function edit(id, change, quiet) {
@@ -88,40 +88,40 @@
     if (!quiet) undone.push([{ id: id, before: before }]);
     redone.length = 0;
     save(id);
-    tell([id]);
+    notify([id]);
   }
 
   /** Change one finding's record. */
   function editFinding(id, label, change, quiet) {
     edit(id, (record) => {
-      const found = record.findings[label] || blankFinding();
-      change(found, record);
-      found.changed = now();
-      record.findings[label] = found;
+      const finding = record.findings[label] || blankFinding();
+      change(finding, record);
+      finding.changed = now();
+      record.findings[label] = finding;
     }, quiet);
   }
 
   function step(from, to) {
     const changes = from.pop();
     if (!changes) return null;
-    to.push(changes.map((one) => ({ id: one.id, before: records.has(one.id) ? JSON.stringify(records.get(one.id)) : null, whole: one.whole })));
-    for (const one of changes) {
-      const kept = records.get(one.id), record = one.before === null ? blank() : read(one.before);
-      if (kept && !one.whole) { // time cannot be undone, nor what was seen
-        for (const key of ["opened", "seconds", "blind_seconds", "revealed"]) record[key] = kept[key];
+    to.push(changes.map((change) => ({ id: change.id, before: records.has(change.id) ? JSON.stringify(records.get(change.id)) : null, whole: change.whole })));
+    for (const change of changes) {
+      const current = records.get(change.id), record = change.before === null ? blank() : read(change.before);
+      if (current && !change.whole) { // time cannot be undone, nor what was seen
+        for (const key of ["opened", "seconds", "blind_seconds", "revealed"]) record[key] = current[key];
         record.changed = now();
       }
-      if (one.before === null && one.whole) records.delete(one.id);
-      else records.set(one.id, record);
-      save(one.id);
+      if (change.before === null && change.whole) records.delete(change.id);
+      else records.set(change.id, record);
+      save(change.id);
     }
-    tell(changes.map((one) => one.id));
+    notify(changes.map((change) => change.id));
     return changes[changes.length - 1].id;
   }
 
   /** Add reading time to a film. */
   function addTime(id, seconds, isBlind) {
-    if (newest(id)) tell([id]);
+    if (newest(id)) notify([id]);
     const record = records.get(id) || blank();
     if (!record.opened) record.opened = now();
     record.seconds = Math.round((record.seconds + seconds) * 10) / 10;
@@ -130,7 +130,7 @@
     save(id);
   }
 
-  /** The AI of a film is in sight: no answer to it is blind from here on. No change of the reader's, and no step for undo. */
+  /** The AI's result for a film is visible: later answers are not blind. Not a change by the reader, and no undo step. */
   function seen(id) {
     const record = records.get(id) || blank();
     if (!record.opened) record.opened = now();
@@ -139,12 +139,12 @@
     save(id);
   }
 
-  /** Take over many records as one step, their times too; returns nothing. */
-  function replace(found) {
+  /** Replace many records, times included, as one undo step. */
+  function replace(imported) {
     undone.push([...found.keys()].map((id) => ({ id: id, before: records.has(id) ? JSON.stringify(records.get(id)) : null, whole: true })));
     redone.length = 0;
-    for (const [id, record] of found) { records.set(id, record); save(id); }
-    tell([...found.keys()]);
+    for (const [id, record] of imported) { records.set(id, record); save(id); }
+    notify([...found.keys()]);
   }
 
   /** Begin as a reader: what the browser kept of this reader and this run comes back. */
@@ -152,17 +152,17 @@
     reader = name;
     records.clear();
     undone.length = redone.length = 0;
-    let kept = 0;
+    let restored = 0;
     for (let i = 0; storage && i < storage.length; i++) {
       const key = storage.key(i);
       if (!key.startsWith(prefix())) continue;
       const id = key.slice(prefix().length);
       if (!C.films.byId.has(id)) continue;
       const record = parsed(storage.getItem(key));
-      if (record) { records.set(id, record); kept++; }
+      if (record) { records.set(id, record); restored++; }
     }
-    tell([]);
-    return kept;
+    notify([]);
+    return restored;
   }
 
   /** unread, open (begun), or read. */
@@ -173,7 +173,7 @@
     return record.opened || Object.keys(record.findings).length ? "open" : "unread";
   }
 
-  /** What was last said in the first dialog: `key` reader or blind; with a value, say it anew. */
+  /** The last input in the first dialog (`key` reader or blind); with a value, store it. */
   function last(key, value) {
     if (!storage) return "";
     try { if (value !== undefined) storage.setItem("camray-review-" + key, value); } catch (error) { return ""; } // full: told by save
@@ -184,7 +184,7 @@
   window.addEventListener("storage", (event) => {
     if (!reader || !event.key || !event.key.startsWith(prefix())) return;
     const id = event.key.slice(prefix().length);
-    if (C.films.byId.has(id) && catchUp(id, event.newValue)) tell([id]);
+    if (C.films.byId.has(id) && catchUp(id, event.newValue)) notify([id]);
   });
 
   C.state = {

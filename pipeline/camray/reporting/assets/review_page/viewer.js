@@ -1,4 +1,4 @@
-/* The film on the screen: place and zoom, window and level, the heat map's colours. */
+/* The film on the screen: position and zoom, window and level, colours of the heat map. */
 (function (C) {
   "use strict";
   const $ = (id) => document.getElementById(id);
@@ -17,7 +17,7 @@
     Object.assign(element.style, { left: x0 + "px", top: y0 + "px", width: x1 - x0 + "px", height: y1 - y0 + "px" });
   }
 
-  /** Put everything where the view says. */
+  /** Position film and heat map by the view. */
   function layout() {
     if (!C.data) return;
     place(film(), [0, 0, C.data.cols, C.data.rows]);
@@ -42,10 +42,10 @@
     if (!C.data) return;
     x = x === undefined ? port().clientWidth / 2 : x;
     y = y === undefined ? port().clientHeight / 2 : y;
-    const wanted = Math.min(Math.max(view.scale * factor, 0.02), 60), real = wanted / view.scale;
-    view.x = x - (x - view.x) * real;
-    view.y = y - (y - view.y) * real;
-    view.scale = wanted;
+    const scale = Math.min(Math.max(view.scale * factor, 0.02), 60), ratio = scale / view.scale;
+    view.x = x - (x - view.x) * ratio;
+    view.y = y - (y - view.y) * ratio;
+    view.scale = scale;
     view.fitted = false;
     layout();
   }
@@ -81,7 +81,7 @@
   function invert() { grey.inverted = !grey.inverted; applyGrey(); }
   function resetGrey() { grey.inverted = false; setGrey(127.5, 255); }
 
-  /** Colour the chosen finding's map; nothing while the AI is hidden. */
+  /** Draw the selected finding's heat map; nothing while the AI is hidden. */
   function drawHeat() {
     const canvas = $("heat"), opacity = Number($("opacity").value);
     const hidden = !C.data || C.hidesAi(C.current) || opacity === 0;

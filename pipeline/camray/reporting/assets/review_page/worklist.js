@@ -1,4 +1,4 @@
-/* The worklist: filters, sorting, and only as many rows in the page as the window shows. */
+/* The worklist: filters, sorting, and rows only for the visible part. */
 (function (C) {
   "use strict";
   const ROW_PX = 46, SPARE = 4;
@@ -35,26 +35,26 @@
   }
   function label() { return $("filter-finding").value === "" ? null : Number($("filter-finding").value); }
 
-  function options(select, entries, kept) {
+  function options(select, entries, selected) {
     select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
-    if (entries.some(([value]) => value === kept)) select.value = kept;
+    if (entries.some(([value]) => value === selected)) select.value = selected;
   }
 
-  /** Offer only what does not tell the AI's opinion while reading blind. */
+  /** Offer the filters and orders; while reading blind only those that do not reveal the AI's result. */
   function offer() {
     const hides = C.isBlind();
-    const open = (table) => Object.entries(table).filter(([name, one]) => !(hides && one[2]) && (C.run.has_annotations || !["disagree", "annotated", "disagreement"].includes(name)));
-    options($("filter-state"), open(STATES).map(([name, one]) => [name, one[0]]), $("filter-state").value);
-    options($("sort"), open(SORTS).map(([name, one]) => [name, one[0]]), $("sort").value);
+    const open = (table) => Object.entries(table).filter(([name, entry]) => !(hides && entry[2]) && (C.run.has_annotations || !["disagree", "annotated", "disagreement"].includes(name)));
+    options($("filter-state"), open(STATES).map(([name, entry]) => [name, entry[0]]), $("filter-state").value);
+    options($("sort"), open(SORTS).map(([name, entry]) => [name, entry[0]]), $("sort").value);
     $("filter-finding").disabled = hides;
   }
 
   /** Filter and sort anew. */
   function refresh() {
-    const chosen = label(), wanted = $("search").value.trim().toLowerCase();
+    const finding = label(), query = $("search").value.trim().toLowerCase();
     const keep = (STATES[$("filter-state").value] || STATES.all)[1], key = (SORTS[$("sort").value] || SORTS.listed)[1];
-    shown = C.films.all.filter((film) => film.id.toLowerCase().includes(wanted) && keep(film, chosen));
-    const keys = new Map(shown.map((film) => [film.id, key(film, chosen)]));
+    shown = C.films.all.filter((film) => film.id.toLowerCase().includes(query) && keep(film, finding));
+    const keys = new Map(shown.map((film) => [film.id, key(film, finding)]));
     shown.sort((a, b) => keys.get(a.id) - keys.get(b.id) || a.number - b.number);
     rowOf = new Map(shown.map((film, row) => [film.id, row]));
     $("list-count").textContent = shown.length + " of " + C.count(C.films.all.length, "film");
@@ -73,15 +73,15 @@
     else box.removeAttribute("aria-activedescendant");
   }
 
-  function row(film, place) {
-    const status = C.state.status(film.id), found = document.createElement("div");
-    found.id = "row-" + film.number;
-    found.className = "row " + status;
-    found.setAttribute("role", "option");
-    found.setAttribute("aria-selected", String(film === C.current));
-    found.setAttribute("aria-setsize", shown.length);
-    found.setAttribute("aria-posinset", place + 1);
-    found.dataset.id = film.id;
+  function row(film, index) {
+    const status = C.state.status(film.id), element = document.createElement("div");
+    element.id = "row-" + film.number;
+    element.className = "row " + status;
+    element.setAttribute("role", "option");
+    element.setAttribute("aria-selected", String(film === C.current));
+    element.setAttribute("aria-setsize", shown.length);
+    element.setAttribute("aria-posinset", index + 1);
+    element.dataset.id = film.id;
     const mark = document.createElement("span");
     mark.className = "mark";
     mark.textContent = { unread: "○", open: "◐", read: "●" }[status];
@@ -90,7 +90,7 @@
     const id = document.createElement("span");
     id.className = "id";
     id.textContent = C.shortId(film.id);
-    found.title = film.id;
+    element.title = film.id;
     const ai = document.createElement("span");
     ai.className = "ai";
     ai.textContent = C.hidesAi(film) ? "" : opinion(film);
@@ -100,39 +100,39 @@
       differs.textContent = "≠";
       differs.title = "AI and annotation differ: " + disagreement(film, label()).toFixed(2);
     }
-    found.append(mark, id, differs, ai);
-    return found;
+    element.append(mark, id, differs, ai);
+    return element;
   }
 
   function opinion(film) {
-    const chosen = label();
-    if (chosen !== null) return film.probabilities[chosen].toFixed(2) + (film.reported[chosen] ? " reported" : "");
+    const finding = label();
+    if (finding !== null) return film.probabilities[finding].toFixed(2) + (film.reported[finding] ? " reported" : "");
     const names = C.run.labels.filter((name, i) => film.reported[i]);
     return names.length ? names.join(", ") : "nothing reported";
   }
 
   /** Bring a film's row into view. */
   function reveal(film) {
-    const place = rowOf.get(film.id), box = $("rows");
-    if (place === undefined) return draw();
-    const top = place * ROW_PX;
+    const index = rowOf.get(film.id), box = $("rows");
+    if (index === undefined) return draw();
+    const top = index * ROW_PX;
     if (top < box.scrollTop) box.scrollTop = top;
     else if (top + ROW_PX > box.scrollTop + box.clientHeight) box.scrollTop = top + ROW_PX - box.clientHeight;
     draw();
   }
 
-  /** The film so many rows on; from the film's old place where it is no longer listed. */
+  /** The film `step` rows on; the first or last of the list for a film that is not listed. */
   function beside(film, step) {
-    const place = rowOf.get(film.id);
-    if (place !== undefined) return shown[place + step] || null;
+    const index = rowOf.get(film.id);
+    if (index !== undefined) return shown[index + step] || null;
     return step > 0 ? shown[0] || null : shown[shown.length - 1] || null;
   }
 
   /** The next film that is not read, after this one in the list, else from its beginning. */
   function nextUnread(film) {
-    const place = rowOf.has(film.id) ? rowOf.get(film.id) : -1;
-    const isOpen = (one) => one !== film && C.state.status(one.id) !== "read";
-    return shown.slice(place + 1).find(isOpen) || shown.find(isOpen) || null;
+    const index = rowOf.has(film.id) ? rowOf.get(film.id) : -1;
+    const isOpen = (other) => other !== film && C.state.status(other.id) !== "read";
+    return shown.slice(index + 1).find(isOpen) || shown.find(isOpen) || null;
   }
 
   function progress() {
@@ -148,8 +148,8 @@
     $("search").addEventListener("input", refresh);
     $("rows").addEventListener("scroll", draw, { passive: true });
     $("rows").addEventListener("click", (event) => {
-      const found = event.target.closest(".row");
-      if (found) { C.open(C.films.byId.get(found.dataset.id)); C.closeList(); }
+      const row = event.target.closest(".row");
+      if (row) { C.open(C.films.byId.get(row.dataset.id)); C.closeList(); }
     });
     new ResizeObserver(draw).observe($("rows"));
     C.state.listen(() => { draw(); progress(); });
