@@ -141,10 +141,10 @@
 
   /** Replace many records, times included, as one undo step. */
   function replace(imported) {
-    undone.push([...found.keys()].map((id) => ({ id: id, before: records.has(id) ? JSON.stringify(records.get(id)) : null, whole: true })));
+    undone.push([...imported.keys()].map((id) => ({ id: id, before: records.has(id) ? JSON.stringify(records.get(id)) : null, whole: true })));
     redone.length = 0;
     for (const [id, record] of imported) { records.set(id, record); save(id); }
-    notify([...found.keys()]);
+    notify([...imported.keys()]);
   }
 
   /** Begin as a reader: what the browser kept of this reader and this run comes back. */
