@@ -7,7 +7,6 @@ from camray.core.map_sanity.deletion_insertion import Curves
 from camray.core.map_sanity.examination import Cascade, MethodFigures
 from camray.core.map_sanity.table import baseline_heat, cascade_table, choose_pairs, curve_table, sanity_table
 from camray.core.metrics.localization.baselines import CENTRE, RANDOM
-from camray.reporting.map_sanity_charts import cascade_chart, curves_chart
 
 
 def _figures() -> MethodFigures:
@@ -63,13 +62,3 @@ def test_means_are_over_what_is_defined_and_counts_tell() -> None:
     assert curves[curves["kind"] == "deletion"]["probability"].tolist() == [0.8, 0.4, 0.0]
     assert curves[curves["kind"] == "deletion"]["films"].tolist() == [1, 1, 1]
     assert curves[curves["kind"] == "insertion"]["films"].tolist() == [2, 2, 2]
-
-
-def test_figures_are_drawn_the_same_each_time_and_of_nothing_too() -> None:
-    figures = [_figures()]
-    drawn = curves_chart(curve_table(figures), sanity_table(figures)), cascade_chart(cascade_table(figures))
-    assert drawn == (curves_chart(curve_table(figures), sanity_table(figures)), cascade_chart(cascade_table(figures)))
-    assert all(png.startswith(b"\x89PNG") for png in drawn)
-    refused = [MethodFigures("guided_backprop", "no ReLU")]
-    assert curves_chart(curve_table(refused), sanity_table(refused)).startswith(b"\x89PNG")
-    assert cascade_chart(cascade_table(refused)).startswith(b"\x89PNG")
