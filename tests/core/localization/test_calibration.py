@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from camray.core.localization.box_recipes import BoxRecipe, locate
-from camray.core.localization.calibration import RecipeGrid, ValidationMaps, calibrate, choose_cutoff
+from camray.core.localization.calibration import (
+    RecipeGrid,
+    ValidationMaps,
+    _from_samples,
+    calibrate,
+    choose_cutoff,
+)
 from camray.core.localization.heat_maps import CropWindow
 from camray.domain.geometry import iou_matrix
 
@@ -135,6 +141,13 @@ def test_windows_of_several_sizes_are_compared_together() -> None:
         tall.prior,
     )
     assert _chosen(mixed).accuracy == 1.0
+
+
+def test_boxes_of_coarse_samples_keep_their_axes() -> None:
+    # a window of 4 rows and 12 columns, sampled 2 x 4 times: a sample is 2 px high and 3 px wide
+    window, boxes = CropWindow(10, 14, 30, 42), np.array([[1.0, 0.0, 3.0, 1.0], [0.0, 1.0, 4.0, 2.0]])
+    found = _from_samples(boxes, window, (2, 4))
+    np.testing.assert_array_equal(found, [[33.0, 10.0, 39.0, 12.0], [30.0, 12.0, 42.0, 14.0]])
 
 
 def test_cutoff_by_hand() -> None:

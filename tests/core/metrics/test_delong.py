@@ -42,6 +42,50 @@ def test_it_equals_the_plain_formula_with_ties(positives: int, negatives: int, l
     assert covariance[0, 0] == pytest.approx(variance)
 
 
+def _by_patient(scores: np.ndarray, present: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Obuchowski's covariance [M, M] summed patient by patient: the slow way."""
+    m, n, names = int(present.sum()), int((~present).sum()), sorted(set(patients.tolist()))
+    above = np.zeros((len(scores), len(patients)))  # each film's share of pairs won, less the AUROC
+    for k, score in enumerate(scores):
+        wins = (score[present][:, None] > score[~present]) + 0.5 * (score[present][:, None] == score[~present])
+        above[k, present], above[k, ~present] = wins.mean(axis=1) - wins.mean(), wins.mean(axis=0) - wins.mean()
+    kinds = {"present": present, "absent": ~present}
+    sums = {
+        kind: np.array([above[:, is_kind & (patients == p)].sum(axis=1) for p in names])
+        for kind, is_kind in kinds.items()
+    }
+    of_kind = {kind: len(set(patients[is_kind].tolist())) for kind, is_kind in kinds.items()}
+    total = np.zeros((len(scores), len(scores)))
+    for first, second in zip(sums["present"], sums["absent"], strict=True):
+        total += np.outer(first, first) * of_kind["present"] / (of_kind["present"] - 1) / m**2
+        total += np.outer(second, second) * of_kind["absent"] / (of_kind["absent"] - 1) / n**2
+        total += (np.outer(first, second) + np.outer(second, first)) * len(names) / (len(names) - 1) / (m * n)
+    return total
+
+
+def test_patients_with_films_of_both_kinds_by_hand() -> None:
+    # patient 0 has positive 3 and negative 2, patient 1 positive 1 and negative 0; deviations from 0.75: positives
+    # +1/4, -1/4, negatives -1/4, +1/4. Variances 2 * (1/16 + 1/16) / 4 = 1/16 each; covariance 2 * (-1/16 - 1/16) / 4
+    # = -1/16, which counts twice: the errors of the two kinds cancel
+    present = np.array([True, True, False, False])
+    scores, patients = np.array([[3.0, 1.0, 2.0, 0.0]]), np.array([0, 1, 0, 1])
+    assert auroc_covariance(scores, present, patients)[1][0, 0] == pytest.approx(0.0, abs=1e-15)
+    crossed = auroc_covariance(scores, present, np.array([0, 1, 1, 0]))[1][0, 0]  # they add up: 1/16 + 1/16 + 2/16
+    assert crossed == pytest.approx(0.25)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_the_covariance_of_two_scores_equals_the_sum_over_patients(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    patients, present = rng.integers(0, 9, 30), rng.random(30) < 0.4
+    scores = rng.integers(0, 8, (2, 30)) + 2.0 * present
+    if min(len(set(patients[present].tolist())), len(set(patients[~present].tolist()))) < 2:
+        return
+    found = auroc_covariance(scores, present, patients)[1]
+    np.testing.assert_allclose(found, _by_patient(scores, present, patients), atol=1e-14)
+
+
 def test_a_films_twin_of_the_same_patient_adds_no_certainty() -> None:
     rng = np.random.default_rng(1)
     present = np.arange(60) < 25

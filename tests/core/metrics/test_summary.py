@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camray.core.metrics.summary import headline, headline_rows, mean_figures
+from camray.core.metrics.summary import BaselineComparison, Estimate, headline, headline_rows, mean_figures
 from camray.domain.records import SCORE_COLUMNS
 
 
@@ -47,6 +47,23 @@ def test_validation_comes_before_fixed_and_the_oracle_never(read_back: bool) -> 
     assert row.iou_accuracy.baseline is not None
     assert row.iou_accuracy.baseline.value == 0.45
     assert row.iou_accuracy.verdict == "not above"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (0.6, 0.55, 0.7, "clearly above"),
+        (0.6, 0.5, 0.7, "above"),  # its lower end does not exceed the baseline's number
+        (0.6, 0.45, 0.7, "above"),
+        (0.6, np.nan, np.nan, "above"),
+        (0.5, 0.45, 0.7, "not above"),
+        (np.nan, np.nan, np.nan, "–"),
+    ],
+)
+def test_clearly_above_takes_the_lower_end_of_the_interval(value: float, low: float, high: float, verdict: str) -> None:
+    ours = Estimate(value, low, high, 20, "cam", "validation")
+    baseline = Estimate(0.5, 0.3, 0.9, 20, "baseline:centre", "fixed")
+    assert BaselineComparison(ours, baseline).verdict == verdict
 
 
 def test_the_terminal_gets_short_texts() -> None:

@@ -53,9 +53,9 @@ def test_the_chance_equals_draws(seed: int) -> None:
 
 
 def test_covered_cells_by_hand() -> None:
-    # cells of 10 px: half of column 0, all of column 1, a tenth of row 2
-    cells = covered_cells(np.array([5.0, 0.0, 20.0, 21.0]), GridTransform(0.1, 0.1), (3, 3))
-    np.testing.assert_allclose(cells, np.outer([1, 1, 0.1], [0.5, 1, 0]))
+    # cells of 10 px across and 5 px down: half of column 0, all of column 1, a fifth of row 4
+    cells = covered_cells(np.array([5.0, 0.0, 20.0, 21.0]), GridTransform(0.1, 0.2), (6, 3))
+    np.testing.assert_allclose(cells, np.outer([1, 1, 1, 1, 0.2, 0], [0.5, 1, 0]), atol=1e-12)
 
 
 def geometry_of(side: int, count: int) -> Geometry:
@@ -74,6 +74,15 @@ def test_the_ceiling_falls_with_the_grid_and_hardly_binds_large_boxes() -> None:
     value = dict(zip([(row.metric, row.criterion) for row in part.rows], part(np.ones((1, 1)))[0], strict=True))
     assert value["ceiling/iou_accuracy", 0.7] == 1.0  # the film's best box
     assert value["ceiling/mean_iou", None] == pytest.approx(coarse[0])
+
+
+def test_a_box_along_the_cells_of_an_oblong_grid_can_be_reached() -> None:
+    # model grid of 24 x 16 px, cells of 1 px down and 2 px across; native px are halved across and quartered down,
+    # and shifted. The box covers columns 4 to 12 and rows 5 to 11 of the model grid: whole cells both ways.
+    transform, window = GridTransform(0.5, 0.25, 1.0, 2.0), CropWindow(2, 24, 1, 15)
+    items = reference.items_of([(88, 28, [(6.0, 12.0, 22.0, 36.0)])])
+    geometry = Geometry((24, 16), {items.image_ids[0]: Placement(transform, window)})
+    np.testing.assert_allclose(ceiling_ious(items, geometry, (24, 8)), [1.0])
 
 
 def test_top_errors_as_rows() -> None:
