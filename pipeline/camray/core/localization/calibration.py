@@ -1,4 +1,4 @@
-"""Choices made on validation films alone: a box recipe per label, and the probability from which a label is reported.
+"""Calibration of box recipes, one per label, on validation films alone.
 
 Few boxes tempt into over-fitting. So a point of the grid of recipes is judged by its accuracy averaged with its
 neighbours' (a plateau beats a lucky spike), and each label's accuracy is blended with that of all labels together, the
@@ -86,15 +86,6 @@ class CalibratedRecipe:
     n: int
     accuracy: float
     hit_rate: float
-
-
-@dataclass(frozen=True)
-class Cutoff:
-    """From which probability a label is reported; `n` films chose it, 0 if none could."""
-
-    probability: float
-    n: int
-    youden: float
 
 
 def calibrate(
@@ -268,34 +259,3 @@ def _best_iou(boxes: NDArray[np.float64], annotated: NDArray[np.float64]) -> NDA
     """Highest IoU of each box [..., 4] with any of the annotated ones [A, 4]; 0 for a missing (NaN) box."""
     flat = boxes.reshape(-1, 4)
     return np.asarray(np.nan_to_num(iou_matrix(flat, annotated), nan=0.0).max(axis=1).reshape(boxes.shape[:-1]))
-
-
-def choose_cutoff(probability: NDArray[np.float64], is_present: NDArray[np.bool_]) -> Cutoff:
-    """Choose the probability that best tells present from absent: Youden's J = sensitivity + specificity - 1.
-
-    Parameters
-    ----------
-    probability : ndarray of shape (n,), float64
-        Of validation films whose label is known.
-    is_present : ndarray of shape (n,), bool
-        What the label table says.
-
-    Returns
-    -------
-    Cutoff
-        Halfway between the two neighbouring probabilities that it parts; of equally good ones the middle (of an even
-        number the higher). 0.5 with ``n = 0`` where either class is missing.
-    """
-    if is_present.all() or not is_present.any():
-        return Cutoff(0.5, 0, float("nan"))
-    values = np.unique(probability)
-    below, at_or_above = values[:-1], values[1:]
-    if not len(below):
-        return Cutoff(float(values[0]), len(probability), 0.0)
-    present, absent = np.sort(probability[is_present]), np.sort(probability[~is_present])
-    missed = np.searchsorted(present, at_or_above, side="left") / len(present)
-    cleared = np.searchsorted(absent, at_or_above, side="left") / len(absent)
-    youden = cleared - missed
-    best = np.flatnonzero(youden >= youden.max() - 1e-12)
-    chosen = best[len(best) // 2]
-    return Cutoff(float((below[chosen] + at_or_above[chosen]) / 2), len(probability), float(youden[chosen]))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from camray.core.localization.reporting_cutoff import TIE, youden_indices
 from camray.core.metrics.auroc import roc_points
 from camray.core.metrics.bootstrap import PatientSums
 from camray.core.metrics.delong import auroc_interval
@@ -41,9 +42,11 @@ def operating_points(logits: FloatArray, present: NDArray[np.bool_]) -> dict[str
     false, true = roc_points(logits, present)
     if not len(false):
         return {}
-    thresholds = np.append(np.inf, np.unique(logits)[::-1])
+    values, youden = youden_indices(logits, present)
+    thresholds = np.append(np.inf, values[::-1])
+    youden = np.append(0.0, youden[::-1])
     choices = {
-        "_youden": true - false,
+        "_youden": youden >= youden.max() - TIE,
         f"_specificity_{WANTED * 100:.0f}": np.where(1 - false >= WANTED, true, -1.0),
         f"_sensitivity_{WANTED * 100:.0f}": np.where(true >= WANTED, 1 - false, -1.0),
     }

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from camray.adapters.settings.schema import LocalizeSettings
 from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
-from camray.core.localization.calibration import CalibratedRecipe, RecipeGrid, ValidationMaps, calibrate, choose_cutoff
+from camray.core.localization.calibration import CalibratedRecipe, RecipeGrid, ValidationMaps, calibrate
+from camray.core.localization.reporting_cutoff import choose_cutoff
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.explained_run import ExplainedRun
