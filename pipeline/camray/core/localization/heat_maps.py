@@ -80,19 +80,43 @@ def upsampled(
     maps = heat.astype(np.float32)
     if smooth > 0:
         maps = gaussian_filter(maps, (0.0, smooth, smooth), mode="reflect")
-    rows = _sample_cells(kept.row0, kept.row1, step_px, shape_model[0], heat.shape[1])
-    cols = _sample_cells(kept.col0, kept.col1, step_px, shape_model[1], heat.shape[2])
+    rows = _window_samples(kept.row0, kept.row1, step_px, shape_model[0], heat.shape[1])
+    cols = _window_samples(kept.col0, kept.col1, step_px, shape_model[1], heat.shape[2])
     return np.asarray(_bilinear(np.ascontiguousarray(maps), *rows, *cols))
 
 
-@lru_cache(maxsize=256)  # most films of a run lie alike
-def _sample_cells(
+def interpolated(heat: FloatImage, rows: NDArray[np.floating], cols: NDArray[np.floating]) -> FloatImage:
+    """Interpolate maps bilinearly at the crossings of given rows and columns.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float32
+        Maps on the feature grid.
+    rows, cols : ndarray of shape (R,) and (C,), floating
+        Where to sample, in cells of the feature grid, corner origin; beyond the outermost cell centres their values are
+        held.
+
+    Returns
+    -------
+    ndarray of shape (N, R, C), float32
+    """
+    maps = np.ascontiguousarray(heat.astype(np.float32))
+    return np.asarray(_bilinear(maps, *_neighbours(rows, heat.shape[1]), *_neighbours(cols, heat.shape[2])))
+
+
+@lru_cache(maxsize=256)  # most films of a run have the same window
+def _window_samples(
     start_px: int, stop_px: int, step_px: int, side_px: int, cells: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return, for each sample, the cell before it and how far it is on the way to the next one; edges are held."""
+    """Return the neighbouring cells of the samples along one axis of a window, see `_neighbours`."""
     samples = -(-(stop_px - start_px) // step_px)
     centres_px = start_px + (np.arange(samples) + 0.5) * (stop_px - start_px) / samples
-    position = np.clip(centres_px * cells / side_px - 0.5, 0.0, cells - 1.0)
+    return _neighbours(centres_px * cells / side_px, cells)
+
+
+def _neighbours(at_cells: NDArray[np.floating], cells: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return, for each sample, the cell whose centre is before it, and its distance from there in cells, 0-1."""
+    position = np.clip(at_cells - 0.5, 0.0, cells - 1.0)
     before = np.minimum(position.astype(np.int64), max(cells - 2, 0))
     return before, (position - before).astype(np.float32)
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
+from camray.core.localization.heat_maps import interpolated
 from camray.core.metrics.bootstrap import mean_of_defined
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
 from camray.core.metrics.statistics import BELOW_HUMAN, MEAN_LABEL, RatioStatistic, Statistic, StatisticRow
@@ -59,24 +60,13 @@ def native_heat01(
         All 0 for a flat map.
     """
     to_cells = transform.then(heat.shape[1] / shape_model[1], heat.shape[0] / shape_model[0])
-    down = _weights(shape_native[0], to_cells.scale_y, to_cells.offset_y, heat.shape[0])
-    across = _weights(shape_native[1], to_cells.scale_x, to_cells.offset_x, heat.shape[1])
-    native = (down @ heat.astype(np.float32)) @ across.T
+    rows = (np.arange(shape_native[0]) + 0.5) * to_cells.scale_y + to_cells.offset_y
+    cols = (np.arange(shape_native[1]) + 0.5) * to_cells.scale_x + to_cells.offset_x
+    native = interpolated(heat[None].astype(np.float32), rows, cols)[0]
     low, high = native.min(), native.max()
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return np.zeros(shape_native, np.float32)
     return np.asarray((native - low) / (high - low))
-
-
-def _weights(pixels: int, scale: float, offset: float, cells: int) -> NDArray[np.float32]:
-    """Return what each cell gives to each native pixel along one axis, [pixels, cells]; edges are held."""
-    position = np.clip((np.arange(pixels) + 0.5) * scale + offset - 0.5, 0.0, cells - 1.0)
-    before = np.minimum(position.astype(np.int64), max(cells - 2, 0))
-    part = position - before
-    weights = np.zeros((pixels, cells), np.float32)
-    weights[np.arange(pixels), before] = 1 - part
-    weights[np.arange(pixels), np.minimum(before + 1, cells - 1)] += part
-    return weights
 
 
 def predicted_mask(heat01: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:
