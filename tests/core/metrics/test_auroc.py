@@ -4,7 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from camray.core.metrics.auroc import roc_points, weighted_auroc, weighted_average_precision
+from camray.core.metrics.auroc import RankedFilms, roc_points, weighted_auroc
+
+
+def weighted_average_precision(weights: np.ndarray, logits: np.ndarray, present: np.ndarray) -> np.ndarray:
+    return RankedFilms(logits, present, np.arange(len(logits))).areas(weights)[:, 1]
 
 
 def test_auroc_by_hand() -> None:

@@ -8,7 +8,6 @@ from camray.core.shortcuts.features import acquisition_tags, lung_tiles, one_hot
 from camray.core.shortcuts.probes import (
     Probe,
     describe,
-    probe_auc,
     probe_logits,
     probes_as_json,
     run_probes,
@@ -18,6 +17,11 @@ from camray.core.shortcuts.probes import (
 
 def _patients(n: int) -> list[str]:
     return [f"p{i}" for i in range(n)]
+
+
+def probe_auc(features: np.ndarray, target: np.ndarray, patients: list[str], seed: int) -> tuple[float | None, str]:
+    (probe,) = run_probes({"kind": features}, target.astype(np.int8)[:, None], ["label"], patients, seed)
+    return probe.auc, probe.skipped
 
 
 def test_a_planted_shortcut_is_found_and_noise_is_not() -> None:

@@ -1,4 +1,4 @@
-"""From heat maps to boxes: the film's part of the model grid, interpolation, boxes, peaks.
+"""Heat maps on the model grid: the film's window, interpolation, peaks.
 
 Boxes are half-open, px of the grid that the heat is on.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from camray.core.localization.connected_components import FloatImage, find_regions
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import GridTransform
 
 
 @dataclass(frozen=True)
@@ -179,46 +179,6 @@ def _highest(heat: Any) -> Any:
                     row, col = r, c
                 equals += 1
     return row, col, equals
-
-
-def boxes_from_heat(heat: FloatImage, heat_threshold: float, min_area_px: int) -> list[Box]:
-    """Enclose every connected hot region in the smallest upright box.
-
-    Parameters
-    ----------
-    heat : ndarray of shape (H, W), float32
-        Raw evidence for one label, ``heat[row, col]``; not rescaled.
-    heat_threshold : float
-        In units of `heat`. A pixel at or above it is hot.
-    min_area_px : int
-        Regions with fewer hot pixels are dropped.
-
-    Returns
-    -------
-    list of Box
-        The heat's own grid, px, half-open; hottest region first.
-
-    Raises
-    ------
-    ValueError
-        If `heat` is not 2-D or contains NaN.
-
-    Notes
-    -----
-    No hot pixel gives an empty list. Regions join through corners. Source: Zhou et al., CVPR 2016, section 3.2; they
-    keep the largest region, we keep all.
-
-    Examples
-    --------
-    >>> heat = np.zeros((4, 6), np.float32)
-    >>> heat[1:3, 2:5] = 0.75
-    >>> boxes_from_heat(heat, 0.5, 1)
-    [Box(x0=2.0, y0=1.0, x1=5.0, y1=3.0)]
-    """
-    if heat.ndim != 2 or np.isnan(heat).any():
-        raise ValueError(f"expected a 2-D heat map without NaN, got shape {heat.shape}")
-    found = find_regions(heat[None].astype(np.float32), np.array([heat_threshold], np.float32), min_area_px)
-    return [Box(*map(float, found.boxes[number])) for number in found.ranked("hottest")]
 
 
 def scaled_about_centre(boxes: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:

@@ -92,15 +92,6 @@ def weighted_auroc(weights: FloatArray, logits: FloatArray, present: NDArray[np.
     return RankedFilms(logits, present, np.arange(len(logits))).areas(weights)[:, 0]
 
 
-def weighted_average_precision(weights: FloatArray, logits: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
-    """Average precision (the step-wise area under precision and recall), for several sets of weights.
-
-    Arguments and result as for `weighted_auroc`. Precision is not interpolated: the sum over distinct logits of the
-    recall gained times the precision there, as scikit-learn has it.
-    """
-    return RankedFilms(logits, present, np.arange(len(logits))).areas(weights)[:, 1]
-
-
 def roc_points(logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
     """Return the ROC curve's false and true positive rates, from (0, 0) to (1, 1); empty for a single class."""
     if present.all() or not present.any():

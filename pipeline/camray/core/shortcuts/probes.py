@@ -53,33 +53,6 @@ class Probe:
         return self.auc is not None and self.auc > WARNING_AUC
 
 
-def probe_auc(
-    features: NDArray[np.float32], target: NDArray[np.bool_], patients: Sequence[str], seed: int
-) -> tuple[float | None, str]:
-    """Cross-validate a logistic regression, patients kept together.
-
-    Parameters
-    ----------
-    features : ndarray of shape (N, D), float32
-        Standardised within; constant columns do no harm.
-    target : ndarray of shape (N,), bool
-        What is to be predicted.
-    patients : sequence of str, N of them
-        No patient is in two folds.
-    seed : int
-        Deals patients to folds.
-
-    Returns
-    -------
-    float or None
-        Mean of the folds' AUC, 0-1; folds with one class only do not count.
-    str
-        Why there is no AUC; empty where there is one.
-    """
-    fold = _folds(target, patients, seed)
-    return (None, fold) if isinstance(fold, str) else _auc_over(fold, features, target)
-
-
 def _folds(target: NDArray[np.bool_], patients: Sequence[str], seed: int) -> NDArray[np.int64] | str:
     """Deal films to folds, or say why there are too few."""
     for kind, wanted in (("present", True), ("absent", False)):

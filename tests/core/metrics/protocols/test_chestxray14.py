@@ -10,17 +10,41 @@ from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.detections import Detections
 from camray.core.metrics.protocols.chestxray14 import (
     CRITERIA,
-    LABELS,
     accuracy_statistics,
     found_and_false,
-    frame_boxes,
-    label_name,
-    leave_one_out_mean_boxes,
 )
 from camray.core.metrics.statistics import MeanOver, statistics_table
 from camray.domain.geometry import iobb_matrix, iou_matrix
 
 TABLE = Path(__file__).parents[5] / "shared" / "data" / "nih_sample" / "BBox_List_2017.csv.gz"
+LABELS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+)
+OTHER_NAMES = {"Infiltrate": "Infiltration"}
+FRAME_PX = 1024.0
+
+
+def label_name(name: str) -> str:
+    """Return the label table's name of a label of the box table."""
+    return OTHER_NAMES.get(name, name)
+
+
+def frame_boxes(boxes: np.ndarray, sizes_xy: np.ndarray) -> np.ndarray:
+    """Take native boxes [B, 4] of films of (columns, rows) [B, 2] to the frame of 1024 x 1024 px."""
+    return np.asarray(boxes * (FRAME_PX / np.tile(sizes_xy, 2)))
+
+
+def leave_one_out_mean_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Average, for each box, all the others corner by corner: [B, 4] to [B, 4]; NaN for a box without others."""
+    others = len(boxes) - 1
+    return np.asarray((boxes.sum(axis=0) - boxes) / others if others > 0 else np.full(boxes.shape, np.nan))
 
 
 def detections_of(label: str = "Mass") -> Detections:

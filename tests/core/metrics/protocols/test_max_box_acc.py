@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camray.core.localization.heat_maps import CropWindow
+from camray.core.metrics.localization.component_tree import reached_levels
 from camray.core.metrics.protocols.max_box_acc import (
     FIXED_LEVEL,
     LEVELS,
@@ -12,7 +13,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     best_ious,
     best_level,
     chosen_levels,
-    heat01_levels,
+    low_and_span,
     max_box_acc_at,
     oracle_values,
     sweep_of_boxes,
@@ -42,7 +43,8 @@ def test_the_compiled_iou_equals_the_one_of_the_geometry_to_the_bit() -> None:
 
 def test_levels_by_hand() -> None:
     # range -1 to 3: 0 is a quarter of the way, 1 half, 3 all of it
-    levels = heat01_levels(np.array([[-1.0, 0.0, 1.0, 3.0]]))
+    heat = np.array([[-1.0, 0.0, 1.0, 3.0]])
+    levels = reached_levels(heat, *low_and_span(heat), LEVELS)
     np.testing.assert_array_equal(levels, [[0, 25, 50, 99]])
 
 

@@ -25,39 +25,11 @@ from camray.core.metrics.localization.detections import Detections, by_film
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow
 from camray.domain.geometry import iobb_matrix, iou_matrix
 
-LABELS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Effusion",
-    "Infiltration",
-    "Mass",
-    "Nodule",
-    "Pneumonia",
-    "Pneumothorax",
-)
-OTHER_NAMES = {"Infiltrate": "Infiltration"}
-FRAME_PX = 1024.0
 LEADING = "Cardiomegaly"
 MEAN_WITHOUT_LEADING = f"mean without {LEADING}"
 IOU_CRITERIA = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 IOBB_CRITERIA = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9)
 CRITERIA = tuple([("iou", each) for each in IOU_CRITERIA] + [("iobb", each) for each in IOBB_CRITERIA])
-
-
-def label_name(name: str) -> str:
-    """Return the label table's name of a label of the box table."""
-    return OTHER_NAMES.get(name, name)
-
-
-def frame_boxes(boxes: FloatArray, sizes_xy: FloatArray) -> FloatArray:
-    """Take native boxes [B, 4] of films of (columns, rows) [B, 2] to the frame of 1024 x 1024 px."""
-    return np.asarray(boxes * (FRAME_PX / np.tile(sizes_xy, 2)))
-
-
-def leave_one_out_mean_boxes(boxes: FloatArray) -> FloatArray:
-    """Average, for each box, all the others corner by corner: [B, 4] to [B, 4]; NaN for a box without others."""
-    others = len(boxes) - 1
-    return np.asarray((boxes.sum(axis=0) - boxes) / others if others > 0 else np.full(boxes.shape, np.nan))
 
 
 def found_and_false(annotated: FloatArray, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -165,9 +165,9 @@ def tuned_cutoff(counts: MaskCounts) -> float | None:
     return TUNED_CUTOFFS[int(np.nanargmax(values))]
 
 
-def percent_below(human: float, value: float) -> float:
-    """Return how far a value lies below a human benchmark, in percent of the benchmark; negative above it."""
-    return 100 * (human - value) / human
+def percent_below(human: FloatArray | float, value: FloatArray | float) -> FloatArray:
+    """Return how far values are below a human benchmark, in percent of the benchmark; negative above it."""
+    return np.asarray(100 * (human - value) / human)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class BelowHumanStatistic:
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Compare every draw's value."""
         values = self.part(counts)
-        return np.stack([100 * (human - values[:, k]) / human for k, human in self.benchmark.items()], axis=1)
+        return np.stack([percent_below(human, values[:, k]) for k, human in self.benchmark.items()], axis=1)
 
 
 @dataclass(frozen=True)
@@ -207,8 +207,7 @@ class MeanBelowHumanStatistic:
         """Compare the means of the labels whose value is defined, draw by draw."""
         values = np.stack([part(counts)[:, column] for part, column, _ in self.parts], axis=1)
         humans = np.where(np.isfinite(values), [human for _, _, human in self.parts], np.nan)
-        human = mean_of_defined(humans)
-        return np.asarray(100 * (human - mean_of_defined(values)) / human)[:, None]
+        return percent_below(mean_of_defined(humans), mean_of_defined(values))[:, None]
 
 
 def means_below_human(parts: Sequence[Statistic]) -> list[Statistic]:

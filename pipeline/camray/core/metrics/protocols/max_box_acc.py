@@ -14,14 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from camray.core.localization.box_recipes import FLAT, holds_localization
+from camray.core.localization.box_recipes import FLAT
 from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.component_tree import (
     RINGS,
     best_of_intervals,
     grown_regions,
-    levels_of,
     reached_levels,
 )
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
@@ -50,41 +49,12 @@ class ThresholdSweep:
     iou_any: FloatArray
 
 
-def heat01_levels(heat: NDArray[np.floating], thresholds: FloatArray = LEVELS) -> NDArray[np.int16]:
-    """Highest threshold at which each pixel is still hot.
-
-    Parameters
-    ----------
-    heat : ndarray of shape (H, W), floating
-        Raw map on the film's window of the model grid, finite.
-    thresholds : ndarray of shape (T,), float64
-        Fractions of the map's range, ascending.
-
-    Returns
-    -------
-    ndarray of shape (H, W), int16
-        Index into `thresholds`; -1 everywhere if the map is constant or nowhere positive.
-    """
-    if not holds_localization(heat[None].astype(np.float32))[0]:
-        return np.full(heat.shape, -1, np.int16)
-    low, high = float(heat.min()), float(heat.max())
-    return levels_of((heat.astype(np.float64) - low) / (high - low), thresholds)
-
-
 def window_transform(transform: GridTransform, window: CropWindow, shape: tuple[int, ...]) -> GridTransform:
     """Return the way from the native grid to a map of a shape (rows, cols) that covers the window."""
     rows, cols = shape
     return transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
         cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)
     )
-
-
-def boxes_to_native(boxes: NDArray[np.int32], to_heat: GridTransform, size_xy: FloatArray) -> FloatArray:
-    """Map boxes [M, 4] of a map to the native grid, clipped to the film of (columns, rows): [M, 4], px."""
-    scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
-    native: FloatArray = (boxes - np.tile(offset, 2)) / np.tile(scale, 2)
-    native[:, :2], native[:, 2:] = np.maximum(native[:, :2], 0.0), np.minimum(native[:, 2:], size_xy)
-    return native
 
 
 @njit(cache=True)
@@ -108,7 +78,10 @@ def best_ious(boxes: Any, annotated: Any) -> Any:
 
 @njit(cache=True)
 def low_and_span(heat: Any) -> Any:
-    """Return a map's lowest heat and its range; 0 for the range where `holds_localization` says no."""
+    """Return a map's lowest heat and its range; 0 for the range of a map that is flat or nowhere positive.
+
+    The compiled twin of `camray.core.localization.box_recipes.holds_localization`.
+    """
     low, high = heat.min(), heat.max()
     low32, high32 = np.float32(low), np.float32(high)
     if high32 <= 0 or high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
@@ -118,7 +91,7 @@ def low_and_span(heat: Any) -> Any:
 
 @njit(cache=True)
 def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:
-    """As `boxes_to_native`, of the first four columns."""
+    """Map boxes (the first four columns) to the native grid, clipped to the film of (columns, rows): [M, 4], px."""
     native = np.empty((len(boxes), 4))
     for corner in range(4):
         axis = corner % 2
@@ -141,7 +114,7 @@ def _sweep_film(
     iou_largest: Any,
     iou_any: Any,
 ) -> None:
-    """Fill one film of a `ThresholdSweep`: `heat01_levels`, `region_tree` and `boxes_to_native` in one pass."""
+    """Fill one film of a `ThresholdSweep`: regions at all thresholds, their native boxes and overlaps, in one pass."""
     low, span = low_and_span(heat)
     if span <= 0:
         return
