@@ -35,17 +35,17 @@ class Cells(torch.nn.Module):
 
 
 def test_flip_averages_the_map_with_its_unmirrored_twin() -> None:
-    film = torch.zeros(1, 1, 8, 8)
+    film = torch.zeros(1, 1, 12, 8)
     film[..., :4, 4:] = 1.0  # the cell in row 0, column 1
-    plain = explain(Cells(ramp=True), film, BOTH, (2, 2)).heat["cam"][0, 0]
-    assert plain.tolist() == [[0.0, 4.0], [0.0, 0.0]]
-    both = explain(Cells(ramp=True), film, BOTH, (2, 2), flip=True)
-    assert both.heat["cam"][0, 0].tolist() == [[0.0, 3.0], [0.0, 0.0]]  # mirrored, it stands in column 0: 2
-    assert both.logits.tolist() == [[1.75]]  # mean of 1 + 4/4 and 1 + 2/4
-    assert both.heat["cam"].mean() + 1.0 == both.logits[0, 0]
+    plain = explain(Cells(ramp=True), film, BOTH, (3, 2)).heat["cam"][0, 0]
+    assert plain.tolist() == [[0.0, 4.0], [0.0, 0.0], [0.0, 0.0]]
+    both = explain(Cells(ramp=True), film, BOTH, (3, 2), flip=True)
+    assert both.heat["cam"][0, 0].tolist() == [[0.0, 3.0], [0.0, 0.0], [0.0, 0.0]]  # mirrored, it is in column 0: 2
+    assert both.logits.tolist() == [[1.5]]  # mean of 1 + 4/6 and 1 + 2/6
+    torch.testing.assert_close(both.heat["cam"].mean() + 1.0, both.logits[0, 0])
 
 
-def test_scales_are_asked_for_in_whole_cells_and_land_on_the_base_grid() -> None:
+def test_scales_are_whole_cells_and_maps_are_on_the_base_grid() -> None:
     network, film = Cells(), torch.rand(2, 1, 16, 24, generator=torch.Generator().manual_seed(1))
     grid = feature_grid(network, film)
     assert grid == (4, 6)
@@ -56,20 +56,20 @@ def test_scales_are_asked_for_in_whole_cells_and_land_on_the_base_grid() -> None
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_a_bright_cell_stays_where_it_is_at_another_scale(scale: float) -> None:
-    film = torch.zeros(1, 1, 64, 64)
+    film = torch.zeros(1, 1, 48, 64)
     film[..., 24:32, 40:48] = 1.0  # cells of 4 px: rows 6-7, columns 10-11, even numbers and far from the border
-    heat = explain(Cells(), film, BOTH, (16, 16), scales=(scale,)).heat["cam"][0, 0].double()
-    rows, cols = torch.meshgrid(torch.arange(16) + 0.5, torch.arange(16) + 0.5, indexing="ij")
+    heat = explain(Cells(), film, BOTH, (12, 16), scales=(scale,)).heat["cam"][0, 0].double()
+    rows, cols = torch.meshgrid(torch.arange(12) + 0.5, torch.arange(16) + 0.5, indexing="ij")
     centre = [float((heat * axis).sum() / heat.sum()) for axis in (rows, cols)]
     np.testing.assert_allclose(centre, [7.0, 11.0], atol=1e-3)
     np.testing.assert_allclose(heat.sum(), 2.0 * 4, rtol=1e-3)
 
 
 def test_gradcam_of_an_average_is_the_rectified_average() -> None:
-    network, film = Cells(), torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(4))
-    found = explain(network, film, BOTH, (4, 4), flip=True, scales=(1.0, 2.0))
+    network, film = Cells(), torch.randn(3, 1, 16, 24, generator=torch.Generator().manual_seed(4))
+    found = explain(network, film, BOTH, (4, 6), flip=True, scales=(1.0, 2.0))
     assert found.heat["cam"].min() < 0
-    np.testing.assert_allclose(found.heat["gradcam"], found.heat["cam"].clamp_min(0) / 16, rtol=1e-6, atol=0)
+    np.testing.assert_allclose(found.heat["gradcam"], found.heat["cam"].clamp_min(0) / 24, rtol=1e-6, atol=0)
 
 
 def test_a_constant_map_stays_constant() -> None:

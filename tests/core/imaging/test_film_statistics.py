@@ -37,13 +37,15 @@ def test_a_film_smaller_than_the_thumbnail_repeats_pixels() -> None:
 
 
 def test_the_letterbox_margin_is_left_out() -> None:
-    grid = plan_grid((100, 50), (64, 64), "letterbox")  # 32 columns of film, 16 of margin at each side
-    assert film_area((64, 64), (100, 50), grid) == (slice(0, 64), slice(16, 48))
+    grid = plan_grid((100, 50), (64, 96), "letterbox")  # 32 columns of film, 32 of margin at each side
+    assert film_area((64, 96), (100, 50), grid) == (slice(0, 64), slice(32, 64))
+    grid = plan_grid((50, 100), (96, 64), "letterbox", row_spacing=0.3, col_spacing=0.2)  # 48 rows: 24 of margin
+    assert film_area((96, 64), (50, 100), grid) == (slice(24, 72), slice(0, 64))
 
 
 def test_a_cropped_film_covers_the_whole_grid() -> None:
-    grid = plan_grid((100, 50), (64, 64), "crop")
-    assert film_area((64, 64), (100, 50), grid) == (slice(0, 64), slice(0, 64))
+    grid = plan_grid((100, 50), (64, 96), "crop")
+    assert film_area((64, 96), (100, 50), grid) == (slice(0, 64), slice(0, 96))
 
 
 def test_a_sliver_of_film_still_has_an_area() -> None:
@@ -52,9 +54,9 @@ def test_a_sliver_of_film_still_has_an_area() -> None:
 
 
 def test_tiles_tell_means_and_texture_apart() -> None:
-    stored = np.zeros((24, 24), np.uint8)
-    stored[0, 1] = 255  # one px of the four of the first tile
+    stored = np.zeros((24, 36), np.uint8)
+    stored[0, 1] = 255  # one of the six px of the first tile
     tiles = image_statistics(stored).tiles.reshape(2, 12, 12)
-    assert tiles[0, 0, 0] == 0.25
-    assert tiles[1, 0, 0] == pytest.approx(np.sqrt(0.25 * 0.75))
+    assert tiles[0, 0, 0] == pytest.approx(1 / 6)
+    assert tiles[1, 0, 0] == pytest.approx(np.sqrt(1 / 6 * 5 / 6))
     assert tiles.reshape(2, -1)[:, 1:].sum() == 0

@@ -84,7 +84,7 @@ def test_dropped_channels_are_dropped_whole_and_only_in_training() -> None:
 
 @pytest.mark.parametrize("kind", ["film", "local", "film_local"])
 def test_normalisation_forgets_brightness_and_nearly_forgets_contrast(kind: str) -> None:
-    films = _films(32, 32)
+    films = _films(32, 48)
     normalise = Normalise(kind)
     assert torch.allclose(normalise(films), normalise(films + 0.3), atol=1e-9)
     assert normalise(films).shape[1] == normalise.channels
@@ -99,7 +99,7 @@ def test_normalisation_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", NORMALISATIONS)
 def test_a_blank_film_stays_finite_and_so_does_its_gradient(kind: str) -> None:
-    films = torch.full((1, 1, 32, 32), 0.5, requires_grad=True)
+    films = torch.full((1, 1, 32, 48), 0.5, requires_grad=True)
     found = Normalise(kind)(films)
     found.sum().backward()
     assert films.grad is not None

@@ -243,7 +243,7 @@ def test_no_activation_works_in_place_and_the_seed_alone_decides_the_weights(bac
     first, second = _classifier(backbone), _classifier(backbone)
     assert not any(getattr(part, "inplace", False) for part in first.modules())
     assert all(torch.equal(first.state_dict()[name], value) for name, value in second.state_dict().items())
-    films = _films(64, 64)
+    films = _films(64, 96)
     assert torch.equal(first(films), second(films))
 
 

@@ -11,9 +11,17 @@ from camray.core.imaging.affine_sampling import inverse_affine, sampling_grid
 from camray.core.training.augmentation import Augmentation, augment
 
 EVERYTHING = Augmentation(
-    flip=0.5, rotate_deg=10, translate=0.1, scale=0.2, aspect=0.1, gamma=0.3, contrast=0.2, brightness=0.1, noise=0.02,
+    flip=0.5,
+    rotate_deg=10,
+    translate=0.1,
+    scale=0.2,
+    aspect=0.1,
+    gamma=0.3,
+    contrast=0.2,
+    brightness=0.1,
+    noise=0.02,
     erase=0.5,
-)  # fmt: skip
+)
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -72,12 +80,12 @@ def test_content_turns_clockwise_in_pixels_on_a_film_that_is_not_square() -> Non
 
 def test_content_is_magnified_about_the_centre() -> None:
     # 10.5 px right of and 0.5 px below the centre; twice as wide
-    assert _centre_xy(_warp(_blob(60, 60, 30, 40), scale_x=2.0)) == pytest.approx((51.0, 30.5), abs=1e-3)
+    assert _centre_xy(_warp(_blob(50, 60, 25, 40), scale_x=2.0)) == pytest.approx((51.0, 25.5), abs=1e-3)
 
 
 def test_order_is_magnify_turn_move() -> None:
-    found = _warp(_blob(80, 80, 40, 50), angle=math.pi / 2, scale_x=2.0, x=0.0, y=-0.25)
-    assert _centre_xy(found) == pytest.approx((39.5, 51.0), abs=1e-3)  # 10.5 right -> 21 right -> 21 down -> 10 up
+    moved = _warp(_blob(100, 80, 50, 50), angle=math.pi / 2, scale_x=2.0, x=0.0, y=-0.25)
+    assert _centre_xy(moved) == pytest.approx((39.5, 58.5), abs=1e-3)  # 10.5 right, 21 right, 21 down, 12.5 up
 
 
 def test_gamma_contrast_and_brightness_keep_their_ranges() -> None:
@@ -93,7 +101,7 @@ def test_gamma_contrast_and_brightness_keep_their_ranges() -> None:
 
 
 def test_noise_has_a_spread_of_its_own_on_each_film_and_no_bias() -> None:
-    found = augment(torch.full((200, 1, 32, 32), 0.5), Augmentation(noise=0.1), _generator())
+    found = augment(torch.full((200, 1, 32, 24), 0.5), Augmentation(noise=0.1), _generator())
     spread = found.std(dim=(1, 2, 3))
     assert spread.max() < 0.11
     assert spread.min() < 0.01
@@ -101,16 +109,27 @@ def test_noise_has_a_spread_of_its_own_on_each_film_and_no_bias() -> None:
 
 
 def test_erasing_sets_one_rectangle_to_the_films_mean() -> None:
-    films = _films(50, 40, 40)
+    films = _films(50, 60, 40)
     found = augment(films, Augmentation(erase=1.0), _generator())
     for before, after in zip(films[:, 0], found[:, 0], strict=True):
         changed = (before != after).numpy()
         rows, cols = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
         assert changed[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1].mean() > 0.99  # a value may equal the mean
-        assert 0.05 * 40 <= len(rows) <= 0.35 * 40
+        assert 0.05 * 60 <= len(rows) <= 0.35 * 60
         assert 0.10 * 40 <= len(cols) <= 0.55 * 40
         assert torch.allclose(after[torch.from_numpy(changed)], before.mean(), atol=1e-6)
     assert torch.equal(augment(films, Augmentation(erase=1e-12), _generator()), films)
+
+
+def test_a_stretch_widens_what_it_flattens() -> None:
+    """Aspect a: the width grows by exp(a) and the height shrinks by exp(-a); their product stays."""
+    blob = _blob(60, 80, 30, 40)
+    blob[0, 0, 22:38, 32:48] = 1.0
+    stretched = augment(blob.repeat(40, 1, 1, 1), Augmentation(aspect=0.5), _generator())
+    widths, heights = stretched[:, 0].amax(dim=1).sum(dim=1) / 16, stretched[:, 0].amax(dim=2).sum(dim=1) / 16
+    assert widths.max() > 1.4
+    assert widths.min() < 0.7
+    np.testing.assert_allclose(widths * heights, 1.0, atol=0.1)
 
 
 def test_same_generator_same_bytes_and_films_differ() -> None:

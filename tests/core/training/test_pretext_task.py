@@ -47,8 +47,8 @@ def test_the_seed_decides_and_the_films_are_left_alone() -> None:
 
 
 def test_cell_targets_by_hand() -> None:
-    envelope = torch.zeros(1, 1, 8, 8)
+    envelope = torch.zeros(1, 1, 8, 12)
     envelope[..., :4, :4] = 0.9  # fills the first cell
-    envelope[..., 4:6, 4:6] = 0.9  # a quarter of the last
-    envelope[..., 0, 7] = 0.39  # too faint
-    assert cell_targets(envelope, 2, 2).tolist() == [[[[1.0, 0.0], [0.0, 0.625]]]]
+    envelope[..., 4:6, 8:10] = 0.9  # a quarter of the last
+    envelope[..., 0, 11] = 0.39  # too faint
+    assert cell_targets(envelope, 2, 3).tolist() == [[[[1.0, 0.0, 0.0], [0.0, 0.0, 0.625]]]]

@@ -31,7 +31,7 @@ FILMS = 8
 def _data() -> tuple[torch.Tensor, torch.Tensor]:
     """Films of noise; label 0 is a bright square on the left, label 1 one on the right."""
     generator = np.random.default_rng(3)
-    pixels = generator.integers(80, 120, (FILMS, 32, 32)).astype(np.uint8)
+    pixels = generator.integers(80, 120, (FILMS, 48, 32)).astype(np.uint8)
     targets = np.zeros((FILMS, 2), np.float32)
     for film in range(FILMS):
         if film % 2:
