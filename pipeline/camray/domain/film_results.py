@@ -1,12 +1,14 @@
-"""What camray says of one film, as every form of export tells it."""
+"""Results of one film, as every export format states them."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from camray.domain.finding_sites import Site, site_of
 from camray.domain.geometry import Box
 from camray.domain.labels import Finding
+from camray.domain.object_identity import uid_of
 from camray.domain.zones import ZONES, Third
 
 UNVERIFIED: Final = "AI, not verified"
@@ -16,18 +18,18 @@ STEPS_PER_PX: Final = 256  # coordinates are whole multiples of 1/256 px: exact 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What made a result.
+    """The model, thresholds and explanation method that made a result.
 
     Parameters
     ----------
     name : str
-        Of the trained model: the settings' name.
+        Name of the trained model: the settings' name.
     version : str
-        Of camray, code digest included.
+        Version of camray, code digest included.
     model_digest : str
         SHA-256 of the weights, 64 hexadecimal digits.
     threshold_digest : str
-        SHA-256 of the thresholds, likewise.
+        SHA-256 of the thresholds, 64 hexadecimal digits.
     method : str
         Explanation method whose maps became boxes.
     """
@@ -40,8 +42,8 @@ class Algorithm:
 
 
 @dataclass(frozen=True)
-class FoundBox:
-    """One box, best first within its finding.
+class ScoredBox:
+    """One box with its score; a finding's boxes are ordered by score.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ class FoundBox:
     score : float
         Heat of its region.
     zone : str
-        Side and third of the lung, for instance ``right upper``; another word, or none, where they are not known.
+        One of `camray.domain.zones.ZONES`, for instance ``right upper``; ``outside``, ``unknown`` or empty otherwise.
     """
 
     box: Box
@@ -59,7 +61,7 @@ class FoundBox:
 
 
 @dataclass(frozen=True)
-class FoundFinding:
+class FindingResult:
     """One finding on one film.
 
     Parameters
@@ -71,8 +73,8 @@ class FoundFinding:
     cutoff : float
         Probability from which the finding is reported.
     is_reported : bool
-        The probability reaches the cutoff, or everything is told.
-    boxes : tuple of FoundBox
+        The probability reaches the cutoff, or all findings are requested.
+    boxes : tuple of ScoredBox
         Empty where nothing is reported, and where the map holds no localization.
     threshold_source : str
         How the heat threshold was chosen.
@@ -82,7 +84,7 @@ class FoundFinding:
     probability: float
     cutoff: float
     is_reported: bool
-    boxes: tuple[FoundBox, ...] = ()
+    boxes: tuple[ScoredBox, ...] = ()
     threshold_source: str = ""
 
     @property
@@ -90,9 +92,9 @@ class FoundFinding:
         """Name and probability, with the warning."""
         return f"{self.finding.name} {self.probability:.2f} ({UNVERIFIED})"
 
-    def box_summary(self, box: FoundBox) -> str:
-        """Return the summary with the box's lung zone and side, where they are known."""
-        if box.zone not in ZONES:
+    def box_summary(self, box: ScoredBox) -> str:
+        """Return the summary with the box's lung zone and side, where they are known and the finding may be there."""
+        if box.zone not in ZONES or site_of(self.finding) not in (Site.LUNG, Site.PLEURA, Site.UNKNOWN):
             return self.summary
         side, _, third = box.zone.partition(" ")
         zone = f"{side} {_THIRDS.get(third, third)} zone"
@@ -111,23 +113,28 @@ class FilmResult:
         Native grid.
     laterality : str
         ``L`` or ``R`` for a film of one side; else empty.
-    findings : tuple of FoundFinding
+    findings : tuple of FindingResult
         Every label of the model, in its order.
     algorithm : Algorithm
-        What made them.
+        The model, thresholds and method that made them.
     """
 
     image_id: str
     rows: int
     cols: int
     laterality: str
-    findings: tuple[FoundFinding, ...]
+    findings: tuple[FindingResult, ...]
     algorithm: Algorithm = field(repr=False)
 
     @property
-    def reported(self) -> tuple[FoundFinding, ...]:
+    def reported(self) -> tuple[FindingResult, ...]:
         """Findings that are reported; empty for a film without."""
         return tuple(found for found in self.findings if found.is_reported)
+
+    def tracking_uid(self, finding: FindingResult, number: int) -> str:
+        """Return the tracking UID of a finding's box, the same in every object of this result."""
+        box = finding.boxes[number].box.as_tuple()
+        return uid_of("tracking", self.image_id, self.algorithm.model_digest, finding.finding.name, repr(box))
 
     def digest(self, *more: str) -> str:
         """SHA-256 over all that is stated, and over further words; of a finding its name and code are stated."""
@@ -146,12 +153,12 @@ def on_export_grid(box: Box, rows: int, cols: int) -> Box | None:
     box : Box
         Native grid, px.
     rows, cols : int
-        Native grid; what lies outside is cut.
+        Native grid; parts of the box outside it are cut off.
 
     Returns
     -------
     Box or None
-        No corner moves by more than 1/512 px; None where nothing is left.
+        No corner moves by more than 1/512 px; None if no area is left.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from camray.adapters.export_formats import BOX_COLUMNS
 from camray.adapters.run_folder import code_version, file_digest
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import ExportError
-from camray.domain.film_results import Algorithm, FilmResult, FoundBox, FoundFinding, on_export_grid
+from camray.domain.film_results import Algorithm, FilmResult, FindingResult, ScoredBox, on_export_grid
 from camray.domain.geometry import Box
 from camray.domain.labels import Finding
 from camray.domain.records import CORNERS
@@ -86,14 +86,14 @@ def localized_at(run: ExplainedRun) -> datetime:
 
 def _found_finding(
     run: ExplainedRun, finding: Finding, rows: pd.DataFrame, film: IngestedFilm, everything: bool
-) -> FoundFinding:
+) -> FindingResult:
     first, boxes = rows.iloc[0], []
     is_reported = everything or bool(first["reported"])
     for row in rows.dropna(subset=CORNERS).to_dict("records") if is_reported else []:
         box = on_export_grid(Box(*(float(row[side]) for side in CORNERS)), film.rows, film.cols)
         if box is not None:
-            boxes.append(FoundBox(box, float(row["score"]), str(row["zone"] or "")))
-    return FoundFinding(
+            boxes.append(ScoredBox(box, float(row["score"]), str(row["zone"] or "")))
+    return FindingResult(
         finding=finding,
         probability=float(first["probability"]),
         cutoff=run.thresholds.cutoff_of[finding.name],

@@ -9,7 +9,7 @@ import numpy as np
 from pydicom import Dataset, uid
 
 from camray.adapters.phantom_dicom import Encoding, PhantomHeader, encode_film
-from camray.domain.film_results import Algorithm, FilmResult, FoundBox, FoundFinding, on_export_grid
+from camray.domain.film_results import Algorithm, FilmResult, FindingResult, ScoredBox, on_export_grid
 from camray.domain.geometry import Box
 from camray.domain.labels import Code, Finding
 from camray.domain.object_identity import ObjectIdentity, uid_of
@@ -64,16 +64,16 @@ def result_of(source: Dataset, *, negative: bool = False, zones: tuple[str, str]
         on_export_grid(Box(cols / 7, rows / 9, cols / 3, rows / 2.7), rows, cols),
         on_export_grid(Box(cols / 1.9, rows / 2.1, cols, rows), rows, cols),
     ]
-    found = [FoundBox(box, 3.25 - n, zones[n]) for n, box in enumerate(boxes) if box is not None]
+    found = [ScoredBox(box, 3.25 - n, zones[n]) for n, box in enumerate(boxes) if box is not None]
     return FilmResult(
         image_id=str(source.SOPInstanceUID),
         rows=rows,
         cols=cols,
         laterality=str(source.get("ImageLaterality", "")),
         findings=(
-            FoundFinding(PNEUMONIA, 0.9123456, 0.5, not negative, () if negative else tuple(found), "validation"),
-            FoundFinding(MASS, 0.61, 0.6, not negative, (), "fixed"),
-            FoundFinding(UNCODED, 0.043, 0.5, False, (), "fixed"),
+            FindingResult(PNEUMONIA, 0.9123456, 0.5, not negative, () if negative else tuple(found), "validation"),
+            FindingResult(MASS, 0.61, 0.6, not negative, (), "fixed"),
+            FindingResult(UNCODED, 0.043, 0.5, False, (), "fixed"),
         ),
         algorithm=ALGORITHM,
     )

@@ -79,4 +79,4 @@ def test_a_readers_qualitative_evaluation_is_a_mark(report: Dataset, tmp_path: P
         report.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     (read,), _ = read_reports(tmp_path / "sr.dcm")
     marks = [mark for mark in read.marks if mark.shape == "" and not mark.by_algorithm]
-    assert [(mark.codes[0][0], mark.is_present) for mark in marks] == [("309529002", True), ("AIR_LEAK_ANY", False)]
+    assert [(mark.codes[0][0], mark.is_present) for mark in marks] == [("309529002", True), ("AIR_LEAK_B58142", False)]

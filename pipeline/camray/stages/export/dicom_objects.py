@@ -72,17 +72,12 @@ def plan_objects(film: ExportedFilm, formats: Collection[str]) -> Iterator[Objec
         yield ObjectPlan("sr", sr.SOP_CLASS_UID, (sr.FORMAT,), lambda identity: sr.build_sr(result, source, identity))
     if "gsps" in formats:
         voi = display_voi(film.stored.values, film.stored.grey)
-        tracking = {
-            (found.finding.name, number): sr.tracking_uid(result, found, number)
-            for found in result.reported
-            for number in range(len(found.boxes))
-        }
         digested = (gsps.FORMAT, *_grey_texts(film.stored.grey, voi))
         yield ObjectPlan(
             "gsps",
             gsps.SOP_CLASS_UID,
             digested,
-            lambda identity: gsps.build_gsps(result, source, identity, film.stored.grey, voi, tracking),
+            lambda identity: gsps.build_gsps(result, source, identity, film.stored, voi),
         )
     if "sc" in formats:
         digested = (sc.FORMAT, _digest(film.picture))

@@ -1,6 +1,7 @@
-"""Grayscale Softcopy Presentation State: boxes and labels over the film, which is shown as camray saw it."""
+"""Grayscale Softcopy Presentation State: boxes and labels, and the film's grey scale as camray reads it."""
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import highdicom as hd
@@ -8,45 +9,42 @@ import numpy as np
 from pydicom import Dataset
 
 from camray.adapters.dicom.write.common_attributes import (
-    SERIES_NUMBERS,
     character_set,
-    device_words,
-    finish,
-    series_words,
+    complete_object,
+    equipment_attributes,
+    series_attributes,
 )
 from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult
-from camray.domain.films import GreyScale, LookupTable, VoiWindow
+from camray.domain.films import FilmHeader, GreyScale, LookupTable, StoredFilm, VoiWindow
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectIdentity
 
-FORMAT = "1"
+FORMAT = "2"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.11.1"
-_MOST_TEXT = 1024  # ST
-_TEXT_ROWS = 40  # a text starts this share of the film's rows from its edge where there is no box
+_MAX_TEXT = 1024  # characters of Short Text
+_MAX_ASPECT = 1000
+_TEXT_ROWS = 40  # text without a box starts at this fraction of the film's rows and columns
 
 
 @quiet()
 def build_gsps(
-    result: FilmResult, source: Dataset, identity: ObjectIdentity, grey: GreyScale, voi: VoiWindow | LookupTable,
-    tracking: dict[tuple[str, int], str],
-) -> Dataset:  # fmt: skip
+    result: FilmResult, source: Dataset, identity: ObjectIdentity, film: StoredFilm, voi: VoiWindow | LookupTable
+) -> Dataset:
     """Write boxes and labels as a presentation state.
 
     Parameters
     ----------
     result : FilmResult
-        What is said; a film without a reported finding gets one line that says so.
+        Findings of the film; without a reported finding, one line says so.
     source : Dataset
-        The film, from `read_source`.
+        The film's header, from `read_source`.
     identity : ObjectIdentity
-        Who the object is.
-    grey : GreyScale
-        How the film's stored values become grey.
+        UIDs, version and predecessor of the new instance.
+    film : StoredFilm
+        How stored values become grey, and the size of a pixel.
     voi : VoiWindow or LookupTable
-        The one VOI transform to show it with, in units of the modality transform's output.
-    tracking : dict
-        (finding, number of the box) to the tracking UID that the report uses.
+        The one VOI transform to display the film with, in units of the modality transform's output.
 
     Returns
     -------
@@ -55,53 +53,56 @@ def build_gsps(
         film's photometric interpretation says.
     """
     layer = hd.pr.GraphicLayer("CAMRAY", order=1, description=f"camray ({UNVERIFIED})")
-    objects, texts = [], []
-    for found in result.reported:
-        for number, one in enumerate(found.boxes):
-            named: dict[str, Any] = {"tracking_id": f"camray {found.finding.name} {number + 1}"[:64],
-                     "tracking_uid": tracking[found.finding.name, number]}  # fmt: skip
-            objects.append(hd.pr.GraphicObject("POLYLINE", _corners(one.box), "PIXEL", **named))
-            anchor = (one.box.x0, one.box.y0)
-            texts.append(_text(found.summary, anchor))
-    unplaced = [found.summary for found in result.reported if not found.boxes]
-    if not result.reported:
-        unplaced = [f"No finding reported ({UNVERIFIED})"]
-    if unplaced:
-        texts.append(_text("\r\n".join(unplaced), (result.cols / _TEXT_ROWS, result.rows / _TEXT_ROWS)))
-    annotation = hd.pr.GraphicAnnotation([source], layer, graphic_objects=objects or None, text_objects=texts or None)
-    words = device_words(result.algorithm)
     ds = hd.pr.GrayscaleSoftcopyPresentationState(
         referenced_images=[source],
-        series_instance_uid=identity.series_instance_uid,
-        series_number=SERIES_NUMBERS["gsps"],
-        sop_instance_uid=identity.sop_instance_uid,
-        instance_number=identity.version,
         content_label="CAMRAY AI",
         content_description=f"camray {result.algorithm.name}: {UNVERIFIED}"[:64],
-        graphic_annotations=[annotation],
+        graphic_annotations=[_annotation(result, source, layer)],
         graphic_layers=[layer],
-        modality_lut_transformation=_modality(grey),
+        modality_lut_transformation=_modality(film.grey),
         voi_lut_transformations=[_voi(voi)],
         presentation_lut_transformation=hd.PresentationLUTTransformation(
-            presentation_lut_shape="INVERSE" if grey.is_inverted else "IDENTITY"
+            presentation_lut_shape="INVERSE" if film.grey.is_inverted else "IDENTITY"
         ),
-        series_description=series_words("gsps"),
         specific_character_set=character_set(result, source),
-        **words,
+        **series_attributes("gsps", source, identity),
+        **equipment_attributes(result.algorithm),
     )
-    _put_tables(ds, grey, voi)
-    return finish(ds, source, identity, is_image=True)
+    for area in ds.DisplayedAreaSelectionSequence:
+        area.PresentationPixelAspectRatio = _aspect_ratio(film.header)
+    _put_tables(ds, film.grey, voi)
+    return complete_object(ds, source, identity, is_image=True)
 
 
-def read_gsps(ds: Dataset) -> list[tuple[Box, str]]:
-    """Read back boxes and the tracking UID of each."""
-    found = []
-    for annotation in ds.get("GraphicAnnotationSequence", []):
-        for item in annotation.get("GraphicObjectSequence", []):
-            xy = np.array(item.GraphicData, np.float64).reshape(-1, 2)
-            low, high = xy.min(axis=0), xy.max(axis=0)
-            found.append((Box(*map(float, (*low, *high))), str(item.get("TrackingUID", ""))))
-    return found
+def _annotation(result: FilmResult, source: Dataset, layer: Any) -> Any:
+    """Return the boxes with their labels, and lines for what has no box."""
+    objects, texts = [], []
+    for found in result.reported:
+        for number, scored in enumerate(found.boxes):
+            objects.append(
+                hd.pr.GraphicObject(
+                    "POLYLINE",
+                    _corners(scored.box),
+                    "PIXEL",
+                    tracking_id=f"camray {found.finding.name} {number + 1}"[:64],
+                    tracking_uid=result.tracking_uid(found, number),
+                )
+            )
+            texts.append(_text(found.box_summary(scored), (scored.box.x0, scored.box.y0)))
+    lines = [found.summary for found in result.reported if not found.boxes]
+    if not result.reported:
+        lines = [f"No finding reported ({UNVERIFIED})"]
+    if lines:
+        texts.append(_text("\r\n".join(lines), (result.cols / _TEXT_ROWS, result.rows / _TEXT_ROWS)))
+    return hd.pr.GraphicAnnotation([source], layer, graphic_objects=objects or None, text_objects=texts or None)
+
+
+def _aspect_ratio(header: FilmHeader) -> list[int]:
+    """Return height and width of a pixel as whole numbers (PS3.3 C.10.4), 1 and 1 where the film's header has none."""
+    if not (header.row_spacing_mm and header.col_spacing_mm):
+        return [1, 1]
+    ratio = Fraction(header.row_spacing_mm / header.col_spacing_mm).limit_denominator(_MAX_ASPECT)
+    return [ratio.numerator, ratio.denominator]
 
 
 def _corners(box: Box) -> "np.ndarray[Any, np.dtype[np.float64]]":
@@ -109,8 +110,8 @@ def _corners(box: Box) -> "np.ndarray[Any, np.dtype[np.float64]]":
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]])
 
 
-def _text(words: str, anchor_xy: tuple[float, float]) -> Any:
-    return hd.pr.TextObject(words[:_MOST_TEXT], "PIXEL", anchor_point=anchor_xy, anchor_point_visible=False)
+def _text(text: str, anchor_xy: tuple[float, float]) -> Any:
+    return hd.pr.TextObject(text[:_MAX_TEXT], "PIXEL", anchor_point=anchor_xy, anchor_point_visible=False)
 
 
 def _modality(grey: GreyScale) -> Any:
@@ -131,13 +132,13 @@ def _voi(voi: VoiWindow | LookupTable) -> Any:
 
 
 def full_range(lut: LookupTable) -> LookupTable:
-    """Return a table of 16-bit entries that shows as the given one: highdicom writes 8 or 16 bits only."""
+    """Return a table of 16-bit entries that displays as the given one: highdicom writes only 8 or 16 bits."""
     entries = np.rint(lut.entries.astype(np.float64) * (65535 / (2**lut.bits - 1))).clip(0, 65535)
     return replace(lut, entries=entries.astype(np.uint16), bits=16)
 
 
 def _put_tables(ds: Dataset, grey: GreyScale, voi: VoiWindow | LookupTable) -> None:
-    """Give tables that start below zero their true start, which highdicom refuses."""
+    """Give tables that start below zero their true start, which highdicom does not take."""
     tables = []
     if grey.modality_lut is not None:
         tables.append((ds.ModalityLUTSequence[0], grey.modality_lut))

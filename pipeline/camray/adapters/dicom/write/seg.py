@@ -1,4 +1,4 @@
-"""Segmentations: the heat map as fractions, the boxes as regions. Opt-in: no viewer tried shows them over a film."""
+"""Segmentations of heat maps (fractional) and boxes (binary). Opt-in: no tested viewer shows them over a film."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,106 +12,113 @@ from pydicom.sr.coding import Code as DicomCode
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from camray.adapters.dicom.write.common_attributes import (
-    SERIES_NUMBERS,
     character_set,
-    code_of,
-    device_words,
-    finish,
-    series_words,
+    complete_object,
+    equipment_attributes,
+    finding_code,
+    refuse_shared_codes,
+    series_attributes,
 )
 from camray.adapters.dicom.write.warnings import quiet
-from camray.domain.film_results import UNVERIFIED, FilmResult, FoundFinding
+from camray.domain.film_results import UNVERIFIED, FilmResult, FindingResult
 from camray.domain.object_identity import ObjectIdentity, uid_of
 
-FORMAT = "1"
+FORMAT = "2"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
 MAX_FRACTION = 255
 _ARTIFICIAL_INTELLIGENCE = DicomCode("123109", "DCM", "Artificial Intelligence")
 
 
 def build_heat_seg(
-    result: FilmResult, source: Dataset, identity: ObjectIdentity, found: Sequence[FoundFinding],
+    result: FilmResult,
+    source: Dataset,
+    identity: ObjectIdentity,
+    findings: Sequence[FindingResult],
     heat01: NDArray[np.float32],
-) -> Dataset:  # fmt: skip
-    """Write heat maps, one segment a finding.
+) -> Dataset:
+    """Write heat maps, one segment per finding.
 
     Parameters
     ----------
     result : FilmResult
-        What is said.
+        Findings of the film.
     source : Dataset
-        The film, from `read_source`.
+        The film's header, from `read_source`.
     identity : ObjectIdentity
-        Who the object is.
-    found : sequence of FoundFinding
+        UIDs, version and predecessor of the new instance.
+    findings : sequence of FindingResult
         Findings of the maps; at least one.
-    heat01 : ndarray of shape (L, rows, cols), float32
-        Each finding's evidence over its own maximum, 0-1, native grid. It is no probability; the standard's fractional
-        segmentations know only probability and occupancy.
+    heat01 : ndarray of shape (findings, rows, cols), float32
+        Each finding's evidence divided by its maximum, 0-1, native grid. It is no probability; the standard's
+        fractional segmentations know only probability and occupancy.
     """
-    return _build(result, source, identity, found, heat01, "seg-heat")
+    return _build(result, source, identity, _segments(result, findings, "relative evidence"), heat01)
 
 
 def build_box_seg(
-    result: FilmResult, source: Dataset, identity: ObjectIdentity, found: Sequence[FoundFinding]
+    result: FilmResult, source: Dataset, identity: ObjectIdentity, findings: Sequence[FindingResult]
 ) -> Dataset:
-    """Write boxes as regions, one segment a finding: the pixels whose centre lies in one of its boxes."""
-    masks = np.stack([_mask(one, result.rows, result.cols) for one in found])
-    return _build(result, source, identity, found, masks, "seg-boxes")
+    """Write boxes as regions, one segment per finding: the pixels whose centre is in one of its boxes.
+
+    Parameters are those of `build_heat_seg`; the findings have boxes.
+    """
+    masks = np.stack([_mask(found, result.rows, result.cols) for found in findings])
+    return _build(result, source, identity, _segments(result, findings, "box regions"), masks)
 
 
-def _mask(found: FoundFinding, rows: int, cols: int) -> NDArray[np.uint8]:
+def _mask(found: FindingResult, rows: int, cols: int) -> NDArray[np.uint8]:
     mask = np.zeros((rows, cols), np.uint8)
-    for one in found.boxes:
-        x0, y0, x1, y1 = (int(np.ceil(side - 0.5)) for side in one.box.as_tuple())  # centres at whole numbers + 0.5
+    for scored in found.boxes:
+        x0, y0, x1, y1 = (int(np.ceil(side - 0.5)) for side in scored.box.as_tuple())  # centres at whole numbers + 0.5
         mask[max(y0, 0) : y1, max(x0, 0) : x1] = 1
     return mask
 
 
-@quiet()
-def _build(
-    result: FilmResult, source: Dataset, identity: ObjectIdentity, found: Sequence[FoundFinding],
-    maps: NDArray[Any], kind: str,
-) -> Dataset:  # fmt: skip
-    is_heat = kind == "seg-heat"
-    what = "relative evidence" if is_heat else "box regions"
+def _segments(result: FilmResult, findings: Sequence[FindingResult], content: str) -> list[Any]:
     algorithm = result.algorithm
     identification = hd.AlgorithmIdentificationSequence(
         algorithm.name[:64],
         _ARTIFICIAL_INTELLIGENCE,
         algorithm.version[:64],
         source="camray",
-        parameters={"model sha256": algorithm.model_digest, "thresholds sha256": algorithm.threshold_digest,
-                    "explanation method": algorithm.method},
-    )  # fmt: skip
-    segments = [
+        parameters={
+            "model sha256": algorithm.model_digest,
+            "thresholds sha256": algorithm.threshold_digest,
+            "explanation method": algorithm.method,
+        },
+    )
+    return [
         hd.seg.SegmentDescription(
             segment_number=number,
-            segment_label=f"{one.finding.name[:40]}: {what}"[:64],
+            segment_label=f"{found.finding.name[:40]}: {content}"[:64],
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-            segmented_property_type=code_of(one.finding),
+            segmented_property_type=finding_code(found.finding),
             algorithm_type="AUTOMATIC",
             algorithm_identification=identification,
         )
-        for number, one in enumerate(found, start=1)
+        for number, found in enumerate(findings, start=1)
     ]
-    pixels = np.moveaxis(maps, 0, -1)[None]  # (frames, rows, columns, segments)
+
+
+@quiet()
+def _build(
+    result: FilmResult, source: Dataset, identity: ObjectIdentity, segments: list[Any], maps: NDArray[Any]
+) -> Dataset:
+    """Build a segmentation: fractional from floats, binary from whole numbers."""
+    is_heat = np.issubdtype(maps.dtype, np.floating)
+    refuse_shared_codes(result)
     ds = hd.seg.Segmentation(
         source_images=[source],
-        pixel_array=pixels,
+        pixel_array=np.moveaxis(maps, 0, -1)[None],  # (frames, rows, columns, segments)
         segmentation_type="FRACTIONAL" if is_heat else "BINARY",
         segment_descriptions=segments,
-        series_instance_uid=identity.series_instance_uid,
-        series_number=SERIES_NUMBERS[kind],
-        sop_instance_uid=identity.sop_instance_uid,
-        instance_number=identity.version,
         max_fractional_value=MAX_FRACTION,
         content_label="CAMRAY_AI",
-        content_description=f"camray {what} ({UNVERIFIED})",
+        content_description=f"camray {'relative evidence' if is_heat else 'box regions'} ({UNVERIFIED})",
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        series_description=series_words(kind),
         specific_character_set=character_set(result, source),
-        **device_words(algorithm),
+        **series_attributes("seg-heat" if is_heat else "seg-boxes", source, identity),
+        **equipment_attributes(result.algorithm),
     )
     ds.PatientOrientation = list(source.PatientOrientation)
     dimensions = uid_of("dimensions", identity.sop_instance_uid)
@@ -119,4 +126,4 @@ def _build(
         item.DimensionOrganizationUID = dimensions
     if is_heat:  # the plugin is named: pydicom's own choice, GDCM, ends the process on odd numbers of rows
         ds.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
-    return finish(ds, source, identity, is_image=True)
+    return complete_object(ds, source, identity, is_image=True)

@@ -19,17 +19,18 @@ from pydicom.sr.coding import Code as DicomCode
 
 from camray.adapters.dicom.write.common_attributes import (
     PRIVATE_SCHEME,
-    SERIES_NUMBERS,
-    algorithm_words,
+    algorithm_parameters,
     character_set,
-    code_of,
-    device_words,
-    finish,
-    series_words,
+    complete_object,
+    equipment_attributes,
+    finding_code,
+    refuse_shared_codes,
+    series_attributes,
 )
 from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.errors import ExportError
-from camray.domain.film_results import STEPS_PER_PX, UNVERIFIED, FilmResult, FoundBox, FoundFinding
+from camray.domain.film_results import STEPS_PER_PX, UNVERIFIED, FilmResult, FindingResult, ScoredBox
+from camray.domain.finding_sites import Site, site_of
 from camray.domain.object_identity import ObjectIdentity, uid_of
 
 FORMAT = "2"
@@ -43,6 +44,7 @@ _TITLE_WITHOUT_BOXES = DicomCode("AI_FINDINGS", PRIVATE_SCHEME, f"Imaging findin
 _LANGUAGE = hd.sr.CodedConcept("en-US", "RFC5646", "English (United States)")
 _PROCEDURE = DicomCode("399208008", "SCT", "Plain chest X-ray")
 _ZONES = {"upper": codes.SCT.UpperZoneOfLung, "mid": codes.SCT.MiddleZoneOfLung, "lower": codes.SCT.LowerZoneOfLung}
+_ANATOMY = {Site.HEART: codes.SCT.Heart, Site.DIAPHRAGM: codes.SCT.Diaphragm}
 _SIDES = {"right": codes.SCT.Right, "left": codes.SCT.Left, "R": codes.SCT.Right, "L": codes.SCT.Left}
 
 
@@ -67,35 +69,26 @@ def build_sr(result: FilmResult, source: Dataset, identity: ObjectIdentity) -> D
     Raises
     ------
     ExportError
-        If the model has no findings.
+        If the model has no findings, or two with one code.
     """
     if not result.findings:
         raise ExportError(f"{result.image_id}: the model has no findings, so there is nothing to report")
+    refuse_shared_codes(result)
     before = identity.predecessor
-    equipment = device_words(result.algorithm)
+    equipment = equipment_attributes(result.algorithm)
     ds = hd.sr.ComprehensiveSR(
         evidence=[source],
         content=_document(result, source),
-        series_instance_uid=identity.series_instance_uid,
-        series_number=SERIES_NUMBERS["sr"],
-        sop_instance_uid=identity.sop_instance_uid,
-        instance_number=identity.version,
         manufacturer=equipment.pop("manufacturer"),
         is_complete=True,
         is_final=False,
         is_verified=False,
         previous_versions=None if before is None else [_as_dataset(before)],
-        series_description=series_words("sr"),
         specific_character_set=character_set(result, source),
+        **series_attributes("sr", source, identity),
         **equipment,
     )
-    return finish(ds, source, identity, is_image=False)
-
-
-def tracking_uid(result: FilmResult, found: FoundFinding, number: int) -> str:
-    """Return the tracking UID of a finding's box: the same in every object of this result."""
-    box = found.boxes[number].box.as_tuple() if found.boxes else ()
-    return str(uid_of("tracking", result.image_id, result.algorithm.model_digest, found.finding.name, repr(box)))
+    return complete_object(ds, source, identity, is_image=False)
 
 
 def percent(probability: float) -> float:
@@ -106,7 +99,7 @@ def percent(probability: float) -> float:
 def _document(result: FilmResult, source: Dataset) -> Any:
     """Return the root container (TID 1500)."""
     algorithm = hd.sr.AlgorithmIdentification(
-        result.algorithm.name[:64], result.algorithm.version[:64], parameters=algorithm_words(result.algorithm)
+        result.algorithm.name[:64], result.algorithm.version[:64], parameters=algorithm_parameters(result.algorithm)
     )
     groups = [group for found in result.findings for group in _box_groups(result, found, source, algorithm)]
     evaluations = [item for found in result.findings if not found.boxes for item in _evaluation(result, found, source)]
@@ -137,16 +130,16 @@ def _container(name: DicomCode, items: list[Any]) -> Any:
     return container
 
 
-def _box_groups(result: FilmResult, found: FoundFinding, source: Dataset, algorithm: Any) -> Iterator[Any]:
+def _box_groups(result: FilmResult, found: FindingResult, source: Dataset, algorithm: Any) -> Iterator[Any]:
     """Yield two measurement groups for each box: its region, and the finding's probability."""
     for number, box in enumerate(found.boxes):
         shared: dict[str, Any] = {
             "tracking_identifier": hd.sr.TrackingIdentifier(
-                uid=tracking_uid(result, found, number), identifier=f"camray {found.finding.name} {number + 1}"
+                uid=result.tracking_uid(found, number), identifier=f"camray {found.finding.name} {number + 1}"
             ),
-            "finding_type": code_of(found.finding),
+            "finding_type": finding_code(found.finding),
             "algorithm_id": algorithm,
-            "finding_sites": _sites(result, box),
+            "finding_sites": _finding_sites(result, found, box),
         }
         region = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_region=_region(box, result, source), **shared
@@ -162,7 +155,7 @@ def _box_groups(result: FilmResult, found: FoundFinding, source: Dataset, algori
             yield group
 
 
-def _region(box: FoundBox, result: FilmResult, source: Dataset) -> Any:
+def _region(box: ScoredBox, result: FilmResult, source: Dataset) -> Any:
     x0, y0, x1, y1 = box.box.as_tuple()
     (x0, x1), (y0, y1) = _off_edges(x0, x1, result.cols), _off_edges(y0, y1, result.rows)
     return hd.sr.ImageRegion(
@@ -180,7 +173,7 @@ def _off_edges(low: float, high: float, size: int) -> tuple[float, float]:
     return max(low, step), min(high, size - step)
 
 
-def _evaluation(result: FilmResult, found: FoundFinding, source: Dataset) -> tuple[Any, Any]:
+def _evaluation(result: FilmResult, found: FindingResult, source: Dataset) -> tuple[Any, Any]:
     """Return presence or absence of a finding without a box (with probability, algorithm and film), and a comment."""
     comment = (
         f"{found.summary}: the map holds no localization"
@@ -189,7 +182,7 @@ def _evaluation(result: FilmResult, found: FoundFinding, source: Dataset) -> tup
     )
     properties = RelationshipTypeValues.HAS_PROPERTIES
     evaluation = hd.sr.CodeContentItem(
-        code_of(found.finding), DETECTED if found.is_reported else NOT_DETECTED, RelationshipTypeValues.CONTAINS
+        finding_code(found.finding), DETECTED if found.is_reported else NOT_DETECTED, RelationshipTypeValues.CONTAINS
     )
     evaluation.ContentSequence = hd.sr.ContentSequence(
         [
@@ -213,13 +206,18 @@ def _comment(text: str) -> Any:
     return hd.sr.TextContentItem(codes.DCM.Comment, text, RelationshipTypeValues.CONTAINS)
 
 
-def _sites(result: FilmResult, box: FoundBox) -> list[Any] | None:
+def _finding_sites(result: FilmResult, found: FindingResult, box: ScoredBox) -> list[Any] | None:
+    """Return the finding's site: a lung zone with its side for findings of the lung."""
+    site = site_of(found.finding)
+    if site in _ANATOMY:
+        return [hd.sr.FindingSite(_ANATOMY[site])]
     side, _, third = box.zone.partition(" ")
-    if third in _ZONES and side in _SIDES:
-        return [hd.sr.FindingSite(_ZONES[third], laterality=_SIDES[side])]
-    if result.laterality in _SIDES:  # a film of one side
-        return [hd.sr.FindingSite(codes.SCT.Lung, laterality=_SIDES[result.laterality])]
-    return None
+    if side not in _SIDES:
+        side, third = result.laterality, ""  # a film of one side
+    if side not in _SIDES or site is Site.UNKNOWN:
+        return None
+    organ = codes.SCT.Pleura if site is Site.PLEURA else _ZONES.get(third, codes.SCT.Lung)
+    return [hd.sr.FindingSite(organ, laterality=_SIDES[side])]
 
 
 def _observation_context(result: FilmResult) -> Any:

@@ -1,0 +1,57 @@
+"""Anatomical site of a finding, by its code: only findings of lung and pleura have a lung zone."""
+
+from enum import StrEnum
+from typing import Final
+
+from camray.domain.labels import Finding
+
+
+class Site(StrEnum):
+    """Where in the chest a finding is."""
+
+    LUNG = "lung"
+    PLEURA = "pleura"
+    HEART = "heart"
+    DIAPHRAGM = "diaphragm"
+    UNKNOWN = ""
+
+
+_SITES: Final = {  # SNOMED CT, as in data_manifests/
+    Site.LUNG: {
+        "4147007",  # mass
+        "19242006",  # pulmonary edema
+        "27925004",  # nodule
+        "46621007",  # atelectasis
+        "51615001",  # pulmonary fibrosis
+        "87433001",  # pulmonary emphysema
+        "95436008",  # lung consolidation
+        "154283005",  # pulmonary tuberculosis
+        "233604007",  # pneumonia
+        "233703007",  # interstitial lung disease
+        "309529002",  # lung mass
+        "427099000",  # active tuberculosis
+        "428697002",  # inactive tuberculosis of lung
+    },
+    Site.PLEURA: {"36118008", "60046008"},  # pneumothorax, pleural effusion
+    Site.HEART: {"8186001"},  # cardiomegaly
+    Site.DIAPHRAGM: {"39839004"},  # diaphragmatic hernia
+}
+_DICOM_SITES: Final = {"112001": Site.LUNG, "112121": Site.LUNG}  # PS3.16 annex D: opacity, infiltrate
+
+
+def site_of(finding: Finding) -> Site:
+    """Return the site of a finding; unknown without a code, or with one that is not listed.
+
+    Examples
+    --------
+    >>> from camray.domain.labels import Code
+    >>> site_of(Finding("Cardiomegaly", Code("8186001", "SCT", "Cardiomegaly")))
+    <Site.HEART: 'heart'>
+    >>> site_of(Finding("Fracture"))
+    <Site.UNKNOWN: ''>
+    """
+    if finding.code is None:
+        return Site.UNKNOWN
+    if finding.code.scheme == "DCM":
+        return _DICOM_SITES.get(finding.code.value, Site.UNKNOWN)
+    return next((site for site, values in _SITES.items() if finding.code.value in values), Site.UNKNOWN)
