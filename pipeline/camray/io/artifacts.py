@@ -251,6 +251,11 @@ class ExportFiles(_Folder):
         """List of the films without DICOM objects."""
         return self.dicom / "refused.csv"
 
+    @property
+    def header_changes(self) -> Path:
+        """Header values of source films that objects do not repeat as they are."""
+        return self.dicom / "header_changes.csv"
+
     def dicom_object(self, film_name: str, kind: str) -> Path:
         """Return one DICOM object of a film."""
         return self.dicom / f"{film_name}.{kind}.dcm"

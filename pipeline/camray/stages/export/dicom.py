@@ -1,7 +1,8 @@
 """DICOM objects of a run, in the studies of their source films.
 
 Reads   the source films, and heat maps of ``explain/``
-Writes  ``export/dicom/<film>.<kind>.dcm objects.csv refused.csv``, and ``exported.sqlite`` in the run's root
+Writes  ``export/dicom/<film>.<kind>.dcm objects.csv refused.csv header_changes.csv``; ``exported.sqlite`` in the run's
+        root
 """
 
 import csv
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camray.adapters.dicom.read.image import read_dicom
-from camray.adapters.dicom.write.source_header import patient_digest, read_source
+from camray.adapters.dicom.write.source_header import header_digest, read_source
 from camray.adapters.ledgers.export_history import ExportHistory
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import write_bytes
@@ -38,10 +39,11 @@ OBJECT_COLUMNS = ("image_id", "kind", "version", "sop_instance_uid", "predecesso
 
 @dataclass(frozen=True)
 class WrittenObjects:
-    """Number of written objects, and why films have none: (image_id, reason)."""
+    """Number of written objects, why films have none, and header values that were changed: (image_id, text)."""
 
     n_objects: int
     refused: tuple[tuple[str, str], ...]
+    header_changes: tuple[tuple[str, str], ...]
 
 
 def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -> WrittenObjects:
@@ -69,6 +71,7 @@ def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -
     history = ExportHistory(settings.export.history or files.export_history)
     rows: list[tuple[Any, ...]] = []
     refused: list[tuple[str, str]] = []
+    changed: list[tuple[str, str]] = []
     for image_id, result in progress(results.items(), len(results), "writing DICOM objects"):
         try:
             film = _read_film(run, result, root, settings.export)
@@ -76,8 +79,10 @@ def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -
             refused.append((image_id, str(error)))
             continue
         source = film.source
+        if film.header_changes:
+            changed.append((image_id, "; ".join(film.header_changes)))
         for plan in plan_objects(film, formats):
-            content = result.digest(plan.kind, *plan.digested, patient_digest(source))
+            content = result.digest(plan.kind, *plan.digested, header_digest(source))
             identity = history.identify(
                 source.SOPInstanceUID, source.StudyInstanceUID, plan.kind, plan.sop_class_uid, content, when
             )
@@ -89,7 +94,8 @@ def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -
         raise ExportError(f"no film can have DICOM objects; the first: {refused[0][1]}")
     _write_csv(files.export.objects, OBJECT_COLUMNS, rows)
     _write_csv(files.export.refused, ("image_id", "reason"), refused)
-    return WrittenObjects(len(rows), tuple(refused))
+    _write_csv(files.export.header_changes, ("image_id", "changes"), changed)
+    return WrittenObjects(len(rows), tuple(refused), tuple(changed))
 
 
 def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: ExportSettings) -> ExportedFilm:
@@ -98,7 +104,8 @@ def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: Expo
     path = root / film.source
     if not path.is_file():
         raise ExportError(f"{result.image_id}: its source is no longer under {root}")
-    source, stored = read_source(path), read_dicom(path, None)
+    changes: list[str] = []
+    source, stored = read_source(path, changes), read_dicom(path, None)
     if pixel_digest(stored.values) != film.pixel_sha256:
         raise ExportError(f"{result.image_id}: the film has changed since it was ingested; run the pipeline again")
     heat01 = np.empty((0, *film.shape_native), np.float32)
@@ -107,7 +114,7 @@ def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: Expo
     picture = np.empty((0, 0, 3), np.uint8)
     if {"sc", "pdf"} & set(settings.formats):
         picture = _picture(run, result, stored, settings.capture_px)
-    return ExportedFilm(result, source, stored, heat01, picture)
+    return ExportedFilm(result, source, stored, heat01, picture, tuple(changes))
 
 
 def _heat01(run: ExplainedRun, result: FilmResult, shape: tuple[int, int]) -> NDArray[np.float32]:

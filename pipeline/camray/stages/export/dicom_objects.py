@@ -34,6 +34,8 @@ class ExportedFilm:
         Native grid, 0-1; empty where no segmentation is requested.
     picture : ndarray of shape (H, W, 3), uint8
         Capture; empty where none is requested.
+    header_changes : tuple of str
+        Header values that break the standard's rules, and what became of them; without the values.
     """
 
     result: FilmResult
@@ -41,6 +43,7 @@ class ExportedFilm:
     stored: StoredFilm
     heat01: NDArray[np.float32]
     picture: NDArray[np.uint8]
+    header_changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,10 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if objects is None:
         return StageResult(Counts(n_films, n_films), figures)
     n_refused = len(objects.refused)
-    return StageResult(Counts(n_films, n_films - n_refused, n_refused), {**figures, "dicom_objects": objects.n_objects})
+    figures |= {"dicom_objects": objects.n_objects}
+    if objects.header_changes:
+        figures["films_with_changed_header_values"] = len(objects.header_changes)
+    return StageResult(Counts(n_films, n_films - n_refused, n_refused), figures)
 
 
 def _write_tables(settings: Settings, explained: ExplainedRun, image_ids: list[str], boxes: pd.DataFrame) -> list[Path]:

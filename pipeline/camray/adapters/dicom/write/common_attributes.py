@@ -31,7 +31,7 @@ _MAX_LO, _MAX_SH = 64, 16  # characters of Long String and Short String (PS3.5, 
 # body parts without a side (PS3.16 annex L); for any other part the element Laterality is required, if empty
 _UNPAIRED = {
     *("ABDOMEN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "HEAD", "HEADNECK", "HEART", "LSPINE", "MEDIASTINUM"),
-    *("NECK", "NECKCHEST", "PELVIS", "SKULL", "SPINE", "STERNUM", "THORAX", "TSPINE", "WHOLEBODY"),
+    *("NECK", "NECKCHEST", "PELVIS", "SKULL", "SPINE", "STERNUM", "TSPINE", "WHOLEBODY"),
 }
 _REPLACED = DicomCode("PREDECESSOR", PRIVATE_SCHEME, "Earlier version that this object replaces")
 

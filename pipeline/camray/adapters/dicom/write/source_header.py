@@ -1,7 +1,7 @@
-"""The film that an object belongs to: patient and study as its header has them, cleaned of what no object may repeat.
+"""Header of the film that an object belongs to: patient, study and image elements that objects repeat.
 
-Real headers lack elements that the standard requires, and hold values that it forbids. Missing ones become empty, where
-that is allowed; forbidden ones are left out. All other elements, such as the institution or private ones, stay behind.
+Elements that the standard requires and the film lacks are empty. Values that break the standard's rules are kept or
+normalised (`header_values`). All other elements, such as the institution or private ones, are left out.
 """
 
 import hashlib
@@ -10,44 +10,50 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset, dcmread
-from pydicom.config import RAISE
+from pydicom.datadict import dictionary_VM
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.uid import UID
-from pydicom.valuerep import PersonName, validate_value
 
+from camray.adapters.dicom.write.header_values import normalised
 from camray.domain.errors import ExportError
 
-# elements of the Patient, General Study and Patient Study modules (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2) that name, date or
-# describe; type 2 elements are written empty where the film lacks them
+# elements of the Patient, General Study and Patient Study modules (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2); those of type 2
+# are written empty where the film lacks them
 TYPE_2 = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
-    "StudyID", "AccessionNumber",
-)  # fmt: skip
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber"),
+)
 TYPE_3 = (
-    "IssuerOfPatientID", "PatientBirthTime", "OtherPatientNames", "EthnicGroup", "PatientComments",
-    "PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription", "PatientAge", "PatientSize",
-    "PatientWeight", "Occupation", "AdditionalPatientHistory",
-)  # fmt: skip
-_IMAGE = (
-    "Modality", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
-    "HighBit", "PixelRepresentation", "BodyPartExamined", "ViewPosition", "ImageType", "InstanceNumber",
-)  # fmt: skip
+    *("IssuerOfPatientID", "PatientBirthTime", "OtherPatientNames", "EthnicGroup", "PatientComments"),
+    *("PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription", "PatientAge", "PatientSize"),
+    *("PatientWeight", "Occupation", "AdditionalPatientHistory"),
+)
+_IMAGE = ("Modality", "BodyPartExamined", "ViewPosition", "BurnedInAnnotation", "SeriesNumber", "InstanceNumber")
+_PIXELS = (
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
+    *("PixelRepresentation", "ImageType"),
+)
 _SIDES = {"L", "R"}
+_CHEST_WORDS = {"CHEST", "THORAX"}
+_FAULTS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, NotImplementedError)
 
 
-def read_source(path: Path) -> Dataset:
+def read_source(path: Path, changes: list[str] | None = None) -> Dataset:
     """Read a film's header in the form that objects are built from.
 
     Parameters
     ----------
     path : Path
         DICOM file.
+    changes : list of str, optional
+        Receives a phrase for each value that breaks the standard's rules, without the value.
 
     Returns
     -------
     Dataset
         Text as Unicode (``ISO_IR 192``). ``SOPClassUID``, ``SOPInstanceUID``, ``SeriesInstanceUID`` and
-        ``StudyInstanceUID`` are there and valid.
+        ``StudyInstanceUID`` are present and valid.
 
     Raises
     ------
@@ -59,62 +65,64 @@ def read_source(path: Path) -> Dataset:
         try:
             ds = dcmread(path, stop_before_pixels=True, force=True)
             ds.decode()
-        except (InvalidDicomError, OSError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+        except (InvalidDicomError, OSError, *_FAULTS):
             raise ExportError(
                 f"{path.name}: cannot be read as DICOM; results of pictures go into tables only"
             ) from None
-        return _cleaned(ds, path)
+        return _cleaned(ds, path, [] if changes is None else changes)
 
 
-def patient_digest(source: Dataset) -> str:
-    """Digest what objects repeat of a film's patient and study."""
-    words = [f"{element.tag}{element.VR}{element.value}" for element in source if element.keyword not in _IMAGE]
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+def header_digest(source: Dataset) -> str:
+    """Digest the elements of a film's header that objects repeat."""
+    texts = [f"{element.tag}{element.VR}{element.value}" for element in source if element.keyword not in _PIXELS]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
-def _cleaned(ds: Dataset, path: Path) -> Dataset:
+def _cleaned(ds: Dataset, path: Path, changes: list[str]) -> Dataset:
     clean = Dataset()
     clean.SpecificCharacterSet = "ISO_IR 192"
     for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
-        value = UID(str(_value(ds, keyword) or ""))
-        if not value.is_valid:
+        uid = UID(str(_value(ds, keyword) or ""))
+        if not uid.is_valid:
             raise ExportError(f"{path.name}: {keyword} is missing or no UID; no object can refer to this film")
-        setattr(clean, keyword, value)
+        setattr(clean, keyword, uid)
     for keyword in TYPE_2:
-        setattr(clean, keyword, _valid(ds, keyword) or "")
-    if clean.PatientSex not in ("M", "F", "O"):
-        clean.PatientSex = ""
+        setattr(clean, keyword, _normalised(ds, keyword, changes))
     for keyword in (*TYPE_3, *_IMAGE):
-        value = _valid(ds, keyword)
-        if value not in (None, ""):
+        if value := _normalised(ds, keyword, changes):
+            setattr(clean, keyword, value)
+    for keyword in _PIXELS:
+        if (value := _value(ds, keyword)) not in (None, ""):
             setattr(clean, keyword, value)
     orientation = _value(ds, "PatientOrientation")
     clean.PatientOrientation = list(orientation) if orientation and len(orientation) == 2 else []
-    clean.BodyPartExamined = clean.get("BodyPartExamined") or "CHEST"
+    clean.BodyPartExamined = _body_part(str(clean.get("BodyPartExamined") or ""))
     side = str(_value(ds, "ImageLaterality") or _value(ds, "Laterality") or "").upper()
     if side in _SIDES:
         clean.ImageLaterality = side
     return clean
 
 
+def _body_part(text: str) -> str:
+    """Return the standard's term (PS3.16 annex L) for a chest in other words, such as THORAX AP."""
+    return "CHEST" if not text or _CHEST_WORDS & set(text.split()) else text
+
+
+def _normalised(ds: Dataset, keyword: str, changes: list[str]) -> Any:
+    """Return an element's value, or values where the standard allows several; empty where there is none."""
+    value = _value(ds, keyword)
+    if value is None:
+        return ""
+    values = [str(each).rstrip(" \0") for each in (value if isinstance(value, list | MultiValue) else [value])]
+    parts = [values] if dictionary_VM(keyword) == "1" else [[each] for each in values]
+    results = [normalised(keyword, ds[keyword].VR, part) for part in parts]
+    changes += [change for _, change in results if change]
+    texts = [text for text, _ in results if text]
+    return texts if len(texts) > 1 else "".join(texts)
+
+
 def _value(ds: Dataset, keyword: str) -> Any:
     try:
         return ds.get(keyword)
-    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, NotImplementedError):
+    except _FAULTS:
         return None
-
-
-def _valid(ds: Dataset, keyword: str) -> Any:
-    """Return a value that the standard allows, or None."""
-    value = _value(ds, keyword)
-    if value is None:
-        return None
-    representation = ds[keyword].VR
-    try:
-        for one in value if isinstance(value, list) or type(value).__name__ == "MultiValue" else [value]:
-            validate_value(representation, one if not isinstance(one, PersonName) else str(one), RAISE)
-            if any(ord(letter) < 32 for letter in str(one)) and representation != "LT":
-                return None
-    except (ValueError, TypeError):
-        return None
-    return value
