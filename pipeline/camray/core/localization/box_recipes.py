@@ -88,7 +88,18 @@ class Located:
 
 
 def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
-    """Tell which maps [N, H, W] point anywhere: not constant, and some evidence above zero."""
+    """Tell which maps localize anything: not constant, and with a value above zero.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, H, W), float32
+        Raw maps.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+        False for maps without a peak.
+    """
     return _extent(heat)[2]
 
 
@@ -174,6 +185,11 @@ def locate(
     prior : ndarray of shape (h, w), float32, optional
         The label's prior map; needed where the recipe gives it weight.
 
+    Returns
+    -------
+    Located
+        Boxes on the model grid, px, best first per map, with scores and peaks.
+
     Raises
     ------
     ValueError
@@ -234,9 +250,19 @@ def with_prior(heat: FloatImage, prior: FloatImage | None, weight: float) -> Flo
 def hit_points(
     heat: FloatImage, window: CropWindow, shape_model: tuple[int, int], smooth: float
 ) -> NDArray[np.float64]:
-    """Find each map's peak within the film, [N, 2] (x, y) in model px; NaN where it holds no localization.
+    """Find each map's peak within the film.
 
-    Arguments as for `locate`; `smooth` is a sigma in feature cells.
+    Parameters
+    ----------
+    heat, window, shape_model
+        As for `locate`.
+    smooth : float
+        Sigma of the smoothing, feature cells.
+
+    Returns
+    -------
+    ndarray of shape (N, 2), float64
+        (x, y) on the model grid, px; NaN for a map that localizes nothing.
     """
     maps = upsampled(heat, shape_model, window, smooth)
     return _peaks_of(maps, window, holds_localization(maps))

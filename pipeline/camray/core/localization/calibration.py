@@ -70,7 +70,18 @@ class RecipeGrid:
     prior: tuple[float, ...] = (0.0,)
 
     def levels_of(self, heat: FloatImage) -> dict[Reference, NDArray[np.float64]]:
-        """Return the levels to try by reference, for one label's maps."""
+        """Compute the levels to try for one label's maps.
+
+        Parameters
+        ----------
+        heat : ndarray, float32
+            Raw maps; only `raw_quantiles` need them.
+
+        Returns
+        -------
+        dict of Reference to ndarray, float64
+            Levels in units of their reference.
+        """
         fractions = np.array(self.levels)
         levels: dict[Reference, NDArray[np.float64]] = {"max": fractions, "range": fractions}
         if self.raw_quantiles:

@@ -46,7 +46,18 @@ class Regions:
     centre_xy: NDArray[np.float64]
 
     def ranked(self, choice: RegionChoice) -> NDArray[np.int64]:
-        """Return region numbers map by map, best first; ties keep the order of their first pixels (row, then col)."""
+        """Rank the regions of each map.
+
+        Parameters
+        ----------
+        choice : str
+            ``hottest``, ``largest`` or ``evidence``: the value that decides.
+
+        Returns
+        -------
+        ndarray of shape (R,), int64
+            Region numbers map by map, best first; ties keep the order of their first pixels (row, then column).
+        """
         key = {"hottest": self.peak, "largest": self.area_px, "evidence": self.evidence}[choice]
         return np.lexsort((np.arange(len(key)), -key, self.map_index))
 
@@ -62,6 +73,11 @@ def find_regions(heat: FloatImage, heat_threshold: NDArray[np.float32], min_area
         In units of `heat`, one a map; a pixel at or above it is hot. Infinity finds nothing.
     min_area_px : float
         Regions with fewer hot pixels are dropped.
+
+    Returns
+    -------
+    Regions
+        R regions on the grid of `heat`, px, in order of their maps.
     """
     index, table = _regions_of_stack(np.ascontiguousarray(heat), heat_threshold.astype(np.float32), float(min_area_px))
     area = table[:, _AREA]

@@ -163,7 +163,18 @@ def peaks_xy(heat: FloatImage) -> NDArray[np.float64]:
 
 
 def peak_xy(heat: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the highest point (x, y) of one map [H, W], as `peaks_xy` does; quicker where one pixel is highest."""
+    """Find the highest point of one map, as `peaks_xy` does; faster where a single pixel is highest.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (H, W), float32
+        Finite.
+
+    Returns
+    -------
+    ndarray of shape (2,), float64
+        (x, y) on the map's grid, px, corner origin.
+    """
     row, col, equals = _highest(heat)
     return np.array([col + 0.5, row + 0.5]) if equals == 1 else peaks_xy(heat[None])[0]
 
@@ -182,7 +193,20 @@ def _highest(heat: Any) -> Any:
 
 
 def scaled_about_centre(boxes: NDArray[np.float64], factor: Any) -> NDArray[np.float64]:
-    """Scale boxes [..., 4] about their centres by `factor`, a number or an array that broadcasts over the boxes."""
+    """Scale boxes around their centres.
+
+    Parameters
+    ----------
+    boxes : ndarray of shape (..., 4), float64
+        (x0, y0, x1, y1), px.
+    factor : float or ndarray
+        Broadcasts over the boxes.
+
+    Returns
+    -------
+    ndarray of shape (..., 4), float64
+        On the same grid, px.
+    """
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
     half = (boxes[..., 2:] - boxes[..., :2]) / 2 * np.asarray(factor)[..., None]
     return np.concatenate([centre - half, centre + half], axis=-1)

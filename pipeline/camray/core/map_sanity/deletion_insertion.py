@@ -109,7 +109,20 @@ def removal_curves(
 
 
 def area_under(fractions: FloatArray, curves: FloatArray) -> FloatArray:
-    """Integrate curves [N, S + 1] over the fraction by the trapezoid rule; NaN stays NaN."""
+    """Integrate curves by the trapezoid rule.
+
+    Parameters
+    ----------
+    fractions : ndarray of shape (S + 1,), float64
+        Fraction of the film at each step, rising.
+    curves : ndarray of shape (N, S + 1), float64
+        Value at each step.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        NaN for a curve with NaN.
+    """
     return np.asarray(np.trapezoid(curves, fractions, axis=1))
 
 
@@ -148,6 +161,11 @@ def confidence_through(view: OneLabel, films: Tensor, heat: FloatArray, *, batch
         Raw, signed. A map without a positive value shows nothing: NaN.
     batch_size : int
         Films a pass.
+
+    Returns
+    -------
+    Confidence
+        Probabilities of the N films, whole and masked.
     """
     finite = np.where(np.isfinite(heat), heat, 0.0)
     peak = finite.max(axis=(1, 2))

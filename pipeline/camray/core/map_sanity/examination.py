@@ -199,9 +199,21 @@ def examine(
 def examine_order(
     network: nn.Module, films: Tensor, labels: Sequence[int], heat: FloatArray, name: str, plan: SanityPlan
 ) -> MethodFigures:
-    """Put given maps [N, h, w] to the checks that need no method: deletion, insertion, average drop and increase.
+    """Apply the checks that need no method to given maps: deletion, insertion, average drop and increase.
 
-    For baselines that know nothing of the film, to stand beside methods; other parameters as in `examine`.
+    For baselines that do not use the film, to be compared with methods.
+
+    Parameters
+    ----------
+    network, films, labels, name, plan
+        As for `examine`.
+    heat : ndarray of shape (N, h, w), float64
+        Raw map of each pair.
+
+    Returns
+    -------
+    MethodFigures
+        The figures of each pair.
     """
     with evaluating(network):
         return _removed(network, _Pairs(films, tuple(labels)), heat, name, plan)

@@ -11,7 +11,18 @@ _SMALLEST_WINDOW = 3
 
 
 def is_constant(heat: FloatArray) -> NDArray[np.bool_]:
-    """Tell which maps [N, h, w] order no cell before another: constant, or not finite."""
+    """Tell which maps rank no cell above another: constant, or not finite.
+
+    Parameters
+    ----------
+    heat : ndarray of shape (N, h, w), float64
+        Raw maps.
+
+    Returns
+    -------
+    ndarray of shape (N,), bool
+        True for maps without an order.
+    """
     flat = heat.reshape(len(heat), -1)
     finite = np.isfinite(flat).all(axis=1)
     spread = np.ptp(np.where(np.isfinite(flat), flat, 0.0), axis=1)
@@ -45,6 +56,11 @@ def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
     Each map's absolute values are brought to 0-1 by its own minimum and maximum, as Adebayo et al. draw them. Window of
     7 x 7 cells, or the largest odd one that fits.
 
+    Parameters
+    ----------
+    one, other : ndarray of shape (N, h, w), float64
+        Raw maps on one grid.
+
     Returns
     -------
     ndarray of shape (N,), float64
@@ -63,7 +79,18 @@ def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
 
 
 def relative_changes(heat: FloatArray, changed: FloatArray) -> FloatArray:
-    """Return ``||changed - heat|| / ||heat||`` (Frobenius), map by map; NaN where the map is zero or not finite."""
+    """Compute ``||changed - heat|| / ||heat||`` (Frobenius), map by map.
+
+    Parameters
+    ----------
+    heat, changed : ndarray of shape (N, h, w), float64
+        Raw maps on one grid.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        NaN where the map is zero, or either is not finite.
+    """
     flat, moved = heat.reshape(len(heat), -1), changed.reshape(len(heat), -1)
     length = np.linalg.norm(flat, axis=1)
     defined = np.isfinite(flat).all(axis=1) & np.isfinite(moved).all(axis=1) & (length > 0)

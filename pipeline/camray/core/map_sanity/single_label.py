@@ -31,20 +31,64 @@ class OneLabel(nn.Module):
         self.passes = 0
 
     def features(self, x: Tensor) -> Tensor:
-        """Films [B, 1, H, W] to the map [B, K, h, w]."""
+        """Compute the feature map, and count the passes.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, K, h, w), float
+            Feature grid.
+        """
         self.passes += len(x) * (3 if torch.is_grad_enabled() else 1)
         return self.network.features(x)
 
     def head(self, features: Tensor) -> Tensor:
-        """Feature map to the label's logit [B, 1]."""
+        """Compute the label's logit.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, K, h, w), float
+            Feature map of the network.
+
+        Returns
+        -------
+        Tensor of shape (B, 1), float
+            Logit.
+        """
         return self.network.head(features)[:, self.label : self.label + 1]
 
     def cam(self, features: Tensor) -> Tensor:
-        """Feature map to the label's raw map [B, 1, h, w]."""
+        """Compute the label's raw class activation map.
+
+        Parameters
+        ----------
+        features : Tensor of shape (B, K, h, w), float
+            Feature map of the network.
+
+        Returns
+        -------
+        Tensor of shape (B, 1, h, w), float
+            Signed, bias excluded.
+        """
         return self.network.cam(features)[:, self.label : self.label + 1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Films to the label's logit [B, 1]."""
+        """Compute the label's logit of films.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, 1, H, W), float
+            Grey 0-1, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, 1), float
+            Logit.
+        """
         return self.head(self.features(x))
 
 
@@ -80,5 +124,20 @@ def label_maps(view: OneLabel, method: Method, films: Tensor, batch_size: int) -
 
 @torch.no_grad()
 def label_probabilities(view: OneLabel, films: Tensor, batch_size: int) -> Tensor:
-    """Return the label's probability (logistic of the logit) on every film, [N], float64."""
+    """Compute the label's probability, the logistic function of its logit.
+
+    Parameters
+    ----------
+    view : OneLabel
+        In evaluation mode.
+    films : Tensor of shape (N, 1, H, W), float
+        Grey 0-1, model grid.
+    batch_size : int
+        Films per pass.
+
+    Returns
+    -------
+    Tensor of shape (N,), float64
+        0-1.
+    """
     return torch.cat([torch.sigmoid(view(part)[:, 0].double()) for part in torch.split(films, batch_size)])

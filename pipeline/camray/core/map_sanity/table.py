@@ -66,7 +66,23 @@ def choose_pairs(
 def baseline_heat(
     name: str, seed: int, image_ids: Sequence[str], labels: Sequence[str], grid: tuple[int, int]
 ) -> FloatArray:
-    """Return maps [N, h, w] that know nothing of the film: uniform noise, or a Gaussian about the film's centre.
+    """Make maps that do not use the film: uniform noise, or a Gaussian around the film's centre.
+
+    Parameters
+    ----------
+    name : str
+        Of the baseline.
+    seed : int
+        Of the noise.
+    image_ids, labels : sequence of str
+        Film and label of each of the N maps.
+    grid : tuple of int
+        (h, w) of the feature grid.
+
+    Returns
+    -------
+    ndarray of shape (N, h, w), float64
+        Raw maps.
 
     Raises
     ------

@@ -44,7 +44,18 @@ class RankedFilms:
         self._is_last = np.append(ordered[1:] != ordered[:-1], np.ones(min(len(ordered), 1), np.bool_))
 
     def areas(self, weights: FloatArray) -> FloatArray:
-        """Return AUROC and average precision, [R, 2], for weights of the patients [R, P]; NaN without both classes."""
+        """Compute AUROC and average precision for weights of the patients.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (R, P), float64
+            Weight of each patient in each resample.
+
+        Returns
+        -------
+        ndarray of shape (R, 2), float64
+            AUROC and average precision, 0-1; NaN without both classes.
+        """
         return np.asarray(_areas(np.ascontiguousarray(weights), self._patients, self._present, self._is_last))
 
 
@@ -93,7 +104,20 @@ def weighted_auroc(weights: FloatArray, logits: FloatArray, present: NDArray[np.
 
 
 def roc_points(logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Return the ROC curve's false and true positive rates, from (0, 0) to (1, 1); empty for a single class."""
+    """Compute the points of the ROC curve, from (0, 0) to (1, 1).
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N,), float64
+        Scores; higher for positives.
+    present : ndarray of shape (N,), bool
+        Films with the label.
+
+    Returns
+    -------
+    (ndarray of shape (T,), ndarray of shape (T,)), float64
+        False and true positive rates; empty for a single class.
+    """
     if present.all() or not present.any():
         return np.zeros(0), np.zeros(0)
     positive, negative = _grouped(np.ones((1, len(logits))), logits, present)

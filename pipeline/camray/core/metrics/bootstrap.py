@@ -77,7 +77,22 @@ def resampled_counts(n_patients: int, resamples: int, seed: int) -> Iterator[Flo
 
 
 def sums_by_patient(values: FloatArray, patients: IntArray, n_patients: int) -> FloatArray:
-    """Add up rows of the same patient: values [N, C] to sums [n_patients, C]."""
+    """Sum the rows of each patient.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, C), float64
+        One row per film.
+    patients : ndarray of shape (N,), int64
+        Patient number of each film.
+    n_patients : int
+        P.
+
+    Returns
+    -------
+    ndarray of shape (P, C), float64
+        Sums.
+    """
     sums = np.zeros((n_patients, values.shape[1]))
     np.add.at(sums, patients, values)
     return sums
@@ -109,11 +124,33 @@ class PatientSums:
         return len(self._numbers)
 
     def means(self, counts: FloatArray) -> FloatArray:
-        """Average by weight, [R, C]; see `weighted_means`."""
+        """Compute weighted means; see `weighted_means`.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (R, P), float64
+            How often each resample contains each patient.
+
+        Returns
+        -------
+        ndarray of shape (R, C), float64
+            Means over films.
+        """
         return weighted_means(counts[:, self._numbers], self._sums, self._sizes)
 
     def films(self, counts: FloatArray) -> FloatArray:
-        """Return how many films every resample holds, [R]."""
+        """Count the films of each resample.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (R, P), float64
+            How often each resample contains each patient.
+
+        Returns
+        -------
+        ndarray of shape (R,), float64
+            Films, with repetitions.
+        """
         return np.asarray(counts[:, self._numbers] @ self._sizes)
 
 
@@ -199,7 +236,18 @@ def replace_zero_width_intervals(
 
 
 def mean_of_defined(values: FloatArray) -> FloatArray:
-    """Mean over the last axis without NaN; NaN, and no warning, where nothing is defined."""
+    """Average over the last axis without NaN.
+
+    Parameters
+    ----------
+    values : ndarray of shape (..., C), float64
+        NaN where undefined.
+
+    Returns
+    -------
+    ndarray of shape (...), float64
+        NaN, without a warning, where nothing is defined.
+    """
     defined = np.isfinite(values)
     counts = defined.sum(axis=-1)
     totals = np.where(defined, values, 0.0).sum(axis=-1)

@@ -33,7 +33,20 @@ class Reliability:
 
 
 def precision_recall_points(logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Return recall and precision, threshold by threshold from the strictest; empty for a single class."""
+    """Compute recall and precision at every threshold, the strictest first.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N,), float64
+        Scores; higher for positives.
+    present : ndarray of shape (N,), bool
+        Films with the label.
+
+    Returns
+    -------
+    (ndarray of shape (T,), ndarray of shape (T,)), float64
+        Recall and precision, 0-1; empty for a single class.
+    """
     if present.all() or not present.any():
         return np.zeros(0), np.zeros(0)
     order = np.argsort(-logits, kind="stable")
@@ -53,6 +66,11 @@ def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELI
         The films that carry the label.
     bins : int
         At most so many, of equally many films each as far as ties let.
+
+    Returns
+    -------
+    Reliability or None
+        Per bin: mean probability and observed fraction; None without films.
     """
     if logits.size == 0:
         return None

@@ -119,6 +119,11 @@ def auroc_difference(
         As for `auroc_covariance`, with `present` and `patients`.
     confidence : float
         Of the interval, 0-1.
+
+    Returns
+    -------
+    Difference
+        Second minus first, its interval and p-value; NaN without both classes.
     """
     auroc, covariance = auroc_covariance(np.stack([first, second]), present, patients)
     difference = float(auroc[1] - auroc[0])

@@ -35,9 +35,19 @@ _FIXED, _VALIDATION = ThresholdSource.FIXED.value, ThresholdSource.VALIDATION.va
 
 
 def operating_points(logits: FloatArray, present: NDArray[np.bool_]) -> dict[str, float]:
-    """Choose thresholds on films: suffix of the metric to logit; empty where a class is missing.
+    """Choose thresholds; of equal points the one that calls fewest films.
 
-    Of equal points the one that calls fewest films.
+    Parameters
+    ----------
+    logits : ndarray of shape (N,), float64
+        Scores; higher for positives.
+    present : ndarray of shape (N,), bool
+        Films with the label.
+
+    Returns
+    -------
+    dict of str to float
+        Suffix of the metric to logit; empty where a class is missing.
     """
     false, true = roc_points(logits, present)
     if not len(false):
@@ -54,7 +64,20 @@ def operating_points(logits: FloatArray, present: NDArray[np.bool_]) -> dict[str
 
 
 def fitted_temperature(logits: FloatArray, present: NDArray[np.bool_]) -> float:
-    """Return the temperature, 0.05 to 20, under which films are most likely; NaN where a class is missing."""
+    """Fit the temperature that maximizes the likelihood (Guo et al., ICML 2017).
+
+    Parameters
+    ----------
+    logits : ndarray of shape (N,), float64
+        Of the classifier.
+    present : ndarray of shape (N,), bool
+        Films with the label.
+
+    Returns
+    -------
+    float
+        0.05 to 20; NaN where a class is missing.
+    """
     if present.all() or not present.any():
         return float("nan")
     signed = np.where(present, logits, -logits)

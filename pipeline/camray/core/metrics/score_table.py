@@ -41,7 +41,15 @@ class LabelValues:
     values: dict[RowKey, FloatArray] = field(default_factory=dict)
 
     def add(self, method: str, threshold_source: str, measures: dict[Measure, FloatArray]) -> None:
-        """Add a method's measures; an array without a single defined value stands for an undefined row."""
+        """Add a method's measures.
+
+        Parameters
+        ----------
+        method, threshold_source : str
+            As in the score table.
+        measures : dict of Measure to ndarray, float64
+            An array without a defined value is an undefined row.
+        """
         for (metric, criterion), values in measures.items():
             self.values[RowKey(method, metric, criterion, threshold_source)] = values
 

@@ -55,7 +55,20 @@ def probe_features(
 
 
 def tile_shares(mask: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
-    """Return which share of each of side x side equal tiles a mask [H, W], no smaller than that, covers."""
+    """Compute how much of each of side x side equal tiles a mask covers.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool
+        At least side x side px.
+    side : int
+        Tiles per axis.
+
+    Returns
+    -------
+    ndarray of shape (side, side), float64
+        0-1.
+    """
     rows, cols = (((np.arange(length) + 0.5) * side / length).astype(np.int64) for length in mask.shape)
     tile = (rows[:, None] * side + cols[None]).ravel()
     sums = np.bincount(tile, weights=mask.ravel().astype(np.float64), minlength=side * side)
@@ -87,9 +100,17 @@ def lung_tiles(shares: NDArray[np.float64]) -> NDArray[np.bool_] | None:
 
 
 def regions(lungs: NDArray[np.bool_] | None) -> dict[str, NDArray[np.bool_]]:
-    """Return which tiles, [12, 12], belong to parts of a film that hold no lung, or hardly any.
+    """Return the tiles of parts of a film with little or no lung.
 
-    ``lungs masked out`` leaves out `lungs`, see `lung_tiles`; it is not there without them.
+    Parameters
+    ----------
+    lungs : ndarray of shape (12, 12), bool, or None
+        Tiles of the lungs, see `lung_tiles`; None where they are unknown.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (12, 12), bool
+        By name of the part; ``lungs masked out`` only with `lungs`.
     """
     border, corners = (np.zeros((TILE_SIDE, TILE_SIDE), np.bool_) for _ in range(2))
     border[[0, -1]] = border[:, [0, -1]] = True

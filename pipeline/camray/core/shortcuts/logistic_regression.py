@@ -27,7 +27,18 @@ class Logistic:
     offset: float
 
     def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the logits [N] of features [N, D]."""
+        """Compute logits.
+
+        Parameters
+        ----------
+        features : ndarray of shape (N, D), floating
+            As in the fit.
+
+        Returns
+        -------
+        ndarray of shape (N,), float64
+            Logits.
+        """
         return np.asarray(features.astype(np.float64) @ self.weights + self.offset)
 
 

@@ -132,6 +132,11 @@ def run_probes(
         Of each film.
     seed : int
         Deals patients to folds, and picks `MAX_FILMS` films where there are more.
+
+    Returns
+    -------
+    list of Probe
+        Label by label, with its AUROC or the reason for none.
     """
     probes = []
     for column, label in enumerate(labels):

@@ -57,11 +57,28 @@ class AnnotatedFilms:
         return np.repeat(np.arange(len(self)), self.box_counts)
 
     def boxes_of(self, item: int) -> FloatArray:
-        """Return one film's annotated boxes, [K, 4], native px."""
+        """Return one film's annotated boxes.
+
+        Parameters
+        ----------
+        item : int
+            Number of the film.
+
+        Returns
+        -------
+        ndarray of shape (K, 4), float64
+            (x0, y0, x1, y1), native px.
+        """
         return self.boxes[self.starts[item] : self.starts[item] + self.box_counts[item]]
 
     def fraction_boxes(self) -> FloatArray:
-        """Return all annotated boxes as fractions of their film's sides, [A, 4]."""
+        """Return all annotated boxes as fractions of their film's sides.
+
+        Returns
+        -------
+        ndarray of shape (A, 4), float64
+            (x0, y0, x1, y1), 0-1.
+        """
         return self.boxes / np.tile(self.sizes_xy, 2)[self.owners]
 
 

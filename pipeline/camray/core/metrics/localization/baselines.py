@@ -39,18 +39,59 @@ def keyed_generator(seed: int, *keys: str) -> np.random.Generator:
 
 
 def random_heat(seed: int, label: str, image_id: str, draw: int, rows: int, cols: int) -> NDArray[np.float32]:
-    """Draw uniform noise on a feature grid of rows x cols: float32, 0-1."""
+    """Draw uniform noise on a feature grid.
+
+    Parameters
+    ----------
+    seed : int
+        Of the baseline.
+    label, image_id : str
+        Of the map.
+    draw : int
+        Number of the repetition.
+    rows, cols : int
+        Feature grid.
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), float32
+        0-1; equal for equal arguments.
+    """
     generator = keyed_generator(seed, "random", label, image_id, str(draw))
     return generator.random((rows, cols), dtype=np.float32)
 
 
 def native_boxes(fraction_box: FloatArray, sizes_xy: FloatArray) -> FloatArray:
-    """Lay one box in fractions of the sides, [4], or one a film, [N, 4], on films of native sizes [N, 2]: [N, 4]."""
+    """Map boxes in fractions of the sides to native pixels.
+
+    Parameters
+    ----------
+    fraction_box : ndarray of shape (4,) or (N, 4), float64
+        One box, or one per film, 0-1.
+    sizes_xy : ndarray of shape (N, 2), float64
+        Columns and rows of the films, px.
+
+    Returns
+    -------
+    ndarray of shape (N, 4), float64
+        (x0, y0, x1, y1), native px.
+    """
     return np.broadcast_to(fraction_box, (len(sizes_xy), 4)) * np.tile(sizes_xy, 2)
 
 
 def box_centres(boxes: FloatArray) -> FloatArray:
-    """Return the centres (x, y) of boxes [..., 4] as [..., 2]."""
+    """Compute the centres of boxes.
+
+    Parameters
+    ----------
+    boxes : ndarray of shape (..., 4), float64
+        (x0, y0, x1, y1), any grid.
+
+    Returns
+    -------
+    ndarray of shape (..., 2), float64
+        (x, y), same grid.
+    """
     return (boxes[..., :2] + boxes[..., 2:]) / 2
 
 

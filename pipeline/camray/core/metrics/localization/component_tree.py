@@ -53,7 +53,18 @@ class RegionTree:
     n_thresholds: int
 
     def at(self, threshold: int) -> NDArray[np.int64]:
-        """Return the numbers of the regions that exist at a threshold."""
+        """Return the regions that exist at a threshold.
+
+        Parameters
+        ----------
+        threshold : int
+            Number of the threshold.
+
+        Returns
+        -------
+        ndarray of shape (M,), int64
+            Region numbers, rising.
+        """
         return np.flatnonzero((self.lowest <= threshold) & (threshold <= self.highest))
 
     def best(self, keys: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -72,7 +83,13 @@ class RegionTree:
         return np.asarray(best_of_intervals(self.lowest, self.highest, keys, self.n_thresholds))
 
     def largest(self) -> NDArray[np.int32]:
-        """Return the region with the most pixels at each threshold, [T]; of equals the oldest, -1 for none."""
+        """Return the region with the most pixels at each threshold.
+
+        Returns
+        -------
+        ndarray of shape (T,), int32
+            Of equals the oldest; -1 for none.
+        """
         ages = float(self.seed.max() + 1) if len(self.seed) else 1.0
         return self.best(self.area_px - self.seed / ages)
 
@@ -88,6 +105,11 @@ def region_tree(levels: Levels, n_thresholds: int, connectivity: Connectivity = 
         T; levels are below it.
     connectivity : {4, 8}
         Whether pixels join by their sides, or through corners too.
+
+    Returns
+    -------
+    RegionTree
+        Boxes, areas and range of thresholds of every region, px of the map.
     """
     rings = RINGS[int(connectivity == 8)]
     table = grown_regions(np.ascontiguousarray(levels), n_thresholds, rings)

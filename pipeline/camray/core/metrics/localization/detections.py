@@ -51,7 +51,18 @@ class Detections:
         return np.bincount(self.annotated_film, minlength=len(self.patients)).astype(np.int64)
 
     def kept(self, chosen: NDArray[np.bool_]) -> "Detections":
-        """Return the same films with some of the predicted boxes, chosen by a mask [D]."""
+        """Return the same films with some of the predicted boxes.
+
+        Parameters
+        ----------
+        chosen : ndarray of shape (D,), bool
+            The boxes to keep.
+
+        Returns
+        -------
+        Detections
+            A copy.
+        """
         return Detections(
             self.label,
             self.patients,
@@ -113,7 +124,20 @@ def match(detections: Detections, iou_threshold: float, *, strict: bool, second_
 
 
 def by_film(films: IntArray, n_films: int) -> list[IntArray]:
-    """Return the rows of each of N films, in their order; `films` [B] says which film a row is of."""
+    """Group rows by film.
+
+    Parameters
+    ----------
+    films : ndarray of shape (B,), int64
+        Film number of each row, 0 to ``n_films - 1``.
+    n_films : int
+        N.
+
+    Returns
+    -------
+    list of ndarray, int64
+        For each of the N films, its rows in their order.
+    """
     if n_films == 0:
         return []
     order = np.argsort(films, kind="stable").astype(np.int64)

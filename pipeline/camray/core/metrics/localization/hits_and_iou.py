@@ -64,7 +64,20 @@ def point_hits(items: AnnotatedFilms, points: FloatArray) -> FloatArray:
 
 
 def box_measures(items: AnnotatedFilms, predicted: FloatArray) -> dict[Measure, FloatArray]:
-    """Return each box metric's value per film, [N]: accuracies at all criteria, and the IoU itself."""
+    """Compute each box metric of each film: accuracies at all criteria, and the IoU itself.
+
+    Parameters
+    ----------
+    items : AnnotatedFilms
+        N films with A annotated boxes.
+    predicted : ndarray of shape (N, 4), float64
+        One box per film, native px; NaN for none.
+
+    Returns
+    -------
+    dict of Measure to ndarray of shape (N,), float64
+        0-1.
+    """
     iou, iobb = best_overlaps(items, predicted)
     values: dict[Measure, FloatArray] = {}
     for criterion in OVERLAP_CRITERIA:
@@ -76,7 +89,20 @@ def box_measures(items: AnnotatedFilms, predicted: FloatArray) -> dict[Measure, 
 
 
 def single_box_max_box_acc(items: AnnotatedFilms, predicted: FloatArray) -> dict[Measure, FloatArray]:
-    """Return MaxBoxAcc and V2 per film, [N], of a method that has one box a film and no threshold to choose."""
+    """Compute MaxBoxAcc and V2 of a method with one box per film and no threshold to choose.
+
+    Parameters
+    ----------
+    items : AnnotatedFilms
+        N films with A annotated boxes.
+    predicted : ndarray of shape (N, 4), float64
+        One box per film, native px; NaN for none.
+
+    Returns
+    -------
+    dict of Measure to ndarray of shape (N,), float64
+        0-1.
+    """
     iou, _ = best_overlaps(items, predicted)
     at_each = np.stack([iou >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)
     return {
@@ -86,5 +112,16 @@ def single_box_max_box_acc(items: AnnotatedFilms, predicted: FloatArray) -> dict
 
 
 def mean_of_measures(draws: list[dict[Measure, FloatArray]]) -> dict[Measure, FloatArray]:
-    """Average the same measures over several draws of a random baseline, film by film."""
+    """Average the same measures over several draws of a random baseline, film by film.
+
+    Parameters
+    ----------
+    draws : list of dict of Measure to ndarray of shape (N,), float64
+        With the same measures.
+
+    Returns
+    -------
+    dict of Measure to ndarray of shape (N,), float64
+        Means.
+    """
     return {measure: np.mean([draw[measure] for draw in draws], axis=0) for measure in draws[0]}

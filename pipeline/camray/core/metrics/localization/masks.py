@@ -38,7 +38,20 @@ def mask_from_rle(rle: str, rows: int, cols: int) -> NDArray[np.bool_]:
 
 
 def mask_of_box(corners: NDArray[np.float64], rows: int, cols: int) -> NDArray[np.bool_]:
-    """Return the pixels [rows, cols] whose centres lie in a box (x0, y0, x1, y1), half-open."""
+    """Fill a box: the pixels whose centres are in it.
+
+    Parameters
+    ----------
+    corners : ndarray of shape (4,), float64
+        (x0, y0, x1, y1), half-open, px.
+    rows, cols : int
+        Of the grid.
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), bool
+        On the box's grid.
+    """
     x, y = np.arange(cols) + 0.5, np.arange(rows) + 0.5
     across, down = (x >= corners[0]) & (x < corners[2]), (y >= corners[1]) & (y < corners[3])
     return np.asarray(down[:, None] & across[None])

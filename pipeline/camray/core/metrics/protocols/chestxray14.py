@@ -67,6 +67,11 @@ def accuracy_statistics(
         As they stand in the score table.
     reported : ndarray of shape (D,), bool, optional
         Which predicted boxes are of a label that is reported on the film; without it there is no ``afp_reported``.
+
+    Returns
+    -------
+    sequence of RatioStatistic
+        Accuracies and false boxes per film at every criterion.
     """
     counted = _counts(detections)
     n_films, n_boxes = len(detections.patients), len(detections.annotated)

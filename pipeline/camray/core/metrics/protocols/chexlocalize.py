@@ -70,7 +70,20 @@ def native_heat01(
 
 
 def predicted_mask(heat01: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:
-    """Return the pixels above a threshold, or above Otsu's of the 8-bit map where it is None; none on a flat map."""
+    """Threshold a map, by Otsu's threshold of the 8-bit map if none is given.
+
+    Parameters
+    ----------
+    heat01 : ndarray of shape (rows, cols), float32
+        0-1, native grid.
+    threshold : float or None
+        Pixels above it are in the mask.
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), bool
+        Empty for a flat map without a given threshold.
+    """
     if threshold is not None:
         return np.asarray(heat01 > threshold)
     picture = (heat01 * 255).astype(np.uint8)
@@ -80,7 +93,18 @@ def predicted_mask(heat01: NDArray[np.float32], threshold: float | None) -> NDAr
 
 
 def published_mask(mask: NDArray[np.bool_]) -> dict[str, object]:
-    """Return a mask as the published JSON has it: ``size`` [rows, cols], and COCO's compressed run lengths."""
+    """Encode a mask as in the published JSON.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (rows, cols), bool
+        Native grid.
+
+    Returns
+    -------
+    dict
+        ``size`` [rows, cols], and ``counts``: COCO's compressed run lengths.
+    """
     return {"size": [int(side) for side in mask.shape], "counts": coco_text(counts_of_mask(mask))}
 
 
@@ -118,7 +142,18 @@ class MaskCounts:
     probability: FloatArray
 
     def iou(self, column: int) -> FloatArray:
-        """Return each film's IoU, [N]; NaN where neither mask holds anything."""
+        """Compute each film's IoU.
+
+        Parameters
+        ----------
+        column : int
+            Number of the threshold.
+
+        Returns
+        -------
+        ndarray of shape (N,), float64
+            0-1; NaN where both masks are empty.
+        """
         union = self.annotated + self.predicted[:, column] - self.both[:, column]
         return np.asarray(np.divide(self.both[:, column], union, out=np.full(len(union), np.nan), where=union > 0))
 
@@ -132,9 +167,19 @@ class MaskCounts:
 
 
 def count_film(heat01: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> tuple[FloatArray, FloatArray, bool]:
-    """Count one film's pixels of both masks and of the predicted one, [K] each, and tell whether its peak hits.
+    """Count one film's pixels in both masks and in the predicted one, and whether its peak is a hit.
 
-    `mask` [rows, cols] is the annotated one, None for a film without the label.
+    Parameters
+    ----------
+    heat01 : ndarray of shape (rows, cols), float32
+        0-1, native grid.
+    mask : ndarray of shape (rows, cols), bool, or None
+        The annotated one; None for a film without the label.
+
+    Returns
+    -------
+    (ndarray of shape (K,), ndarray of shape (K,), bool)
+        Pixels of both masks and of the predicted one at each of K thresholds; whether the peak is in the annotated one.
     """
     masks = [predicted_mask(heat01, threshold) for threshold in _COLUMNS]
     predicted = np.array([each.sum() for each in masks], np.float64)
@@ -166,7 +211,18 @@ def tuned_cutoff(counts: MaskCounts) -> float | None:
 
 
 def percent_below(human: FloatArray | float, value: FloatArray | float) -> FloatArray:
-    """Return how far values are below a human benchmark, in percent of the benchmark; negative above it."""
+    """Compute how far values are below a human benchmark.
+
+    Parameters
+    ----------
+    human, value : ndarray or float
+        Benchmark and value, in one unit.
+
+    Returns
+    -------
+    ndarray, float64
+        Percent of the benchmark; negative above it.
+    """
     return np.asarray(100 * (human - value) / human)
 
 

@@ -69,7 +69,18 @@ def evaluated(detections: Detections) -> Any:
 
 
 def matched(evaluation: Any) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.bool_]]:
-    """Return confidences [D], films [D] and whether each box is right at each IoU [10, D], the surest first."""
+    """Collect the matches of an evaluation by pycocotools, highest confidence first.
+
+    Parameters
+    ----------
+    evaluation : COCOeval
+        After ``evaluate()``.
+
+    Returns
+    -------
+    (ndarray of shape (D,), ndarray of shape (D,), ndarray of shape (10, D))
+        Confidence (float64) and film (int64) of each box, and whether it is right at each IoU (bool).
+    """
     scores, films, right = [], [], []
     for one in evaluation.evalImgs:
         if one is not None:

@@ -33,7 +33,20 @@ CEILING = "ceiling"
 
 
 def holds(boxes: FloatArray, points: FloatArray) -> FloatArray:
-    """Tell which boxes [A, 4] hold their point [A, 2]: 1 or 0, [A]; a missing box (NaN) holds nothing."""
+    """Tell which boxes contain their point.
+
+    Parameters
+    ----------
+    boxes : ndarray of shape (A, 4), float64
+        (x0, y0, x1, y1), half-open, px; NaN for a missing box.
+    points : ndarray of shape (A, 2), float64
+        (x, y), same grid.
+
+    Returns
+    -------
+    ndarray of shape (A,), float64
+        1 or 0; 0 for a missing box.
+    """
     return np.asarray(((boxes[:, :2] <= points) & (points < boxes[:, 2:])).all(axis=1), dtype=np.float64)
 
 
@@ -58,7 +71,20 @@ def holds_at_random(boxes: FloatArray, points: FloatArray, sizes_xy: FloatArray)
 
 
 def moved_to(boxes: FloatArray, points: FloatArray) -> FloatArray:
-    """Move boxes [A, 4] so that their centres are at points [A, 2]."""
+    """Move boxes so that their centres are at given points.
+
+    Parameters
+    ----------
+    boxes : ndarray of shape (A, 4), float64
+        (x0, y0, x1, y1), px.
+    points : ndarray of shape (A, 2), float64
+        (x, y), same grid.
+
+    Returns
+    -------
+    ndarray of shape (A, 4), float64
+        Of the same sizes.
+    """
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     return np.concatenate([points - half, points + half], axis=1)
 
@@ -80,6 +106,11 @@ def containment_statistic(
         Sides of a cell of the feature grid, native px.
     method, source : str
         As they stand in the score table.
+
+    Returns
+    -------
+    RatioStatistic
+        Fraction of annotated boxes whose centre is in the predicted box, and of its baselines.
     """
     owners = items.owners
     boxes, sizes = predicted[owners], items.sizes_xy[owners]
@@ -103,7 +134,22 @@ def containment_statistic(
 
 
 def covered_cells(box: FloatArray, to_cells: GridTransform, shape: tuple[int, int]) -> FloatArray:
-    """Return the share of each cell of a grid [h, w] that a native box [4] covers."""
+    """Compute how much of each cell of a grid a box covers.
+
+    Parameters
+    ----------
+    box : ndarray of shape (4,), float64
+        (x0, y0, x1, y1), native px.
+    to_cells : GridTransform
+        Native grid to cells.
+    shape : tuple of int
+        (h, w) of the grid.
+
+    Returns
+    -------
+    ndarray of shape (h, w), float64
+        0-1.
+    """
     x0, y0 = to_cells.xy_to_model(box[0], box[1])
     x1, y1 = to_cells.xy_to_model(box[2], box[3])
     down, across = (cell_overlaps(*ends, cells) for ends, cells in zip(((y0, y1), (x0, x1)), shape, strict=True))
@@ -111,7 +157,22 @@ def covered_cells(box: FloatArray, to_cells: GridTransform, shape: tuple[int, in
 
 
 def ceiling_ious(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int]) -> FloatArray:
-    """Return the best IoU that each annotated box allows, [A], on a feature grid of (h, w) cells."""
+    """Compute the best IoU that each annotated box allows on a feature grid.
+
+    Parameters
+    ----------
+    items : AnnotatedFilms
+        N films with A annotated boxes.
+    geometry : Geometry
+        Model grid and placement of the films.
+    shape_feature : tuple of int
+        (h, w) of the feature grid.
+
+    Returns
+    -------
+    ndarray of shape (A,), float64
+        0-1.
+    """
     best = np.zeros(len(items.boxes))
     down, across = (cells / px for cells, px in zip(shape_feature, geometry.shape_model, strict=True))
     for number, (owner, box) in enumerate(zip(items.owners, items.boxes, strict=True)):

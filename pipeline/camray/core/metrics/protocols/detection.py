@@ -105,7 +105,22 @@ class FrocStatistic:
 
 
 def weighted_sensitivity(weights: FloatArray, detections: Detections, matches: Matches) -> FloatArray:
-    """Return the share of annotated boxes found at each of `FROC_RATES`, [R, 7]; NaN without any that has weight."""
+    """Compute the fraction of annotated boxes found at each of `FROC_RATES`.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (R, N), float64
+        Weight of each film in each resample.
+    detections : Detections
+        Annotated and predicted boxes.
+    matches : Matches
+        Of the predicted boxes.
+
+    Returns
+    -------
+    ndarray of shape (R, 7), float64
+        0-1; NaN where no annotated box has weight.
+    """
     order = detections.order
     by_box = weights[:, detections.predicted_film[order]]
     found = np.cumsum(by_box * (matches.found[order] != UNMATCHED), axis=1)
@@ -154,7 +169,24 @@ def froc_curve(detections: Detections) -> Froc:
 
 
 def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches, all_films: bool) -> FloatArray:
-    """Return the JAFROC figure of merit under patient weights [R, P]: [R]; see the module for `all_films`."""
+    """Compute the JAFROC figure of merit under weights; see the module for `all_films`.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (R, P), float64
+        How often each resample contains each patient.
+    detections : Detections
+        Annotated and predicted boxes.
+    matches : Matches
+        Of the predicted boxes.
+    all_films : bool
+        Whether false boxes on films with an annotation count.
+
+    Returns
+    -------
+    ndarray of shape (R,), float64
+        0-1.
+    """
     unmarked = detections.confidence.min() - 1.0 if len(detections.confidence) else 0.0
     lesions = np.full(len(detections.annotated), unmarked)
     is_found = matches.found != UNMATCHED
@@ -170,7 +202,18 @@ def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches,
 
 
 def rsna_film_scores(detections: Detections) -> FloatArray:
-    """Return each film's mean over `RSNA_IOUS` of TP / (TP + FP + FN), [N]; NaN for a film that does not count."""
+    """Compute each film's mean over `RSNA_IOUS` of TP / (TP + FP + FN).
+
+    Parameters
+    ----------
+    detections : Detections
+        Annotated and predicted boxes of N films.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        0-1; NaN for a film without any box.
+    """
     annotated = detections.annotated_counts
     drawn = np.bincount(detections.predicted_film, minlength=len(annotated))
     scores = []
@@ -185,7 +228,22 @@ def rsna_film_scores(detections: Detections) -> FloatArray:
 def detection_statistics(
     detections: Detections, reported: NDArray[np.bool_] | None, method: str, source: str
 ) -> list[Statistic]:
-    """Make one label's rows; `reported` [D] says which boxes count for RSNA's score, all where it is None."""
+    """Make one label's rows of the detection protocols.
+
+    Parameters
+    ----------
+    detections : Detections
+        Annotated and predicted boxes.
+    reported : ndarray of shape (D,), bool, or None
+        Predicted boxes that count for RSNA's score; None for all.
+    method, source : str
+        As in the score table.
+
+    Returns
+    -------
+    list of Statistic
+        With their rows.
+    """
     label, n_boxes = detections.label, len(detections.annotated)
 
     def row(metric: str, criterion: float | None, n: int) -> StatisticRow:

@@ -25,6 +25,11 @@ def top_errors_statistic(
         Patient number of each film.
     method, source : str
         As they stand in the score table.
+
+    Returns
+    -------
+    RatioStatistic
+        Classification and localization errors for each k.
     """
     rows, errors = [], []
     counted = np.asarray(present.any(axis=1), np.float64)

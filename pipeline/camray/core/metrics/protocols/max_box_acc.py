@@ -181,7 +181,20 @@ class SweepBuilder:
 
 
 def sweep_of_boxes(items: AnnotatedFilms, largest: FloatArray) -> ThresholdSweep:
-    """Make a `ThresholdSweep` from one known box per film and threshold, [N, T, 4]."""
+    """Make a `ThresholdSweep` from one known box per film and threshold.
+
+    Parameters
+    ----------
+    items : AnnotatedFilms
+        N films with A annotated boxes.
+    largest : ndarray of shape (N, T, 4), float64
+        (x0, y0, x1, y1), native px.
+
+    Returns
+    -------
+    ThresholdSweep
+        Their IoU with the annotated boxes.
+    """
     overlap = paired_iou(largest[items.owners], items.boxes[:, None, :])
     iou = np.maximum.reduceat(overlap, items.starts, axis=0) if len(items) else np.zeros(largest.shape[:2])
     return ThresholdSweep(largest, iou, iou)
@@ -196,12 +209,32 @@ def best_level(iou: FloatArray, criterion: float) -> int:
         Of the films that the threshold may be chosen on.
     criterion : float
         IoU that counts.
+
+    Returns
+    -------
+    int
+        Index into `LEVELS`.
     """
     return int(np.argmax((iou >= criterion).sum(axis=0)))
 
 
 def max_box_acc_at(sweep: ThresholdSweep, level: int, levels_v2: tuple[int, ...]) -> dict[Measure, FloatArray]:
-    """Return MaxBoxAcc and V2 per film, [N], at thresholds chosen elsewhere (V2 has one for each criterion)."""
+    """Compute MaxBoxAcc and V2 at thresholds chosen on other films.
+
+    Parameters
+    ----------
+    sweep : ThresholdSweep
+        Of N films.
+    level : int
+        Index into `LEVELS`.
+    levels_v2 : tuple of int
+        One for each criterion of V2.
+
+    Returns
+    -------
+    dict of Measure to ndarray of shape (N,), float64
+        0-1.
+    """
     at_each = [
         sweep.iou_any[:, chosen] >= criterion
         for chosen, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
@@ -213,7 +246,18 @@ def max_box_acc_at(sweep: ThresholdSweep, level: int, levels_v2: tuple[int, ...]
 
 
 def max_box_acc_at_levels(sweep: ThresholdSweep) -> FloatArray:
-    """Return MaxBoxAcc at every threshold, [T]: a curve for people, never a choice."""
+    """Compute MaxBoxAcc at every threshold: a curve to display, not to choose from.
+
+    Parameters
+    ----------
+    sweep : ThresholdSweep
+        Of N films and T thresholds.
+
+    Returns
+    -------
+    ndarray of shape (T,), float64
+        0-1.
+    """
     return np.asarray((sweep.iou_largest >= MAX_BOX_ACC_CRITERION).mean(axis=0))
 
 
@@ -227,6 +271,16 @@ def oracle_values(sweep: ThresholdSweep) -> dict[Measure, FloatArray]:
     """Return per film, criterion and threshold whether it counts, [N, G, T]; the best threshold is chosen per resample.
 
     The metric is the mean over G criteria of the best, over T thresholds, mean over films.
+
+    Parameters
+    ----------
+    sweep : ThresholdSweep
+        Of N films and T thresholds.
+
+    Returns
+    -------
+    dict of Measure to ndarray of shape (N, G, T), float64
+        1 where the film counts at the criterion and threshold, else 0.
     """
     largest = (sweep.iou_largest >= MAX_BOX_ACC_CRITERION).astype(np.float64)
     every = np.stack([sweep.iou_any >= criterion for criterion in MAX_BOX_ACC_V2_CRITERIA], axis=1)

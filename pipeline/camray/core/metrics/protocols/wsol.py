@@ -72,6 +72,11 @@ def original_sweep(heat: NDArray[np.floating], annotated: FloatArray, thresholds
         Boxes (x0, y0, x1, y1), px of the map.
     thresholds : ndarray of shape (T,), float64
         0 to below 1.
+
+    Returns
+    -------
+    OriginalSweep
+        Best IoU at each of T thresholds.
     """
     picture = _eight_bits(heat)
     cuts = (thresholds * picture.max()).astype(np.int64)
@@ -185,6 +190,16 @@ def pixel_average_precision(inside: FloatArray, outside: FloatArray) -> FloatArr
     """Return PxAP of summed histograms [R, T + 1] each: [R], 0-1; NaN without a pixel in a mask.
 
     The sum over thresholds, from the strictest, of the recall gained times the precision there.
+
+    Parameters
+    ----------
+    inside, outside : ndarray of shape (R, T + 1), float64
+        Pixels in and outside the masks by the number of thresholds that they pass.
+
+    Returns
+    -------
+    ndarray of shape (R,), float64
+        PxAP, 0-1; NaN without a pixel in a mask.
     """
     found, wrong = inside[:, ::-1].cumsum(axis=1), outside[:, ::-1].cumsum(axis=1)
     precision = np.divide(found, found + wrong, out=np.zeros_like(found), where=found + wrong > 0)

@@ -65,7 +65,22 @@ def overlaps_of(
 
 
 def film_heat(heat_of: HeatOf, image_id: str, geometry: Geometry) -> tuple[NDArray[np.float32], GridTransform]:
-    """Interpolate one film's map on its window of the model grid; return it with the way there from the native grid."""
+    """Interpolate one film's map on its window of the model grid.
+
+    Parameters
+    ----------
+    heat_of : callable
+        ``image_id`` to its raw map on the feature grid.
+    image_id : str
+        Of the film.
+    geometry : Geometry
+        Model grid and placement of the films.
+
+    Returns
+    -------
+    (ndarray of shape (H, W), float32; GridTransform)
+        The map, and the transform from the native grid to it.
+    """
     placed = geometry.placements[image_id]
     heat = upsampled(heat_of(image_id)[None].astype(np.float32), geometry.shape_model, placed.window)[0]
     return heat, window_transform(placed.transform, placed.window, heat.shape)
@@ -147,7 +162,22 @@ def _oracle_statistics(items: AnnotatedFilms, method: str, convention: str, over
 
 
 def mask_on_map(mask: NDArray[np.bool_], to_map: GridTransform, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Sample a native mask at the centres of a map's pixels; what lies beyond the film is taken from its border."""
+    """Sample a native mask at the centres of a map's pixels.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (rows, cols), bool
+        Native grid.
+    to_map : GridTransform
+        Native grid to map.
+    shape : tuple of int
+        (H, W) of the map.
+
+    Returns
+    -------
+    ndarray of shape (H, W), bool
+        Outside the film its border is repeated.
+    """
     rows, cols = shape
     x = ((np.arange(cols) + 0.5 - to_map.offset_x) / to_map.scale_x).astype(np.int64)
     y = ((np.arange(rows) + 0.5 - to_map.offset_y) / to_map.scale_y).astype(np.int64)
@@ -176,6 +206,11 @@ def pixel_statistic(
         ``image_id`` to patient number.
     heat_of, geometry, thresholds
         As for `overlaps_of`.
+
+    Returns
+    -------
+    PixelPrecisionStatistic
+        With one row.
     """
     image_ids = sorted(masks)
     histograms = np.zeros((2, len(image_ids), len(thresholds) + 1))
