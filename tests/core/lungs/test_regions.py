@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from camray.core.lungs.detection import find_lungs
-from camray.core.lungs.regions import FilmWindow, assign_sides, is_plausible, lung_parts
+from camray.core.lungs.regions import FilmWindow, assign_sides, connected_regions, is_plausible, lung_parts
 from camray.core.training.lung_segmenter import dice, lung_samples
 from camray.domain.geometry import Box
 from camray.domain.zones import LungSource, Side
@@ -139,3 +139,13 @@ def test_an_uneven_grid_keeps_rows_and_columns_apart() -> None:
         box = detected.box()
         assert box is not None
         assert np.allclose(box.as_tuple(), (25, 18, 136, 79), atol=1.5)
+
+
+def test_regions_join_through_edges_and_come_largest_first() -> None:
+    """Of 1, 4, 2 and 1 px; the last two touch through a corner alone."""
+    mask = np.array([[1, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 0]], bool)
+    regions = connected_regions(mask, 0)
+    assert [int(region.sum()) for region in regions] == [4, 2, 1, 1]
+    assert np.array_equal(np.logical_or.reduce(regions), mask)
+    assert regions[1].nonzero()[1].tolist() == [0, 1]
+    assert [int(region.sum()) for region in connected_regions(mask, 2)] == [4, 2]
