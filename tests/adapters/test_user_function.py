@@ -16,7 +16,7 @@ def test_the_function_is_loaded(tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match=fault):
             read_target(f"{path}:{name}")
     path.write_text("1 / 0", encoding="utf-8")
-    with pytest.raises(SettingsError, match="does not run: ZeroDivisionError"):
+    with pytest.raises(SettingsError, match="fails: ZeroDivisionError"):
         read_target(f"{path}:margin")
     for text in ("margin.py", "nowhere.py:margin", ":"):
         with pytest.raises(SettingsError, match="expected FILE"):

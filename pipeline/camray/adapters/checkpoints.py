@@ -1,4 +1,4 @@
-"""Weights and their contract on disk: safetensors, or a state dict that cannot run code."""
+"""Files of weights, model contracts and the state of an unfinished fit; none of them can run code."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from torch import Tensor
 from camray.domain.contract import ModelContract, contract_from_json
 from camray.domain.errors import CheckpointError
 
-# what the two libraries stumble over in a damaged or a hostile file
+# raised by the two libraries for damaged or hostile files
 _DAMAGED = (
     SafetensorError, UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
     AttributeError, AssertionError,
@@ -29,13 +29,13 @@ def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a file of weights, from here or elsewhere.
+    """Read a file of weights, written by camray or by others.
 
     Parameters
     ----------
     path : Path
-        ``*.safetensors``, or what `torch.save` wrote of tensors: a state dict, or a mapping that holds one under
-        ``state_dict`` or ``model``. Nothing in the file is run.
+        ``*.safetensors``, or a file of `torch.save`: a state dict, or a mapping with one under ``state_dict`` or
+        ``model``. No code in the file is executed.
 
     Returns
     -------
@@ -45,25 +45,26 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or holds no state dict.
+        If the file is missing, damaged, or contains no state dict.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weights file")
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
         raise CheckpointError(
             f"{path}: not readable as weights ({type(error).__name__}); expected safetensors, or a state dict of "
             "tensors saved by torch.save; a file of whole Python objects is refused, save its state_dict() instead"
         ) from error
     for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    tensors = {str(k): v for k, v in found.items() if isinstance(v, Tensor)} if isinstance(found, dict) else {}
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    items = content.items() if isinstance(content, dict) else ()
+    tensors = {str(name): value for name, value in items if isinstance(value, Tensor)}
     if not tensors:
-        raise CheckpointError(f"{path}: holds no state dict, but a {type(found).__name__} without tensors")
+        raise CheckpointError(f"{path}: contains a {type(content).__name__} without tensors; expected a state dict")
     return tensors
 
 
@@ -73,7 +74,7 @@ def read_contract(path: Path) -> ModelContract:
     Raises
     ------
     CheckpointError
-        If the file is missing or is no contract.
+        If the file is missing or is not a contract.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no model contract; train first, or name a trained run")
@@ -91,21 +92,23 @@ def state_bytes(state: Mapping[str, Any]) -> bytes:
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """Read the state of an unfinished fit, or None where there is none.
+    """Read the state of an unfinished fit, or None if there is none.
 
     Raises
     ------
     CheckpointError
-        If the file is there and damaged; it is written whole or not at all, so that this is no interrupted write.
+        If the file is damaged. (It is written atomically, so an interrupted write cannot be the cause.)
     """
     if not path.is_file():
         return None
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
         raise CheckpointError(
             f"{path}: damaged ({type(error).__name__}); delete the folder to train from the start"
         ) from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: holds a {type(found).__name__}, expected the state of a fit; delete the folder")
-    return found
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path}: contains a {type(content).__name__}; expected the state of a fit; delete the folder"
+        )
+    return content

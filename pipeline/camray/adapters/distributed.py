@@ -1,4 +1,4 @@
-"""Several training processes that were started together (torchrun): their group, from the environment."""
+"""The group of training processes that torchrun started, from the environment."""
 
 import os
 from collections.abc import Iterator
@@ -14,33 +14,35 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 
 @contextmanager
 def training_processes(device: str) -> Iterator[tuple[int, int, int]]:
-    """Join the group of processes that torchrun started; alone where it did not.
+    """Join the group of processes that torchrun started; without torchrun, the group has one process.
 
     Parameters
     ----------
     device : str
-        ``auto``, ``cpu`` or ``cuda``: GPUs talk through NCCL, CPUs through Gloo.
+        ``auto``, ``cpu`` or ``cuda``: GPUs communicate by NCCL, CPUs by Gloo.
 
     Yields
     ------
     (int, int, int)
-        Rank, number of processes, rank on this machine; (0, 1, 0) alone.
+        Rank, number of processes, rank on this machine; (0, 1, 0) without torchrun.
 
     Raises
     ------
     SettingsError
-        If the environment names a rank that cannot be.
+        If the environment has an impossible rank.
     """
-    found = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-    if not {"RANK", "WORLD_SIZE"} <= set(found):
+    variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    if not {"RANK", "WORLD_SIZE"} <= set(variables):
         yield 0, 1, 0
         return
     try:
-        rank, world, local_rank = int(found["RANK"]), int(found["WORLD_SIZE"]), int(found.get("LOCAL_RANK", "0"))
+        rank, world, local_rank = (int(variables.get(name, "0")) for name in _VARIABLES)
     except ValueError as error:
-        raise SettingsError(f"environment: {found}; expected whole numbers, as torchrun sets them") from error
+        raise SettingsError(f"environment: {variables}; expected whole numbers, as torchrun sets them") from error
     if not 0 <= rank < world:
-        raise SettingsError(f"environment: RANK {rank} of WORLD_SIZE {world}; start the processes with torchrun")
+        raise SettingsError(
+            f"environment: RANK {rank}, WORLD_SIZE {world}; expected 0 <= RANK < WORLD_SIZE, as torchrun sets them"
+        )
     if world == 1:
         yield 0, 1, local_rank
         return
@@ -50,6 +52,6 @@ def training_processes(device: str) -> Iterator[tuple[int, int, int]]:
     dist.init_process_group("nccl" if on_gpus else "gloo", rank=rank, world_size=world)
     try:
         yield rank, world, local_rank
-        dist.barrier()  # nobody leaves before the first has written
+        dist.barrier()  # wait until the first process has written
     finally:
         dist.destroy_process_group()

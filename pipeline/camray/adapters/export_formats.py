@@ -1,7 +1,7 @@
-"""Boxes in forms that other tools read: CSV, COCO, Label Studio, Pascal VOC. Native px, corner origin, half-open."""
+"""Boxes in formats of other tools: CSV, COCO, Label Studio, Pascal VOC. Native px, corner origin, half-open."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,19 +18,19 @@ _NOTE = "camray: boxes found by software and not verified; [x, y, width, height]
 
 
 def write_boxes_csv(path: Path, boxes: pd.DataFrame) -> None:
-    """Write one row a box.
+    """Write one row per box.
 
     Parameters
     ----------
     path : Path
         File to write.
     boxes : DataFrame
-        Columns `BOX_COLUMNS`, native grid; x1, y1 lie one past the last pixel.
+        Columns `BOX_COLUMNS`, native grid; x1 and y1 are one past the last pixel.
 
     Raises
     ------
     ExportError
-        If a column is missing or a box is none.
+        If a column is missing or a box is invalid.
     """
     _check(path, boxes)
     boxes.loc[:, list(BOX_COLUMNS)].to_csv(path, index=False, lineterminator="\n")
@@ -44,7 +44,7 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
     path : Path
         File to write.
     images : DataFrame
-        Columns ``image_id``, ``rows``, ``cols``: every film looked at. One without a box is a film without a finding.
+        Columns ``image_id``, ``rows``, ``cols``: every film, also without boxes.
     boxes : DataFrame
         As for `write_boxes_csv`.
     labels : sequence of str
@@ -53,22 +53,20 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
     Raises
     ------
     ExportError
-        If a column is missing, a box is none, or a box belongs to no film or label named here.
+        If a column is missing, a box is invalid, or the film or label of a box is not listed.
 
     Notes
     -----
-    ``file_name`` is the image_id: paths of source files may tell whose films they are.
+    ``file_name`` is the image_id: paths of source files may identify patients.
     """
     _check(path, boxes)
     films = [
         {"id": number, "file_name": str(image["image_id"]), "width": int(image["cols"]), "height": int(image["rows"])}
         for number, image in enumerate(images.to_dict("records"), start=1)
     ]
-    film_numbers = {film["file_name"]: film["id"] for film in films}
+    film_numbers = {str(film["file_name"]): film["id"] for film in films}
     categories = {label: number for number, label in enumerate(labels, start=1)}
-    lost = set(boxes["image_id"]) - set(film_numbers), set(boxes["label"]) - set(categories)
-    if any(lost):
-        raise ExportError(f"{path.name}: {len(lost[0])} films and {len(lost[1])} labels of the boxes are not listed")
+    _check_listed(path, boxes, film_numbers, categories)
     content: dict[str, Any] = {
         "info": {"description": _NOTE},
         "images": films,
@@ -92,7 +90,7 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
 
 
 def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]) -> None:
-    """Write tasks with predictions for Label Studio, and its labelling interface beside them (``.xml``).
+    """Write tasks with predictions for Label Studio, and the labeling interface beside them (``.xml``).
 
     Parameters
     ----------
@@ -108,7 +106,7 @@ def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, la
 
     Notes
     -----
-    Sides are percent of the film's. ``data.image`` is ``<image_id>.png``: serve the pictures under that name.
+    Sides are in percent of the film's. ``data.image`` is ``<image_id>.png``: serve the images under this name.
     """
     _check(path, boxes)
     by_film = _by_film(path, images, boxes, labels)
@@ -118,12 +116,12 @@ def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, la
             "predictions": [
                 {
                     "model_version": "camray: AI, not verified",
-                    "score": max((float(box["probability"]) for box in found), default=0.0),
-                    "result": [_rectangle(film, box, number) for number, box in enumerate(found)],
+                    "score": max((float(box["probability"]) for box in film_boxes), default=0.0),
+                    "result": [_rectangle(film, box, number) for number, box in enumerate(film_boxes)],
                 }
             ],
         }
-        for film, found in by_film
+        for film, film_boxes in by_film
     ]
     path.write_text(json.dumps(tasks, indent=1) + "\n", encoding="utf-8")
     view = ElementTree.Element("View")
@@ -150,16 +148,16 @@ def _rectangle(film: dict[str, Any], box: dict[str, Any], number: int) -> dict[s
 def write_voc(
     folder: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str], names: Mapping[str, str]
 ) -> None:
-    """Write Pascal VOC: ``Annotations/<name>.xml`` for each film, ``ImageSets/Main/default.txt``, ``labelmap.txt``.
+    """Write Pascal VOC: ``Annotations/<name>.xml`` per film, ``ImageSets/Main/default.txt``, ``labelmap.txt``.
 
     Parameters
     ----------
     folder : Path
-        Made if it is missing.
+        Created if missing.
     images, boxes, labels
         As for `write_coco`.
     names : mapping
-        image_id to a file name without ending.
+        image_id to a file name without suffix.
 
     Raises
     ------
@@ -168,15 +166,15 @@ def write_voc(
 
     Notes
     -----
-    ``xmin ymin xmax ymax`` are the box's corners as everywhere here: fractions of a pixel, half-open, the origin at the
-    outer corner of the first pixel. That is how Datumaro, CVAT and camray read them; VOC's own files of 2007-2012 count
-    whole pixels from 1, the last included.
+    ``xmin ymin xmax ymax`` are the corners as in all of camray: fractional, half-open, with the origin at the outer
+    corner of the first pixel. Datumaro and CVAT read them so; the VOC files of 2007-2012 count whole pixels from 1,
+    including the last.
     """
     _check(folder, boxes)
     (folder / "Annotations").mkdir(parents=True, exist_ok=True)
     (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
     by_film = _by_film(folder, images, boxes, labels)
-    for film, found in by_film:
+    for film, film_boxes in by_film:
         name = names[str(film["image_id"])]
         root = _element(None, "annotation")
         _element(root, "folder", "JPEGImages")
@@ -186,14 +184,14 @@ def write_voc(
         for key, value in (("width", film["cols"]), ("height", film["rows"]), ("depth", 1)):
             _element(size, key, str(int(value)))
         _element(root, "segmented", "0")
-        for box in found:
-            each = _element(root, "object")
+        for box in film_boxes:
+            item = _element(root, "object")
             for key, text in (
                 ("name", box["label"]), ("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"),
                 ("confidence", repr(float(box["probability"]))),
             ):  # fmt: skip
-                _element(each, key, str(text))
-            corners = _element(each, "bndbox")
+                _element(item, key, str(text))
+            corners = _element(item, "bndbox")
             for key, side in (("xmin", "x0"), ("ymin", "y0"), ("xmax", "x1"), ("ymax", "y1")):
                 _element(corners, key, repr(float(box[side])))
         _write_xml(folder / "Annotations" / f"{name}.xml", root)
@@ -204,9 +202,9 @@ def write_voc(
 
 
 def _element(parent: ElementTree.Element | None, name: str, text: str | None = None) -> ElementTree.Element:
-    made = ElementTree.Element(name) if parent is None else ElementTree.SubElement(parent, name)
-    made.text = text
-    return made
+    element = ElementTree.Element(name) if parent is None else ElementTree.SubElement(parent, name)
+    element.text = text
+    return element
 
 
 def _write_xml(path: Path, root: ElementTree.Element) -> None:
@@ -218,14 +216,20 @@ def _by_film(
     path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]
 ) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Return each film's row with its boxes, in the order of the films."""
-    found: dict[str, list[dict[str, Any]]] = {str(image_id): [] for image_id in images["image_id"]}
-    lost = set(boxes["image_id"]) - set(found), set(boxes["label"]) - set(labels)
-    if any(lost):
-        raise ExportError(f"{path.name}: {len(lost[0])} films and {len(lost[1])} labels of the boxes are not listed")
+    by_id: dict[str, list[dict[str, Any]]] = {str(image_id): [] for image_id in images["image_id"]}
+    _check_listed(path, boxes, by_id, labels)
     for box in boxes.to_dict("records"):
-        found[str(box["image_id"])].append({str(key): value for key, value in box.items()})
+        by_id[str(box["image_id"])].append({str(key): value for key, value in box.items()})
     films = [{str(key): value for key, value in film.items()} for film in images.to_dict("records")]
-    return [(film, found[str(film["image_id"])]) for film in films]
+    return [(film, by_id[str(film["image_id"])]) for film in films]
+
+
+def _check_listed(path: Path, boxes: pd.DataFrame, films: Collection[str], labels: Collection[str]) -> None:
+    films_missing, labels_missing = set(boxes["image_id"]) - set(films), set(boxes["label"]) - set(labels)
+    if films_missing or labels_missing:
+        raise ExportError(
+            f"{path.name}: {len(films_missing)} films and {len(labels_missing)} labels of the boxes are not listed"
+        )
 
 
 def _check(path: Path, boxes: pd.DataFrame) -> None:

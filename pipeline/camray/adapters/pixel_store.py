@@ -1,4 +1,4 @@
-"""Memory-mapped shards of films at the model's resolution: ``<stem>-00000.npy``, each written whole or not at all."""
+"""Memory-mapped shards of films on the model grid: ``<stem>-00000.npy``, each written atomically."""
 
 import io
 import os
@@ -16,17 +16,17 @@ OPEN_SHARDS = 64
 
 
 def shard_path(folder: Path, shard: int, stem: str = "films") -> Path:
-    """Return where a shard lies."""
+    """Return the path of a shard."""
     return folder / f"{stem}-{shard:05d}.npy"
 
 
 class ShardWriter:
-    """Writes one shard row by row, in memory of one row; the file appears on a clean exit and not otherwise.
+    """Writes one shard row by row, with one row in memory; the file appears only after a clean exit.
 
     Parameters
     ----------
     path : Path
-        Where the shard will lie.
+        Path of the shard.
     row_shape : tuple of int
         Shape of a row.
     dtype : numpy dtype
@@ -47,10 +47,10 @@ class ShardWriter:
         Raises
         ------
         ValueError
-            If its shape or type is not the shard's.
+            If its shape or type differs from the shard's.
         """
         if row.shape != self._row_shape or row.dtype != self._dtype:
-            raise ValueError(f"a row of {row.shape} {row.dtype}, expected {self._row_shape} {self._dtype}")
+            raise ValueError(f"row is {row.shape} {row.dtype}, expected {self._row_shape} {self._dtype}")
         self._stream.write(np.ascontiguousarray(row).tobytes())
         self.count += 1
 
@@ -60,7 +60,7 @@ class ShardWriter:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is None:
             self._stream.seek(0)
-            self._stream.write(self._header())  # now with the right count; NumPy pads it to one length
+            self._stream.write(self._header())  # now with the final count; NumPy pads headers to one length
             self._stream.flush()
             os.fsync(self._stream.fileno())
         self._stream.close()
@@ -78,7 +78,7 @@ class ShardWriter:
 
 
 def write_shard(path: Path, rows: Iterable[NDArray[Any]], row_shape: tuple[int, ...], dtype: Any) -> int:
-    """Write a whole shard from an iterable and return how many rows it holds; see `ShardWriter`."""
+    """Write a shard from an iterable, and return its number of rows; see `ShardWriter`."""
     with ShardWriter(path, row_shape, dtype) as writer:
         for row in rows:
             writer.append(row)
@@ -91,54 +91,54 @@ def open_shard(path: Path) -> NDArray[Any]:
     Raises
     ------
     PipelineError
-        If the file is missing, cut short or no shard.
+        If the file is missing, truncated or not a shard.
     """
     try:
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        shard: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise PipelineError(
-            f"{path}: no readable shard ({type(error).__name__}); run the stage that writes it"
+            f"{path}: not a readable shard ({type(error).__name__}); run the stage that writes it again"
         ) from error
-    return found
+    return shard
 
 
 class PixelStore:
-    """Reads rows of many shards; at most `most_open` are mapped at a time.
+    """Reads rows of many shards, of which at most `max_open` are mapped at a time.
 
     Parameters
     ----------
     folder : Path
-        Where the shards lie.
+        Folder of the shards.
     stem : str
         First part of their names.
-    most_open : int
-        How many shards stay mapped: what was read of them counts as memory.
+    max_open : int
+        Largest number of mapped shards: their pages that were read count as memory.
     """
 
-    def __init__(self, folder: Path, stem: str = "films", most_open: int = OPEN_SHARDS) -> None:
-        self._folder, self._stem, self._most_open = folder, stem, most_open
+    def __init__(self, folder: Path, stem: str = "films", max_open: int = OPEN_SHARDS) -> None:
+        self._folder, self._stem, self._max_open = folder, stem, max_open
         self._open: OrderedDict[int, NDArray[Any]] = OrderedDict()
 
     def shard(self, number: int) -> NDArray[Any]:
         """Return one shard, mapped: [n, ...]."""
         if number not in self._open:
             self._open[number] = open_shard(shard_path(self._folder, number, self._stem))
-            if len(self._open) > self._most_open:
+            if len(self._open) > self._max_open:
                 self._open.popitem(last=False)
         self._open.move_to_end(number)
         return self._open[number]
 
     def rows(self, shards: Sequence[int], indices: Sequence[int]) -> NDArray[Any]:
-        """Copy rows, in the order asked for.
+        """Copy rows, in the given order.
 
         Parameters
         ----------
         shards, indices : sequence of int
-            Equally long, at least one: columns ``shard`` and ``index`` of the images table.
+            Of equal length, at least one: columns ``shard`` and ``index`` of the images table.
 
         Returns
         -------
         ndarray of shape (len(shards), ...)
-            In memory, of the store's type.
+            A copy in memory, in the type of the store.
         """
         return np.stack([self.shard(int(shard))[int(index)] for shard, index in zip(shards, indices, strict=True)])

@@ -1,7 +1,7 @@
-"""Many items over spawned processes behind one map: in order, bounded, and proof against a codec that crashes.
+"""A map over spawned processes: in order, with bounded memory, and safe against crashes of a codec.
 
-Each worker has a pipe of its own and answers item by item, so that the item a worker dies on is known and nothing else
-is lost. (With the standard pool one crash fails all that was submitted.)
+Each worker has its own pipe and answers item by item. So the item on which a worker dies is known, and no other item is
+lost. (With the standard pool, one crash fails everything that was submitted.)
 """
 
 import os
@@ -22,7 +22,7 @@ from camray.domain.records import RefusalReason
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-_AHEAD = 4  # chunks a worker may be ahead of the slowest item: bounds what waits to be handed on in order
+_AHEAD = 4  # chunks per worker ahead of the slowest item: limits the results that wait for their turn
 _READY, _RAISED = "ready", "raised"
 _ONE_THREAD = {
     name: "1"
@@ -38,16 +38,16 @@ _ONE_THREAD = {
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Value]):
-    """What became of one item: a value, or the error that refuses it."""
+    """Result of one item: a value, or the error that refuses it."""
 
     item: Item
     value: Value | None
     error: ImageError | None
 
 
-def count_workers(wanted: int) -> int:
-    """Return `wanted`, or the number of cores this process may use where it is 0."""
-    return wanted or len(os.sched_getaffinity(0))
+def count_workers(workers: int) -> int:
+    """Return `workers`; for 0, the number of cores that this process may use."""
+    return workers or len(os.sched_getaffinity(0))
 
 
 def map_processes(
@@ -66,22 +66,22 @@ def map_processes(
     items : iterable
         Read only as far as needed.
     workers : int
-        Processes; 1 works in this process, where a crash is a crash.
+        Processes; 1 uses this process, without protection against crashes.
     chunk : int
-        Items handed over at once.
+        Items sent to a worker at once.
     timeout_s : float
         Longest time for one item.
 
     Yields
     ------
     Outcome
-        In the order of the items. An item on which a worker died or hung twice, alone the second time, has an
-        ``UNREADABLE_PIXELS`` error.
+        In the order of the items. An item on which a worker died or hung twice (the second time without other items)
+        has an ``UNREADABLE_PIXELS`` error.
 
     Raises
     ------
     PipelineError
-        If the function raises anything but `ImageError`, or the workers cannot start.
+        If the function raises an error other than `ImageError`, or the workers cannot start.
     """
     if workers < 1 or chunk < 1:
         raise ValueError(f"workers and chunk must be positive, got {workers} and {chunk}")
@@ -112,15 +112,15 @@ def _work(function: Callable[[Any], Any], connection: Connection) -> None:
                 connection.send((outcome.value, outcome.error))
                 is_answered = True
             finally:
-                if not is_answered:  # an exception is passing; a crash never gets here
+                if not is_answered:  # an exception propagates; a crash does not reach this line
                     connection.send(_RAISED)
 
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Hold an interrupt back until a worker is started and known; the worker inherits this for good.
+    """Block interrupts until a worker has started and is registered; the worker inherits the block.
 
-    The first start of all brings up Python's resource tracker, which lets interrupts in again, so it comes before.
+    The first start launches Python's resource tracker, which unblocks interrupts; so the tracker is started before.
     """
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -150,7 +150,7 @@ class _Worker:
     connection: Connection
     todo: deque[tuple[int, Any]] = field(default_factory=deque)
     is_ready: bool = False
-    since: float = 0.0  # when the first of `todo` began
+    since: float = 0.0  # when the first item of `todo` started
 
 
 class _Pool(Generic[Item, Value]):
@@ -159,7 +159,7 @@ class _Pool(Generic[Item, Value]):
     ) -> None:
         self._function, self._size, self._chunk, self._timeout_s = function, workers, chunk, timeout_s
         self._source = enumerate(items)
-        self._again: deque[tuple[int, Item]] = deque()  # left over by dead workers
+        self._again: deque[tuple[int, Item]] = deque()  # items of dead workers
         self._suspects: set[int] = set()  # a worker died on them once
         self._workers: list[_Worker] = []
         self._done: dict[int, Outcome[Item, Value]] = {}
@@ -216,7 +216,7 @@ class _Pool(Generic[Item, Value]):
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(self._function, theirs), daemon=True)
-        with _no_interrupt(), _one_thread_each():  # an interrupt is the parent's to handle, not the worker's
+        with _no_interrupt(), _one_thread_each():  # interrupts are handled by the parent, not by workers
             process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))
@@ -245,7 +245,7 @@ class _Pool(Generic[Item, Value]):
         index, item = worker.todo.popleft()
         if answer == _RAISED:
             worker.process.join(5)
-            raise PipelineError(f"item {index} raised an unexpected error in a worker; its traceback is on stderr")
+            raise PipelineError(f"item {index}: unexpected error in a worker; see its traceback on stderr")
         value, error = answer
         self._suspects.discard(index)
         self._done[index] = Outcome(item, value, error)
@@ -263,7 +263,7 @@ class _Pool(Generic[Item, Value]):
             self._suspects.discard(index)
             message = f"the worker that decoded it died or hung, twice (exit code {code})"
             self._done[index] = Outcome(item, None, PixelError(RefusalReason.UNREADABLE_PIXELS, message))
-        else:  # whoever killed it, once more and alone
+        else:  # tried once more, without other items
             self._suspects.add(index)
         self._again.extendleft(reversed(worker.todo))
 

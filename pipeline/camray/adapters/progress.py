@@ -1,4 +1,4 @@
-"""One progress bar for every stage: rate and time left on stderr, for whatever takes longer than a second."""
+"""Progress bar on stderr, with rate and remaining time, for work of more than a second."""
 
 import sys
 import time
@@ -20,14 +20,14 @@ class _Rate(ProgressColumn):
 
 
 def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[Item]:
-    """Yield `items` and show how far they are, once a second has passed and if stderr is a terminal.
+    """Yield `items` and draw a progress bar after one second, if stderr is a terminal.
 
     Parameters
     ----------
     items : iterable
-        What to go through.
+        Items of the work.
     total : int or None
-        How many there are, where known.
+        Number of items, if known.
     what : str
         Short name of the work; no identifiers.
     """

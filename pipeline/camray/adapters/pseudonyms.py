@@ -1,7 +1,7 @@
-"""Pseudonyms: a keyed hash of what names a patient or a study, and the key that stays on the site.
+"""Pseudonyms: keyed hashes of patient and study identifiers, and the key, which stays on the site.
 
-The key is read from the file that ``CAMRAY_KEY_FILE`` names, or from ``~/.config/camray/key``; it is made on first use
-with mode 600. Whoever has the key can test whether a known PatientID is in a table; nobody else can.
+The key is read from the file in ``CAMRAY_KEY_FILE``, or from ``~/.config/camray/key``; it is created on first use with
+mode 600. With the key, one can test whether a known PatientID is in a table; without it, one cannot.
 """
 
 import hashlib
@@ -19,50 +19,50 @@ PSEUDONYM_CHARACTERS = 32
 
 
 def key_path() -> Path:
-    """Return where the site's key lies."""
+    """Return the path of the site's key."""
     named = os.environ.get(KEY_VARIABLE, "").strip()
     return Path(named).expanduser() if named else Path.home() / ".config" / "camray" / "key"
 
 
 def load_key(path: Path | None = None) -> bytes:
-    """Return the site's key, made on first use.
+    """Return the site's key, created on first use.
 
-    Two processes that start at the same time get the same key: it is written aside and linked into place, and the link
-    fails for whoever comes second.
+    Two processes that start at the same time get the same key: it is written to a temporary file and hard-linked, and
+    the second link fails.
 
     Parameters
     ----------
     path : Path or None
-        None takes `key_path`.
+        File of the key; None uses `key_path`.
 
     Returns
     -------
     bytes
-        At least `KEY_BYTES` of them.
+        At least `KEY_BYTES` long.
 
     Raises
     ------
     SettingsError
-        If the file cannot be read or made, or holds too little.
+        If the file cannot be read or created, or is too short.
     """
-    place = key_path() if path is None else path
+    key_file = key_path() if path is None else path
     try:
-        if not place.exists():
-            _make_key(place)
-        key = place.read_bytes().strip()
+        if not key_file.exists():
+            _create_key(key_file)
+        key = key_file.read_bytes().strip()
     except OSError as error:
         raise SettingsError(
-            f"{place}: the key for pseudonyms cannot be read or made ({error.strerror}); set {KEY_VARIABLE} to a file "
-            "that this user can write"
+            f"{key_file}: the key for pseudonyms cannot be read or created ({error.strerror}); set {KEY_VARIABLE} to a "
+            "file that this user can write"
         ) from error
     if len(key) < KEY_BYTES:
-        raise SettingsError(f"{place}: the key for pseudonyms holds {len(key)} bytes, expected at least {KEY_BYTES}")
+        raise SettingsError(f"{key_file}: the key for pseudonyms has {len(key)} bytes; expected at least {KEY_BYTES}")
     return key
 
 
-def _make_key(place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=".key-")  # mkstemp gives mode 600
+def _create_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # mkstemp sets mode 600
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -70,9 +70,9 @@ def _make_key(place: Path) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         try:
-            place.hardlink_to(temporary)
+            path.hardlink_to(temporary)
         except FileExistsError:
-            return  # another process was first: its key holds
+            return  # another process was first: its key is used
     finally:
         temporary.unlink()
 
@@ -87,7 +87,7 @@ def pseudonym(key: bytes, kind: str, value: str) -> str:
     kind : str
         ``patient`` or ``study``: equal texts of different kinds get different pseudonyms.
     value : str
-        The identifier; blanks and NULs around it do not count, as DICOM pads with them.
+        The identifier; surrounding blanks and NULs, the padding of DICOM, are ignored.
 
     Returns
     -------

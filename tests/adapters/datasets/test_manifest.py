@@ -42,7 +42,7 @@ def test_a_manifest_may_lie_anywhere(tmp_path: Path) -> None:
         ("labels: auto\nlable_table: {}\n", "did you mean 'label_table'"),
         ("labels: auto\nfilms: {includ: []}\n", "did you mean 'include'"),
         ("labels: [{name: A, aliases: [B]}, {name: B}]\n", "used twice: B"),
-        ("labels: [{name: A, any_of: [B]}, {name: B}]\n", "do not stand above it"),
+        ("labels: [{name: A, any_of: [B]}, {name: B}]\n", "not listed before it"),
         ("labels: auto\nlabel_table: {file: a.csv, key: k, form: joined}\n", "needs `column`"),
         ("labels: auto\nbox_table: {file: a.csv, key: k, label: l}\n", "corners"),
         ("labels: auto\nbox_table: {file: a.csv, key: k, corners: [a, b, c, d]}\n", "`label`"),

@@ -36,7 +36,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PixelError, match="cannot be decoded"):
         read_colours(path)
     Image.fromarray(RGB[..., 0].astype(np.uint16) * 257).save(path)
-    with pytest.raises(PixelError, match="8 bits a channel"):
+    with pytest.raises(PixelError, match="8 bits per channel"):
         read_colours(path)
 
 

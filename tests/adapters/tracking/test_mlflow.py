@@ -251,7 +251,7 @@ def test_what_changed_since_is_not_sent_as_if_it_were_the_same(
     counts = sync(run_root)
     assert counts["rejected"] == 1
     assert counts["pending"] == 0
-    assert any("written anew" in record.getMessage() for record in caplog.records)
+    assert any("written again" in record.getMessage() for record in caplog.records)
     cards = _client(run_root).list_artifacts(_runs(run_root)["demo"].info.run_id, "images")
     assert len(cards) == 2
 
@@ -287,7 +287,7 @@ def test_a_second_process_on_the_run_only_watches(run_root: Path, caplog: pytest
         first.metrics({"loss": 1.0})
         with _tracker(run_root) as second, second.stage("train"):
             second.metrics({"loss": 2.0})
-        with pytest.raises(PipelineError, match="going on"):
+        with pytest.raises(PipelineError, match="in progress"):
             sync(run_root)
     assert _runs(run_root)["demo"].data.metrics == {"loss": 1.0}
 

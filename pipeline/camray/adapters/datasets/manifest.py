@@ -1,4 +1,4 @@
-"""``data_manifests/<name>/manifest.yaml``: what a published data set's tables mean (see data_manifests/README.md)."""
+"""Data manifests: the meaning of a published data set's files and tables (see data_manifests/README.md)."""
 
 import difflib
 import re
@@ -22,7 +22,7 @@ class _Section(BaseModel):
 
 
 class TableRules(_Section):
-    """What every table says: where it lies and which column names the film."""
+    """Every table: its file, and the column that names the film."""
 
     file: str
     more: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class TableRules(_Section):
 
 
 class FilmRules(_Section):
-    """Which files are films, and what names them and their patients."""
+    """Which files are films, and how they and their patients are identified."""
 
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
@@ -55,14 +55,14 @@ class FilmRules(_Section):
     @model_validator(mode="after")
     def _path_needs_pattern(self) -> "FilmRules":
         if (self.patient == "path") != (self.patient_pattern is not None):
-            raise ValueError("`patient: path` and `patient_pattern` go together")
+            raise ValueError("`patient: path` needs `patient_pattern`, and `patient_pattern` needs `patient: path`")
         if self.patient_pattern is not None:
             _checked_pattern(self.patient_pattern)
         return self
 
 
 class LabelTableRules(TableRules):
-    """How a table says which findings are present."""
+    """A table of the findings that are present."""
 
     form: Literal["wide", "joined", "one_class", "marked"] = "wide"
     column: str | None = None
@@ -93,12 +93,12 @@ class LabelTableRules(TableRules):
     @model_validator(mode="after")
     def _needs_column(self) -> "LabelTableRules":
         if self.form != "wide" and self.column is None:
-            raise ValueError(f"form '{self.form}' needs `column`: the column that holds the names")
+            raise ValueError(f"form '{self.form}' needs `column`: the column with the names")
         return self
 
 
 class MaskRules(_Section):
-    """How a column holds masks."""
+    """A column of masks."""
 
     column: str
     form: Literal["relative", "absolute", "coco"]
@@ -106,7 +106,7 @@ class MaskRules(_Section):
 
 
 class BoxTableRules(TableRules):
-    """How a table says where findings are."""
+    """A table of the locations of findings."""
 
     label: str | None = None
     constant: str | None = None
@@ -147,13 +147,13 @@ class LabelRules(_Section):
     localizable: bool = True
 
     def finding(self) -> Finding:
-        """Return the label as the rest of the pipeline knows it."""
+        """Return the finding of this label."""
         code = None if self.code is None else Code(self.code.value, self.code.scheme, self.code.meaning)
         return Finding(self.name, code, self.any_of, self.localizable, self.aliases)
 
 
 class Manifest(_Section):
-    """A data set's definition."""
+    """Definition of a data set."""
 
     name: str
     title: str
@@ -172,22 +172,22 @@ class Manifest(_Section):
     labels: tuple[LabelRules, ...] | Literal["auto"]
 
     @model_validator(mode="after")
-    def _labels_hold_together(self) -> "Manifest":
+    def _check_labels(self) -> "Manifest":
         if self.labels == "auto":
             return self
         names = [label.name for label in self.labels]
         spellings = [spelling for label in self.labels for spelling in (label.name, *label.aliases)]
-        twice = sorted({spelling for spelling in spellings if spellings.count(spelling) > 1})
-        if twice:
-            raise ValueError(f"names or aliases used twice: {', '.join(twice)}")
-        for place, label in enumerate(self.labels):
-            strangers = sorted(set(label.any_of) - set(names[:place]))
-            if strangers:
-                raise ValueError(f"'{label.name}' is derived from labels that do not stand above it: {strangers}")
+        repeated = sorted({spelling for spelling in spellings if spellings.count(spelling) > 1})
+        if repeated:
+            raise ValueError(f"names or aliases used twice: {', '.join(repeated)}")
+        for index, label in enumerate(self.labels):
+            unknown = sorted(set(label.any_of) - set(names[:index]))
+            if unknown:
+                raise ValueError(f"'{label.name}' is derived from labels that are not listed before it: {unknown}")
         return self
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return the labels in order; empty where they are read off the tables (``auto``)."""
+        """Return the findings in order; empty if they are read from the tables (``auto``)."""
         return () if self.labels == "auto" else tuple(label.finding() for label in self.labels)
 
 
@@ -207,7 +207,7 @@ def load_manifest(name: str) -> Manifest:
     Raises
     ------
     ManifestError
-        If there is no such manifest, or it is not a legal one; all faults are listed at once.
+        If there is no such manifest, or it is invalid; all faults are listed at once.
     """
     path = manifest_path(name)
     try:
@@ -215,7 +215,7 @@ def load_manifest(name: str) -> Manifest:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ManifestError(f"{path}: cannot be read as a data manifest: {error}") from error
     if not isinstance(plain, dict):
-        raise ManifestError(f"{path}: expected a mapping, found a {type(plain).__name__}; see data_manifests/README.md")
+        raise ManifestError(f"{path}: expected a mapping, got a {type(plain).__name__}; see data_manifests/README.md")
     try:
         return Manifest.model_validate(plain)
     except ValidationError as error:
@@ -226,12 +226,12 @@ def load_manifest(name: str) -> Manifest:
 def manifest_path(name: str) -> Path:
     """Return the file of a data manifest; see `load_manifest`."""
     folder, given = shipped("data_manifests"), Path(name)
-    for place in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
-        if place.is_file():
-            return place
+    for path in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
+        if path.is_file():
+            return path
     known = known_manifests()
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known)}"
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
     raise ManifestError(f"data manifest '{name}': no such folder under data_manifests/ and no such file; {hint}")
 
 
@@ -252,17 +252,17 @@ def _checked_pattern(pattern: str) -> str:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise ValueError(f"'{pattern}' is no regular expression: {error}") from error
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from error
     if groups != 1:
-        raise ValueError(f"'{pattern}' needs exactly one group: what it names")
+        raise ValueError(f"'{pattern}' needs exactly one group, around the name")
     return pattern
 
 
 def _describe(fault: Any) -> str:
-    place = [str(part) for part in fault["loc"]]
+    keys = [str(part) for part in fault["loc"]]
     if fault["type"] != "extra_forbidden":
-        return f"  {'.'.join(place) or 'manifest'}: {fault['msg']}"
-    section = _SECTIONS.get(place[0], Manifest) if len(place) > 1 else Manifest
-    near = difflib.get_close_matches(place[-1], section.model_fields, n=1, cutoff=0.3)
+        return f"  {'.'.join(keys) or 'manifest'}: {fault['msg']}"
+    section = _SECTIONS.get(keys[0], Manifest) if len(keys) > 1 else Manifest
+    near = difflib.get_close_matches(keys[-1], section.model_fields, n=1, cutoff=0.3)
     hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(sorted(section.model_fields))}"
-    return f"  {'.'.join(place)}: unknown key; {hint}"
+    return f"  {'.'.join(keys)}: unknown key; {hint}"

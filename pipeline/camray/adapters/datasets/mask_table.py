@@ -1,4 +1,4 @@
-"""Columns of run lengths to masks and their boxes on native grids."""
+"""Columns of run lengths, read into masks and boxes on native grids."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from camray.domain.run_lengths import (
     scaled_counts,
 )
 
-UNKNOWN_SIDE = 2**24  # of films that were not looked at: no edge cuts their boxes, and masks stay on their own grids
+UNKNOWN_SIDE = 2**24  # for films that were not read: boxes are not clipped, and masks keep their own grids
 _READERS: dict[str, Callable[[str, int], Counts]] = {
     "relative": relative_counts,
     "absolute": absolute_counts,
@@ -34,11 +34,11 @@ class Masks:
     Parameters
     ----------
     corners : ndarray of shape (rows, 4), float64
-        Smallest box around each mask, native px, half-open; NaN where there is no mask.
+        Smallest box around each mask, native px, half-open; NaN without a mask.
     texts : ndarray of shape (rows,), object
-        COCO's compressed run lengths on the native grid; empty where there is no mask.
+        COCO's compressed run lengths on the native grid; empty without a mask.
     broken : ndarray of shape (rows,), bool
-        Run lengths that do not fit the frame.
+        Whether the run lengths do not fit the frame.
     """
 
     corners: NDArray[np.float64]
@@ -49,20 +49,20 @@ class Masks:
 def read_masks(
     table: TextTable, rules: MaskRules, frames_rc: NDArray[np.float64], sizes_rc: NDArray[np.int64], report: FaultReport
 ) -> Masks:
-    """Decode the masks of films that are at hand, and bring them onto the films' own grids.
+    """Decode the masks of films that exist, and resample them to the native grids.
 
     Parameters
     ----------
     table : TextTable
         The table.
     rules : MaskRules
-        Where and how its masks stand.
+        Its column of masks and their encoding.
     frames_rc : ndarray of shape (rows, 2), float64
-        Rows and columns of the grid that each mask was drawn on; NaN where unknown.
+        Rows and columns of the grid that each mask was drawn on; NaN if unknown.
     sizes_rc : ndarray of shape (films, 2), int64
-        Native (rows, cols) of each film; `UNKNOWN_SIDE` where unknown.
+        Native (rows, cols) of each film; `UNKNOWN_SIDE` if unknown.
     report : FaultReport
-        Gets a column that is missing.
+        Receives a missing column.
     """
     rows = len(table.cells)
     masks = Masks(np.full((rows, 4), np.nan), np.full(rows, "", dtype=object), np.zeros(rows, bool))

@@ -1,4 +1,4 @@
-"""PNG and JPEG pictures of films to `StoredFilm`."""
+"""Films from PNG and JPEG files."""
 
 import struct
 import warnings
@@ -21,7 +21,7 @@ _FAULTS_AND_BOMB = (*_FAULTS, Image.DecompressionBombError)
 
 
 def is_picture(start: bytes) -> bool:
-    """Tell from a file's first bytes whether it is a PNG or JPEG."""
+    """Return whether a file that starts with these bytes is a PNG or JPEG."""
     return start.startswith((PNG_MAGIC, JPEG_MAGIC))
 
 
@@ -31,18 +31,18 @@ def read_picture(path: Path) -> StoredFilm:
     Parameters
     ----------
     path : Path
-        8 or 16 bit grey, or colour with three equal channels of 8 bits; an alpha channel is left out.
+        8 or 16 bit gray, or color with three equal channels of 8 bits; an alpha channel is ignored.
 
     Returns
     -------
     StoredFilm
-        ``image_id`` is the file's stem. 8-bit values are shown as they are (0 dark, 255 bright); 16-bit values, whose
-        range is anybody's choice, have no window.
+        ``image_id`` is the file's stem. 8-bit values are displayed unchanged (0 dark, 255 bright); 16-bit values, whose
+        range is not defined, have no window.
 
     Raises
     ------
     PixelError
-        If the picture is damaged, in colour, too small or of another depth.
+        If the image is damaged, in color, too small or of another depth.
     """
     try:
         with warnings.catch_warnings():
@@ -54,7 +54,7 @@ def read_picture(path: Path) -> StoredFilm:
     except _FAULTS_AND_BOMB as error:
         is_cut = "truncated" in str(error) or isinstance(error, EOFError)
         reason = RefusalReason.TRUNCATED if is_cut else RefusalReason.UNREADABLE_PIXELS
-        raise PixelError(reason, f"the picture cannot be decoded ({type(error).__name__})") from None
+        raise PixelError(reason, f"the image cannot be decoded ({type(error).__name__})") from None
     windows = (VoiWindow(127.5, 255.0, "LINEAR_EXACT"),) if bits == 8 else ()
     header = FilmHeader(
         image_id=path.stem,
@@ -68,12 +68,12 @@ def read_picture(path: Path) -> StoredFilm:
 
 
 def read_picture_header(path: Path) -> FilmHeader:
-    """Read a picture's size without decoding it.
+    """Read the size of an image without decoding it.
 
     Raises
     ------
     PixelError
-        If it is no picture, or too small or too large.
+        If it is not an image, or too small or too large.
     """
     try:
         with warnings.catch_warnings():
@@ -83,19 +83,19 @@ def read_picture_header(path: Path) -> FilmHeader:
                 return FilmHeader(path.stem, rows=picture.height, cols=picture.width)
     except _FAULTS_AND_BOMB as error:
         raise PixelError(
-            RefusalReason.UNREADABLE_PIXELS, f"the picture cannot be read ({type(error).__name__})"
+            RefusalReason.UNREADABLE_PIXELS, f"the image cannot be read ({type(error).__name__})"
         ) from None
 
 
 def _check_size(rows: int, cols: int) -> None:
     if min(rows, cols) < MIN_SIDE_PX:
-        raise PixelError(RefusalReason.TOO_SMALL, f"{rows} x {cols} px; expected at least {MIN_SIDE_PX} a side")
+        raise PixelError(RefusalReason.TOO_SMALL, f"{rows} x {cols} px; expected at least {MIN_SIDE_PX} per side")
     if rows * cols > MAX_AREA_PX:
-        raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{rows} x {cols} px are too many; expected a film")
+        raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{rows} x {cols} px; expected at most {MAX_AREA_PX} px")
 
 
 def _png_depth(path: Path) -> int:
-    """Return the bits of a PNG's sample as its first chunk states them; 8 for a JPEG."""
+    """Return the bits per sample in the first chunk of a PNG; 8 for a JPEG."""
     with path.open("rb") as stream:
         start = stream.read(26)
     return start[24] if start.startswith(PNG_MAGIC) and len(start) == 26 else 8
@@ -105,12 +105,12 @@ def _grey_values(picture: Image.Image, depth: int) -> tuple[NDArray[np.integer[A
     if picture.mode in ("I;16", "I;16B", "I") and depth == 16:
         return np.asarray(picture).astype(np.uint16), 16
     if depth not in (8, 1, 2, 4) or (depth != 8 and picture.mode != "P"):
-        raise PixelError(RefusalReason.UNSUPPORTED_BITS, f"{depth} bits in mode {picture.mode}; expected 8 or 16 grey")
+        raise PixelError(RefusalReason.UNSUPPORTED_BITS, f"{depth} bits in mode {picture.mode}; expected 8 or 16, gray")
     if picture.mode in ("L", "LA"):
         return np.asarray(picture.getchannel("L")), 8
     if picture.mode not in ("RGB", "RGBA", "P", "PA"):
-        raise PixelError(RefusalReason.COLOUR, f"the picture's mode is {picture.mode}; expected grey")
+        raise PixelError(RefusalReason.COLOUR, f"the image has mode {picture.mode}; expected gray")
     red, green, blue = (np.asarray(band) for band in picture.convert("RGB").split())
     if not (np.array_equal(red, green) and np.array_equal(red, blue)):
-        raise PixelError(RefusalReason.COLOUR, "the picture's channels differ; expected grey")
+        raise PixelError(RefusalReason.COLOUR, "the color channels differ; expected gray")
     return red, 8

@@ -1,4 +1,4 @@
-"""Ordinary pictures in colour, and the names of the classes that a network tells apart."""
+"""Color photographs, and class names of published networks."""
 
 import ast
 import json
@@ -28,22 +28,22 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def read_colours(path: Path) -> NDArray[np.uint8]:
-    """Read a PNG or JPEG in colour, as a person sees it.
+    """Read a PNG or JPEG in color, upright.
 
     Parameters
     ----------
     path : Path
-        Of 8 bits a channel; grey is repeated in three channels, transparency is left out.
+        8 bits per channel; gray is repeated in three channels, transparency is ignored.
 
     Returns
     -------
     ndarray of shape (H, W, 3), uint8
-        Red, green, blue; turned upright where the camera wrote down how it was held.
+        Red, green, blue; rotated by the EXIF orientation.
 
     Raises
     ------
     PixelError
-        If the file is no picture, damaged, or of another depth.
+        If the file is not an image, damaged, or of another depth.
     """
     try:
         with warnings.catch_warnings():
@@ -51,17 +51,18 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 if picture.width * picture.height > MAX_AREA_PX:
                     raise PixelError(
-                        RefusalReason.UNREADABLE_PIXELS, f"{picture.height} x {picture.width} px are too many"
+                        RefusalReason.UNREADABLE_PIXELS,
+                        f"{picture.height} x {picture.width} px are too many",
                     )
                 if picture.mode not in _MODES:
                     raise PixelError(
                         RefusalReason.UNSUPPORTED_BITS,
-                        f"the picture's mode is {picture.mode}; expected 8 bits a channel; show films with --run",
+                        f"the image has mode {picture.mode}; expected 8 bits per channel; explain films with --run",
                     )
                 return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
     except _FAULTS as error:
         raise PixelError(
-            RefusalReason.UNREADABLE_PIXELS, f"the picture cannot be decoded ({type(error).__name__})"
+            RefusalReason.UNREADABLE_PIXELS, f"the image cannot be decoded ({type(error).__name__})"
         ) from None
 
 
@@ -71,10 +72,10 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
     Parameters
     ----------
     path : Path
-        Text: a name a line; or a mapping of numbers to names as Python or JSON writes it (``{0: 'tench', ...}``,
+        Text: one name per line; or a mapping of numbers to names in Python or JSON syntax (``{0: 'tench', ...}``,
         ``{"0": ["n01440764", "tench"], ...}``), or a list of names.
     count : int
-        Classes that the network has.
+        Number of classes of the network.
 
     Returns
     -------
@@ -91,8 +92,8 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
         names = _from_literal(text) if text[:1] in {"{", "["} else [line.strip() for line in text.splitlines()]
     except (OSError, ValueError, SyntaxError, TypeError, LookupError, RecursionError, MemoryError) as error:
         raise SettingsError(
-            f"{path}: cannot be read as class names ({type(error).__name__}); expected a name a line, or a mapping of "
-            "numbers to names"
+            f"{path}: cannot be read as class names ({type(error).__name__}); expected one name per line, or a "
+            "mapping of numbers to names"
         ) from error
     if len(names) != count or not all(names):
         empty = sum(not name for name in names)
@@ -101,15 +102,15 @@ def read_class_names(path: Path, count: int) -> tuple[str, ...]:
 
 
 def _from_literal(text: str) -> list[str]:
-    found: Any = _parsed(text)
-    if isinstance(found, dict):
-        by_number = {int(number): name for number, name in found.items()}
-        found = [by_number[number] for number in range(len(by_number))]
-    return [str(name[-1] if isinstance(name, list | tuple) else name).strip() for name in found]
+    names: Any = _parsed(text)
+    if isinstance(names, dict):
+        by_number = {int(number): name for number, name in names.items()}
+        names = [by_number[number] for number in range(len(by_number))]
+    return [str(name[-1] if isinstance(name, list | tuple) else name).strip() for name in names]
 
 
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return ast.literal_eval(text)  # literals alone: nothing is run
+        return ast.literal_eval(text)  # literals only: no code is executed

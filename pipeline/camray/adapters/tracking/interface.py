@@ -1,6 +1,6 @@
-"""MLflow behind one door, and a null twin with the same methods.
+"""Interface of the tracking store, and an implementation that does nothing.
 
-Names, tags, keys and pictures handed in here must hold hashed identifiers only: everything is copied to the store.
+Names, tags, keys and images must contain hashed identifiers only: everything is copied to the store.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 
 
 class Tracker(Protocol):
-    """What stages may tell the tracking store. No method returns anything that a result may depend on."""
+    """Calls of stages to the tracking store. No method returns anything that a result could depend on."""
 
     def stage(self, name: str) -> "Any":
         """Return a context in which all calls belong to this stage's nested run."""
@@ -24,7 +24,7 @@ class Tracker(Protocol):
         """Record facts about the run: code version, data digest, seed, device."""
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Record figures of one step in one batch; values that are not finite are left out."""
+        """Record figures of one step in one batch; values that are not finite are omitted."""
 
     def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:
         """Record which films were used: `mlflow.data`, without their pixels."""
@@ -43,7 +43,7 @@ class Tracker(Protocol):
 
 
 class NullTracker:
-    """Tells nobody."""
+    """Tracks nothing."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

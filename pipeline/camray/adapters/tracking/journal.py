@@ -1,8 +1,8 @@
-"""What was and is to be told to the tracking store: an append-only journal and a cursor.
+"""Journal of the calls to the tracking store: append-only, with a cursor.
 
-``mlflow/journal.jsonl`` holds one call a line, ``mlflow/sent`` how many of them are dealt with, ``mlflow/state.json``
-which runs of the store they became. Files are named by their place below the run's root, with a digest, and never
-copied; only what lies elsewhere is copied into ``mlflow/files``.
+``mlflow/journal.jsonl`` has one call per line, ``mlflow/sent`` the number of processed calls, ``mlflow/state.json`` the
+runs of the store. Files are referenced by their path below the run's root and a digest, and not copied; only files from
+elsewhere are copied into ``mlflow/files``.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ class Journal:
     Parameters
     ----------
     run_root : Path
-        ``runs/<name>``; ``mlflow/`` is made in it.
+        ``runs/<name>``; ``mlflow/`` is created in it.
 
     Raises
     ------
@@ -45,12 +45,12 @@ class Journal:
         self.sent = min(self._load_sent(), len(self.entries))
 
     def append(self, call: str, run: str, **payload: Any) -> Entry:
-        """Write one call down; it counts as made from here on.
+        """Record one call; from now on it counts as made.
 
         Parameters
         ----------
         call : str
-            What to do.
+            Kind of the call.
         run : str
             Local name of the tracked run it belongs to (``run``, ``train#1``).
         **payload
@@ -64,57 +64,57 @@ class Journal:
 
     @property
     def pending(self) -> list[Entry]:
-        """Calls that are still to be sent, in order."""
+        """Calls that are not sent yet, in order."""
         return self.entries[self.sent :]
 
     @property
     def rejected(self) -> int:
-        """How many entries were put aside, ever."""
+        """Number of entries that the store refused, in total."""
         path = self.folder / REJECTED
         return len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
 
     def mark_sent(self) -> None:
-        """Move the cursor over one entry."""
+        """Advance the cursor by one entry."""
         self.sent += 1
         _replace(self.folder / SENT, str(self.sent))
 
     def reject(self, entry: Entry, why: str) -> None:
-        """Move the cursor over an entry that can never be sent, and keep the reason beside it."""
+        """Skip an entry that can never be sent, and record the reason."""
         with (self.folder / REJECTED).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"n": entry["n"], "call": entry["call"], "why": why}) + "\n")
         self.mark_sent()
 
     def remember(self, **changes: Any) -> None:
-        """Change the state and save it."""
+        """Update the state and save it."""
         self.state.update(changes)
         _replace(self.folder / STATE, json.dumps(self.state, indent=1, sort_keys=True) + "\n")
 
     def start_over(self) -> None:
-        """Forget what was sent: another store gets everything from the beginning."""
+        """Reset the cursor: another store receives everything from the beginning."""
         self.sent = 0
         _replace(self.folder / SENT, "0")
         self.remember(runs={})
 
     def reference(self, path: Path) -> dict[str, str]:
-        """Name a file or folder so that it is found again, and known to be unchanged.
+        """Return a reference to a file or folder, with a digest to detect changes.
 
         Returns
         -------
         dict
             ``path`` relative to the run's root, and ``digest``.
         """
-        root, found = self.run_root.resolve(), path.resolve()
-        digest = digest_of_path(found)
-        if not found.is_relative_to(root):
-            kept = self.folder / FILES / digest[:16] / found.name
+        root, target = self.run_root.resolve(), path.resolve()
+        digest = digest_of_path(target)
+        if not target.is_relative_to(root):
+            kept = self.folder / FILES / digest[:16] / target.name
             if not kept.exists():
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                (shutil.copytree if found.is_dir() else shutil.copyfile)(found, kept)
-            found = kept.resolve()
-        return {"path": found.relative_to(root).as_posix(), "digest": digest}
+                (shutil.copytree if target.is_dir() else shutil.copyfile)(target, kept)
+            target = kept.resolve()
+        return {"path": target.relative_to(root).as_posix(), "digest": digest}
 
     def find(self, reference: dict[str, str]) -> Path | None:
-        """Return what a reference names, or None if it is gone or no longer the same."""
+        """Return the path of a reference, or None if it does not exist or has changed."""
         path = self.run_root / reference["path"]
         if not path.exists() or digest_of_path(path) != reference["digest"]:
             return None
@@ -135,7 +135,7 @@ class Journal:
                 break
             whole += len(line)
         if whole < path.stat().st_size:  # the process was killed while it wrote
-            logger.warning("%s: dropped a torn line at its end", path)
+            logger.warning("%s: dropped an incomplete line at its end", path)
             with path.open("r+b") as stream:
                 stream.truncate(whole)
         return entries
@@ -148,17 +148,17 @@ class Journal:
     def _load_state(self) -> dict[str, Any]:
         path = self.folder / STATE
         try:
-            found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         except ValueError:
-            found = {}
-        state: dict[str, Any] = found if isinstance(found, dict) else {}
+            content = {}
+        state: dict[str, Any] = content if isinstance(content, dict) else {}
         state.setdefault("journal", uuid.uuid4().hex)
         state.setdefault("runs", {})
         return state
 
 
 def digest_of_path(path: Path) -> str:
-    """SHA-256 of a file's bytes, or of the names and bytes of all files below a folder (``*.tmp`` left out)."""
+    """SHA-256 of a file's bytes, or of the names and bytes of all files below a folder (except ``*.tmp``)."""
     total = hashlib.sha256()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".tmp")
     for file in files:

@@ -1,4 +1,4 @@
-"""MLflow behind the tracker's methods: written down first, then sent; what cannot be sent is kept for `sync`."""
+"""Tracking with MLflow: each call is recorded in a journal first, then sent; `sync` sends what could not be sent."""
 
 import json
 import logging
@@ -26,17 +26,17 @@ RETRY_SECONDS = 60.0
 
 
 class MlflowTracker:
-    """Tells MLflow about one run; never stops it and never changes its result.
+    """Tracks one run; never stops it and never changes its result.
 
-    Every call is first appended to the run's journal. While the store is away the journal grows, with one warning; the
-    store is tried again now and then, and the rest is sent by `sync`.
+    Every call is first appended to the run's journal. While the store is unreachable the journal grows, with one
+    warning; the store is tried again from time to time, and `sync` sends the rest.
 
     Parameters
     ----------
     run_root : Path
         ``runs/<name>``.
     store_folder : Path
-        Folder of the default store, usually the one that holds the runs.
+        Folder of the default store, usually the folder of the runs.
     uri : str or None
         Store; None means SQLite in `store_folder`.
     experiment : str
@@ -44,7 +44,7 @@ class MlflowTracker:
     loader : str
         ``module:function`` that turns the model's files into a predictor; see `film_model`.
     retry_seconds : float
-        Shortest pause before an unreachable store is tried again.
+        Minimum wait before an unreachable store is tried again.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class MlflowTracker:
                 self._tell("end", ROOT, status=_status_of(error))
             if self._journal.pending and self._warned:
                 logger.warning(
-                    "%d calls to MLflow are kept; send them with `camray track sync %s`",
+                    "%d calls to MLflow are not sent; send them with `camray track sync %s`",
                     len(self._journal.pending),
                     self._run_root,
                 )
@@ -99,7 +99,7 @@ class MlflowTracker:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Put all calls of the block into a nested run of this name."""
+        """Assign all calls of the block to a nested run of this name."""
         if self._journal is None:
             yield
             return
@@ -118,7 +118,7 @@ class MlflowTracker:
             self._run = outer
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Record settings, flattened with dots; one that differs from before becomes a tag ``changed.<key>``."""
+        """Record settings, flattened with dots; a changed one becomes a tag ``changed.<key>``."""
         known = self._known.setdefault((self._run, "params"), {})
         given = {_key(key): str(value)[:VALUE_CHARACTERS] for key, value in _flat(values).items()}
         new = {key: value for key, value in given.items() if key not in known}
@@ -138,7 +138,7 @@ class MlflowTracker:
             self._record("tags", values=new)
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Record figures of one step in one batch; values that are not finite are left out."""
+        """Record figures of one step in one batch; values that are not finite are omitted."""
         finite = {_key(key): float(value) for key, value in values.items() if math.isfinite(value)}
         if finite:
             self._record("metrics", values=finite, step=int(step))
@@ -191,7 +191,7 @@ class MlflowTracker:
         self._tell(call, self._run, **payload)
 
     def _open(self) -> None:
-        """Start the tracked run, or go on with it; runs that a killed process left open are closed."""
+        """Start or resume the tracked run; nested runs that a killed process left open are closed."""
         if self._opened or self._journal is None:
             return
         self._opened = True
@@ -209,7 +209,7 @@ class MlflowTracker:
         try:
             self._journal.append(call, run, **{key: self._referenced(value) for key, value in payload.items()})
         except OSError as error:
-            logger.warning("%s: tracking stops, its journal cannot be written (%s)", self._run_root, error.strerror)
+            logger.warning("%s: tracking stops: the journal cannot be written (%s)", self._run_root, error.strerror)
             self._journal = None
             return
         if time.monotonic() >= self._next_try:
@@ -234,11 +234,11 @@ class MlflowTracker:
         self._next_try = now + max(self._retry_seconds, 10 * (now - began))
         if not self._warned:
             self._warned = True
-            logger.warning("MLflow cannot be reached (%s); the run goes on and what it tells is kept", brief(error))
+            logger.warning("MLflow cannot be reached (%s); the run continues and its calls are kept", brief(error))
 
 
 def _point_at_store(journal: Journal, uri: str | None, store_folder: Path) -> None:
-    """Note where the store is; a store other than before gets the whole journal from its beginning."""
+    """Record the store; a new store receives the whole journal from its beginning."""
     relative = os.path.relpath(store_folder.resolve(), journal.run_root.resolve())
     if "store_folder" in journal.state and (journal.state.get("uri"), journal.state["store_folder"]) != (uri, relative):
         journal.start_over()
@@ -259,5 +259,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _key(name: str) -> str:
-    """Spell a name with the characters that MLflow allows in keys."""
+    """Replace characters that MLflow does not allow in keys."""
     return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", name)[:250]

@@ -1,4 +1,4 @@
-"""How the model looks to MLflow: films in, boxes out. No pickle: the store keeps plain files and this code's name."""
+"""The registered MLflow model: films in, boxes out. No pickle: it consists of plain files and of this code."""
 
 import importlib
 from collections.abc import Callable
@@ -16,9 +16,9 @@ OUTPUT_COLUMNS = {
 
 
 def film_model() -> Any:
-    """Return a `mlflow.pyfunc.PythonModel` that asks the predictor which its configuration names.
+    """Return a `mlflow.pyfunc.PythonModel` that calls the predictor of its configuration.
 
-    The configuration's ``loader`` is ``module:function``; the function takes the folder of the model's files and
+    The configuration's ``loader`` is ``module:function``; the function receives the folder of the model's files and
     returns a callable from films (a table or list of paths, or an array of films) to a table of boxes.
     """
     import_mlflow()
@@ -30,7 +30,7 @@ def film_model() -> Any:
             loader: Callable[[Path], Callable[[Any], pd.DataFrame]] = getattr(importlib.import_module(module), function)
             self._predictor = loader(Path(context.artifacts["run"]))
 
-        # a table, a list or an array, whatever this says: from a truer annotation MLflow would derive a signature
+        # also a list or an array: from an exact annotation MLflow would derive a signature
         def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
             return self._predictor(model_input)
 
@@ -38,9 +38,9 @@ def film_model() -> Any:
 
 
 def entry_source() -> str:
-    """Return the Python file that MLflow runs to get at the model."""
+    """Return the Python file that MLflow executes to load the model."""
     return (
-        '"""Hands the model over to MLflow."""\n\n'
+        '"""Passes the model to MLflow."""\n\n'
         "from mlflow.models import set_model\n\n"
         f"from {__name__} import film_model\n\n"
         "set_model(film_model())\n"
@@ -53,13 +53,13 @@ def signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    found = ModelSignature(
+    signature = ModelSignature(
         inputs=Schema([ColSpec("string", "path")]),
         outputs=Schema([ColSpec(kind, name) for name, kind in OUTPUT_COLUMNS.items()]),
     )
-    # the model checks its input itself: MLflow's own check of a table's columns would turn an array of films away
-    found._is_signature_from_type_hint = True
-    return found
+    # the model checks its input itself: MLflow's check of table columns would refuse an array of films
+    signature._is_signature_from_type_hint = True
+    return signature
 
 
 def input_example() -> pd.DataFrame:

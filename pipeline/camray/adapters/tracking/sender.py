@@ -1,4 +1,4 @@
-"""One journal entry to the tracking store: what each kind of call becomes in MLflow."""
+"""Sending of journal entries: the MLflow call of each kind of entry."""
 
 import math
 import re
@@ -14,14 +14,14 @@ from camray.adapters.tracking.journal import Entry, Journal
 from camray.adapters.tracking.store import artifact_location, import_mlflow, make_store, pointed_at, quiet_calls
 
 JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
-MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # else the UI takes it for a chat application
-PARAMS_A_BATCH, METRICS_A_BATCH = 100, 1000
+MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # else the UI treats it as a chat application
+PARAMS_PER_BATCH, METRICS_PER_BATCH = 100, 1000
 _UPLOAD = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
 _TRANSIENT = {401, 403, 408, 425, 429}
 
 
 class LostFileError(Exception):
-    """A file that an entry names is gone, or no longer what it was."""
+    """A file of an entry does not exist any more, or has changed."""
 
 
 class Sender:
@@ -32,9 +32,9 @@ class Sender:
     uri : str
         Tracking store.
     store_folder : Path
-        Where artifacts go unless the store is a server.
+        Folder of the artifacts, unless the store is a server.
     journal : Journal
-        Whose state says which tracked runs exist.
+        Its state lists the tracked runs.
     """
 
     def __init__(self, uri: str, store_folder: Path, journal: Journal) -> None:
@@ -48,9 +48,9 @@ class Sender:
         Parameters
         ----------
         entry : dict
-            As the journal holds it.
+            Entry of the journal.
         in_doubt : bool
-            True if an earlier attempt may have got through; then nothing is done twice.
+            Whether an earlier attempt may have succeeded; then nothing is sent twice.
         """
         if self._client is None:
             make_store(self.uri)
@@ -62,7 +62,7 @@ class Sender:
             getattr(self, "_" + entry["call"])(entry, in_doubt)
 
     def is_final(self, error: Exception) -> bool:
-        """Tell whether trying again can never help: the store was there, understood, and refused."""
+        """Return whether another attempt cannot help: the store answered, and refused."""
         if isinstance(error, LostFileError):
             return True
         if self._mlflow is None or not isinstance(error, self._mlflow.exceptions.MlflowException):
@@ -111,13 +111,13 @@ class Sender:
 
     def _params(self, entry: Entry, in_doubt: bool) -> None:
         params = [self._mlflow.entities.Param(key, value) for key, value in entry["values"].items()]
-        for start in range(0, len(params), PARAMS_A_BATCH):
-            self._client.log_batch(self._run_id(entry), params=params[start : start + PARAMS_A_BATCH])
+        for start in range(0, len(params), PARAMS_PER_BATCH):
+            self._client.log_batch(self._run_id(entry), params=params[start : start + PARAMS_PER_BATCH])
 
     def _tags(self, entry: Entry, in_doubt: bool) -> None:
         tags = [self._mlflow.entities.RunTag(key, value) for key, value in entry["values"].items()]
-        for start in range(0, len(tags), PARAMS_A_BATCH):
-            self._client.log_batch(self._run_id(entry), tags=tags[start : start + PARAMS_A_BATCH])
+        for start in range(0, len(tags), PARAMS_PER_BATCH):
+            self._client.log_batch(self._run_id(entry), tags=tags[start : start + PARAMS_PER_BATCH])
 
     def _metrics(self, entry: Entry, in_doubt: bool) -> None:
         metrics = [
@@ -125,8 +125,8 @@ class Sender:
             for key, value in entry["values"].items()
             if math.isfinite(value)
         ]
-        for start in range(0, len(metrics), METRICS_A_BATCH):
-            self._client.log_batch(self._run_id(entry), metrics=metrics[start : start + METRICS_A_BATCH])
+        for start in range(0, len(metrics), METRICS_PER_BATCH):
+            self._client.log_batch(self._run_id(entry), metrics=metrics[start : start + METRICS_PER_BATCH])
 
     def _dataset(self, entry: Entry, in_doubt: bool) -> None:
         entities = self._mlflow.entities
@@ -209,12 +209,12 @@ class Sender:
     def _path(self, reference: dict[str, str]) -> Path:
         path = self.journal.find(reference)
         if path is None:
-            raise LostFileError(f"{reference['path']} is gone or was written anew since")
+            raise LostFileError(f"{reference['path']} does not exist any more, or was written again")
         return path
 
 
 def _requirements() -> list[str]:
-    """List what camray itself needs, at the installed versions."""
+    """Return the dependencies of camray, at the installed versions."""
     pinned = []
     for needed in metadata.requires("camray") or []:
         if "extra ==" not in needed:

@@ -1,6 +1,6 @@
-"""Where the tracking store is, made once before anybody uses it, and kept quiet.
+"""Location and creation of the tracking store, and quiet calls to it.
 
-MLflow is imported here and in `sender` only, inside functions: a run without tracking never pays its three seconds.
+MLflow is imported here and in `sender` only, inside functions: a run without tracking is not delayed by it.
 """
 
 import io
@@ -20,7 +20,7 @@ DATABASE, ARTIFACTS = "mlflow.db", "mlflow-artifacts"
 TRACKING_VARIABLE, REGISTRY_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 _NO_TELEMETRY = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 _QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
-_PATIENCE = {
+_TIMEOUTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -28,12 +28,12 @@ _PATIENCE = {
 
 
 def store_uri(uri: str | None, store_folder: Path) -> str:
-    """Return the store's address: what the settings say, or SQLite in the folder of the runs."""
+    """Return the URI of the store: from the settings, or SQLite in the folder of the runs."""
     return uri or f"sqlite:///{(store_folder / DATABASE).resolve().as_posix()}"
 
 
 def artifact_location(uri: str, store_folder: Path) -> str | None:
-    """Return where a new experiment's artifacts go; None leaves it to a server."""
+    """Return the artifact location of a new experiment; None lets the server decide."""
     if urlsplit(uri).scheme in {"http", "https", "databricks"}:
         return None
     database = sqlite_path(uri)
@@ -42,14 +42,14 @@ def artifact_location(uri: str, store_folder: Path) -> str | None:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """Return the file of a SQLite address, None for any other."""
+    """Return the file of a SQLite URI, None for any other URI."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def import_mlflow() -> Any:
-    """Import MLflow with telemetry off and its log lines below warnings unheard.
+    """Import MLflow with telemetry off, and with errors as its only log messages.
 
-    Variables that the user has set are left as they are.
+    Environment variables that the user has set are not changed.
     """
     for key, value in _NO_TELEMETRY.items():
         os.environ.setdefault(key, value)
@@ -62,17 +62,17 @@ def import_mlflow() -> Any:
 
 
 @contextmanager
-def quiet_calls(patience: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Call MLflow with short patience, no progress bars, and nothing printed; all of it ends with the block.
+def quiet_calls(timeouts: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Call MLflow with short timeouts, no progress bars and no output, until the end of the block.
 
     Parameters
     ----------
-    patience : mapping, optional
-        Environment variables of MLflow that differ from the short default.
+    timeouts : mapping, optional
+        Environment variables of MLflow in place of the short defaults.
     """
-    wanted = {**_QUIET, **_PATIENCE, **(patience or {})}
-    before = {key: os.environ.get(key) for key in wanted}
-    os.environ.update({key: value for key, value in wanted.items() if before[key] is None})
+    variables = {**_QUIET, **_TIMEOUTS, **(timeouts or {})}
+    before = {key: os.environ.get(key) for key in variables}
+    os.environ.update({key: value for key, value in variables.items() if before[key] is None})
     try:
         with (
             warnings.catch_warnings(),
@@ -89,7 +89,7 @@ def quiet_calls(patience: Mapping[str, str] | None = None) -> Iterator[None]:
 
 @contextmanager
 def pointed_at(mlflow: Any, uri: str) -> Iterator[None]:
-    """Point MLflow's fluent calls at a store, and leave them, and the environment they write, as they were."""
+    """Direct MLflow's fluent calls to a store; restore them and their environment variables after the block."""
     tracking, registry = (os.environ.get(name) for name in (TRACKING_VARIABLE, REGISTRY_VARIABLE))
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
@@ -103,10 +103,10 @@ def pointed_at(mlflow: Any, uri: str) -> Iterator[None]:
 
 
 def make_store(uri: str) -> None:
-    """Create a SQLite store and its tables, once, whoever comes first.
+    """Create a SQLite store and its tables, once.
 
-    Two processes that open a fresh file together both fail in its migrations, and leave it unusable. So the tables are
-    made in a file of their own under a lock, and moved into place whole.
+    Two processes that open a new file at the same time both fail in its migrations, and leave it unusable. So the
+    tables are created in a temporary file under a lock, which is then renamed.
     """
     path = sqlite_path(uri)
     if path is None or path.is_file():

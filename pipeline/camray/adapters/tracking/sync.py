@@ -1,4 +1,4 @@
-"""Send what a journal holds: as the run goes on, and afterwards what was left over."""
+"""Sending of a journal: during the run, and the rest afterwards."""
 
 import logging
 from pathlib import Path
@@ -14,12 +14,12 @@ logger = logging.getLogger(__name__)
 
 
 def drain(journal: Journal, sender: Sender, in_doubt: bool) -> Exception | None:
-    """Send what is pending, in order, until it is all sent or the store fails.
+    """Send the pending calls in order, until all are sent or the store fails.
 
     Returns
     -------
     Exception or None
-        What stopped it. Entries that the store refuses for good are put aside, and do not stop it.
+        The error that stopped it. Entries that the store refuses permanently are skipped.
     """
     while journal.pending:
         entry = journal.pending[0]
@@ -37,12 +37,12 @@ def drain(journal: Journal, sender: Sender, in_doubt: bool) -> Exception | None:
 
 
 def has_journal(run_root: Path) -> bool:
-    """Tell whether anything was ever tracked here."""
+    """Return whether a run has a tracking journal."""
     return (run_root / FOLDER / JOURNAL).is_file()
 
 
 def sync(run_root: Path) -> dict[str, int]:
-    """Send what a run's journal still holds.
+    """Send the pending calls of a run's journal.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def sync(run_root: Path) -> dict[str, int]:
     Returns
     -------
     dict
-        ``sent`` and ``rejected`` now, and ``pending`` still.
+        Numbers of calls ``sent``, ``rejected`` and still ``pending``.
 
     Raises
     ------
@@ -60,12 +60,12 @@ def sync(run_root: Path) -> dict[str, int]:
         If the run has no journal, another process is writing it, or the store cannot be reached.
     """
     if not has_journal(run_root):
-        raise PipelineError(f"{run_root}: no tracking journal here; name a run folder, for instance runs/phantom")
+        raise PipelineError(f"{run_root}: no tracking journal; name a run folder, for instance runs/phantom")
     lock = FileLock(run_root / FOLDER / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise PipelineError(f"{run_root}: the run is going on and sends by itself; wait for its end") from error
+        raise PipelineError(f"{run_root}: the run is in progress and sends its own calls; wait for its end") from error
     try:
         journal = Journal(run_root)
         store_folder = (run_root / journal.state.get("store_folder", "..")).resolve()
@@ -76,13 +76,13 @@ def sync(run_root: Path) -> dict[str, int]:
 
 
 def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
-    for run in left_open(journal.entries):  # the process that ran them was killed
+    for run in left_open(journal.entries):  # their process was killed
         journal.append("end", run, status="KILLED")
     waiting, rejected_before = len(journal.pending), journal.rejected
     error = drain(journal, sender, in_doubt=True)
     if error is not None:
         raise PipelineError(
-            f"{sender.uri}: MLflow cannot be reached ({brief(error)}); {len(journal.pending)} calls are still kept, "
+            f"{sender.uri}: MLflow cannot be reached ({brief(error)}); {len(journal.pending)} calls are pending; "
             "start the server and sync again"
         )
     rejected = journal.rejected - rejected_before
@@ -90,7 +90,7 @@ def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
 
 
 def left_open(entries: list[Entry]) -> list[str]:
-    """List the runs that were started and not ended, innermost first."""
+    """Return the runs that were started and not ended, innermost first."""
     running: list[str] = []
     for entry in entries:
         if entry["call"] in {"start", "resume"}:
@@ -101,5 +101,5 @@ def left_open(entries: list[Entry]) -> list[str]:
 
 
 def brief(error: Exception) -> str:
-    """Say what went wrong in one line."""
+    """Return an error in one line."""
     return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"

@@ -1,4 +1,4 @@
-"""The MLflow UI on the runs' own store, on this machine only."""
+"""The MLflow user interface for the store of the runs, on this machine only."""
 
 import os
 import subprocess
@@ -25,12 +25,12 @@ def ui_command(uri: str, port: int) -> list[str]:
 
 
 def ui_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables for `ui_command`: telemetry and background jobs off unless the user wants them."""
+    """Return the environment of `ui_command`: telemetry and background jobs off, unless the user has set them."""
     return {**_SWITCHED_OFF, **environment}
 
 
 def serve_ui(runs: Path, port: int) -> int:
-    """Serve the UI of the default store below `runs` until the user ends it.
+    """Serve the UI of the default store below `runs` until the user stops it.
 
     Returns
     -------
