@@ -102,39 +102,40 @@ def overlap_chart(scores: pd.DataFrame, methods: Sequence[str], labels: Sequence
     rows = rows_of(scores, "iou_accuracy")
     for axes, label in zip(panels, labels, strict=False):
         plain_axes(axes, "mean of findings" if label == MEAN_LABEL else cut(label, 30))
-        of_label = rows[rows["label"] == label]
-        for baseline, mark in MARKS.items():
-            best = of_label[(of_label["method"] == baseline) & (of_label["threshold_source"] != "oracle")]
-            curve = best.groupby("criterion")["value"].max()
-            if len(curve):
-                _overlap_line(axes, curve, color=FAINT, marker=mark, linewidth=0.6, label=BASELINE_NAMES[baseline])
-        for number, method in enumerate(methods):
-            for source, style in (("validation", "-"), ("fixed", ":")):
-                of_method = of_label[(of_label["method"] == method) & (of_label["threshold_source"] == source)]
-                if len(of_method):
-                    colour = COLOURS[number % len(COLOURS)]
-                    curve = of_method.set_index("criterion")["value"]
-                    _overlap_line(
-                        axes, curve, color=colour, linestyle=style, linewidth=1.6, label=f"{method}, {source}"
-                    )
+        _overlap_panel(axes, rows[rows["label"] == label], methods)
     for axes in panels[len(labels) :]:
         axes.set_visible(False)
-    handles = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     for axes in panels[::columns]:
         axes.set_ylabel("share of films", **FONT, color=INK)
     for axes in panels[max(len(labels) - columns, 0) : len(labels)]:
         axes.set_xlabel("required IoU", **FONT, color=INK)
+    handles = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
-        figure.legend(
-            handles.values(),
-            handles.keys(),
-            loc="outside lower center",
-            ncols=5,
-            frameon=False,
-            prop=FONT,
-            labelcolor=INK,
-        )
+        legend: dict[str, Any] = {
+            "loc": "outside lower center",
+            "ncols": 5,
+            "frameon": False,
+            "prop": FONT,
+            "labelcolor": INK,
+        }
+        figure.legend(handles.values(), handles.keys(), **legend)
     return png_of(figure)
+
+
+def _overlap_panel(axes: Axes, rows: pd.DataFrame, methods: Sequence[str]) -> None:
+    """Draw one finding's baselines, then each method with its two threshold sources."""
+    for baseline, mark in MARKS.items():
+        best = rows[(rows["method"] == baseline) & (rows["threshold_source"] != "oracle")]
+        curve = best.groupby("criterion")["value"].max()
+        if len(curve):
+            _overlap_line(axes, curve, color=FAINT, marker=mark, linewidth=0.6, label=BASELINE_NAMES[baseline])
+    for number, method in enumerate(methods):
+        for source, line in (("validation", "-"), ("fixed", ":")):
+            of_method = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
+            if len(of_method):
+                curve = of_method.set_index("criterion")["value"]
+                style = {"color": COLOURS[number % len(COLOURS)], "linestyle": line, "linewidth": 1.6}
+                _overlap_line(axes, curve, **style, label=f"{method}, {source}")
 
 
 def _overlap_line(axes: Axes, curve: "pd.Series[float]", **style: Any) -> None:
