@@ -3,7 +3,7 @@
 import numpy as np
 
 from camray.core.map_sanity.deletion_insertion import Curves
-from camray.core.map_sanity.examination import Cascade, MethodFigures
+from camray.core.map_sanity.method_figures import Cascade, MethodFigures
 from camray.core.map_sanity.table import cascade_table, curve_table, sanity_table
 from camray.reporting.map_sanity_charts import cascade_chart, curves_chart
 

@@ -21,7 +21,8 @@ from camray.adapters.run_folder import RunFolder, code_version, digest_of, write
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import METHODS, methods_named
-from camray.core.map_sanity.examination import COUNTS, MethodFigures, SanityPlan, examine, examine_order
+from camray.core.map_sanity.examination import SanityPlan, examine, examine_order
+from camray.core.map_sanity.method_figures import COUNTS, MethodFigures
 from camray.core.map_sanity.table import (
     SANITY_COLUMNS,
     baseline_heat,

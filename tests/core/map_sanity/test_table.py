@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from camray.core.map_sanity.deletion_insertion import Curves
-from camray.core.map_sanity.examination import Cascade, MethodFigures
+from camray.core.map_sanity.method_figures import Cascade, MethodFigures
 from camray.core.map_sanity.table import baseline_heat, cascade_table, choose_pairs, curve_table, sanity_table
 from camray.core.metrics.localization.baselines import CENTRE, RANDOM
 
@@ -13,10 +13,17 @@ def _figures() -> MethodFigures:
     curves = Curves(np.array([0.0, 0.5, 1.0]), np.array([[0.8, 0.4, 0.0], [np.nan] * 3]), np.ones((2, 3)))
     ranks = np.array([[0.5, np.nan], [0.1, 0.3]])
     return MethodFigures(
-        "cam", "", np.array([False, True]), curves, np.array([0.8, 0.6]), np.array([0.5, np.nan]),
-        np.array([0.0, np.nan]), np.array([[0.1, 0.2], [0.3, 0.4]]), Cascade(("head", "stem"), ranks, ranks, ranks),
+        "cam",
+        "",
+        np.array([False, True]),
+        curves,
+        np.array([0.8, 0.6]),
+        np.array([0.5, np.nan]),
+        np.array([0.0, np.nan]),
+        np.array([[0.1, 0.2], [0.3, 0.4]]),
+        Cascade(("head", "stem"), ranks, ranks, ranks),
         4.0,
-    )  # fmt: skip
+    )
 
 
 def test_films_are_shared_out_among_labels_by_turns() -> None:

@@ -41,9 +41,13 @@ def test_blocks_of_a_small_resnet_by_name() -> None:
     network = build_classifier(NetworkSpec(), 3, seed=0)
     blocks = blocks_of(network)
     assert [block.name for block in blocks] == [
-        "classifier", "backbone.layer4.0", "backbone.layer3.0", "backbone.layer2.0", "backbone.layer1.0",
+        "classifier",
+        "backbone.layer4.0",
+        "backbone.layer3.0",
+        "backbone.layer2.0",
+        "backbone.layer1.0",
         "backbone.conv1 to bn1",
-    ]  # fmt: skip
+    ]
     assert [len(block.modules) for block in blocks_of(network, 2)] == [1, len(_leaves(network)) - 1]
     with pytest.raises(ValueError, match="two or more"):
         blocks_of(network, 1)
@@ -85,9 +89,13 @@ def test_weights_are_he_normal_and_norms_start_anew() -> None:
     assert conv.weight.mean().item() == pytest.approx(0, abs=0.01)
     assert linear.weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.1)
     for value, expected in (
-        (conv.bias, 0), (linear.bias, 0), (norm.weight, 1), (norm.bias, 0), (norm.running_mean, 0),
+        (conv.bias, 0),
+        (linear.bias, 0),
+        (norm.weight, 1),
+        (norm.bias, 0),
+        (norm.running_mean, 0),
         (norm.running_var, 1),
-    ):  # fmt: skip
+    ):
         assert (value == expected).all()
 
 

@@ -111,8 +111,13 @@ def test_the_majority_decides_and_boxes_are_fused() -> None:
     c = _decisions("C", "101000", {0: (BOX,), 2: (FAR,)})
     merged = merge([*A, *B, *c], "majority")
     assert {key[0]: one.value for key, one in merged.items()} == {
-        "0": "1", "1": "0", "2": "uncertain", "3": "0", "4": "1", "5": "0",
-    }  # fmt: skip
+        "0": "1",
+        "1": "0",
+        "2": "uncertain",
+        "3": "0",
+        "4": "1",
+        "5": "0",
+    }
     ((who, box),) = merged["0", "Mass"].boxes  # the mean of three boxes of height 10, 8, 10
     assert (who, box.as_tuple()) == ("majority", pytest.approx((0, 0, 10, 28 / 3)))
     assert len(merged["4", "Mass"].boxes) == 1
@@ -120,9 +125,10 @@ def test_the_majority_decides_and_boxes_are_fused() -> None:
 
 def test_a_box_that_few_drew_goes() -> None:
     answers = [
-        Decision("A", "0", "Mass", "1", (BOX, FAR)), Decision("B", "0", "Mass", "1", (BOX,)),
+        Decision("A", "0", "Mass", "1", (BOX, FAR)),
+        Decision("B", "0", "Mass", "1", (BOX,)),
         Decision("C", "0", "Mass", "1", (NEAR,)),
-    ]  # fmt: skip
+    ]
     assert [box.x0 for _, box in merge(answers, "majority")["0", "Mass"].boxes] == [0.0]
     assert [who for who, _ in merge(answers, "union")["0", "Mass"].boxes] == ["A", "A", "B", "C"]
 

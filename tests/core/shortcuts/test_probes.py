@@ -92,13 +92,28 @@ def test_warnings_speak_of_shortcuts_only() -> None:
 def test_description_counts_by_split_and_tag() -> None:
     images = pd.DataFrame(
         {
-            "split": ["train", "train", "test"], "patient_key": ["a", "a", "b"], "view": ["PA", "", "AP"],
-            "sex": ["F", "F", ""], "laterality": "", "modality": "DX", "transfer_syntax": "s", "photometric": "m",
-            "bits_stored": [8, 8, 12], "spacing_source": "none", "rows": [10, 20, 30], "cols": 5,
-            "row_spacing_mm": [np.nan] * 3, "col_spacing_mm": [np.nan] * 3, "grey_mean": 0.5, "grey_deviation": 0.1,
-            "grey_low": 0.0, "grey_median": 0.5, "grey_high": 1.0, "maker": "",
+            "split": ["train", "train", "test"],
+            "patient_key": ["a", "a", "b"],
+            "view": ["PA", "", "AP"],
+            "sex": ["F", "F", ""],
+            "laterality": "",
+            "modality": "DX",
+            "transfer_syntax": "s",
+            "photometric": "m",
+            "bits_stored": [8, 8, 12],
+            "spacing_source": "none",
+            "rows": [10, 20, 30],
+            "cols": 5,
+            "row_spacing_mm": [np.nan] * 3,
+            "col_spacing_mm": [np.nan] * 3,
+            "grey_mean": 0.5,
+            "grey_deviation": 0.1,
+            "grey_low": 0.0,
+            "grey_median": 0.5,
+            "grey_high": 1.0,
+            "maker": "",
         }
-    )  # fmt: skip
+    )
     found = describe(images, np.array([[1], [0], [-1]], np.int8), ["L"])
     assert found["labels"]["train"]["L"] == {"present": 1, "absent": 1, "uncertain": 0, "no_information": 0}
     assert found["labels"]["test"]["L"]["no_information"] == 1
@@ -112,10 +127,20 @@ def test_description_counts_by_split_and_tag() -> None:
 
 def _images(films: int, **columns: object) -> pd.DataFrame:
     plain = {
-        "row_spacing_mm": 0.2, "rows": 2048, "cols": 2048, "transfer_syntax": "1.2", "photometric": "MONOCHROME2",
-        "bits_stored": 12, "modality": "DX", "view": "PA", "spacing_source": "pixel", "maker": "m", "site": "",
-        "sex": "", "age_years": np.nan,
-    }  # fmt: skip
+        "row_spacing_mm": 0.2,
+        "rows": 2048,
+        "cols": 2048,
+        "transfer_syntax": "1.2",
+        "photometric": "MONOCHROME2",
+        "bits_stored": 12,
+        "modality": "DX",
+        "view": "PA",
+        "spacing_source": "pixel",
+        "maker": "m",
+        "site": "",
+        "sex": "",
+        "age_years": np.nan,
+    }
     return pd.DataFrame({**plain, **columns}, index=range(films))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.core.map_sanity.examination import COUNTS, SUMMARY, MethodFigures
+from camray.core.map_sanity.method_figures import COUNTS, SUMMARY, MethodFigures
 from camray.core.map_sanity.similarity import FloatArray
 from camray.core.metrics.localization.baselines import CENTRE, CENTRE_SIGMA, RANDOM, random_heat
 

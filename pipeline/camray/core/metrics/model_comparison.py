@@ -15,8 +15,14 @@ from camray.domain.records import ThresholdSource
 
 BASELINE_NETWORK = "baseline"
 SANITY = (
-    "deletion_auc", "insertion_auc", "average_drop", "average_increase", "rank_head", "rank_all", "noise_max",
-)  # fmt: skip
+    "deletion_auc",
+    "insertion_auc",
+    "average_drop",
+    "average_increase",
+    "rank_head",
+    "rank_all",
+    "noise_max",
+)
 _ERRORS = tuple(f"top{k}_{what}_error" for k in TOP_KS for what in ("classification", "localization"))
 _WITH_INTERVAL = ("hit_rate", "iou_accuracy_0.3", "iou_accuracy_0.5", "mean_iou")
 _PLACED = ("hit_rate", *(f"iou_accuracy_{criterion:g}" for criterion in OVERLAP_CRITERIA), "mean_iou")

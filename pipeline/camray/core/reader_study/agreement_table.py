@@ -212,11 +212,9 @@ class _Draws:
 
     def interval(self, measure: Callable[[NDArray[np.float64]], float]) -> tuple[float, float, str]:
         """Return low, high and the interval's name for a measure of weights [N]."""
-        drawn = [
-            measure(counts[self._numbers]) for chunk in resampled_counts(*self._args) for counts in chunk
-        ] if self._args[1] else []  # fmt: skip
-        if not drawn:
+        if not self._args[1]:
             return math.nan, math.nan, ""
+        drawn = [measure(counts[self._numbers]) for chunk in resampled_counts(*self._args) for counts in chunk]
         low, high = percentile_intervals(np.array(drawn)[:, None], self.confidence)
         return float(low[0]), float(high[0]), "patients"
 

@@ -90,9 +90,14 @@ def decisions_of(
     for report in {id(one): one for one in latest.values()}.values():
         _tell_of_marks_without_film(report, reader, gathered)
     return DecisionsRead(
-        source, "sr", "", tuple(gathered.decisions), tuple(gathered.readings), tuple(gathered.problems),
+        source,
+        "sr",
+        "",
+        tuple(gathered.decisions),
+        tuple(gathered.readings),
+        tuple(gathered.problems),
         tuple(gathered.unread),
-    )  # fmt: skip
+    )
 
 
 def _latest(reports: Sequence[MarkedReport], reader: str, gathered: _Gathered) -> dict[tuple[str, str], MarkedReport]:
@@ -184,9 +189,16 @@ def _film_decisions(
         value, boxes, verdict, is_explicit = _judged(one, claim, report)
         comment = "; ".join(dict.fromkeys(one.comments))
         yield Decision(
-            who, image_id, label, value, boxes, verdict=verdict, is_explicit=is_explicit, comment=comment,
+            who,
+            image_id,
+            label,
+            value,
+            boxes,
+            verdict=verdict,
+            is_explicit=is_explicit,
+            comment=comment,
             changed=report.changed,
-        )  # fmt: skip
+        )
 
 
 def _judged(one: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, tuple[Box, ...], Verdict | None, bool]:

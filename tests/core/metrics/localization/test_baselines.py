@@ -88,8 +88,10 @@ def test_nobody_keeps_its_own_box_and_everybody_gets_one() -> None:
     shuffles = shuffled_boxes(items, seed=4)
     assert len(shuffles) == SHUFFLES
     for boxes in shuffles:
-        donors = [int(np.argmin(np.abs(items.fraction_boxes()[:, 2] - box[2] / cols)))
-                  for box, (_, cols, _) in zip(boxes, films, strict=True)]  # fmt: skip
+        donors = [
+            int(np.argmin(np.abs(items.fraction_boxes()[:, 2] - box[2] / cols)))
+            for box, (_, cols, _) in zip(boxes, films, strict=True)
+        ]
         assert sorted(donors) == list(range(6))
         assert all(donor != receiver for receiver, donor in enumerate(donors))
     assert any(not np.array_equal(shuffles[0], other) for other in shuffles[1:])

@@ -87,8 +87,15 @@ def test_accuracy_and_false_positives_by_hand() -> None:
 
 def test_means_with_and_without_cardiomegaly() -> None:
     heart = detections_of("Cardiomegaly")
-    perfect = Detections(heart.label, heart.patients, heart.annotated, heart.annotated_film, heart.annotated,
-                         heart.annotated_film, np.zeros(3))  # fmt: skip
+    perfect = Detections(
+        heart.label,
+        heart.patients,
+        heart.annotated,
+        heart.annotated_film,
+        heart.annotated,
+        heart.annotated_film,
+        np.zeros(3),
+    )
     parts = [*accuracy_statistics(detections_of(), "cam", "fixed"), *accuracy_statistics(perfect, "cam", "fixed")]
     further = [MeanOver("mean without Cardiomegaly", "chestxray14/", {"Cardiomegaly"})]
     table = statistics_table("test", 3, parts, Bootstrap(0, 0.95, 1), further)

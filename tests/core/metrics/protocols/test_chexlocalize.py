@@ -115,8 +115,9 @@ def test_the_threshold_is_tuned_on_true_positives() -> None:
     counts.both[0, :OTSU] = [1, 2, 5, 5, 2, 0, 0]
     counts.predicted[1, 5] = 50  # a true positive with IoU 0 there
     assert tuned_column(counts) == 2
-    nothing = MaskCounts(counts.patients, np.zeros(3), counts.pixels, counts.both * 0, counts.predicted, counts.hit,
-                         counts.probability)  # fmt: skip
+    nothing = MaskCounts(
+        counts.patients, np.zeros(3), counts.pixels, counts.both * 0, counts.predicted, counts.hit, counts.probability
+    )
     assert tuned_column(nothing) is None
 
 

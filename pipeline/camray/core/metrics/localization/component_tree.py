@@ -8,13 +8,14 @@ TIP 1998; union-find after Najman and Couprie, IEEE TIP 2006). Its cost grows wi
 Thresholds are numbered upwards; a pixel's *level* is the highest threshold at which it is hot, -1 for none.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from camray.core.metrics.localization.pixel_rings import NEIGHBOURS, RINGS
 
 Connectivity = Literal[4, 8]
 Levels = NDArray[np.int16]
@@ -206,53 +207,6 @@ def _join(region_of: Any, chain: Any, table: Any, node: Any, nodes: Any, level: 
     return first
 
 
-_NEAR = ((0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))  # (row, column) steps, bit by bit
-
-
-def _rings() -> NDArray[np.int8]:
-    """Say, for every set of hot neighbours, which of them a new pixel has to join, and what outline it adds.
-
-    Returns
-    -------
-    ndarray of shape (2, 256, 6), int8
-        First axis: joined by sides, or through corners too. Second axis: a bit for each step of `_NEAR`. Last axis: how
-        many neighbours to join (at most 4), which ones, and the outline in half squares: a 2 x 2 block with three of
-        the region's pixels holds half a square, with four a whole one. Of neighbours that are joined to one another
-        already, round the pixel, only the first counts.
-    """
-    rings = np.zeros((2, 256, 6), np.int8)
-    for mask in range(256):
-        hot = [bool(mask >> bit & 1) for bit in range(8)]
-        left, right, above, below, up_left, up_right, down_left, down_right = hot
-        gain = (left + above + up_left >= 2) + (right + above + up_right >= 2)
-        gain += (left + below + down_left >= 2) + (right + below + down_right >= 2)
-        for corners in (0, 1):
-            chosen, reached = [], set[int]()
-            for bit in range(8 if corners else 4):
-                if hot[bit] and bit not in reached:
-                    chosen.append(bit)
-                    reached |= _around(bit, hot, 2 if corners else 1)
-            rings[corners, mask, : len(chosen) + 1] = [len(chosen), *chosen]
-            rings[corners, mask, 5] = gain
-    return rings
-
-
-def _around(start: int, hot: Sequence[bool], most: int) -> set[int]:
-    """Return the hot neighbours reached from one of them by steps of at most so many sides' length (1 or 2)."""
-    reached, ahead = {start}, [start]
-    while ahead:
-        row, col = _NEAR[ahead.pop()]
-        for bit, (other_row, other_col) in enumerate(_NEAR):
-            down, right = abs(row - other_row), abs(col - other_col)
-            if hot[bit] and bit not in reached and max(down, right) == 1 and down + right <= most:
-                reached.add(bit)
-                ahead.append(bit)
-    return reached
-
-
-RINGS = _rings()
-
-
 @njit(cache=True)
 def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     """Add pixels from the hottest level down and write a node for every region that a level changed.
@@ -266,7 +220,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     part_of, parts, found = np.zeros(rows * cols, np.uint32), 0, 0
     # parts are apart when they begin: joined through corners, there is at most one in each 2 x 2 block
     most = (min(len(ordered), rows // 2 * (cols // 2)) if rings[16, 0] else len(ordered)) + 1
-    steps = np.array([row * cols + col for row, col in _NEAR]).astype(np.uint64)  # a step back wraps around
+    steps = np.array([row * cols + col for row, col in NEIGHBOURS]).astype(np.uint64)  # a step back wraps around
     region_of, changed = np.empty(most, np.uint32), np.empty(most, np.uint32)
     node, seen, table = np.empty(most, np.int32), np.empty(most, np.int32), np.empty((most, 7), np.int32)
     chain = np.empty((most, 2), np.uint32)  # a part's next one in its region, 0 for none; a region's last part

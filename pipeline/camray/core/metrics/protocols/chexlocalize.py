@@ -20,7 +20,7 @@ is left out: masks are pixels. A map that is flat is an empty mask.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,10 +160,7 @@ class MaskCounts:
     def cut(self, cutoff: float) -> "MaskCounts":
         """Empty the predicted masks of films below a probability."""
         called = (self.probability >= cutoff)[:, None]
-        return MaskCounts(
-            self.patients, self.annotated, self.pixels, self.both * called, self.predicted * called, self.hit,
-            self.probability,
-        )  # fmt: skip
+        return replace(self, both=self.both * called, predicted=self.predicted * called)
 
 
 def count_film(heat01: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> tuple[FloatArray, FloatArray, bool]:

@@ -17,13 +17,9 @@ from numpy.typing import NDArray
 from camray.core.localization.box_recipes import FLAT
 from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
-from camray.core.metrics.localization.component_tree import (
-    RINGS,
-    best_of_intervals,
-    grown_regions,
-    reached_levels,
-)
+from camray.core.metrics.localization.component_tree import best_of_intervals, grown_regions, reached_levels
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
+from camray.core.metrics.localization.pixel_rings import RINGS
 from camray.domain.geometry import GridTransform, paired_iou
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99

@@ -1,0 +1,98 @@
+"""Figures of one explanation method: what the map sanity checks measured."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.core.map_sanity.deletion_insertion import Curves, area_under
+from camray.core.map_sanity.similarity import FloatArray
+
+SUMMARY = (
+    "films",  # pairs of film and label with a map
+    "constant",  # of these, maps that order nothing
+    "probability",  # of the label, on the films as they are
+    "deletion_auc",
+    "insertion_auc",
+    "average_drop",
+    "average_increase",
+    "checked_films",  # pairs of film and label that noise and cascade were done on
+    "rank_head",  # rank correlation with the original map, last layer randomised
+    "rank_all",  # the same, all layers randomised
+    "rank_head_abs",
+    "rank_all_abs",
+    "ssim_all",
+    "noise_max",  # largest, and mean, relative change of the map over the noisy films
+    "noise_mean",
+    "passes",
+)
+COUNTS = ("films", "constant", "checked_films")
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Agreement of maps with the original as blocks are randomised; arrays [blocks, n], NaN where undefined."""
+
+    blocks: tuple[str, ...]
+    signed: FloatArray  # Spearman's rank correlation of the maps as they are
+    absolute: FloatArray  # the same of their absolute values
+    ssim: FloatArray
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """One method on N pairs of film and label, the first ones given; the first n <= N of them for noise and cascade.
+
+    Parameters
+    ----------
+    method : str
+        Name.
+    reason : str
+        Why there are no figures; empty where there are.
+    constant : ndarray of shape (N,), bool
+        Maps that order nothing: constant, or not finite. Their figures are NaN.
+    curves : Curves or None
+        Deletion and insertion.
+    whole, drop, increase : ndarray of shape (N,), float64
+        Probability of the film; see `removing.Confidence`.
+    noise : ndarray of shape (draws, n), float64
+        Relative change of the map, draw by draw.
+    cascade : Cascade or None
+        Over n pairs.
+    passes : float
+        Films through the network for one map, a backward pass counted as two.
+    """
+
+    method: str
+    reason: str = ""
+    constant: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    curves: Curves | None = None
+    whole: FloatArray = field(default_factory=lambda: np.zeros(0))
+    drop: FloatArray = field(default_factory=lambda: np.zeros(0))
+    increase: FloatArray = field(default_factory=lambda: np.zeros(0))
+    noise: FloatArray = field(default_factory=lambda: np.zeros((1, 0)))
+    cascade: Cascade | None = None
+    passes: float = float("nan")
+
+    def summary(self) -> dict[str, float]:
+        """Return the method's figures in the order of `SUMMARY`, each the mean over the pairs where it is defined."""
+        curves, cascade = self.curves, self.cascade
+        found = {name: 0.0 if name in COUNTS else float("nan") for name in SUMMARY}
+        found |= {"films": float(len(self.constant)), "constant": float(self.constant.sum()), "passes": self.passes}
+        found |= {"probability": _mean(self.whole), "average_drop": _mean(self.drop)}
+        found |= {"average_increase": _mean(self.increase)}
+        if curves is not None:
+            found["deletion_auc"] = _mean(area_under(curves.fractions, curves.deletion))
+            found["insertion_auc"] = _mean(area_under(curves.fractions, curves.insertion))
+        if cascade is not None:
+            found["checked_films"] = float(cascade.signed.shape[1])
+            found |= {"rank_head": _mean(cascade.signed[0]), "rank_all": _mean(cascade.signed[-1])}
+            found |= {"rank_head_abs": _mean(cascade.absolute[0]), "rank_all_abs": _mean(cascade.absolute[-1])}
+            found["ssim_all"] = _mean(cascade.ssim[-1])
+            found |= {"noise_max": _mean(self.noise.max(axis=0)), "noise_mean": _mean(self.noise.mean(axis=0))}
+        return found
+
+
+def _mean(values: FloatArray) -> float:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if defined.size else float("nan")
