@@ -33,14 +33,14 @@ def draw_charts(inputs: ProtocolInputs, scores: SplitScores) -> Charts:
     table, methods = scores.table, list(inputs.run.methods)
     charts: Charts = {}
     if np.isfinite(rows_of(table, "hit_rate")["value"]).any():
-        title = "Hit rate: the map's peak lies inside a reader's box"
+        title = "Hit rate: the map's peak is inside a reader's box"
         charts["hit-rate"] = title, forest_chart(table, methods, "hit_rate", None, title)
         title = f"The box overlaps a reader's box with IoU of at least {HEADLINE_IOU}"
         charts["iou-accuracy"] = title, forest_chart(table, methods, "iou_accuracy", HEADLINE_IOU, title)
         labels = annotated_labels(inputs.films)
         if len(labels) > 1:
             labels.append(MEAN_LABEL)
-        charts["overlap"] = "Share of films by the IoU that counts", overlap_chart(table, methods, labels)
+        charts["overlap"] = "Share of films by required IoU", overlap_chart(table, methods, labels)
         charts |= _threshold_charts(inputs, scores)
     return {**charts, **_classification_charts(inputs.films, table)}
 
@@ -72,7 +72,7 @@ def _froc_curves(inputs: ProtocolInputs, labels: Sequence[str]) -> dict[str, lis
             items = inputs.films.items[label]
             detections, _ = inputs.detections(items, uses[method], inputs.decidable_films(items))
             froc = froc_curve(detections)
-            caption = f"{label}, CPM {froc.cpm:.2f}, at most {froc.sensitivity[-1]:.2f}"
+            caption = f"{label}, CPM {froc.cpm:.2f}, highest {froc.sensitivity[-1]:.2f}"
             curves.setdefault(method, []).append(Curve(froc.false_positives, froc.sensitivity, caption))
     return curves
 
@@ -92,7 +92,7 @@ def _classification_charts(films: SplitFilms, scores: pd.DataFrame) -> Charts:
             reliabilities[label] = bins
     if not roc:
         return {}
-    title = "ROC: is the finding on the film?"
+    title = "ROC: is the finding present?"
     return {
         "roc": ("ROC curves", curve_chart(roc, title, "1 - specificity", "sensitivity", diagonal=True)),
         "pr": ("Precision and recall", curve_chart(recall, "Precision and recall", "recall", "precision")),
