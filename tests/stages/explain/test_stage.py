@@ -18,6 +18,7 @@ from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
+from camray.io import artifacts, heat_shards
 from camray.stages.explain import stage as explain
 
 LABELS, ROWS, COLS = ("mass", "effusion"), 32, 48
@@ -120,7 +121,7 @@ def test_interrupted_after_any_write_it_resumes_to_the_same_bytes(
     expected = _outputs(folder)
     for path in (folder.root / "explain").iterdir():
         path.unlink()
-    real_shard, real_bytes, left = explain.write_shard, explain.write_bytes, [writes]
+    real_shard, real_bytes, left = heat_shards.write_shard, artifacts.write_bytes, [writes]
 
     def counted(real):
         def write(*arguments: object) -> object:
@@ -131,12 +132,12 @@ def test_interrupted_after_any_write_it_resumes_to_the_same_bytes(
 
         return write
 
-    monkeypatch.setattr(explain, "write_shard", counted(real_shard))
-    monkeypatch.setattr(explain, "write_bytes", counted(real_bytes))
+    monkeypatch.setattr(heat_shards, "write_shard", counted(real_shard))
+    monkeypatch.setattr(artifacts, "write_bytes", counted(real_bytes))
     with pytest.raises(KeyboardInterrupt):
         explain.run(settings, folder, NullTracker())
-    monkeypatch.setattr(explain, "write_shard", real_shard)
-    monkeypatch.setattr(explain, "write_bytes", real_bytes)
+    monkeypatch.setattr(heat_shards, "write_shard", real_shard)
+    monkeypatch.setattr(artifacts, "write_bytes", real_bytes)
     explain.run(settings, folder, NullTracker())
     assert _outputs(folder) == expected
 
@@ -176,16 +177,6 @@ def test_the_prior_is_the_mean_map_of_training_films_that_show_the_label(folder:
         cam = network.cam(network.features(_pixels(folder, [0, 3]))).numpy()
     np.testing.assert_allclose(prior[0], cam[:, 0].mean(axis=0), atol=1e-5)
     assert (prior[1] == 0).all()
-
-
-def test_heat_that_float16_cannot_hold_is_refused_with_the_remedy() -> None:
-    heat = np.full((1, 1, 2, 2), 1e6, np.float32)
-    with pytest.raises(SettingsError, match=r"heat_exponents\.cam=-4"):
-        explain.to_float16(heat, "cam", 0)
-    assert np.allclose(explain.to_float16(heat, "cam", -4).astype(np.float32) * 16, 1e6, rtol=1e-3)
-    for bad in (np.nan, np.inf):
-        with pytest.raises(CheckpointError, match="not finite"):
-            explain.to_float16(np.full((1, 1, 2, 2), bad, np.float32), "cam", 0)
 
 
 def test_wrong_settings_and_inputs_are_told(folder: RunFolder) -> None:

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from camray.adapters.datasets.manifest import manifest_path
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.imaging.resampling import to_model_grid
-from camray.domain.errors import AnnotationError, CheckpointError, InputRefusedError, ManifestError
+from camray.domain.errors import AnnotationError, InputRefusedError, ManifestError, PipelineError
 from camray.domain.geometry import Box, GridTransform
 from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, REFUSAL_COLUMNS, StageResult
 from camray.io.film_files import read_film
@@ -324,7 +325,7 @@ def test_pictures_take_patient_and_view_from_the_table_and_boxes_from_its_frame(
 
 
 def test_official_lists_are_taken_and_unnamed_films_left_out(tmp_path: Path) -> None:
-    text = (Path(ingest.manifest_path(settings_for(tmp_path))).read_text()).replace("labels: auto", "")
+    text = manifest_path("folder").read_text().replace("labels: auto", "")
     (tmp_path / "m.yaml").write_text(text + "labels: auto\nsplits: {train: train.txt, test: test.txt}\n")
     root = write_root(tmp_path / "in", 12)
     (root / "train.txt").write_text("\n".join(f"1.2.3.{n}" for n in range(8)))
@@ -391,7 +392,7 @@ def test_one_film_may_be_named_itself(tmp_path: Path, trained: Path) -> None:
 
 
 def test_a_trained_run_without_its_contract_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"contract\.json"):
+    with pytest.raises(PipelineError, match=r"contract\.json"):
         run(settings_for(tmp_path), tmp_path / "out", tmp_path / "nowhere")
 
 

@@ -69,7 +69,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if unknown:
         raise SettingsError(f"explain.heat_exponents: {unknown} are not among explain.methods")
     ingested = read_ingested(folder)
-    splits = settings.explain.splits if folder.trained is None else tuple(Split)
+    splits = settings.explain.splits if folder.trained is None else None
     films = _films_to_explain(ingested.images, splits, settings.ingest.shard_films)
     device = choose_device(settings.device)
     network, contract = load_classifier(folder.model_run, device)
@@ -87,11 +87,13 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     return StageResult(Counts(len(films), len(films)), figures | rate)
 
 
-def _films_to_explain(images: pd.DataFrame, splits: Sequence[str], shard_films: int) -> pd.DataFrame:
-    """Return the films to explain, in the order of the pixel store, and where the maps of each go."""
-    images = images[images["split"].isin(splits)]
+def _films_to_explain(images: pd.DataFrame, splits: Sequence[str] | None, shard_films: int) -> pd.DataFrame:
+    """Return the films of some splits, or all, in the order of the pixel store, and where the maps of each go."""
+    if splits is not None:
+        images = images[images["split"].isin(splits)]
     if images.empty:
-        raise InputRefusedError(f"no film in the splits {', '.join(splits)}; see the refusals of ingest and the split")
+        named = "" if splits is None else f" in the splits {', '.join(splits)}"
+        raise InputRefusedError(f"no film{named} to explain; see the refusals of ingest and the split")
     films = images.sort_values(["shard", "index"]).reset_index(drop=True)
     number = np.arange(len(films))
     return pd.DataFrame(
