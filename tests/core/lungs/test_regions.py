@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from camray.core.lungs import thresholding
 from camray.core.lungs.detection import find_lungs
 from camray.core.lungs.regions import FilmWindow, assign_sides, connected_regions, is_plausible, lung_parts
 from camray.core.training.lung_segmenter import dice, lung_samples
@@ -149,3 +150,27 @@ def test_regions_join_through_edges_and_come_largest_first() -> None:
     assert np.array_equal(np.logical_or.reduce(regions), mask)
     assert regions[1].nonzero()[1].tolist() == [0, 1]
     assert [int(region.sum()) for region in connected_regions(mask, 2)] == [4, 2]
+
+
+def test_connected_lungs_are_split_by_the_width_of_their_own_film() -> None:
+    """A region of 60 px is as wide as two lungs on a film of 80 x 128 px, and not on one of 128 x 80 px."""
+    tall, wide = FilmWindow(0, 24, 128, 104), FilmWindow(24, 0, 104, 128)
+    mask = _mask((64, 49, 30, 15), (64, 79, 30, 15))
+    mask[62:66, 44:84] = True
+    assert len(lung_parts(mask, tall)) == 2
+    assert len(lung_parts(mask, wide)) == 1
+
+
+@pytest.mark.parametrize(("window", "searches"), [(FilmWindow(0, 0, 128, 80), 1), (FilmWindow(0, 0, 80, 128), 2)])
+def test_only_a_film_wide_enough_for_two_lungs_is_searched_in_its_local_contrast(
+    monkeypatch: pytest.MonkeyPatch, window: FilmWindow, searches: int
+) -> None:
+    searched = []
+
+    def nothing(values: NDArray[np.float32], window: FilmWindow, shape: tuple[int, ...]) -> list[Bools]:
+        searched.append(values.shape)
+        return []
+
+    monkeypatch.setattr(thresholding, "_at_falling_thresholds", nothing)
+    assert thresholding.lungs_by_threshold(np.zeros((128, 128), np.float32), window) == []
+    assert searched == [(window.rows, window.cols)] * searches

@@ -212,10 +212,11 @@ def test_where_a_cell_looks(backbone: str, stride: int, aligned: bool, off_px: f
     cell = 64 // stride - 1
     model.features(films)[0, 0, cell, cell].backward()
     assert films.grad is not None
-    reach = films.grad[0, 0].abs().sum(0)
-    centre = ((reach * (torch.arange(128) + 0.5)).sum() / reach.sum()).item()
     half = 1.0 if (backbone, stride) == ("alexnet_gap", 16) else 0.5
-    assert centre - (cell + half) * stride == pytest.approx(off_px, abs=1e-6)
+    for axis in (0, 1):
+        reach = films.grad[0, 0].abs().sum(axis)
+        centre = ((reach * (torch.arange(128) + 0.5)).sum() / reach.sum()).item()
+        assert centre - (cell + half) * stride == pytest.approx(off_px, abs=1e-6)
 
 
 def _weigh_evenly(conv: nn.Conv2d) -> None:
