@@ -18,9 +18,18 @@ from camray.domain.errors import CheckpointError
 
 # raised by the two libraries for damaged or hostile files
 _DAMAGED = (
-    SafetensorError, UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError, TypeError,
-    AttributeError, AssertionError,
-)  # fmt: skip
+    SafetensorError,
+    UnpicklingError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
 
 
 def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:

@@ -81,7 +81,7 @@ class Encoding:
     bits_stored : int
         10 to 16, in 16 allocated.
     voi : str
-        Window function, ``LUT`` for a VOI LUT sequence, or ``NONE``: the full stored range is shown.
+        Window function, ``LUT`` for a VOI LUT sequence, or ``NONE``: the full stored range is displayed.
     low, high : float
         Fractions of the stored range that the window spans.
     slope, intercept : float
@@ -89,7 +89,7 @@ class Encoding:
     lut_gamma : float
         Exponent of the VOI LUT, at least 1.
     has_second_window : bool
-        A further, harder window is offered after the one to be shown.
+        A further, harder window is offered after the one to be displayed.
     syntax : UID
         Transfer syntax, lossless.
     kvp : int
@@ -179,19 +179,19 @@ def encode_film(image: NDArray[np.float32], header: PhantomHeader, encoding: Enc
     film.SamplesPerPixel, film.PhotometricInterpretation = 1, encoding.photometric
     film.BitsAllocated, film.BitsStored, film.HighBit = 16, encoding.bits_stored, encoding.bits_stored - 1
     film.PixelRepresentation = 0
-    shown = 1 - image if encoding.photometric == "MONOCHROME1" else image
-    stored = _apply_voi(film, shown, encoding)
+    displayed = 1 - image if encoding.photometric == "MONOCHROME1" else image
+    stored = _apply_voi(film, displayed, encoding)
     film.PixelData = stored.astype("<u2").tobytes()
     film["PixelData"].VR = "OW"
     return _file_bytes(film, encoding.syntax)
 
 
-def _apply_voi(film: Dataset, shown: NDArray[np.float32], encoding: Encoding) -> NDArray[np.uint16]:
-    """Write the window or table into the header and return the stored values that it turns into `shown`."""
+def _apply_voi(film: Dataset, displayed: NDArray[np.float32], encoding: Encoding) -> NDArray[np.uint16]:
+    """Write the window or table into the header and return the stored values that it turns into `displayed`."""
     if encoding.voi == "NONE":
-        return _rounded(shown * np.float32(encoding.top), encoding.top)
+        return _rounded(displayed * np.float32(encoding.top), encoding.top)
     if encoding.voi == "LUT":
-        return _apply_table(film, shown, encoding)
+        return _apply_table(film, displayed, encoding)
     low, high = (
         round(encoding.top * fraction) * encoding.slope + encoding.intercept
         for fraction in (encoding.low, encoding.high)
@@ -199,14 +199,14 @@ def _apply_voi(film: Dataset, shown: NDArray[np.float32], encoding: Encoding) ->
     match encoding.voi:
         case "LINEAR":
             centre, width = (low + high) / 2 + 0.5, high - low + 1
-            modality = (shown - np.float32(0.5)) * np.float32(width - 1) + np.float32(centre - 0.5)
+            modality = (displayed - np.float32(0.5)) * np.float32(width - 1) + np.float32(centre - 0.5)
         case "LINEAR_EXACT":
             centre, width = (low + high) / 2, high - low
-            modality = (shown - np.float32(0.5)) * np.float32(width) + np.float32(centre)
+            modality = (displayed - np.float32(0.5)) * np.float32(width) + np.float32(centre)
         case _:
             reach = 2 * float(np.log(1 / SIGMOID_MARGIN - 1))
             centre, width = (low + high) / 2, round(4 * (high - low) / reach, 2)
-            inside = np.clip(shown.astype(np.float64), SIGMOID_MARGIN, 1 - SIGMOID_MARGIN)
+            inside = np.clip(displayed.astype(np.float64), SIGMOID_MARGIN, 1 - SIGMOID_MARGIN)
             modality = (np.log(inside / (1 - inside)) * (width / 4) + centre).astype(np.float32)
     centres, widths, names = [centre], [width], ["NORMAL"]
     if encoding.has_second_window:
@@ -217,7 +217,7 @@ def _apply_voi(film: Dataset, shown: NDArray[np.float32], encoding: Encoding) ->
     return _rounded((modality - np.float32(encoding.intercept)) / np.float32(encoding.slope), encoding.top)
 
 
-def _apply_table(film: Dataset, shown: NDArray[np.float32], encoding: Encoding) -> NDArray[np.uint16]:
+def _apply_table(film: Dataset, displayed: NDArray[np.float32], encoding: Encoding) -> NDArray[np.uint16]:
     out_bits = 12 if encoding.has_second_window else 16
     at = np.arange(encoding.top + 1) / encoding.top
     table = Dataset()
@@ -227,7 +227,7 @@ def _apply_table(film: Dataset, shown: NDArray[np.float32], encoding: Encoding) 
     table.LUTData = np.rint(at**encoding.lut_gamma * ((1 << out_bits) - 1)).astype("<u2").tobytes()
     table["LUTData"].VR = "OW"
     film.VOILUTSequence = [table]
-    return _rounded(shown ** np.float32(1 / encoding.lut_gamma) * np.float32(encoding.top), encoding.top)
+    return _rounded(displayed ** np.float32(1 / encoding.lut_gamma) * np.float32(encoding.top), encoding.top)
 
 
 def _rounded(values: NDArray[np.float32], top: int) -> NDArray[np.uint16]:

@@ -43,14 +43,14 @@ def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[It
         TimeRemainingColumn(),
         console=console,
     )
-    task, started, shown = bar.add_task(what, total=total), time.monotonic(), False
+    task, started, is_drawn = bar.add_task(what, total=total), time.monotonic(), False
     try:
         for item in items:
             yield item
             bar.advance(task)
-            if not shown and time.monotonic() - started > QUIET_SECONDS:
+            if not is_drawn and time.monotonic() - started > QUIET_SECONDS:
                 bar.start()
-                shown = True
+                is_drawn = True
     finally:
-        if shown:
+        if is_drawn:
             bar.stop()

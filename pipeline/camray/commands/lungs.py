@@ -56,10 +56,10 @@ def lungs_show(
     """
     from camray.workflows.lung_segmenter import show_lungs
 
-    shown = show_lungs(film, weights, out or Path(f"{film.stem}.lungs.png"))
+    lungs = show_lungs(film, weights, out or Path(f"{film.stem}.lungs.png"))
     if as_json:
-        print_json({"source": shown.source, "boxes": shown.boxes, "picture": str(shown.picture)})
+        print_json({"source": lungs.source, "boxes": lungs.boxes, "picture": str(lungs.picture)})
         return
-    for side, box in shown.boxes.items():
+    for side, box in lungs.boxes.items():
         console.print(f"{side}: ({', '.join(f'{corner:.0f}' for corner in box)})")
-    console.print(f"source: {shown.source}; image: {escape(str(shown.picture))}")
+    console.print(f"source: {lungs.source}; image: {escape(str(lungs.picture))}")

@@ -85,8 +85,8 @@ def sanity(trained: TrainedRun, options: CheckOptions, force: Force = False, as_
         console.print("[dim]up to date, skipped[/dim]")
     Console().print(_table(rows))
     for line in (*LEGEND, *uninformative(rows)):
-        console.print(f"[dim]{escape(line)}[/dim]" if line in LEGEND else f"[yellow]note[/yellow] {escape(line)}",
-                      highlight=False, soft_wrap=True)  # fmt: skip
+        text = f"[dim]{escape(line)}[/dim]" if line in LEGEND else f"[yellow]note[/yellow] {escape(line)}"
+        console.print(text, highlight=False, soft_wrap=True)
     for row in rows:
         if row["reason"]:
             console.print(f"[yellow]{escape(row['method'])}[/yellow]: {escape(row['reason'])}")

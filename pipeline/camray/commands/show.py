@@ -174,46 +174,58 @@ def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | N
     from camray.workflows.show.film import FilmQuestion, show_film
 
     try:
-        shown = show_film(film, trained, FilmQuestion(**request), out)
+        explained = show_film(film, trained, FilmQuestion(**request), out)
     except ImageError as error:
         raise type(error)(error.reason, f"{film}: {error.message}") from error
     if as_json:
-        print_json({
-            "picture": str(shown.picture), "label": shown.label, "method": shown.method, "boxes_by": shown.boxes_by,
-            "findings": shown.findings,
-        })  # fmt: skip
+        print_json(
+            {
+                "picture": str(explained.picture),
+                "label": explained.label,
+                "method": explained.method,
+                "boxes_by": explained.boxes_by,
+                "findings": explained.findings,
+            }
+        )
         return
-    table = Table(title=f"{escape(film.name)}: {escape(shown.label)} by {shown.method}, boxes by {shown.boxes_by}")
+    table = Table(
+        title=f"{escape(film.name)}: {escape(explained.label)} by {explained.method}, boxes by {explained.boxes_by}"
+    )
     for column in ("finding", "probability", "boxes (x0, y0, x1, y1 native px)"):
         table.add_column(column)
-    for finding in shown.findings:
+    for finding in explained.findings:
         boxes = "; ".join(_box(box) for box in finding["boxes"])
         probability = "" if finding["probability"] is None else f"{finding['probability']:.3f}"
         table.add_row(escape(finding["label"]), probability, boxes or "no localization")
     Console().print(table)
-    console.print(f"image: {escape(str(shown.picture))}")
+    console.print(f"image: {escape(str(explained.picture))}")
 
 
 def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], out: Path | None, as_json: bool) -> None:
     from camray.core.explain.explanation import ExplanationRequest
     from camray.workflows.show.photo import PictureQuestion, show_picture
 
-    shown = show_picture(path, PictureQuestion(**network), ExplanationRequest(**request), out)
+    explained = show_picture(path, PictureQuestion(**network), ExplanationRequest(**request), out)
     if as_json:
         used = {key: network[key] for key in ("backbone", "size", "fit")}
-        print_json({
-            "picture": str(shown.picture), "method": request["method"], **used,
-            "unused_weights": shown.unused_weights, "top": shown.found,
-        })  # fmt: skip
+        print_json(
+            {
+                "picture": str(explained.picture),
+                "method": request["method"],
+                **used,
+                "unused_weights": explained.unused_weights,
+                "top": explained.found,
+            }
+        )
         return
     table = Table(title=f"{escape(path.name)} by {request['method']} of {network['backbone']}")
     for column in ("class", "probability", "box (x0, y0, x1, y1 px)"):
         table.add_column(column)
-    for row in shown.found:
+    for row in explained.found:
         number = f"{row['probability']:.4f}" if "probability" in row else f"value {row['value']:.4f}"
         table.add_row(escape(row["label"]), number, "no localization" if row["box"] is None else _box(row["box"]))
     Console().print(table)
-    console.print(f"image: {escape(str(shown.picture))}")
+    console.print(f"image: {escape(str(explained.picture))}")
 
 
 def _box(box: list[float]) -> str:

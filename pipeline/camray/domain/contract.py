@@ -1,4 +1,4 @@
-"""What a trained network expects and promises: written beside its weights, read before them."""
+"""Model contract: labels, input and architecture of a trained network, stored beside its weights."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -18,24 +18,24 @@ GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Everything that decides a network's shape and arithmetic, its weights apart.
+    """Architecture of a network, without its weights.
 
     Parameters
     ----------
     backbone : str
         One of `BACKBONES`.
     pool : str
-        One of `POOLS`; without effect, and to be left at ``gap``, where `backbone` is one of `FULLY_CONNECTED`.
+        One of `POOLS`; must be ``gap``, without effect, if `backbone` is one of `FULLY_CONNECTED`.
     lse_r : float
         Sharpness of ``lse`` and ``lse_map``.
     stride : int
-        Model px a feature cell, one of `STRIDES`.
+        Model px per feature cell, one of `STRIDES`.
     aligned : bool
         The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
-        centred on the cell. False keeps the published sampling, whose maps lie up to half a cell too far down and
+        centered on the cell. False keeps the published sampling, whose maps are up to half a cell too far down and
         right. AlexNet at stride 16 keeps the published sampling in any case, see `cells`.
     dilated : bool
-        A stride that is left out for a finer map is made good by dilation, so that trained weights keep their meaning.
+        Whether dilation replaces a stride that is omitted for a finer map, so that trained weights keep their meaning.
     normalise : str
         One of `NORMALISATIONS`, see `camray.core.networks.normalise`.
     widths, blocks : tuple of int
@@ -43,18 +43,18 @@ class NetworkSpec:
     stem_kernel : int
         Side of the first convolution, px; only for ``resnet_light``.
     stem_pool : bool
-        Max pooling follows the first convolution; only for ``resnet_light``.
+        Whether max pooling follows the first convolution; only for ``resnet_light``.
     dropout : float
-        Probability that a channel of the feature map is dropped while training.
+        Probability of dropping a channel of the feature map in training.
     members : int
-        Networks of this shape whose logits and maps are averaged.
+        Number of networks of this architecture whose logits and maps are averaged.
     fusion : str
-        One of `FUSIONS`: ``sdfn`` reads the film and a crop about its lungs by two backbones and joins their features.
+        One of `FUSIONS`: ``sdfn`` applies two backbones to the film and a lung crop, and concatenates their features.
     crop_margin : float
-        About the lungs on each side, fraction of their box's width and height; only for ``sdfn``.
+        Margin around the lungs on each side, fraction of their box's width and height; only for ``sdfn``.
     shrink : int
-        Both branches work on 1/shrink of the model grid's sides, and the crop is cut from the whole grid, so that it
-        shows the lungs in more detail than the film; only for ``sdfn``.
+        Both branches work on 1/shrink of the model grid's sides. The crop is cut from the full grid, so it has more
+        detail of the lungs than the film; only for ``sdfn``.
 
     Raises
     ------
@@ -111,7 +111,7 @@ class NetworkSpec:
 
     @property
     def is_fully_connected(self) -> bool:
-        """Whether fully connected layers stand in the place of the pool and the one linear layer."""
+        """Whether fully connected layers replace the pool and the linear layer."""
         return self.backbone in FULLY_CONNECTED
 
     def cells(self, side_px: int) -> int:
@@ -125,8 +125,8 @@ class NetworkSpec:
         Returns
         -------
         int
-            ``side_px / stride``; one less for AlexNet's published sampling, 13 at 224 px. Maps are stretched over the
-            model grid by pure scale all the same; `camray.core.networks.alexnet` says how far off its cells lie.
+            ``side_px / stride``; one less for AlexNet's published sampling, 13 at 224 px. Maps are still
+            scaled to the whole model grid; `camray.core.networks.alexnet` documents the error.
         """
         published = self.backbone in {"alexnet", "alexnet_gap"} and not (self.stride == 8 and self.aligned)
         return side_px // self.stride - (1 if published else 0)
@@ -143,21 +143,21 @@ class ModelContract:
     rows, cols : int
         Model grid, px.
     fit : str
-        How a film is brought to the model grid: letterbox, crop or stretch.
+        How a film fits the model grid: letterbox, crop or stretch.
     bits : int
-        Depth of the stored model grid the network was trained on, 8 or 16.
+        Bits per pixel of the model grid in training, 8 or 16.
     network : NetworkSpec
-        Its shape and arithmetic.
+        Its architecture.
     feature_rows, feature_cols : int
         Feature grid, see `NetworkSpec.cells`; it covers the model grid exactly.
     data_digest : str
-        Digest of the ingested data it was trained on.
+        Digest of the training data.
     seed : int
         Seed of the training.
     code_version : str
         Of camray.
     grey_scale : str
-        What the input's grey values mean.
+        Meaning of the input's gray values.
     """
 
     labels: tuple[str, ...]
@@ -184,7 +184,7 @@ class ModelContract:
                 f"the model grid of {self.rows} x {self.cols} px; choose multiples of {step}"
             )
         if not self.labels or len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"labels must be there and differ, got {self.labels}")
+            raise ValueError(f"expected at least one label, all different; got {self.labels}")
 
     def as_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping; `contract_from_json` reads it back."""
@@ -192,25 +192,25 @@ class ModelContract:
 
 
 def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
-    """Read a contract back.
+    """Read a contract from its JSON.
 
     Raises
     ------
     ValueError
-        If a key is missing or unknown, or a value is not legal.
+        If a key is missing or unknown, or a value is invalid.
     """
     network = plain.get("network")
     if not isinstance(network, Mapping):
         raise ValueError("'network' is missing")
     _check_keys(plain, ModelContract, "contract")
     _check_keys(network, NetworkSpec, "network")
-    chosen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
-    spec = NetworkSpec(**chosen)
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
+    spec = NetworkSpec(**values)
     return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec})
 
 
 def _check_keys(plain: Mapping[str, Any], record: type, where: str) -> None:
-    """Contracts of earlier versions lack what later ones added, each with a default that means what was done before."""
+    """Check the keys; keys with a default, which equals the earlier behavior, may be missing in older contracts."""
     known = {item.name for item in fields(record)}
     needed = {item.name for item in fields(record) if item.default is MISSING and item.default_factory is MISSING}
     missing, unknown = sorted(needed - set(plain)), sorted(set(plain) - known)

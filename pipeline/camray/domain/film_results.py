@@ -75,7 +75,7 @@ class FindingResult:
     is_reported : bool
         The probability reaches the cutoff, or all findings are requested.
     boxes : tuple of ScoredBox
-        Empty where nothing is reported, and where the map holds no localization.
+        Empty if the finding is not reported, or the map has no localization.
     threshold_source : str
         How the heat threshold was chosen.
     """
@@ -129,7 +129,7 @@ class FilmResult:
     @property
     def reported(self) -> tuple[FindingResult, ...]:
         """Findings that are reported; empty for a film without."""
-        return tuple(found for found in self.findings if found.is_reported)
+        return tuple(finding for finding in self.findings if finding.is_reported)
 
     def tracking_uid(self, finding: FindingResult, number: int) -> str:
         """Return the tracking UID of a finding's box, the same in every object of this result."""
@@ -137,23 +137,23 @@ class FilmResult:
         return uid_of("tracking", self.image_id, self.algorithm.model_digest, finding.finding.name, repr(box))
 
     def digest(self, *more: str) -> str:
-        """SHA-256 over all that is stated, and over further words; of a finding its name and code are stated."""
+        """SHA-256 over the whole result and further texts; of each finding it includes name and code."""
         findings = tuple(
-            replace(found, finding=Finding(found.finding.name, found.finding.code)) for found in self.findings
+            replace(result, finding=Finding(result.finding.name, result.finding.code)) for result in self.findings
         )
         plain: dict[str, Any] = {"result": asdict(replace(self, findings=findings)), "more": more}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def on_export_grid(box: Box, rows: int, cols: int) -> Box | None:
-    """Round a box's corners to 1/256 px, so that every format holds the very same numbers.
+    """Round a box's corners to 1/256 px, so that every format has exactly the same numbers.
 
     Parameters
     ----------
     box : Box
         Native grid, px.
     rows, cols : int
-        Native grid; parts of the box outside it are cut off.
+        Native grid; the box is clipped to it.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""What a film is: its stored values, how they become grey, and what its header says of it.
+"""Films: stored values, their gray scale, and facts from their headers.
 
-`StoredFilm` (as decoded) becomes `Film` (grey values in 0-1, native grid); beside both stands the `FilmHeader`. A
-`FilmPolicy` says which films are wanted.
+A `StoredFilm` (as decoded) becomes a `Film` (gray values in 0-1, native grid); both have a `FilmHeader`. A `FilmPolicy`
+says which films are accepted.
 """
 
 import re
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from camray.domain.errors import DicomError
 from camray.domain.records import RefusalReason
 
-MIN_SIDE_PX = 64  # no chest film is smaller on either side
-MAX_AREA_PX = 2**27  # 134 million px: no film is larger, and a forged header must not claim the memory
+MIN_SIDE_PX = 64  # smallest plausible side of a chest film
+MAX_AREA_PX = 2**27  # 134 million px: larger than any film; protects against forged headers
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class VoiWindow:
 
     @property
     def is_valid(self) -> bool:
-        """Tell whether the standard allows it: finite, width >= 1 for LINEAR and > 0 for the others."""
+        """Whether the standard allows the window: finite, width >= 1 for LINEAR and > 0 for the others."""
         if not (np.isfinite(self.centre) and np.isfinite(self.width)):
             return False
         return self.width >= 1 if self.function == "LINEAR" else self.width > 0
@@ -43,7 +43,7 @@ class LookupTable:
     Parameters
     ----------
     first_mapped : int
-        Input that meets the first entry; lower inputs meet it too, inputs beyond the table meet the last.
+        Input that maps to the first entry, as lower inputs do; inputs beyond the table map to the last entry.
     entries : ndarray of shape (N,), uint16
         At least one.
     bits : int
@@ -57,7 +57,7 @@ class LookupTable:
 
 @dataclass(frozen=True, eq=False)
 class GreyScale:
-    """How stored values become what a display shows.
+    """Conversion of stored values to display values.
 
     Parameters
     ----------
@@ -94,13 +94,13 @@ class GreyScale:
 
     @property
     def is_inverted(self) -> bool:
-        """Tell whether low values are shown bright. MONOCHROME1 and INVERSE say the same; both together say it once."""
+        """Whether low values are bright. MONOCHROME1 and INVERSE mean the same; together they count once."""
         return self.photometric == "MONOCHROME1" or self.presentation_lut_shape == "INVERSE"
 
 
 @dataclass(frozen=True)
 class FilmHeader:
-    """What is known of a film without its pixels. An allow-list: nothing else of a header goes further.
+    """Facts about a film without its pixels. An allow-list: no other header element is used.
 
     Parameters
     ----------
@@ -192,9 +192,9 @@ class Film:
 
 @dataclass(frozen=True)
 class FilmPolicy:
-    """Which films are wanted. An empty tuple lets everything in; an empty *word* lets in films that do not say.
+    """Accepted films. An empty tuple accepts all values; an empty *text* accepts films without a value.
 
-    Body parts match by whole words, so that ``CHEST`` lets ``CHEST PA`` in.
+    Body parts match by whole words, so ``CHEST`` accepts ``CHEST PA``.
     """
 
     modalities: tuple[str, ...] = ()
@@ -202,7 +202,7 @@ class FilmPolicy:
     views: tuple[str, ...] = ()
 
     def check(self, header: FilmHeader) -> None:
-        """Refuse a film that is not wanted.
+        """Refuse a film that is not accepted.
 
         Raises
         ------
@@ -210,16 +210,18 @@ class FilmPolicy:
             With ``WRONG_MODALITY``, ``WRONG_BODY_PART`` or ``WRONG_VIEW``, in this order.
         """
         if self.modalities and header.modality not in self.modalities:
-            raise _unwanted(RefusalReason.WRONG_MODALITY, "Modality", header.modality, self.modalities)
-        words = {header.body_part, *re.split(r"[^A-Z0-9]+", header.body_part)}
-        if self.body_parts and not words & set(self.body_parts) - ({""} if header.body_part else set()):
-            raise _unwanted(RefusalReason.WRONG_BODY_PART, "Body Part Examined", header.body_part, self.body_parts)
+            raise _refused(RefusalReason.WRONG_MODALITY, "Modality", header.modality, self.modalities)
+        parts = {header.body_part, *re.split(r"[^A-Z0-9]+", header.body_part)}
+        if self.body_parts and not parts & set(self.body_parts) - ({""} if header.body_part else set()):
+            raise _refused(RefusalReason.WRONG_BODY_PART, "Body Part Examined", header.body_part, self.body_parts)
         if self.views and header.view not in self.views:
-            raise _unwanted(RefusalReason.WRONG_VIEW, "View Position", header.view, self.views)
+            raise _refused(RefusalReason.WRONG_VIEW, "View Position", header.view, self.views)
 
 
-def _unwanted(reason: RefusalReason, what: str, found: str, wanted: tuple[str, ...]) -> DicomError:
-    # code strings only: anything longer or in lower case is free text and might name somebody
-    shown = f"'{found}'" if re.fullmatch(r"[A-Z0-9_ ]{0,16}", found) else "not a code string"
-    words = ", ".join(f"'{word}'" for word in wanted)
-    return DicomError(reason, f"{what} is {shown}; expected one of {words}; widen the ingest settings to let it in")
+def _refused(reason: RefusalReason, element: str, value: str, accepted: tuple[str, ...]) -> DicomError:
+    # only code strings are quoted: anything else is free text, and may name a patient
+    quoted = f"'{value}'" if re.fullmatch(r"[A-Z0-9_ ]{0,16}", value) else "not a code string"
+    listed = ", ".join(f"'{each}'" for each in accepted)
+    return DicomError(
+        reason, f"{element} is {quoted}; expected one of {listed}; to accept it, extend the ingest settings"
+    )

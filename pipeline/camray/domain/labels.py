@@ -1,4 +1,4 @@
-"""Findings in fixed order, with their codes and where the codes come from."""
+"""Findings and their codes."""
 
 from dataclasses import dataclass, field
 
@@ -19,12 +19,12 @@ class Finding:
     Parameters
     ----------
     name : str
-        As it stands in every table.
+        As in all tables.
     code : Code or None
-        Needed only where DICOM objects are written.
+        Needed only for DICOM objects.
     any_of : tuple of str
         Names of the findings this one is derived from: present if any is present, absent if all are absent, and no
-        information otherwise. Empty for a finding that the label table itself holds. Boxes are derived likewise.
+        information otherwise. Empty for a finding of the label table. Boxes are derived likewise.
     localizable : bool
         False for labels such as "No finding" that can have no box.
     """

@@ -1,4 +1,4 @@
-"""Where the files that camray ships beside its code lie: in a checkout at the top, in a wheel inside the package."""
+"""Paths of the files that camray ships: at the top of a checkout, or inside the package of a wheel."""
 
 from pathlib import Path
 

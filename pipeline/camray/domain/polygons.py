@@ -1,4 +1,4 @@
-"""Polygons as readers draw them to masks."""
+"""Masks of polygons."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 
 def mask_of_polygons(polygons: Sequence[NDArray[np.float64]], rows: int, cols: int) -> NDArray[np.bool_]:
-    """Fill polygons: a pixel is in if its centre is within any of them.
+    """Fill polygons: a pixel is set if its center is inside any of them.
 
     Parameters
     ----------
     polygons : sequence of ndarray of shape (K, 2), float64
-        Corners (x, y), native px, corner origin; closed by themselves. Within one polygon the rule is even-odd, so an
-        outline that crosses itself leaves holes. Fewer than three corners enclose nothing.
+        Corners (x, y), native px, corner origin; closed automatically. The even-odd rule applies within one polygon, so
+        an outline that crosses itself leaves holes. Fewer than three corners enclose nothing.
     rows, cols : int
-        Of the mask. What lies beyond is cut off.
+        Size of the mask; polygons are clipped to it.
 
     Returns
     -------
@@ -24,12 +24,12 @@ def mask_of_polygons(polygons: Sequence[NDArray[np.float64]], rows: int, cols: i
     Raises
     ------
     ValueError
-        If a corner is no pair of finite numbers.
+        If a corner is not a pair of finite numbers.
 
     Notes
     -----
-    A centre that lies exactly on an edge belongs to the polygon on its right or below: polygons that share an edge
-    share no pixel. Drawing libraries paint the outline as well and get masks that are up to half a pixel wider.
+    A center exactly on an edge belongs to the polygon on its right or below, so polygons with a common edge share no
+    pixel. Drawing libraries also paint the outline, which makes masks up to half a pixel wider.
 
     Examples
     --------
@@ -40,14 +40,14 @@ def mask_of_polygons(polygons: Sequence[NDArray[np.float64]], rows: int, cols: i
     for corners in polygons:
         points = np.asarray(corners, np.float64)
         if points.size and (points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all()):
-            raise ValueError("a polygon's corners are pairs of finite numbers")
+            raise ValueError("the corners of a polygon must be pairs of finite numbers")
         if len(points) >= 3:
             _fill(mask, points)
     return mask
 
 
 def _fill(mask: NDArray[np.bool_], points: NDArray[np.float64]) -> None:
-    """Toggle each row at the places where an edge crosses the line through its pixels' centres."""
+    """Toggle each row where an edge crosses the line through its pixel centers."""
     rows, cols = mask.shape
     first = int(np.clip(np.floor(points[:, 1].min()), 0, rows))
     last = int(np.clip(np.ceil(points[:, 1].max()), 0, rows))
@@ -57,6 +57,6 @@ def _fill(mask: NDArray[np.bool_], points: NDArray[np.float64]) -> None:
         y = np.arange(low, high) + 0.5
         if len(y):
             x = x0 + (y - y0) * (x1 - x0) / (y1 - y0)
-            places = np.clip(np.ceil(x - 0.5), 0, cols).astype(np.int64)
-            np.add.at(crossings, (np.arange(low - first, high - first), places), 1)
+            columns = np.clip(np.ceil(x - 0.5), 0, cols).astype(np.int64)
+            np.add.at(crossings, (np.arange(low - first, high - first), columns), 1)
     mask[first:last] |= np.cumsum(crossings, axis=1)[:, :cols] % 2 == 1

@@ -1,4 +1,4 @@
-"""What readers decide on films: the records that every form (page, COCO, Label Studio, SR) is read into."""
+"""Decisions of readers, whatever their file format (review page, COCO, Label Studio, SR)."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,31 +8,31 @@ from camray.domain.records import LABEL_VALUES
 
 
 class Verdict(StrEnum):
-    """What a reader says of the AI's answer to one finding."""
+    """A reader's verdict on the AI's result for one finding."""
 
-    CONFIRM = "confirm"  # right as it is: present with these boxes, or absent
-    ADJUST = "adjust"  # present, with the reader's own boxes; also where the AI missed it
-    REJECT = "reject"  # absent, though the AI reports it
+    CONFIRM = "confirm"  # correct: present with these boxes, or absent
+    ADJUST = "adjust"  # present, with the reader's own boxes; also if the AI missed it
+    REJECT = "reject"  # absent, although the AI reports it
     UNCERTAIN = "uncertain"
 
 
 class Phase(StrEnum):
-    """When a reader answered."""
+    """When a reader decided."""
 
-    BLIND = "blind"  # before the AI was shown
-    FINAL = "final"  # with the AI in sight, or where the form does not say
+    BLIND = "blind"  # before AI output was displayed
+    FINAL = "final"  # with AI output displayed, or if the format does not say
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One reader's answer to one finding on one film.
+    """One reader's decision about one finding on one film.
 
     Parameters
     ----------
     reader : str
         Name or pseudonym; not empty.
     image_id, label : str
-        As the run names them.
+        As in the run.
     value : str
         ``1`` present, ``0`` absent, ``uncertain``.
     boxes : tuple of Box
@@ -40,18 +40,18 @@ class Decision:
     phase : Phase
         When.
     verdict : Verdict or None
-        As given; None where the form knows no verdicts.
+        None if the format has no verdicts.
     is_explicit : bool
-        False where absence follows from a film that was finished without naming the finding.
+        False if the finding is absent because the reader finished the film without naming it.
     comment : str
-        The reader's words.
+        Free text of the reader.
     changed : str
-        Time of the last change, ISO 8601 UTC; empty where unknown.
+        Time of the last change, ISO 8601 UTC; empty if unknown.
 
     Raises
     ------
     ValueError
-        If the reader is nameless, the value is not legal, or boxes stand on a finding that is not present.
+        If the reader has no name, the value is invalid, or an absent finding has boxes.
     """
 
     reader: str
@@ -81,9 +81,9 @@ class Reading:
     reader, image_id : str
         As in `Decision`.
     is_finished : bool
-        The reader said so; only finished films count as read.
+        Whether the reader marked the film as finished; only finished films count as read.
     seconds, blind_seconds : float or None
-        Time in sight of the film, and the part of it before the AI was shown; None where unknown.
+        Time with the film displayed, and the part of it before AI output was displayed; None if unknown.
     changed : str
         As in `Decision`.
     """
@@ -98,16 +98,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a decisions file that was not, or not simply, used.
+    """A problem in a file of decisions.
 
     Parameters
     ----------
     source : str
         File name.
     what : str
-        What was found, and what became of it.
+        What is wrong, and how it was handled.
     reader, image_id, label : str
-        Where; empty where it concerns the whole file.
+        Where; empty for the whole file.
     """
 
     source: str
@@ -119,7 +119,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Unread:
-    """A mark that stands for no finding of the run. Its words are free text: they stay in the run's folder."""
+    """A mark of no finding of the run. Its `words` are free text, which stays in the run folder."""
 
     source: str
     reader: str
@@ -135,21 +135,21 @@ class ReportMark:
     Parameters
     ----------
     image_id : str
-        SOPInstanceUID of the film it lies on.
+        SOP Instance UID of the film.
     shape : str
-        ``area`` (something closed: `box` is around it), ``point``, ``line``, or empty: the group has no region.
+        ``area`` (closed; `box` encloses it), ``point``, ``line``, or empty for a group without a region.
     box : Box or None
-        Native px, for ``area`` alone.
+        Native px, only for ``area``.
     codes : tuple of (value, scheme)
         Of its finding.
     words : tuple of str
-        All that may name the finding: meanings of codes, free text, comments. Without repetition.
+        All texts that may name the finding: code meanings, free text, comments. Without repetition.
     identifier : str
         Tracking identifier.
     is_present : bool or None
-        What the group says of presence, if anything.
+        Presence of the finding, if the group states it.
     by_algorithm : bool
-        The group names an algorithm.
+        Whether the group names an algorithm.
     """
 
     image_id: str
@@ -164,7 +164,7 @@ class ReportMark:
 
 @dataclass(frozen=True)
 class MarkedReport:
-    """A structured report with measurements, as a viewer or a program wrote it.
+    """A structured report with measurements.
 
     Parameters
     ----------
@@ -173,17 +173,17 @@ class MarkedReport:
     uid : str
         SOPInstanceUID.
     observer : str
-        Who observed; empty where no person is named.
+        Person observer; empty if none is named.
     changed : str
-        Date and time of the content, ISO 8601 as far as they are there.
+        Date and time of the content, ISO 8601, as far as known.
     is_own : bool
-        Written by camray, and by nobody since.
+        Whether camray wrote it and nobody edited it.
     has_predecessor : bool
-        It says that it replaces an earlier report, as edited ones do.
+        Whether it replaces an earlier report, as edited ones do.
     films : tuple of str
-        SOPInstanceUIDs of the images it refers to.
+        SOP Instance UIDs of the referenced images.
     marks : tuple of ReportMark
-        One for each measurement group.
+        One per measurement group.
     """
 
     source: str
@@ -198,7 +198,7 @@ class MarkedReport:
 
 @dataclass(frozen=True)
 class DecisionsRead:
-    """What one file or folder of decisions holds.
+    """Content of one file or folder of decisions.
 
     Parameters
     ----------
@@ -207,15 +207,15 @@ class DecisionsRead:
     form : str
         ``page``, ``coco``, ``label_studio`` or ``sr``.
     run_digest : str
-        Of the run that the reader saw; empty where the form does not say.
+        Of the run that the reader saw; empty if the format does not say.
     decisions : tuple of Decision
-        At most one for each reader, film, label and phase.
+        At most one per reader, film, label and phase.
     readings : tuple of Reading
-        At most one for each reader and film.
+        At most one per reader and film.
     problems : tuple of Problem
-        Whatever could not be used.
+        Everything that could not be used.
     unread : tuple of Unread
-        Marks of reports that stand for no finding, as they were found.
+        Marks of no finding, unchanged.
     """
 
     source: str

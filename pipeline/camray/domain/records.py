@@ -1,4 +1,4 @@
-"""Frozen records and closed vocabularies that cross stage borders, and the columns of the tables between stages."""
+"""Records and vocabularies that stages share, and the columns of the tables between stages."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,14 +6,14 @@ from typing import Any
 
 
 class RefusalReason(StrEnum):
-    """Why one input file was not used. The list is closed: a new reason is a change of the product."""
+    """Why one input file was not used. The list is closed."""
 
-    NOT_DICOM = "not_dicom"  # neither DICOM nor a readable picture
+    NOT_DICOM = "not_dicom"  # neither DICOM nor a readable image
     UNREADABLE_HEADER = "unreadable_header"
     NO_PIXELS = "no_pixels"
     UNREADABLE_PIXELS = "unreadable_pixels"  # no codec decodes them, or the codec failed or crashed
     TRUNCATED = "truncated"
-    UNSUPPORTED_BITS = "unsupported_bits"  # bit layout no reader gets right
+    UNSUPPORTED_BITS = "unsupported_bits"  # bit layout that no decoder supports
     WRONG_MODALITY = "wrong_modality"
     WRONG_BODY_PART = "wrong_body_part"
     WRONG_VIEW = "wrong_view"
@@ -21,24 +21,24 @@ class RefusalReason(StrEnum):
     COLOUR = "colour"
     BLANK = "blank"
     TOO_SMALL = "too_small"
-    NOT_ORIGINAL = "not_original"  # localizers, secondary pictures, presentation objects without film pixels
+    NOT_ORIGINAL = "not_original"  # localizers, secondary captures, presentation objects without film pixels
     DUPLICATE_PIXELS = "duplicate_pixels"
     DUPLICATE_ID = "duplicate_id"
     CONFLICTING_PATIENT = "conflicting_patient"
     MISSING_FILE = "missing_file"  # named in a table, not on disk
-    NOT_IN_TABLE = "not_in_table"  # on disk, not in the label table, and the settings ask for labels
+    NOT_IN_TABLE = "not_in_table"  # on disk, not in the label table, and the settings require labels
 
 
 class ThresholdSource(StrEnum):
-    """Where a heat threshold was chosen (design, section 1)."""
+    """On which data a heat threshold was chosen."""
 
     FIXED = "fixed"  # no boxes used
     VALIDATION = "validation"  # calibrated on validation boxes
-    ORACLE = "oracle"  # chosen on the films it is scored on
+    ORACLE = "oracle"  # chosen on the scored films themselves
 
 
 class Split(StrEnum):
-    """The three parts of a data set. Patients never stand in two."""
+    """The three parts of a data set. No patient is in two of them."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -143,7 +143,7 @@ SCORE_COLUMNS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Counts:
-    """Conservation of inputs: nothing is dropped in silence.
+    """Counts of inputs, which must add up: no input is dropped silently.
 
     Raises
     ------
@@ -162,15 +162,15 @@ class Counts:
             )
 
     def as_json(self) -> dict[str, int]:
-        """Return the three counts under the keys that ``stage.json`` uses."""
+        """Return the counts with the keys of ``stage.json``."""
         return {"in": self.n_in, "done": self.n_done, "refused": self.n_refused}
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage hands back: its counts and a few figures worth telling.
+    """Result of a stage: counts, and figures for the log.
 
-    ``figures`` is a flat mapping of name to number or short text, shown on the terminal and logged.
+    ``figures`` is a flat mapping of name to number or short text, printed and tracked.
     """
 
     counts: Counts

@@ -1,11 +1,11 @@
-"""Where in the chest a box lies, in a radiologist's words: a side, and a third of that lung's height."""
+"""Lung zones: a side, and a third of the lung's height."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Side(StrEnum):
-    """The patient's side. On PA and AP films the patient's right is at the left of the picture."""
+    """The patient's side. On PA and AP films the patient's right is on the left of the image."""
 
     RIGHT = "right"
     LEFT = "left"
@@ -20,16 +20,16 @@ class Third(StrEnum):
 
 
 class LungSource(StrEnum):
-    """How a film's lungs were found."""
+    """Method that segmented the lungs of a film."""
 
     NETWORK = "network"  # the trained lung-region generator
-    CLASSICAL = "classical"  # thresholds and shapes, where the generator's answer was no pair of lungs
-    NONE = "none"  # neither gave anything plausible
+    CLASSICAL = "classical"  # thresholds and shapes, if the generator's result is not a pair of lungs
+    NONE = "none"  # neither result is plausible
 
 
-OUTSIDE: Final = "outside"  # the lungs are known, and the box lies off them
-UNKNOWN: Final = "unknown"  # no lungs were found on the film
-NO_BOX: Final = ""  # the map holds no localization
+OUTSIDE: Final = "outside"  # the box is outside the lungs
+UNKNOWN: Final = "unknown"  # the film has no lung segmentation
+NO_BOX: Final = ""  # there is no box
 ZONES: Final = tuple(f"{side} {third}" for side in Side for third in Third)
 
 
@@ -45,5 +45,5 @@ def zone_name(side: Side, third: Third) -> str:
 
 
 def side_of_laterality(laterality: str) -> Side | None:
-    """Read DICOM's Image Laterality (0020,0062): one side for R and L, None for B, U or nothing."""
+    """Return the side of DICOM's Image Laterality (0020,0062): None for B, U or an empty value."""
     return {"R": Side.RIGHT, "L": Side.LEFT}.get(laterality)

@@ -124,15 +124,15 @@ def _frames(
 ) -> NDArray[np.float64]:
     """Return the frame (rows, cols) of each row's coordinates, [rows, 2]; NaN if unknown."""
     if rules.frame == "native":
-        found = np.full((len(table.cells), 2), np.nan)
-        found[table.films >= 0] = sizes_rc[table.films[table.films >= 0]]
-        return found
+        frames = np.full((len(table.cells), 2), np.nan)
+        frames[table.films >= 0] = sizes_rc[table.films[table.films >= 0]]
+        return frames
     if isinstance(rules.frame[0], int):
         return np.tile(np.array(rules.frame, dtype=np.float64), (len(table.cells), 1))
-    found = _numbers(table, [str(part) for part in rules.frame], report)
-    wrong: NDArray[np.bool_] = np.asarray(~(found > 0).all(axis=1))
+    frames = _numbers(table, [str(part) for part in rules.frame], report)
+    wrong: NDArray[np.bool_] = np.asarray(~(frames > 0).all(axis=1))
     report.add(table.name, "rows without the size of the image they were drawn on", table.lines[wrong], stops=True)
-    return np.where(wrong[:, None], np.nan, found)
+    return np.where(wrong[:, None], np.nan, frames)
 
 
 def _marks(
@@ -184,11 +184,11 @@ def _labels(
     if rules.label not in table.cells.columns:
         report.add(table.name, f"no column '{rules.label}' with the names of the findings", stops=True, count=1)
         return np.full(len(table.cells), -1, np.int64)
-    found = table.cells[rules.label].str.casefold().map(columns).fillna(-1).to_numpy(np.int64)
+    indices = table.cells[rules.label].str.casefold().map(columns).fillna(-1).to_numpy(np.int64)
     what = f"'{rules.label}' is empty or names a finding that is not in the manifest"
     no_finding = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
-    report.add(table.name, what, table.lines[(found < 0) & ~no_finding], stops=strict)
-    return np.asarray(found)
+    report.add(table.name, what, table.lines[(indices < 0) & ~no_finding], stops=strict)
+    return np.asarray(indices)
 
 
 def _clip(

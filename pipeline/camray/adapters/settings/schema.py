@@ -6,55 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from camray.adapters.settings.comparison import CompareSettings
+from camray.adapters.settings.films import DataSettings, IngestSettings
 from camray.adapters.settings.section import Section
 from camray.domain.contract import FULLY_CONNECTED
-
-
-class GenerateSettings(Section):
-    """Films that camray draws (data manifest ``phantom``)."""
-
-    films: int = Field(900, ge=8, description="number of films")
-    rows: int = Field(512, ge=64, description="longer side of a portrait film before it is varied, px")
-    seed: int = Field(1, description="random seed of the films")
-
-
-class DataSettings(Section):
-    """Films, label table and box table."""
-
-    manifest: str = Field("folder", description="folder under data_manifests/, or path of a manifest")
-    root: Path | None = Field(None, description="folder of the films; relative to the current folder")
-    labels: Path | None = Field(None, description="label table; default: the manifest's")
-    boxes: Path | None = Field(None, description="box table; default: the manifest's")
-    readers: Literal["union", "majority", "fusion"] | None = Field(
-        None, description="how the readings of several readers are combined; default: the manifest's"
-    )
-    generate: GenerateSettings | None = None
-
-
-class IngestSettings(Section):
-    """Reading of files into the pixel store."""
-
-    rows: int = Field(256, ge=16, description="rows of the model grid, px")
-    cols: int = Field(256, ge=16, description="columns of the model grid, px")
-    fit: Literal["letterbox", "crop", "stretch"] = Field(
-        "letterbox", description="how a film fits the model grid: with margins, cropped, or with changed proportions"
-    )
-    bits: Literal[8, 16] = Field(8, description="bits per pixel of the model grid")
-    modalities: tuple[str, ...] = Field(("CR", "DX", "RG"), description="accepted DICOM modalities")
-    body_parts: tuple[str, ...] = Field(
-        ("CHEST", "THORAX", "LUNG", "RIB", "RIBCAGE", ""),
-        description="accepted body parts; '' accepts films without one",
-    )
-    views: tuple[str, ...] = Field(("PA", "AP", ""), description="accepted views; '' accepts films without one")
-    keep_duplicates: bool = Field(False, description="accept films with the same pixels more than once")
-    split: Literal["seeded", "official"] = Field(
-        "seeded", description="seeded: by patient, drawn from split_seed; official: as published with the data set"
-    )
-    fractions: tuple[float, float, float] = Field((0.7, 0.1, 0.2), description="shares of train, validation and test")
-    split_seed: int = Field(1, description="random seed of the split")
-    workers: int = Field(0, ge=0, description="processes; 0 starts one per core")
-    shard_films: int = Field(512, ge=1, description="films per file of the pixel store")
-    audit: bool = Field(True, description="test the labels for shortcuts, and write audit.html")
 
 
 class ModelSettings(Section):

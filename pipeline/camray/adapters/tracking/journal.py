@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 logger = logging.getLogger(__name__)
-FOLDER, JOURNAL, SENT, STATE, REJECTED, FILES = (
-    "mlflow", "journal.jsonl", "sent", "state.json", "rejected.jsonl", "files",
-)  # fmt: skip
+FOLDER, FILES = "mlflow", "files"
+JOURNAL, SENT, STATE, REJECTED = "journal.jsonl", "sent", "state.json", "rejected.jsonl"
 
 Entry = dict[str, Any]
 

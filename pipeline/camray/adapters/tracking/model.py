@@ -10,9 +10,15 @@ import pandas as pd
 from camray.adapters.tracking.store import import_mlflow
 
 OUTPUT_COLUMNS = {
-    "image_id": "string", "label": "string", "probability": "double",
-    "x0": "double", "y0": "double", "x1": "double", "y1": "double", "score": "double",
-}  # fmt: skip
+    "image_id": "string",
+    "label": "string",
+    "probability": "double",
+    "x0": "double",
+    "y0": "double",
+    "x1": "double",
+    "y1": "double",
+    "score": "double",
+}
 
 
 def film_model() -> Any:

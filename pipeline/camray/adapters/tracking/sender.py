@@ -100,8 +100,8 @@ class Sender:
         return str(known.experiment_id)
 
     def _started_before(self, experiment: str, mark: str) -> str | None:
-        found = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{mark}'", max_results=1)
-        return str(found[0].info.run_id) if found else None
+        runs = self._client.search_runs([experiment], f"tags.`{JOURNAL_TAG}` = '{mark}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
 
     def _resume(self, entry: Entry, in_doubt: bool) -> None:
         self._client.update_run(self._run_id(entry), status="RUNNING")
@@ -141,7 +141,7 @@ class Sender:
         run_id, key, step, time_ms = self._run_id(entry), entry["key"], entry["step"], entry["time_ms"]
         if in_doubt:
             stem = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{time_ms}+"
-            names = [found.path for found in self._client.list_artifacts(run_id, "images")]
+            names = [item.path for item in self._client.list_artifacts(run_id, "images")]
             if any(name.startswith(stem) and name.endswith(".webp") for name in names):
                 self._client.set_tag(run_id, "mlflow.loggedImages", "True")
                 return
@@ -157,7 +157,7 @@ class Sender:
 
     def _table(self, entry: Entry, in_doubt: bool) -> None:
         run_id, name = self._run_id(entry), entry["name"] + ".json"
-        if in_doubt and name in [found.path for found in self._client.list_artifacts(run_id)]:
+        if in_doubt and name in [item.path for item in self._client.list_artifacts(run_id)]:
             return
         rows = pd.DataFrame(entry["rows"]["data"], columns=entry["rows"]["columns"], dtype=object)  # "1.2" stays a text
         if entry["pictures"] is not None:
@@ -174,8 +174,8 @@ class Sender:
         self._client.set_registered_model_alias(name, CANDIDATE, version)
 
     def _registered_before(self, run_id: str, name: str) -> str | None:
-        found = self._client.search_model_versions(f"name = '{name}'", max_results=1000)
-        return next((str(version.version) for version in found if version.run_id == run_id), None)
+        versions = self._client.search_model_versions(f"name = '{name}'", max_results=1000)
+        return next((str(version.version) for version in versions if version.run_id == run_id), None)
 
     def _log_model(self, entry: Entry, run_id: str, scratch: Path) -> str:
         files = scratch / "run"

@@ -17,7 +17,8 @@ from camray.adapters.phantom_dicom import PhantomHeader, draw_encoding, encode_f
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.run_folder import RunFolder, write_bytes, write_json, write_table
-from camray.adapters.settings.schema import GenerateSettings, Settings
+from camray.adapters.settings.films import GenerateSettings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.phantom.fields import stream
 from camray.core.phantom.film import PhantomFilm, render_film

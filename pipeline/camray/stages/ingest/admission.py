@@ -19,7 +19,7 @@ from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.pseudonyms import pseudonym
-from camray.adapters.settings.schema import IngestSettings
+from camray.adapters.settings.films import IngestSettings
 from camray.core.cohort.deduplication import (
     RefusedFilm,
     conflicting_patients,

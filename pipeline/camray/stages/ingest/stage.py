@@ -18,7 +18,8 @@ from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import load_key
 from camray.adapters.run_folder import RunFolder
-from camray.adapters.settings.schema import IngestSettings, Settings
+from camray.adapters.settings.films import IngestSettings
+from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.shortcuts.probes import Probe, one_class_note
 from camray.domain.errors import InputRefusedError, SettingsError
