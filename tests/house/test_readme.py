@@ -35,6 +35,15 @@ def test_every_page_is_in_the_navigation() -> None:
     assert named == {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
 
 
+def test_places_that_the_architecture_names_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## Where is ...") : page.index("## A stage")]
+    places = re.findall(r"`((?:adapters|core|domain|io|reporting|stages|workflows)/[\w/.]*)`", table)
+    assert len(places) >= 12
+    for place in places:
+        assert (ROOT / "pipeline" / "camray" / place).exists(), place
+
+
 def test_experiments_of_the_readme_exist() -> None:
     for page in (README, (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")):
         for config in re.findall(r"configs/\w+\.yaml", page):
