@@ -49,3 +49,16 @@ def test_a_viewer_shows_the_film_as_camray_does(name: str, photometric: str) -> 
 def test_a_usable_table_is_kept() -> None:
     lut = LookupTable(0, np.arange(4096, dtype=np.uint16), 12)
     assert display_voi(RAMP, GreyScale(voi_luts=(lut,), windows=(VoiWindow(1500, 2000),))) is lut
+
+
+@pytest.mark.parametrize(
+    ("grey", "expected"),
+    [
+        (GreyScale(windows=(VoiWindow(5, 0), VoiWindow(40, 80))), VoiWindow(40, 80)),
+        (GreyScale(slope=2.0, intercept=1.0), VoiWindow(100.0, 198.0, "LINEAR_EXACT")),
+        (GreyScale(padding=(0, 0)), VoiWindow(50.0, 98.0, "LINEAR_EXACT")),
+    ],
+)
+def test_windows_by_hand(grey: GreyScale, expected: VoiWindow) -> None:
+    """0 to 99: with 100 values the 0.5 percentile is the lowest, and the 99.5 percentile the highest."""
+    assert display_voi(np.arange(100).reshape(10, 10), grey) == expected

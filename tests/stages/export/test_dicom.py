@@ -11,10 +11,8 @@ import pytest
 
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
-from camray.core.imaging.voi import display_voi
 from camray.domain.errors import ExportError
 from camray.domain.film_results import on_export_grid
-from camray.domain.films import GreyScale, LookupTable, VoiWindow
 from camray.domain.geometry import Box, GridTransform
 from camray.reporting.overlays import PREDICTED_RGB
 from camray.reporting.secondary_capture import LabelledBox, display_shape, draw_capture, heat_on_film
@@ -146,21 +144,6 @@ def test_a_capture_has_its_boxes_where_they_are() -> None:
     )
     cyan = np.argwhere((drawn[:100, :50] == PREDICTED_RGB).all(axis=-1))
     assert (*cyan.min(axis=0), *(cyan.max(axis=0) + 1)) == (40, 10, 80, 40)
-
-
-@pytest.mark.parametrize(
-    ("grey", "expected"),
-    [
-        (GreyScale(windows=(VoiWindow(5, 0), VoiWindow(40, 80))), VoiWindow(40, 80)),
-        (GreyScale(voi_luts=(LookupTable(0, np.array([1], np.uint16), 8),)), None),
-        (GreyScale(slope=2.0, intercept=1.0), VoiWindow(100.0, 198.0, "LINEAR_EXACT")),
-        (GreyScale(padding=(0, 0)), VoiWindow(50.0, 98.0, "LINEAR_EXACT")),
-    ],
-)
-def test_a_film_is_shown_with_one_transform(grey: GreyScale, expected: VoiWindow | None) -> None:
-    """0 to 99: with 100 values the 0.5 percentile is the lowest, and the 99.5 percentile the highest."""
-    found = display_voi(np.arange(100).reshape(10, 10), grey)
-    assert found == (grey.voi_luts[0] if expected is None else expected)
 
 
 def test_the_export_grid_moves_nothing_by_more_than_half_a_step() -> None:
