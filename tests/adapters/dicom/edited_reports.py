@@ -9,7 +9,7 @@ from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
 
-from camray.adapters.dicom.write.warnings import quiet
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.domain.geometry import Box
 
 ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
@@ -72,7 +72,7 @@ def ohif_mark(
     return _container("CONTAINS", ("125007", "DCM", "Measurement Group"), children)
 
 
-@quiet()  # the code is longer than the standard allows
+@suppress_warnings()  # the code is longer than the standard allows
 def with_free_text_site(mark: Dataset, words: str) -> Dataset:
     """A label as earlier versions of OHIF wrote it: a finding site whose code says free text."""
     mark.ContentSequence.insert(2, _coded(FINDING_SITE, (*FREE_TEXT, words)))

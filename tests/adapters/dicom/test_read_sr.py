@@ -9,9 +9,9 @@ import pytest
 from pydicom import Dataset
 
 from camray.adapters.dicom.read.sr import read_reports
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.source_header import read_source
 from camray.adapters.dicom.write.sr import build_sr
-from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.geometry import Box
 from tests.adapters.dicom.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.adapters.dicom.object_films import identity_of, phantom, result_of
@@ -75,7 +75,7 @@ def test_a_readers_qualitative_evaluation_is_a_mark(report: Dataset, tmp_path: P
     for item in report.ContentSequence[-1].ContentSequence[::2]:
         item.ContentSequence = [each for each in item.ContentSequence if each.ValueType not in ("TEXT", "NUM")]
     report.Manufacturer = "A viewer"
-    with quiet():
+    with suppress_warnings():
         report.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     (read,), _ = read_reports(tmp_path / "sr.dcm")
     marks = [mark for mark in read.marks if mark.shape == "" and not mark.by_algorithm]

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from typer.testing import CliRunner
 
-from camray.adapters.dicom.write.warnings import quiet
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.credentials import Credentials
 from camray.adapters.run_folder import RunFolder, write_json
@@ -182,7 +182,7 @@ def test_reports_that_readers_edited_are_imported_from_the_pacs(
         report = pydicom.dcmread(path)
         ds = edited_by_ohif(report, [ohif_mark(film_of(report), moved, LABELS[0])])
         edited.append(film_of(report)[1])
-        with quiet():
+        with suppress_warnings():
             ds.save_as(tmp_path / "edited.dcm", enforce_file_format=True)
         server.rest("/instances", (tmp_path / "edited.dcm").read_bytes())
     protocol, more = (how, []) if how != "move" else ("dimse", ["--listen", str(server.move_port)])

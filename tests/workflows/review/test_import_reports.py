@@ -10,8 +10,8 @@ import pandas as pd
 import pydicom
 import pytest
 
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.source_header import read_source
-from camray.adapters.dicom.write.warnings import quiet
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import AnnotationError
@@ -62,7 +62,7 @@ def _exported(report: pydicom.Dataset) -> list[Box]:
 
 def _save(ds: pydicom.Dataset, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with quiet():
+    with suppress_warnings():
         ds.save_as(path, enforce_file_format=True)
     return path
 

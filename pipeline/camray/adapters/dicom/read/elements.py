@@ -1,7 +1,7 @@
-"""Single header values, read so that no malformed one can stop anything or say anything on its own.
+"""Single header values, read so that a malformed one raises nothing and is not printed.
 
-pydicom parses lazily: a bad value raises, and may print itself, only when it is touched. Everything that touches a data
-set goes through this module.
+pydicom parses lazily: a bad value raises, and may print itself, only when it is accessed. Every access to a data set
+goes through this module.
 """
 
 import logging
@@ -19,7 +19,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-# all that pydicom and the codecs were seen to raise on damaged files; a bug of ours may hide in it, hence no wider
+# observed exceptions of pydicom and the codecs on damaged files; not wider, since it could hide our own faults
 FAULTS: tuple[type[Exception], ...] = (
     InvalidDicomError,
     BytesLengthException,
@@ -39,8 +39,8 @@ FAULTS: tuple[type[Exception], ...] = (
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Drop pydicom's warnings and log lines, which may quote header values, while this lasts."""
+def suppress_warnings() -> Iterator[None]:
+    """Drop pydicom's warnings and log lines, which may quote header values, in this context."""
     logger = logging.getLogger("pydicom")
     silence, propagate = logging.NullHandler(), logger.propagate
     logger.addHandler(silence)
@@ -56,7 +56,7 @@ def quiet() -> Iterator[None]:
 
 @cache
 def _tag(keyword: str) -> BaseTag:
-    """Return a keyword's tag; asking a data set by keyword costs three times as much."""
+    """Return a keyword's tag; access by keyword takes three times as long."""
     return Tag(keyword)
 
 
@@ -75,7 +75,7 @@ def values_of(ds: Dataset, keyword: str) -> list[Any]:
 
 
 def text_of(ds: Dataset, keyword: str) -> str:
-    """Return the first value as one line of text, at most 256 characters; empty where there is none."""
+    """Return the first value as one line of text, at most 256 characters; empty if there is none."""
     values = values_of(ds, keyword)
     return re.sub(r"[\x00-\x1f\x7f]+", " ", str(values[0])).strip()[:256] if values else ""
 
@@ -86,7 +86,7 @@ def code_of(ds: Dataset, keyword: str) -> str:
 
 
 def numbers_of(ds: Dataset, keyword: str) -> list[float]:
-    """Return all values as numbers; what is not a number is NaN."""
+    """Return all values as numbers; NaN for a value that is not a number."""
     return [_number(value) for value in values_of(ds, keyword)]
 
 

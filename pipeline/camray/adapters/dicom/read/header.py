@@ -1,4 +1,4 @@
-"""DICOM header to `FilmHeader`, the allow-list of what goes further, and `GreyScale`, how stored values are shown."""
+"""`FilmHeader` (an allow-list of header values) and `GreyScale` (display of stored values) from a DICOM header."""
 
 import re
 from itertools import zip_longest
@@ -43,14 +43,14 @@ _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0, "": 1.0}
 
 
 def film_header(ds: Dataset, path: Path, transfer_syntax: str) -> FilmHeader:
-    """Pick what may go further from a data set; nothing in it can make this fail.
+    """Return the allowed header values of a data set; malformed values count as absent.
 
     Parameters
     ----------
     ds : Dataset
-        Any data set, pixels not needed.
+        Any data set; pixels are not needed.
     path : Path
-        Its stem is the film's name where the file has no SOPInstanceUID.
+        Its stem is the film's name if the file has no SOPInstanceUID.
     transfer_syntax : str
         UID of the encoding.
     """
@@ -88,7 +88,7 @@ def grey_scale(ds: Dataset, header: FilmHeader) -> GreyScale:
     Raises
     ------
     DicomError
-        With ``UNREADABLE_HEADER`` if a modality LUT is present but unusable: guessing would change the values.
+        With ``UNREADABLE_HEADER`` if a modality LUT is present but unusable: without it the values would be wrong.
     """
     is_signed = integer_of(ds, "PixelRepresentation") == 1
     slope = number_of(ds, "RescaleSlope", 1.0)
@@ -98,7 +98,7 @@ def grey_scale(ds: Dataset, header: FilmHeader) -> GreyScale:
     if modality_items and modality_lut is None:
         raise DicomError(
             RefusalReason.UNREADABLE_HEADER,
-            "(0028,3000) Modality LUT Sequence holds no usable table; expected a LUT Descriptor and LUT Data",
+            "(0028,3000) Modality LUT Sequence has no usable table; expected a LUT Descriptor and LUT Data",
         )
     voi_is_signed = modality_lut is None and (is_signed or intercept < 0 or slope < 0)
     tables = [_lookup_table(item, voi_is_signed) for item in items_of(ds, "VOILUTSequence")]
@@ -106,7 +106,7 @@ def grey_scale(ds: Dataset, header: FilmHeader) -> GreyScale:
         photometric=header.photometric,
         bits_stored=header.bits_stored,
         is_signed=is_signed,
-        slope=slope or 1.0,  # 0 would make every film flat; it is a placeholder
+        slope=slope or 1.0,  # 0 is a placeholder; it would make every film flat
         intercept=intercept,
         modality_lut=modality_lut,
         padding=_padding(ds, is_signed, integer_of(ds, "BitsAllocated", 16)),
@@ -123,7 +123,7 @@ def _view(ds: Dataset) -> str:
     for item in items_of(ds, "ViewCodeSequence"):
         if code_of(item, "CodeValue") in _VIEW_CODES:
             return _VIEW_CODES[code_of(item, "CodeValue")]
-    position = code_of(ds, "PatientPosition")  # where some modalities put it, against the standard
+    position = code_of(ds, "PatientPosition")  # some modalities put it here, against the standard
     return position if position in _VIEWS else ""
 
 
@@ -157,7 +157,7 @@ def _padding(ds: Dataset, is_signed: bool, bits_allocated: int) -> tuple[int, in
 
 
 def _as_stored(value: int, is_signed: bool, bits: int) -> int:
-    """Undo a value representation (US or SS) that does not match the pixels'."""
+    """Convert a value whose representation (US or SS) does not match the pixels'."""
     if is_signed and value >= 2 ** (bits - 1):
         return int(value - 2**bits)
     return int(value + 2**bits) if not is_signed and value < 0 else value

@@ -1,4 +1,4 @@
-"""A DICOM file to a `StoredFilm`, or to the reason why it is none."""
+"""Reading of a DICOM film, or the reason why a file is refused."""
 
 import zlib
 from dataclasses import replace
@@ -10,7 +10,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
-from camray.adapters.dicom.read.elements import FAULTS, integer_of, quiet, text_of, values_of
+from camray.adapters.dicom.read.elements import FAULTS, integer_of, suppress_warnings, text_of, values_of
 from camray.adapters.dicom.read.header import film_header, grey_scale
 from camray.adapters.dicom.read.pixels import (
     NATIVE,
@@ -28,14 +28,14 @@ _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
-    """Read a film and what its header says of it.
+    """Read a film's stored values and header.
 
     Parameters
     ----------
     path : Path
         Any file; with or without preamble, any extension.
     policy : FilmPolicy or None
-        Asked before any pixel is decoded.
+        Applied before any pixel is decoded.
 
     Returns
     -------
@@ -45,9 +45,9 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
     Raises
     ------
     ImageError
-        Whatever the file holds. The header is judged first: what it is, then whether it is wanted, then its form.
+        Whatever the file contains. The header is checked first: kind of object, then the policy, then the pixel layout.
     """
-    with quiet(), path.open("rb") as stream:
+    with suppress_warnings(), path.open("rb") as stream:
         try:
             ds, has_pixel_data = _read_header(stream, path.stat().st_size)
             header_end = stream.tell()
@@ -58,21 +58,23 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
             layout = _check_form(ds, header)
             grey = grey_scale(ds, header)
             if not has_pixel_data:
-                raise PixelError(RefusalReason.NO_PIXELS, "the header announces a picture and the file holds none")
+                raise PixelError(
+                    RefusalReason.NO_PIXELS, "the header describes an image, but the file contains no pixels"
+                )
             return StoredFilm(_read_pixels(stream, header_end, ds, layout), grey, header)
         except FAULTS as error:  # the chain is cut: their texts may quote the header
             raise _unparsable(stream, path.stat().st_size, error) from None
 
 
 def read_dicom_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
-    """Judge a film by its header alone, as `read_dicom` does before it decodes pixels.
+    """Check a film by its header alone, as `read_dicom` does before it decodes pixels.
 
     Raises
     ------
     ImageError
-        If the header says that the file is no usable film.
+        If the file is not a usable film by its header.
     """
-    with quiet(), path.open("rb") as stream:
+    with suppress_warnings(), path.open("rb") as stream:
         try:
             ds, has_pixel_data = _read_header(stream, path.stat().st_size)
             header = film_header(ds, path, _transfer_syntax(ds))
@@ -83,7 +85,7 @@ def read_dicom_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
         except FAULTS as error:  # the chain is cut: their texts may quote the header
             raise _unparsable(stream, path.stat().st_size, error) from None
     if not has_pixel_data:
-        raise PixelError(RefusalReason.NO_PIXELS, "the header announces a picture and the file holds none")
+        raise PixelError(RefusalReason.NO_PIXELS, "the header describes an image, but the file contains no pixels")
     return header
 
 
@@ -108,7 +110,7 @@ def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
 
 
 def _is_cut(ds: Dataset, size: int) -> bool:
-    """Tell whether a file that ends before any pixels ends inside an element rather than after one."""
+    """Return whether a file without pixels ends inside an element rather than after one."""
     tags = list(ds.keys())
     last = ds.get_item(max(tags)) if tags else None
     if isinstance(last, RawDataElement):
@@ -133,32 +135,32 @@ def _transfer_syntax(ds: Dataset) -> str:
 
 
 def _check_kind(ds: Dataset, header: FilmHeader) -> None:
-    """Refuse what is no picture at all."""
+    """Refuse objects that are not images."""
     if text_of(ds, "SOPClassUID") == uid.MediaStorageDirectoryStorage or "DirectoryRecordSequence" in ds:
-        raise DicomError(RefusalReason.NOT_ORIGINAL, "a DICOMDIR lists films and is none itself")
+        raise DicomError(RefusalReason.NOT_ORIGINAL, "the file is a DICOMDIR, not a film")
     if header.rows > 0 and header.cols > 0:
         if "LOCALIZER" in [str(value).strip().upper() for value in values_of(ds, "ImageType")]:
             raise DicomError(RefusalReason.NOT_ORIGINAL, "Image Type is LOCALIZER; expected a film")
         return
-    raise DicomError(RefusalReason.NO_PIXELS, "the object has no Rows and Columns: it holds no picture")
+    raise DicomError(RefusalReason.NO_PIXELS, "the object has no Rows and Columns: it is not an image")
 
 
 def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
-    """Refuse what no film looks like; return how the pixels lie."""
+    """Refuse pixel layouts that no film has; return the layout."""
     frames, samples = integer_of(ds, "NumberOfFrames", 1), integer_of(ds, "SamplesPerPixel", 1)
     if frames > 1:
         raise DicomError(RefusalReason.MULTI_FRAME, f"Number of Frames is {frames}; expected 1")
     if samples != 1 or header.photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
         raise DicomError(
             RefusalReason.COLOUR,
-            f"{samples} samples a pixel, in colour; expected 1 sample and "
+            f"{samples} samples per pixel, in colour; expected 1 sample and "
             "(0028,0004) Photometric Interpretation MONOCHROME1 or MONOCHROME2",
         )
     if header.photometric == "":
         raise DicomError(RefusalReason.UNREADABLE_HEADER, "(0028,0004) Photometric Interpretation is missing")
     if min(header.rows, header.cols) < MIN_SIDE_PX:
         raise DicomError(
-            RefusalReason.TOO_SMALL, f"{header.rows} x {header.cols} px; expected at least {MIN_SIDE_PX} a side"
+            RefusalReason.TOO_SMALL, f"{header.rows} x {header.cols} px; expected at least {MIN_SIDE_PX} px per side"
         )
     if header.rows * header.cols > MAX_AREA_PX:
         raise DicomError(
@@ -179,7 +181,7 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
 
 
 def _pixel_elements(stream: BinaryIO, header_end: int, header: Dataset) -> Dataset:
-    """Read the pixel elements alone: on from where the header ended; where all is deflated, from the start."""
+    """Read only the pixel elements: from the end of the header; of a deflated file, from its start."""
     if _transfer_syntax(header) == uid.DeflatedExplicitVRLittleEndian:
         stream.seek(0)
         return dcmread(stream, force=True, specific_tags=list(_PIXEL_KEYWORDS))
@@ -202,6 +204,6 @@ def _read_pixels(stream: BinaryIO, header_end: int, header: Dataset, layout: Pix
         return decode_encapsulated(data, layout)
     if element.is_undefined_length:
         raise PixelError(
-            RefusalReason.UNREADABLE_PIXELS, "pixels are compressed, the transfer syntax says they are not"
+            RefusalReason.UNREADABLE_PIXELS, "pixels are compressed, but the transfer syntax is uncompressed"
         )
     return decode_native(data, replace(layout, is_word=element.VR == "OW"))

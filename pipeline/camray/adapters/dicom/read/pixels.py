@@ -1,4 +1,4 @@
-"""Encoded pixel data to stored values: one frame, one sample, the fastest codec first.
+"""Decoding of pixel data to stored values: one frame, one sample, the fastest codec first.
 
 Native and RLE cells are masked and sign-extended here, since every reader takes High Bit to be Bits Stored - 1.
 """
@@ -50,7 +50,7 @@ _SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame, JPEG-L
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """How stored values lie in the file (PS3.3 C.7.6.3.1); one sample a pixel, one frame."""
+    """Layout of stored values in the file (PS3.3 C.7.6.3.1); one sample per pixel, one frame."""
 
     transfer_syntax: str
     rows: int
@@ -63,7 +63,7 @@ class PixelLayout:
 
 
 def check_bits(layout: PixelLayout) -> None:
-    """Refuse bit layouts that nobody can read rightly.
+    """Refuse bit layouts that no codec decodes correctly.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def check_bits(layout: PixelLayout) -> None:
         RefusalReason.UNSUPPORTED_BITS,
         f"bits allocated, stored and high bit are {layout.bits_allocated}, {layout.bits_stored} and "
         f"{layout.high_bit}; expected 8, 16 or 32 allocated with high bit = stored - 1"
-        + ("" if own else ", as nobody can say what this compression did with moved bits"),
+        + ("" if own else ", since codecs of this compression do not state what they do with moved bits"),
     )
 
 
@@ -107,11 +107,11 @@ def decode_native(data: bytes, layout: PixelLayout) -> Stored:
     count = layout.rows * layout.cols
     expected = count * size
     if len(data) < expected:
-        raise PixelError(RefusalReason.TRUNCATED, f"Pixel Data holds {len(data)} bytes; expected {expected}")
+        raise PixelError(RefusalReason.TRUNCATED, f"Pixel Data has {len(data)} bytes; expected {expected}")
     if len(data) >= 2 * expected:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS,
-            f"Pixel Data holds {len(data)} bytes; expected {expected} for {layout.rows} x {layout.cols} px",
+            f"Pixel Data has {len(data)} bytes; expected {expected} for {layout.rows} x {layout.cols} px",
         )
     is_big = layout.transfer_syntax == uid.ExplicitVRBigEndian
     if is_big and size == 1 and layout.is_word:  # 8-bit cells in words: pairs are swapped
@@ -166,19 +166,19 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
 
 @contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Close the codecs' mouths: their C code writes to file descriptor 2 past everything in Python."""
-    ours, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    """Redirect file descriptor 2 to /dev/null: codecs write to stderr from C."""
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nothing, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(ours, 2)
-        os.close(ours)
-        os.close(nothing)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
 
 
 def _align_bits(cells: Stored, layout: PixelLayout) -> Stored:
-    """Cut a cell's stored bits out and extend their sign (PS3.5, 8.1.1); the result is in machine byte order."""
+    """Extract the stored bits and extend their sign (PS3.5, 8.1.1); the result is in machine byte order."""
     kind = "i" if layout.is_signed else "u"
     cells = cells.astype(f"{kind}{cells.dtype.itemsize}", copy=False)
     if layout.bits_stored == layout.bits_allocated:
@@ -208,7 +208,7 @@ def _decode_by_pydicom(data: bytes, layout: PixelLayout, plugin: str) -> Stored:
 
 
 def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
-    """Decode through a bare file: SimpleITK reads files only, and is told nothing that it would invert or rescale."""
+    """Decode by SimpleITK, which reads only files: one without elements that would make it invert or rescale."""
     import SimpleITK
 
     ds = Dataset()
@@ -229,7 +229,7 @@ def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
 
 
 def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
-    """Refuse a codestream without its end, or of another form than the header says: codecs would invent or crash."""
+    """Refuse a codestream without an end marker, or of another size than the header's: codecs would invent or crash."""
     if b"\xff\xd9" not in frame[-1024:]:
         raise PixelError(RefusalReason.TRUNCATED, f"{name}: the codestream has no end marker")
     form = _codestream_form(frame)
@@ -237,7 +237,7 @@ def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
         return
     rows, cols, samples, bits = form
     if samples != 1:
-        raise PixelError(RefusalReason.COLOUR, f"{name}: the codestream has {samples} samples a pixel; expected 1")
+        raise PixelError(RefusalReason.COLOUR, f"{name}: the codestream has {samples} samples per pixel; expected 1")
     # no rows: a JPEG may state its height at its end
     if (rows or layout.rows, cols) != (layout.rows, layout.cols) or not 1 < bits <= layout.bits_allocated:
         raise PixelError(

@@ -1,8 +1,8 @@
-"""Structured reports that somebody edited, as marks on films.
+"""Structured reports that a reader edited, as marks on films.
 
-Viewers do not write what they read. OHIF's report is an Enhanced SR in the series of camray's own, its regions stand
+Viewers do not write what they read. OHIF's report is an Enhanced SR in the series of camray's own; its regions are
 inside numbers, tracking UIDs are new, and a label may be a finding, a site, a text or a comment, coded or free. So
-every measurement group is walked for a region, and all its words are kept. Nothing is taken from the patient's module.
+every measurement group is searched for a region, and all its text is kept. Nothing is read from the Patient module.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
-from camray.adapters.dicom.write.warnings import quiet
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import MarkedReport, Problem, ReportMark
@@ -24,7 +24,7 @@ _IMAGING_MEASUREMENTS, _MEASUREMENT_GROUP = ("126010", "DCM"), ("125007", "DCM")
 _QUALITATIVE_EVALUATIONS = ("C0034375", "UMLS")
 _FINDING, _SITES = ("121071", "DCM"), {("363698007", "SCT"), ("G-C0E3", "SRT")}
 _TRACKING, _ALGORITHM, _PERSON = ("112039", "DCM"), ("111001", "DCM"), ("121008", "DCM")
-_NO_WORDS = {
+_NO_LABELS = {
     _TRACKING,
     _ALGORITHM,
     ("111002", "DCM"),
@@ -33,11 +33,11 @@ _NO_WORDS = {
 }  # version, parameters, maker
 _PRESENCE = ("705057003", "SCT")
 _PRESENT = {("260373001", "SCT"): True, ("260415000", "SCT"): False}
-_FREE_TEXT = {"CORNERSTONEFREETEXT", "CS3DTEXT"}  # older and newer codes of OHIF for words that somebody typed
+_FREE_TEXT = {"CORNERSTONEFREETEXT", "CS3DTEXT"}  # older and newer codes of OHIF for typed text
 _NOBODY = {"", "unknown", "unknown unknown", "anonymous"}
 
 
-@quiet()
+@suppress_warnings()
 def read_reports(path: Path) -> tuple[list[MarkedReport], list[Problem]]:
     """Read one report, or all of a folder and the folders in it.
 
@@ -51,25 +51,25 @@ def read_reports(path: Path) -> tuple[list[MarkedReport], list[Problem]]:
     reports : list of MarkedReport
         Sorted by file.
     problems : list of Problem
-        Files of a folder that are no such reports, counted by what they are.
+        Files of the folder that are no such reports, counted by kind.
 
     Raises
     ------
     AnnotationError
-        If there is no report.
+        If no file is a report with measurements.
     """
     files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
     reports: list[MarkedReport] = []
     others: dict[str, list[str]] = {}
     for file in files:
-        found = _read(file)
-        if isinstance(found, str):
-            others.setdefault(found, []).append(file.name)
+        report = _read(file)
+        if isinstance(report, str):
+            others.setdefault(report, []).append(file.name)
         else:
-            reports.append(found)
+            reports.append(report)
     if not reports:
-        told = "; ".join(f"{len(names)} x {what}" for what, names in others.items()) or "the folder is empty"
-        raise AnnotationError(f"{path.name}: no structured report with measurements: {told}")
+        kinds = "; ".join(f"{len(names)} x {what}" for what, names in others.items()) or "the folder is empty"
+        raise AnnotationError(f"{path.name}: no structured report with measurements: {kinds}")
     return reports, [
         Problem(path.name, f"{len(names)} of its files left out: {what} (the first: {names[0]})")
         for what, names in others.items()
@@ -77,13 +77,13 @@ def read_reports(path: Path) -> tuple[list[MarkedReport], list[Problem]]:
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file says that it is DICOM."""
+    """Return whether a file has DICOM's prefix."""
     with path.open("rb") as file:
         return file.read(132)[128:] == b"DICM"
 
 
 def _read(file: Path) -> MarkedReport | str:
-    """Return a report, or why it is none."""
+    """Return a report, or the reason why the file is none."""
     try:
         ds = dcmread(file)
         ds.decode()
@@ -144,26 +144,25 @@ def _films(ds: Dataset) -> Iterator[str]:
     """Yield the images that are evidence, and those that content refers to."""
     for study in ds.get("CurrentRequestedProcedureEvidenceSequence") or []:
         for series in study.get("ReferencedSeriesSequence") or []:
-            for one in series.get("ReferencedSOPSequence") or []:
-                if not str(one.ReferencedSOPClassUID).startswith(_SR):
-                    yield str(one.ReferencedSOPInstanceUID)
+            for instance in series.get("ReferencedSOPSequence") or []:
+                if not str(instance.ReferencedSOPClassUID).startswith(_SR):
+                    yield str(instance.ReferencedSOPInstanceUID)
     yield from (uid for item in _walk(ds) for uid in _image(item))
 
 
 def _image(item: Dataset) -> list[str]:
     if item.get("ValueType") != "IMAGE":
         return []
-    return [str(one.ReferencedSOPInstanceUID) for one in item.get("ReferencedSOPSequence") or []]
+    return [str(reference.ReferencedSOPInstanceUID) for reference in item.get("ReferencedSOPSequence") or []]
 
 
 def _marks(group: Dataset, films: Sequence[str]) -> Iterator[ReportMark]:
     items = list(_walk(group))
     findings = [item for item in items if _name(item) == _FINDING and item.get("ConceptCodeSequence")]
     presence = [_PRESENT.get(_code(item)) for item in items if _name(item) == _PRESENCE]
-    words = [*_words(items)]
-    told: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "codes": tuple(_code(item) for item in findings if _code(item)[0] not in _FREE_TEXT),
-        "words": tuple(dict.fromkeys(words)),
+        "words": tuple(dict.fromkeys(_labels(items))),
         "identifier": next((_text(item) for item in items if _name(item) == _TRACKING), ""),
         "is_present": next((value for value in presence if value is not None), None),
         "by_algorithm": any(_name(item) == _ALGORITHM for item in items),
@@ -173,17 +172,17 @@ def _marks(group: Dataset, films: Sequence[str]) -> Iterator[ReportMark]:
     for region in regions:
         shape, box = _shape(region)
         own = next((uid for item in _walk(region) for uid in _image(item)), here)
-        yield ReportMark(own, shape, box, **told)
+        yield ReportMark(own, shape, box, **shared)
     if not regions:
-        yield ReportMark(here, "", None, **told)
+        yield ReportMark(here, "", None, **shared)
 
 
-def _words(items: Sequence[Dataset]) -> Iterator[str]:
-    """Yield what names a finding: free words first, meanings of codes last."""
+def _labels(items: Sequence[Dataset]) -> Iterator[str]:
+    """Yield what may name a finding: free text first, meanings of codes last."""
     coded = []
     for item in items:
         name = _name(item)
-        if item.get("ValueType") == "TEXT" and name not in _NO_WORDS:
+        if item.get("ValueType") == "TEXT" and name not in _NO_LABELS:
             yield _text(item)
         elif (name == _FINDING or name in _SITES) and item.get("ConceptCodeSequence"):
             meaning = str(item.ConceptCodeSequence[0].get("CodeMeaning", "")).strip()
@@ -204,7 +203,7 @@ def _shape(region: Dataset) -> tuple[str, Box | None]:
     if kind in ("CIRCLE", "ELLIPSE"):
         return _box(*_round(kind, xs, ys))
     if kind == "POLYLINE" and (len(xs) < 4 or (xs[0], ys[0]) != (xs[-1], ys[-1])) and len(xs) != 4:
-        return "line", None  # four corners that nobody closed are a rectangle all the same
+        return "line", None  # four open corners are a rectangle too
     return _box(min(xs), min(ys), max(xs), max(ys)) if kind == "POLYLINE" else ("line", None)
 
 
@@ -239,7 +238,7 @@ def _changed(ds: Dataset) -> str:
     date, time = str(ds.get("ContentDate") or ""), str(ds.get("ContentTime") or "").split(".")[0]
     if len(date) != 8:
         return ""
-    clock = ":".join(time[place : place + 2] for place in (0, 2, 4)) if len(time) == 6 else "00:00:00"
+    clock = ":".join(time[start : start + 2] for start in (0, 2, 4)) if len(time) == 6 else "00:00:00"
     return f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock}"
 
 

@@ -8,13 +8,13 @@ import highdicom as hd
 import numpy as np
 from pydicom import Dataset
 
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.common_attributes import (
     character_set,
     complete_object,
     equipment_attributes,
     series_attributes,
 )
-from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult
 from camray.domain.films import FilmHeader, GreyScale, LookupTable, StoredFilm, VoiWindow
 from camray.domain.geometry import Box
@@ -27,7 +27,7 @@ _MAX_ASPECT = 1000
 _TEXT_ROWS = 40  # text without a box starts at this fraction of the film's rows and columns
 
 
-@quiet()
+@suppress_warnings()
 def build_gsps(
     result: FilmResult, source: Dataset, identity: ObjectIdentity, film: StoredFilm, voi: VoiWindow | LookupTable
 ) -> Dataset:

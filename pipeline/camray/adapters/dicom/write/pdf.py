@@ -14,6 +14,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.common_attributes import (
     character_set,
     complete_object,
@@ -22,7 +23,6 @@ from camray.adapters.dicom.write.common_attributes import (
     reference_to,
     series_attributes,
 )
-from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult, FindingResult
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectIdentity
@@ -73,7 +73,7 @@ def report_page(result: FilmResult, picture: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-@quiet()
+@suppress_warnings()
 def build_pdf(result: FilmResult, source: Dataset, identity: ObjectIdentity, page: bytes) -> Dataset:
     """Wrap a report page as Encapsulated PDF (PS3.3 A.45.1)."""
     ds = hd.base.SOPClass(

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.common_attributes import (
     character_set,
     complete_object,
@@ -14,7 +15,6 @@ from camray.adapters.dicom.write.common_attributes import (
     reference_to,
     series_attributes,
 )
-from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult
 from camray.domain.object_identity import ObjectIdentity
 
@@ -23,7 +23,7 @@ SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 _NO_ORIENTATION = ("L", "F")  # highdicom requires one; it is removed again
 
 
-@quiet()
+@suppress_warnings()
 def build_sc(result: FilmResult, source: Dataset, identity: ObjectIdentity, picture: NDArray[np.uint8]) -> Dataset:
     """Write a picture as a colour Secondary Capture.
 

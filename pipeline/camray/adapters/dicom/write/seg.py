@@ -11,6 +11,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as DicomCode
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.common_attributes import (
     character_set,
     complete_object,
@@ -19,7 +20,6 @@ from camray.adapters.dicom.write.common_attributes import (
     refuse_shared_codes,
     series_attributes,
 )
-from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.film_results import UNVERIFIED, FilmResult, FindingResult
 from camray.domain.object_identity import ObjectIdentity, uid_of
 
@@ -100,7 +100,7 @@ def _segments(result: FilmResult, findings: Sequence[FindingResult], content: st
     ]
 
 
-@quiet()
+@suppress_warnings()
 def _build(
     result: FilmResult, source: Dataset, identity: ObjectIdentity, segments: list[Any], maps: NDArray[Any]
 ) -> Dataset:

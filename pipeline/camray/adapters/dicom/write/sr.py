@@ -17,6 +17,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code as DicomCode
 
+from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.common_attributes import (
     PRIVATE_SCHEME,
     algorithm_parameters,
@@ -27,7 +28,6 @@ from camray.adapters.dicom.write.common_attributes import (
     refuse_shared_codes,
     series_attributes,
 )
-from camray.adapters.dicom.write.warnings import quiet
 from camray.domain.errors import ExportError
 from camray.domain.film_results import STEPS_PER_PX, UNVERIFIED, FilmResult, FindingResult, ScoredBox
 from camray.domain.finding_sites import Site, site_of
@@ -48,7 +48,7 @@ _ANATOMY = {Site.HEART: codes.SCT.Heart, Site.DIAPHRAGM: codes.SCT.Diaphragm}
 _SIDES = {"right": codes.SCT.Right, "left": codes.SCT.Left, "R": codes.SCT.Right, "L": codes.SCT.Left}
 
 
-@quiet()
+@suppress_warnings()
 def build_sr(result: FilmResult, source: Dataset, identity: ObjectIdentity) -> Dataset:
     """Write a film's findings as a Comprehensive SR.
 

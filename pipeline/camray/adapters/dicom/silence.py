@@ -1,4 +1,4 @@
-"""Silence while objects are built: highdicom warns of an odd patient name by quoting it."""
+"""Suppressed warnings of highdicom and pydicom: they quote header values, such as an odd patient name."""
 
 import logging
 import warnings
@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Drop highdicom's and pydicom's warnings and log lines while this lasts; also a decorator."""
+def suppress_warnings() -> Iterator[None]:
+    """Drop the warnings and log lines of highdicom and pydicom in this context; also a decorator."""
     loggers = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
     before = [logger.disabled for logger in loggers]
     children = [logging.getLogger(name) for name in ("highdicom.base", "highdicom.valuerep", "highdicom.content")]
