@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from camray.core.imaging.affine_sampling import sampling_grid
-from camray.domain.geometry import Box, GridTransform, cell_overlaps
+from camray.domain.geometry import Box, cell_overlaps
 
 MIN_SIDE = 0.25  # of a crop, fraction of the model grid's
 
@@ -50,25 +50,6 @@ def _widened(low: float, high: float, side: int, margin: float) -> tuple[float, 
         first = min(max(0, (first + last - least) // 2), side - least)
         last = first + least
     return float(first), float(last)
-
-
-def crop_transform(box: Box, rows: int, cols: int) -> GridTransform:
-    """Map the model grid to a crop that shows the box, stretched to fill it.
-
-    Parameters
-    ----------
-    box : Box
-        Model grid, px.
-    rows, cols : int
-        Of the crop, px.
-
-    Returns
-    -------
-    GridTransform
-        Model grid to crop.
-    """
-    scale_x, scale_y = cols / (box.x1 - box.x0), rows / (box.y1 - box.y0)
-    return GridTransform(scale_x, scale_y, -box.x0 * scale_x, -box.y0 * scale_y)
 
 
 def crop_films(films: Tensor, boxes: Tensor, rows: int, cols: int) -> Tensor:

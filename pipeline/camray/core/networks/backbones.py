@@ -136,10 +136,17 @@ def _resnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     widths = spec.widths if light else _RESNET_WIDTHS
     stem_pool = spec.stem_pool or not light
     network = ResNetMap(
-        block=block, layers=list(blocks), block_inplanes=list(widths), spatial_dims=2, n_input_channels=in_channels,
-        conv1_t_size=spec.stem_kernel if light else 7, conv1_t_stride=2, no_max_pool=not stem_pool,
-        feed_forward=False, bias_downsample=False,
-    )  # fmt: skip
+        block=block,
+        layers=list(blocks),
+        block_inplanes=list(widths),
+        spatial_dims=2,
+        n_input_channels=in_channels,
+        conv1_t_size=spec.stem_kernel if light else 7,
+        conv1_t_stride=2,
+        no_max_pool=not stem_pool,
+        feed_forward=False,
+        bias_downsample=False,
+    )
     del network.avgpool, network.fc
     layers = [network.layer2, network.layer3, network.layer4]
     left_out = strides_left_out(spec, 32 if stem_pool else 16, "" if stem_pool else ", or model.stem_pool=true")
@@ -170,9 +177,13 @@ def _sample_odd(first: Any, block: str) -> None:
 
 def _densenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     network = DenseNetMap(
-        spatial_dims=2, in_channels=in_channels, out_channels=1, init_features=64, growth_rate=32,
+        spatial_dims=2,
+        in_channels=in_channels,
+        out_channels=1,
+        init_features=64,
+        growth_rate=32,
         block_config=(6, 12, 24, 16),
-    )  # fmt: skip
+    )
     channels = cast(nn.Linear, network.class_layers.out).in_features
     del network.class_layers
     factor, left_out = 1, strides_left_out(spec, 32)

@@ -6,7 +6,6 @@ box and no label is used; the positions are random.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -95,7 +94,7 @@ def _envelope(films: Tensor, generator: torch.Generator) -> Tensor:
     position = torch.multinomial(weight, LESIONS, replacement=True, generator=generator)  # [B, lesions]
     centre_y, centre_x = (position // cols + 0.5)[..., None], (position % cols + 0.5)[..., None]
     radius = draw(LESIONS, 1) * (_RADIUS_CELLS[1] - _RADIUS_CELLS[0]) + _RADIUS_CELLS[0]
-    blobs = _blobs(centre_y, centre_x, radius, y, x, draw, generator)
+    blobs = _blobs((centre_y, centre_x), radius, (y, x), generator)
     n_blobs = torch.floor(draw(LESIONS, 1) * BLOBS) + 1  # one to five
     used = torch.arange(BLOBS, device=device) < n_blobs
     lesions = (blobs * used[..., None, None]).amax(dim=2)  # [B, lesions, rows, cols]
@@ -108,23 +107,22 @@ def _envelope(films: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _blobs(
-    centre_y: Tensor,
-    centre_x: Tensor,
-    radius: Tensor,
-    y: Tensor,
-    x: Tensor,
-    draw: Callable[..., Tensor],
-    generator: torch.Generator,
+    centre: tuple[Tensor, Tensor], radius: Tensor, axes: tuple[Tensor, Tensor], generator: torch.Generator
 ) -> Tensor:
     """Draw rotated Gaussians around the lesions' centres, [B, lesions, blobs, rows, cols]."""
-    angle = draw(LESIONS, BLOBS) * math.pi
-    wide, high = (radius * (0.35 + 0.55 * draw(LESIONS, BLOBS)) for _ in range(2))
-    shape = (*angle.shape, 1, 1)
+    numbers = (len(radius), LESIONS, BLOBS)
+
+    def draw() -> Tensor:
+        return torch.rand(numbers, generator=generator, device=radius.device)
+
+    angle = draw() * math.pi
+    wide, high = (radius * (0.35 + 0.55 * draw()) for _ in range(2))
     shift_y, shift_x = (
-        0.7 * radius * torch.randn(angle.shape, generator=generator, device=angle.device) for _ in range(2)
+        0.7 * radius * torch.randn(numbers, generator=generator, device=radius.device) for _ in range(2)
     )
-    down = y - (centre_y + shift_y).reshape(shape)
-    right = x - (centre_x + shift_x).reshape(shape)
+    shape = (*numbers, 1, 1)
+    down = axes[0] - (centre[0] + shift_y).reshape(shape)
+    right = axes[1] - (centre[1] + shift_x).reshape(shape)
     cos, sin = torch.cos(angle).reshape(shape), torch.sin(angle).reshape(shape)
     along = (down * cos + right * sin) / high.reshape(shape)
     across = (right * cos - down * sin) / wide.reshape(shape)
