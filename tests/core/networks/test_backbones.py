@@ -97,7 +97,9 @@ def test_a_cells_receptive_field_is_centred_on_the_cell(backbone: str, stride: i
     side = 128
     films = torch.full((1, 1, side, side), 0.6, dtype=torch.float64, requires_grad=True)
     row, col = side // stride // 2, side // stride // 2 - 1
-    model.features(films)[0, 0, row, col].backward()
+    features = model.features(films)
+    assert features.shape[2:] == (side // stride, side // stride)
+    features[0, 0, row, col].backward()
     assert films.grad is not None
     reach, middle = films.grad[0, 0].abs(), torch.arange(side) + 0.5
     centre_y = ((reach.sum(1) * middle).sum() / reach.sum()).item()

@@ -71,3 +71,9 @@ def test_a_coarse_grid_stretches_back() -> None:
 def test_distance_from_a_segment_by_hand() -> None:
     grid = Grid(np.array([[0.0, 3.0, 5.0]], np.float32), np.array([[2.0, 0.0, 0.0]], np.float32), 1, 1)
     assert segment_distance(grid, (-1, 0), (2, 0)).tolist() == [[2, 1, 3]]
+
+
+def test_distance_from_a_slanted_segment_by_hand() -> None:
+    """From (1, 1) to (4, 5), 3 across and 4 down: its middle, a point beside it, one beyond each end."""
+    grid = Grid(np.array([[2.5, 6.5, 1.0, 4.0]], np.float32), np.array([[3.0, 0.0, -1.0, 8.0]], np.float32), 1, 1)
+    assert segment_distance(grid, (1, 1), (4, 5))[0].tolist() == pytest.approx([0, 5, 2, 3], abs=1e-6)
