@@ -148,8 +148,8 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
         case "quantile":
             cut = np.quantile(heat[usable].reshape(len(low), -1), levels, axis=1).T
         case "otsu":
-            found = np.array([threshold_otsu(each) for each in heat[usable]])  # type: ignore[no-untyped-call]
-            cut = np.broadcast_to(found[:, None], shape)
+            otsu = np.array([threshold_otsu(each) for each in heat[usable]])  # type: ignore[no-untyped-call]
+            cut = np.broadcast_to(otsu[:, None], shape)
     least = np.nextafter(low, np.float32(np.inf))
     floor = least if reference == "range" else np.maximum(least, _SMALLEST_POSITIVE)
     thresholds[usable] = np.maximum(cut.astype(np.float32), floor)

@@ -220,16 +220,16 @@ def _overlaps(
     }
     step_px = max(1, round(max(shape_model) / _COARSE_SIDE_PX))
     for window, films in _by_window(maps.windows):
-        for place in np.ndindex(*tried):
-            heat = with_prior(maps.heat[films], maps.prior, grid.prior[place[1]])
-            coarse = upsampled(heat, shape_model, window, grid.smooth[place[0]], step_px)
+        for point in np.ndindex(*tried):
+            heat = with_prior(maps.heat[films], maps.prior, grid.prior[point[1]])
+            coarse = upsampled(heat, shape_model, window, grid.smooth[point[0]], step_px)
             for reference, each in levels.items():
                 cut = heat_thresholds(coarse, reference, each)
                 boxes = best_boxes(coarse, cut, max(1.0, min_area * coarse.shape[1] * coarse.shape[2]))
                 on_model = _from_samples(boxes, window, (coarse.shape[1], coarse.shape[2]))
                 dilated = scaled_about_centre(on_model[:, :, None], np.array(grid.dilate)[:, None])
                 for film, candidates in zip(films, _clipped(dilated, window), strict=True):
-                    tables[reference][(film, *place)] = _best_iou(candidates, maps.annotated[film])
+                    tables[reference][(film, *point)] = _best_iou(candidates, maps.annotated[film])
     return tables
 
 
@@ -237,13 +237,13 @@ def _hits(maps: ValidationMaps, shape_model: tuple[int, int], grid: RecipeGrid) 
     """Share of films whose peak lies in an annotated box, [smoothing, prior weight]."""
     inside = np.zeros((len(maps.heat), len(grid.smooth), len(grid.prior)))
     for window, films in _by_window(maps.windows):
-        for place in np.ndindex(inside.shape[1:]):
-            heat = with_prior(maps.heat[films], maps.prior, grid.prior[place[1]])
-            points = hit_points(heat, window, shape_model, grid.smooth[place[0]])
+        for point in np.ndindex(inside.shape[1:]):
+            heat = with_prior(maps.heat[films], maps.prior, grid.prior[point[1]])
+            points = hit_points(heat, window, shape_model, grid.smooth[point[0]])
             for film, (x, y) in zip(films, points, strict=True):
                 boxes = maps.annotated[film]
                 within = (boxes[:, 0] <= x) & (x < boxes[:, 2]) & (boxes[:, 1] <= y) & (y < boxes[:, 3])
-                inside[(film, *place)] = within.any()
+                inside[(film, *point)] = within.any()
     return np.asarray(inside.mean(axis=0))
 
 

@@ -174,17 +174,17 @@ def _regions_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:
     maps, rows, cols = heat.shape
     most = rows * ((cols + 1) // 2)
     parent, runs = np.empty(most, np.int64), np.empty((most, _COLUMNS))
-    index, table, found = np.empty(64, np.int64), np.empty((64, _COLUMNS)), 0
+    index, table, count = np.empty(64, np.int64), np.empty((64, _COLUMNS)), 0
     for n in range(maps):
         for run in range(_label(heat[n], thresholds[n], parent, runs)):
             if parent[run] == run and runs[run, _AREA] >= min_area:
-                if found == len(index):
-                    index = np.concatenate((index, np.empty(found, np.int64)))
-                    table = np.concatenate((table, np.empty((found, _COLUMNS))))
-                index[found] = n
-                table[found] = runs[run]
-                found += 1
-    return index[:found].copy(), table[:found].copy()
+                if count == len(index):
+                    index = np.concatenate((index, np.empty(count, np.int64)))
+                    table = np.concatenate((table, np.empty((count, _COLUMNS))))
+                index[count] = n
+                table[count] = runs[run]
+                count += 1
+    return index[:count].copy(), table[:count].copy()
 
 
 @njit(cache=True)

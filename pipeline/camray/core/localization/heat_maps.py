@@ -136,8 +136,8 @@ def _bilinear(heat: Any, row: Any, row_part: Any, col: Any, col_part: Any) -> An
                 step[k] = line[k + 1] - line[k]
             out = result[n, r]
             for c in range(len(col)):
-                left = np.uint64(col[c])  # never negative: spares a check in the innermost loop
-                out[c] = line[left] + col_part[c] * step[left]
+                before = np.uint64(col[c])  # never negative: spares a check in the innermost loop
+                out[c] = line[before] + col_part[c] * step[before]
     return result
 
 

@@ -76,5 +76,5 @@ def choose_cutoff(probability: NDArray[np.float64], is_present: NDArray[np.bool_
         return Cutoff(float(values[0]), len(probability), 0.0)
     below, at_or_above, youden = values[:-1], values[1:], youden[1:]
     best = np.flatnonzero(youden >= youden.max() - TIE)
-    chosen = best[len(best) // 2]
-    return Cutoff(float((below[chosen] + at_or_above[chosen]) / 2), len(probability), float(youden[chosen]))
+    middle = best[len(best) // 2]
+    return Cutoff(float((below[middle] + at_or_above[middle]) / 2), len(probability), float(youden[middle]))

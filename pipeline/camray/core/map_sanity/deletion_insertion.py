@@ -91,9 +91,9 @@ def removal_curves(
     cells = heat.shape[1] * heat.shape[2]
     counts = np.unique(np.rint(np.linspace(0, cells, min(steps, cells) + 1)).astype(np.int64))
     order = cell_order(np.nan_to_num(heat), seed)
-    place = np.empty_like(order)
-    np.put_along_axis(place, order, np.arange(cells)[None], axis=1)  # when a cell's turn comes
-    turns = torch.from_numpy(place.reshape(heat.shape))[:, None]
+    turn_of_cell = np.empty_like(order)
+    np.put_along_axis(turn_of_cell, order, np.arange(cells)[None], axis=1)  # when a cell's turn comes
+    turns = torch.from_numpy(turn_of_cell.reshape(heat.shape))[:, None]
     grey = films.mean(dim=(1, 2, 3), keepdim=True).expand_as(films)
     soft = blurred(films, blur_px)
     deletion, insertion = [], []

@@ -162,7 +162,7 @@ def _examined(
     examined = _affordable(passes, count, plan)
     if examined > 1:
         heat = np.concatenate([heat, _maps(network, pairs.part(1, examined), method, plan)[0]])
-    found = _removed(network, pairs.part(0, examined), heat, method.name, plan)
+    figures = _removed(network, pairs.part(0, examined), heat, method.name, plan)
     checked = _affordable(passes * (plan.noise_draws + len(blocks)), examined, plan)
     near, original = pairs.part(0, checked), heat[:checked]
     noise = np.stack(
@@ -174,7 +174,7 @@ def _examined(
     ]
     names, *rows = zip(*agreement, strict=True)
     randomised = Cascade(tuple(names), *(np.stack(each) for each in rows))
-    return replace(found, noise=noise, cascade=randomised, passes=passes)
+    return replace(figures, noise=noise, cascade=randomised, passes=passes)
 
 
 def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, plan: SanityPlan) -> MethodFigures:
@@ -204,14 +204,14 @@ def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, pla
 
 def _maps(network: nn.Module, pairs: _Pairs, method: Method, plan: SanityPlan) -> tuple[FloatArray, float]:
     """Return raw maps [N, h, w] and what one of them cost."""
-    found: dict[int, FloatArray] = {}
+    map_of_pair: dict[int, FloatArray] = {}
     passes = 0
     for label, at in pairs.by_label():
         view = OneLabel(_seam(network), label)
         maps = label_maps(view, method, pairs.films[at], plan.batch_size).double().cpu().numpy()
-        found |= dict(zip(at, maps, strict=True))
+        map_of_pair |= dict(zip(at, maps, strict=True))
         passes += view.passes
-    return np.stack([found[number] for number in range(len(pairs.labels))]), passes / len(pairs.labels)
+    return np.stack([map_of_pair[number] for number in range(len(pairs.labels))]), passes / len(pairs.labels)
 
 
 def _affordable(passes: float, count: int, plan: SanityPlan) -> int:

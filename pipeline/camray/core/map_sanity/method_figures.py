@@ -77,20 +77,20 @@ class MethodFigures:
     def summary(self) -> dict[str, float]:
         """Return the method's figures in the order of `SUMMARY`, each the mean over the pairs where it is defined."""
         curves, cascade = self.curves, self.cascade
-        found = {name: 0.0 if name in COUNTS else float("nan") for name in SUMMARY}
-        found |= {"films": float(len(self.constant)), "constant": float(self.constant.sum()), "passes": self.passes}
-        found |= {"probability": _mean(self.whole), "average_drop": _mean(self.drop)}
-        found |= {"average_increase": _mean(self.increase)}
+        figures = {name: 0.0 if name in COUNTS else float("nan") for name in SUMMARY}
+        figures |= {"films": float(len(self.constant)), "constant": float(self.constant.sum()), "passes": self.passes}
+        figures |= {"probability": _mean(self.whole), "average_drop": _mean(self.drop)}
+        figures |= {"average_increase": _mean(self.increase)}
         if curves is not None:
-            found["deletion_auc"] = _mean(area_under(curves.fractions, curves.deletion))
-            found["insertion_auc"] = _mean(area_under(curves.fractions, curves.insertion))
+            figures["deletion_auc"] = _mean(area_under(curves.fractions, curves.deletion))
+            figures["insertion_auc"] = _mean(area_under(curves.fractions, curves.insertion))
         if cascade is not None:
-            found["checked_films"] = float(cascade.signed.shape[1])
-            found |= {"rank_head": _mean(cascade.signed[0]), "rank_all": _mean(cascade.signed[-1])}
-            found |= {"rank_head_abs": _mean(cascade.absolute[0]), "rank_all_abs": _mean(cascade.absolute[-1])}
-            found["ssim_all"] = _mean(cascade.ssim[-1])
-            found |= {"noise_max": _mean(self.noise.max(axis=0)), "noise_mean": _mean(self.noise.mean(axis=0))}
-        return found
+            figures["checked_films"] = float(cascade.signed.shape[1])
+            figures |= {"rank_head": _mean(cascade.signed[0]), "rank_all": _mean(cascade.signed[-1])}
+            figures |= {"rank_head_abs": _mean(cascade.absolute[0]), "rank_all_abs": _mean(cascade.absolute[-1])}
+            figures["ssim_all"] = _mean(cascade.ssim[-1])
+            figures |= {"noise_max": _mean(self.noise.max(axis=0)), "noise_mean": _mean(self.noise.mean(axis=0))}
+        return figures
 
 
 def _mean(values: FloatArray) -> float:

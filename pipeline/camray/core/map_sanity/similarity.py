@@ -42,12 +42,12 @@ def rank_correlations(one: FloatArray, other: FloatArray) -> FloatArray:
         Pearson's correlation of the ranks, equal values sharing their mean rank; in [-1, 1]. NaN where either map is
         constant or not finite.
     """
-    found = np.full(len(one), np.nan)
+    correlations = np.full(len(one), np.nan)
     for number in np.flatnonzero(~(is_constant(one) | is_constant(other))):
         ranks = [rankdata(maps[number]).ravel() for maps in (one, other)]
         ranks = [each - each.mean() for each in ranks]
-        found[number] = ranks[0] @ ranks[1] / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
-    return np.asarray(np.clip(found, -1.0, 1.0))
+        correlations[number] = ranks[0] @ ranks[1] / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
+    return np.asarray(np.clip(correlations, -1.0, 1.0))
 
 
 def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -67,15 +67,15 @@ def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
         In [-1, 1]. NaN where either map's absolute values are constant, or the grid is under 3 cells.
     """
     one, other = np.abs(one), np.abs(other)
-    found = np.full(len(one), np.nan)
+    similarities = np.full(len(one), np.nan)
     side = min(_SSIM_WINDOW, *one.shape[1:])
     window = side if side % 2 else side - 1
     if window < _SMALLEST_WINDOW:
-        return found
+        return similarities
     for number in np.flatnonzero(~(is_constant(one) | is_constant(other))):
         pictures = [_heat01(maps[number]) for maps in (one, other)]
-        found[number] = structural_similarity(*pictures, win_size=window, data_range=1.0)  # type: ignore[no-untyped-call]
-    return found
+        similarities[number] = structural_similarity(*pictures, win_size=window, data_range=1.0)  # type: ignore[no-untyped-call]
+    return similarities
 
 
 def relative_changes(heat: FloatArray, changed: FloatArray) -> FloatArray:
@@ -94,9 +94,9 @@ def relative_changes(heat: FloatArray, changed: FloatArray) -> FloatArray:
     flat, moved = heat.reshape(len(heat), -1), changed.reshape(len(heat), -1)
     length = np.linalg.norm(flat, axis=1)
     defined = np.isfinite(flat).all(axis=1) & np.isfinite(moved).all(axis=1) & (length > 0)
-    found = np.full(len(heat), np.nan)
-    found[defined] = np.linalg.norm(moved[defined] - flat[defined], axis=1) / length[defined]
-    return found
+    changes = np.full(len(heat), np.nan)
+    changes[defined] = np.linalg.norm(moved[defined] - flat[defined], axis=1) / length[defined]
+    return changes
 
 
 def _heat01(heat: FloatArray) -> FloatArray:

@@ -115,11 +115,11 @@ def label_maps(view: OneLabel, method: Method, films: Tensor, batch_size: int) -
     PipelineError
         If the method cannot take the network.
     """
-    found = []
+    maps = []
     for part in torch.split(films, batch_size):
         passed = forward(view, part)
-        found.append(method.finish(method.signed(view, passed))[:, 0].detach())
-    return torch.cat(found)
+        maps.append(method.finish(method.signed(view, passed))[:, 0].detach())
+    return torch.cat(maps)
 
 
 @torch.no_grad()

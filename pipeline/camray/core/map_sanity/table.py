@@ -56,10 +56,10 @@ def choose_pairs(
     """
     generator = np.random.default_rng(seed)
     waiting = [list(generator.permutation(np.flatnonzero(column == 1))) for column in targets.T]
-    wanted = range(targets.shape[1]) if label is None else [label]
+    columns = range(targets.shape[1]) if label is None else [label]
     pairs: list[tuple[int, int]] = []
-    while len(pairs) < films and any(waiting[number] for number in wanted):
-        pairs += [(int(waiting[number].pop(0)), number) for number in wanted if waiting[number]]
+    while len(pairs) < films and any(waiting[number] for number in columns):
+        pairs += [(int(waiting[number].pop(0)), number) for number in columns if waiting[number]]
     return pairs[:films]
 
 
@@ -116,8 +116,8 @@ def cascade_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
             continue
         measures = {"rank": each.cascade.signed, "rank_abs": each.cascade.absolute, "ssim": each.cascade.ssim}
         for measure, values in measures.items():
-            for step, (block, found) in enumerate(zip(each.cascade.blocks, values, strict=True), start=1):
-                rows.append((each.method, step, block, measure, *_mean_and_count(found)))
+            for step, (block, by_film) in enumerate(zip(each.cascade.blocks, values, strict=True), start=1):
+                rows.append((each.method, step, block, measure, *_mean_and_count(by_film)))
     return pd.DataFrame(rows, columns=list(CASCADE_COLUMNS)).astype(CASCADE_COLUMNS)
 
 
@@ -128,8 +128,8 @@ def curve_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
         if each.curves is None:
             continue
         for kind, curves in (("deletion", each.curves.deletion), ("insertion", each.curves.insertion)):
-            for fraction, found in zip(each.curves.fractions, curves.T, strict=True):
-                rows.append((each.method, kind, fraction, *_mean_and_count(found)))
+            for fraction, by_film in zip(each.curves.fractions, curves.T, strict=True):
+                rows.append((each.method, kind, fraction, *_mean_and_count(by_film)))
     return pd.DataFrame(rows, columns=list(CURVE_COLUMNS)).astype(CURVE_COLUMNS)
 
 

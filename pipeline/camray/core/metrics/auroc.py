@@ -65,21 +65,21 @@ def _areas(weights: Any, patients: Any, present: Any, is_last: Any) -> Any:
     result = np.full((len(weights), 2), np.nan)
     for r in range(len(weights)):
         weight = weights[r]
-        wins = area = found = called = positive = negative = 0.0
+        wins = area = true_positive = called = positive = negative = 0.0
         for n in range(len(patients)):
             if present[n]:
                 positive += weight[patients[n]]
             else:
                 negative += weight[patients[n]]
             if is_last[n]:
-                wins += negative * (found + positive / 2)
-                found += positive
+                wins += negative * (true_positive + positive / 2)
+                true_positive += positive
                 called += positive + negative
                 if positive > 0:
-                    area += positive * (found / called)
+                    area += positive * (true_positive / called)
                 positive = negative = 0.0
-        if found > 0 and called > found:
-            result[r, 0], result[r, 1] = wins / (found * (called - found)), area / found
+        if true_positive > 0 and called > true_positive:
+            result[r, 0], result[r, 1] = wins / (true_positive * (called - true_positive)), area / true_positive
     return result
 
 

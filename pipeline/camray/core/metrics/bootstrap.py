@@ -110,9 +110,9 @@ class PatientSums:
     """
 
     def __init__(self, values: FloatArray, patients: IntArray) -> None:
-        self._numbers, places = np.unique(patients, return_inverse=True)
-        self._sums = sums_by_patient(values, places, len(self._numbers))
-        self._sizes = np.bincount(places, minlength=len(self._numbers)).astype(np.float64)
+        self._numbers, rows = np.unique(patients, return_inverse=True)
+        self._sums = sums_by_patient(values, rows, len(self._numbers))
+        self._sizes = np.bincount(rows, minlength=len(self._numbers)).astype(np.float64)
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Add up by weight: counts [R, patients of the split] to [R, C]."""

@@ -51,8 +51,8 @@ def precision_recall_points(logits: FloatArray, present: NDArray[np.bool_]) -> t
         return np.zeros(0), np.zeros(0)
     order = np.argsort(-logits, kind="stable")
     last = np.flatnonzero(np.append(np.diff(logits[order]) != 0, True))  # ties are one step
-    found = np.cumsum(present[order])[last]
-    return found / present.sum(), found / (last + 1)
+    true_positive = np.cumsum(present[order])[last]
+    return true_positive / present.sum(), true_positive / (last + 1)
 
 
 def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELIABILITY_BINS) -> Reliability | None:
@@ -76,9 +76,9 @@ def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELI
         return None
     probability = probabilities_of(logits)
     edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
-    places = np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
-    films = np.bincount(places)
-    promised = np.bincount(places, weights=probability) / films
-    observed = np.bincount(places, weights=present.astype(np.float64)) / films
+    bin_of_film = np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
+    films = np.bincount(bin_of_film)
+    promised = np.bincount(bin_of_film, weights=probability) / films
+    observed = np.bincount(bin_of_film, weights=present.astype(np.float64)) / films
     error = float((np.abs(promised - observed) * films).sum() / len(logits))
     return Reliability(promised, observed, films.astype(np.int64), error)

@@ -73,11 +73,11 @@ def placed_figures(scores: pd.DataFrame, method: str, source: str) -> dict[str, 
     dict
         Some of `COMPARE_COLUMNS`; empty where the table has no such row.
     """
-    chosen = scores[
+    means = scores[
         (scores["method"] == method) & (scores["threshold_source"] == source) & (scores["label"] == MEAN_LABEL)
     ]
     figures: dict[str, float] = {}
-    for row in chosen.to_dict("records"):
+    for row in means.to_dict("records"):
         criterion = float(row["criterion"])
         name = str(row["metric"]) + (f"_{criterion:g}" if np.isfinite(criterion) else "")
         if name in _PLACED:

@@ -86,8 +86,8 @@ def fitted_temperature(logits: FloatArray, present: NDArray[np.bool_]) -> float:
         """Return the mean negative log-likelihood."""
         return float(np.logaddexp(0.0, -signed / np.exp(log_temperature)).mean())
 
-    found = minimize_scalar(cost, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    optimum = minimize_scalar(cost, bounds=(np.log(0.05), np.log(20.0)), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(optimum.x))
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ def classification_statistics(
     points: dict[tuple[str, float | None, str], float] = {("", 0.5, _FIXED): 0.0}
     temperature = float("nan")
     if validation is not None and len(validation.logits):
-        chosen = operating_points(validation.logits, validation.present)
-        points |= {(suffix, None, _VALIDATION): threshold for suffix, threshold in chosen.items()}
+        points_of_validation = operating_points(validation.logits, validation.present)
+        points |= {(suffix, None, _VALIDATION): threshold for suffix, threshold in points_of_validation.items()}
         temperature = fitted_temperature(validation.logits, validation.present)
     rows: list[StatisticRow] = []
     above: list[NDArray[Any]] = []

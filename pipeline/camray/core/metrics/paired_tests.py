@@ -71,8 +71,15 @@ def paired_classification(
     """
     rows = []
     for label, one in first.items():
-        found = auroc_difference(one.logits, second[label].logits, one.present, one.patients, confidence)
-        values = (found.first, found.second, found.difference, found.low, found.high, found.p)
+        difference = auroc_difference(one.logits, second[label].logits, one.present, one.patients, confidence)
+        values = (
+            difference.first,
+            difference.second,
+            difference.difference,
+            difference.low,
+            difference.high,
+            difference.p,
+        )
         rows.append((label, "auroc", np.nan, *values, "DeLong", len(one.logits)))
     return pd.DataFrame(rows, columns=list(DIFF_COLUMNS)).astype(DIFF_COLUMNS)
 
@@ -104,8 +111,8 @@ def paired_localization(labels: Mapping[str, PairedValues], n_patients: int, boo
     if not keys:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in DIFF_COLUMNS.items()})
     groups: dict[Measure, list[int]] = {}
-    for place, (_, measure) in enumerate(keys):
-        groups.setdefault(measure, []).append(place)
+    for number, (_, measure) in enumerate(keys):
+        groups.setdefault(measure, []).append(number)
     sums = {label: _sums(values) for label, values in labels.items()}
 
     def evaluate(counts: FloatArray) -> FloatArray:
@@ -166,11 +173,11 @@ def _p_of_sign_flips(differences: FloatArray, bootstrap: Bootstrap) -> FloatArra
     flips = bootstrap.resamples
     if not flips:
         return np.full(differences.shape[1], np.nan)
-    told = differences[(differences != 0).any(axis=1)]
-    observed = np.abs(told.sum(axis=0)) - WIDTHLESS
+    nonzero = differences[(differences != 0).any(axis=1)]
+    observed = np.abs(nonzero.sum(axis=0)) - WIDTHLESS
     rng, as_far = np.random.default_rng(bootstrap.seed), np.ones(differences.shape[1])
-    most = max(CHUNK_WEIGHTS // max(len(told), 1), 1)
+    most = max(CHUNK_WEIGHTS // max(len(nonzero), 1), 1)
     for first in range(0, flips, most):
-        signs = rng.choice(np.array([-1.0, 1.0]), size=(min(most, flips - first), len(told)))
-        as_far += (np.abs(signs @ told) >= observed).sum(axis=0)
+        signs = rng.choice(np.array([-1.0, 1.0]), size=(min(most, flips - first), len(nonzero)))
+        as_far += (np.abs(signs @ nonzero) >= observed).sum(axis=0)
     return np.asarray(as_far / (flips + 1))

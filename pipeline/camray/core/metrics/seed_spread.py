@@ -41,14 +41,14 @@ def spread_of(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     rows["criterion"] = rows["criterion"].astype(np.float64)
     grouped = rows.groupby(KEYS, sort=False, dropna=False)
     values: Any = grouped["value"]  # the stubs take named aggregations for a series
-    found = values.agg(mean="mean", sd="std", low="min", high="max", seeds="count")
-    found["n"] = grouped["n"].first()
+    spread_rows = values.agg(mean="mean", sd="std", low="min", high="max", seeds="count")
+    spread_rows["n"] = grouped["n"].first()
     for seed in sorted(tables):
-        found[f"seed_{seed}"] = (
+        spread_rows[f"seed_{seed}"] = (
             rows["value"]
             .where(rows["seed"] == seed)
             .groupby([rows[key] for key in KEYS], sort=False, dropna=False)
             .first()
         )
-    spread: pd.DataFrame = found.reset_index()
+    spread: pd.DataFrame = spread_rows.reset_index()
     return spread[[*SPREAD_COLUMNS, *(f"seed_{seed}" for seed in sorted(tables))]]

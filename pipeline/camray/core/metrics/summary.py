@@ -89,8 +89,8 @@ def main_method(scores: pd.DataFrame) -> str | None:
 
 def rows_of(scores: pd.DataFrame, metric: str, criterion: float | None = None) -> pd.DataFrame:
     """Select the rows of one metric and criterion."""
-    chosen = scores[scores["metric"] == metric]
-    return chosen if criterion is None else chosen[np.isclose(chosen["criterion"].astype(float), criterion)]
+    selected = scores[scores["metric"] == metric]
+    return selected if criterion is None else selected[np.isclose(selected["criterion"].astype(float), criterion)]
 
 
 def best_baseline(rows: pd.DataFrame) -> Estimate | None:
@@ -107,9 +107,9 @@ def best_baseline(rows: pd.DataFrame) -> Estimate | None:
 def estimate_of(rows: pd.DataFrame, method: str | None) -> Estimate | None:
     """Return a method's number: chosen on validation if there is one, else without boxes."""
     for source in PREFERRED_SOURCES:
-        chosen = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
-        if len(chosen) and np.isfinite(float(chosen["value"].iloc[0])):
-            return estimate_from(chosen.iloc[0])
+        selected = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
+        if len(selected) and np.isfinite(float(selected["value"].iloc[0])):
+            return estimate_from(selected.iloc[0])
     return None
 
 
@@ -149,9 +149,9 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
                 _compared(rows, label, method)
                 for rows in (rows_of(part, "hit_rate"), rows_of(part, "iou_accuracy", HEADLINE_IOU))
             )
-            found = None if auroc.empty else estimate_from(auroc.iloc[0])
+            auroc_estimate = None if auroc.empty else estimate_from(auroc.iloc[0])
             probe = best_baseline(aurocs)
-            rows.append(HeadlineRow(str(split), str(label), found, hit_rate, iou_accuracy, probe))
+            rows.append(HeadlineRow(str(split), str(label), auroc_estimate, hit_rate, iou_accuracy, probe))
     return rows
 
 
@@ -172,18 +172,18 @@ def _over_the_same_labels(means: pd.DataFrame, by_label: pd.DataFrame, ours: Est
     """
     defined = by_label[np.isfinite(by_label["value"].astype(float))]
     is_ours = (defined["method"] == ours.method) & (defined["threshold_source"] == ours.threshold_source)
-    wanted = set(defined.loc[is_ours, "label"])
-    if not wanted:
+    own_labels = set(defined.loc[is_ours, "label"])
+    if not own_labels:
         return means
     values, is_known = means["value"].to_numpy(np.float64, copy=True), np.zeros(len(means), np.bool_)
-    for place, (method, source) in enumerate(zip(means["method"], means["threshold_source"], strict=True)):
-        found = defined[(defined["method"] == method) & (defined["threshold_source"] == source)]
-        labels = set(found["label"])
-        is_known[place] = wanted <= labels
-        if wanted < labels:
-            values[place] = float(found.loc[found["label"].isin(wanted), "value"].astype(float).mean())
-    shown: pd.DataFrame = means.assign(value=values)[is_known]
-    return shown
+    for number, (method, source) in enumerate(zip(means["method"], means["threshold_source"], strict=True)):
+        of_method = defined[(defined["method"] == method) & (defined["threshold_source"] == source)]
+        labels = set(of_method["label"])
+        is_known[number] = own_labels <= labels
+        if own_labels < labels:
+            values[number] = float(of_method.loc[of_method["label"].isin(own_labels), "value"].astype(float).mean())
+    comparable: pd.DataFrame = means.assign(value=values)[is_known]
+    return comparable
 
 
 def headline(scores: pd.DataFrame) -> pd.DataFrame:
@@ -197,9 +197,9 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     splits = scores["split"].nunique()
     table = []
     for row in headline_rows(scores):
-        shown = {"split": row.split} if splits > 1 else {}
+        cells = {"split": row.split} if splits > 1 else {}
         hit, iou = row.hit_rate, row.iou_accuracy
-        shown |= {
+        cells |= {
             "finding": row.label,
             "AUROC": row.auroc.text() if row.auroc else "–",
             "boxed films": counted_text(hit.ours, row.label),
@@ -210,20 +210,20 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
             "its best baseline": baseline_text(iou.baseline),
             "box": iou.verdict,
         }
-        table.append(shown)
+        table.append(cells)
     return pd.DataFrame(table)
 
 
-def counted_text(found: Estimate | None, label: str) -> str:
+def counted_text(estimate: Estimate | None, label: str) -> str:
     """Say what a number counts: films, or in the row of the mean, findings."""
-    if found is None:
+    if estimate is None:
         return ""
-    return str(found.n) if label != MEAN_LABEL else f"{found.n} finding{'s' if found.n != 1 else ''}"
+    return str(estimate.n) if label != MEAN_LABEL else f"{estimate.n} finding{'s' if estimate.n != 1 else ''}"
 
 
-def baseline_text(found: Estimate | None) -> str:
+def baseline_text(estimate: Estimate | None) -> str:
     """Show a baseline as ``0.61 class-mean box``."""
-    return "–" if found is None else f"{found.value:.2f} {baseline_name(found.method)}"
+    return "–" if estimate is None else f"{estimate.value:.2f} {baseline_name(estimate.method)}"
 
 
 def baseline_name(method: str) -> str:
@@ -239,7 +239,7 @@ def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
         if row.label != MEAN_LABEL:
             continue
         prefix = f"{row.split}_" if splits > 1 else ""
-        found = {
+        estimates = {
             "mean_auroc": row.auroc,
             "best_probe_auroc": row.auroc_probe,
             "mean_hit_rate": row.hit_rate.ours,
@@ -247,5 +247,7 @@ def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
             "mean_iou_accuracy_0.3": row.iou_accuracy.ours,
             "best_baseline_iou_accuracy_0.3": row.iou_accuracy.baseline,
         }
-        figures |= {prefix + name: each.value for name, each in found.items() if each is not None and each.is_defined}
+        figures |= {
+            prefix + name: each.value for name, each in estimates.items() if each is not None and each.is_defined
+        }
     return figures

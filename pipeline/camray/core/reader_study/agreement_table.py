@@ -92,19 +92,19 @@ def agreement_rows(
     rows: list[tuple[object, ...]] = []
     for phase in ("blind", "final"):
         by_reader: dict[str, dict[Key, Decision]] = {}
-        for one in decisions:
-            if one.phase == phase:
-                by_reader.setdefault(one.reader, {})[one.image_id, one.label] = one
+        for decision in decisions:
+            if decision.phase == phase:
+                by_reader.setdefault(decision.reader, {})[decision.image_id, decision.label] = decision
         for reader, mine in sorted(by_reader.items()):
             for label, keys in _by_label(mine):
                 rows += [(phase, reader, AI, label, *row) for row in _against_ai(keys, mine, claims, plan)]
         for first, second in combinations(sorted(by_reader), 2):
-            shared = {key: one for key, one in by_reader[first].items() if key in by_reader[second]}
+            shared = {key: decision for key, decision in by_reader[first].items() if key in by_reader[second]}
             for label, keys in _by_label(shared):
-                found = _between(keys, by_reader[first], by_reader[second], plan)
-                rows += [(phase, first, second, label, *row) for row in found]
+                pair_rows = _between(keys, by_reader[first], by_reader[second], plan)
+                rows += [(phase, first, second, label, *row) for row in pair_rows]
         if len(by_reader) > 1:
-            every = {key: one for mine in by_reader.values() for key, one in mine.items()}
+            every = {key: decision for mine in by_reader.values() for key, decision in mine.items()}
             for label, keys in _by_label(every):
                 rows.append((phase, ALL_READERS, ALL_READERS, label, *_fleiss(keys, list(by_reader.values()))))
     rows += [("final", reader, "", ALL_LABELS, *row) for reader, row in _times(readings)]
@@ -153,9 +153,9 @@ def _box_values(
     for key in keys:
         if mine[key].value == "1" and not mine[key].boxes:
             continue
-        found = best_overlaps(claims[key].boxes, mine[key].boxes)
-        overlaps += found
-        films += [key[0]] * len(found)
+        best = best_overlaps(claims[key].boxes, mine[key].boxes)
+        overlaps += best
+        films += [key[0]] * len(best)
     draws = _Draws(films, plan)
     for threshold in plan.iou_thresholds:
         right = np.array(overlaps) >= threshold
@@ -179,20 +179,20 @@ def _between(
 
 def _fleiss(keys: list[Key], readers: Sequence[Mapping[Key, Decision]]) -> tuple[object, ...]:
     counts = np.zeros((len(keys), 2), dtype=np.int64)
-    for place, key in enumerate(keys):
+    for subject, key in enumerate(keys):
         for mine in readers:
             if key in mine and mine[key].value != "uncertain":
-                counts[place, int(mine[key].value)] += 1
+                counts[subject, int(mine[key].value)] += 1
     return _plain("fleiss_kappa", fleiss_kappa(counts), int((counts.sum(axis=1) >= 2).sum()))
 
 
 def _times(readings: Sequence[Reading]) -> Iterator[tuple[str, tuple[object, ...]]]:
-    for reader in sorted({one.reader for one in readings}):
-        mine = [one for one in readings if one.reader == reader and one.is_finished]
+    for reader in sorted({reading.reader for reading in readings}):
+        mine = [reading for reading in readings if reading.reader == reader and reading.is_finished]
         yield reader, _plain("films_read", float(len(mine)), len(mine))
         for name, seconds in (
-            ("seconds", [one.seconds for one in mine if one.seconds is not None]),
-            ("seconds_blind", [one.blind_seconds for one in mine if one.blind_seconds is not None]),
+            ("seconds", [reading.seconds for reading in mine if reading.seconds is not None]),
+            ("seconds_blind", [reading.blind_seconds for reading in mine if reading.blind_seconds is not None]),
         ):
             if seconds:
                 low, middle, high = (float(value) for value in np.quantile(seconds, (0.25, 0.5, 0.75)))

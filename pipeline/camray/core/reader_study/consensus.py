@@ -40,21 +40,21 @@ def merge(decisions: Sequence[Decision], policy: MergePolicy) -> dict[Key, Merge
         By (image_id, label). A subject on which all are uncertain is ``uncertain``. One reader's answer stays as it is.
     """
     answers: dict[Key, list[Decision]] = {}
-    for one in sorted(decisions, key=lambda one: one.reader):
-        if one.phase == "final":
-            answers.setdefault((one.image_id, one.label), []).append(one)
-    return {key: _merged(found, policy) for key, found in sorted(answers.items())}
+    for decision in sorted(decisions, key=lambda decision: decision.reader):
+        if decision.phase == "final":
+            answers.setdefault((decision.image_id, decision.label), []).append(decision)
+    return {key: _merged(decisions_of_subject, policy) for key, decisions_of_subject in sorted(answers.items())}
 
 
 def _merged(answers: list[Decision], policy: MergePolicy) -> MergedDecision:
-    present, absent = ([one for one in answers if one.value == value] for value in ("1", "0"))
+    present, absent = ([answer for answer in answers if answer.value == value] for value in ("1", "0"))
     if policy == "union":
         value = "1" if present else "0" if absent else "uncertain"
     else:
         value = "uncertain" if len(present) == len(absent) else "1" if len(present) > len(absent) else "0"
     if value != "1":
         return MergedDecision(value, ())
-    drawn = [(one.reader, box) for one in present for box in one.boxes]
+    drawn = [(answer.reader, box) for answer in present for box in answer.boxes]
     if policy == "union" or len(present) == 1 or not drawn:
         return MergedDecision(value, tuple(drawn))
     corners = np.array([box.as_tuple() for _, box in drawn])

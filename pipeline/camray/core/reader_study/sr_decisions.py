@@ -156,10 +156,10 @@ class _Names:
 
 def _unique(pairs: Iterable[tuple[_Word, str]]) -> dict[_Word, str]:
     """Return what stands for one finding alone."""
-    found: dict[_Word, set[str]] = {}
+    names_of: dict[_Word, set[str]] = {}
     for word, name in pairs:
-        found.setdefault(word, set()).add(name)
-    return {word: next(iter(names)) for word, names in found.items() if len(names) == 1}
+        names_of.setdefault(word, set()).add(name)
+    return {word: next(iter(names)) for word, names in names_of.items() if len(names) == 1}
 
 
 def _plain(word: str) -> str:
@@ -204,10 +204,10 @@ def _film_decisions(
 def _judged(one: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, tuple[Box, ...], Verdict | None, bool]:
     """Return value, boxes, verdict, and whether the reader said so."""
     if one.boxes:
-        found = _as_claimed(one.boxes, claim.boxes)
-        if claim.reported and sorted(found) == sorted(claim.boxes):
+        drawn = _as_claimed(one.boxes, claim.boxes)
+        if claim.reported and sorted(drawn) == sorted(claim.boxes):
             return "1", claim.boxes, Verdict.CONFIRM, True
-        return "1", tuple(found), Verdict.ADJUST, True
+        return "1", tuple(drawn), Verdict.ADJUST, True
     if one.is_present:
         return "1", (), Verdict.CONFIRM if claim.reported and not claim.boxes else Verdict.ADJUST, True
     if one.is_present is False or (claim.reported and report.has_predecessor):
@@ -219,7 +219,7 @@ def _marked(
     who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
 ) -> dict[str, _Marked]:
     """Gather a film's marks by finding; those of none are told and kept."""
-    found: dict[str, _Marked] = {}
+    by_label: dict[str, _Marked] = {}
     where = (report.source, who, image_id)
     for mark in report.marks:
         if mark.image_id != image_id or (mark.shape == "" and mark.by_algorithm):  # the latter is the AI's own word
@@ -236,7 +236,7 @@ def _marked(
             what = "a mark that encloses nothing, such as a length, was left out"
             gathered.problems.append(Problem(*_told(where, what), label))
             continue
-        one = found.setdefault(label, _Marked())
+        one = by_label.setdefault(label, _Marked())
         if mark.box is not None:
             one.boxes.append(mark.box)
         elif mark.shape == "point":
@@ -244,7 +244,7 @@ def _marked(
         elif mark.is_present is not None:
             one.is_present = bool(one.is_present) or mark.is_present
         one.comments += rest
-    return found
+    return by_label
 
 
 def _told(where: tuple[str, str, str], what: str) -> tuple[str, str, str, str]:
@@ -271,13 +271,13 @@ def _by_overlap(
 
 def _as_claimed(drawn: Sequence[Box], claimed: Sequence[Box]) -> list[Box]:
     """Return boxes with those that were left as they were as the run has them; the same box twice counts once."""
-    found: list[Box] = []
+    kept: list[Box] = []
     for box in drawn:
-        same = [one for one in claimed if _is_same(box, one)]
-        each = same[0] if same else box
-        if each not in found:
-            found.append(each)
-    return found
+        same = [claimed_box for claimed_box in claimed if _is_same(box, claimed_box)]
+        adopted = same[0] if same else box
+        if adopted not in kept:
+            kept.append(adopted)
+    return kept
 
 
 def _is_same(first: Box, second: Box) -> bool:

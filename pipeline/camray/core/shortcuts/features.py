@@ -37,7 +37,7 @@ def probe_features(
     """
     tags = acquisition_tags(images)
     tiles = glances[:, HISTOGRAM_BINS + THUMBNAIL_SIDE**2 :]
-    found = {
+    by_kind = {
         "grey-level histogram": glances[:, :HISTOGRAM_BINS],
         "8x8 thumbnail": glances[:, HISTOGRAM_BINS : HISTOGRAM_BINS + THUMBNAIL_SIDE**2],
         "acquisition tags": one_hot(tags),
@@ -49,7 +49,7 @@ def probe_features(
     always = ("grey-level histogram", "8x8 thumbnail", "acquisition tags")
     return {
         kind: table
-        for kind, table in found.items()
+        for kind, table in by_kind.items()
         if kind in always or (table.size and (np.ptp(table, axis=0) > 0).any())
     }
 
@@ -123,10 +123,10 @@ def regions(lungs: NDArray[np.bool_] | None) -> dict[str, NDArray[np.bool_]]:
 
 def _age(years: NDArray[np.float64]) -> NDArray[np.float32]:
     """Age, its square, and whether it is told; films without it take the middle."""
-    told = np.isfinite(years) & (years < MOST_YEARS)
-    middle = float(np.median(years[told])) if told.any() else 0.0
-    filled = np.where(told, years, middle)
-    return np.stack([filled, filled**2, told], axis=1).astype(np.float32)
+    is_known = np.isfinite(years) & (years < MOST_YEARS)
+    median = float(np.median(years[is_known])) if is_known.any() else 0.0
+    filled = np.where(is_known, years, median)
+    return np.stack([filled, filled**2, is_known], axis=1).astype(np.float32)
 
 
 def one_hot(tags: Mapping[str, Sequence[str]]) -> NDArray[np.float32]:
@@ -145,10 +145,10 @@ def one_hot(tags: Mapping[str, Sequence[str]]) -> NDArray[np.float32]:
     films = len(next(iter(tags.values()), ()))
     columns: list[NDArray[np.float32]] = [np.zeros(films, np.float32)]
     for values in tags.values():
-        found, code, count = np.unique(np.asarray(values, dtype=str), return_inverse=True, return_counts=True)
+        names, code, count = np.unique(np.asarray(values, dtype=str), return_inverse=True, return_counts=True)
         common = np.flatnonzero(count >= RARE_FILMS)
-        columns += [(code == place).astype(np.float32) for place in common]
-        if common.size < found.size:
+        columns += [(code == number).astype(np.float32) for number in common]
+        if common.size < names.size:
             columns.append(np.isin(code, common, invert=True).astype(np.float32))
     return np.stack(columns, axis=1)
 

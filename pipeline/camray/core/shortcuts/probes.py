@@ -55,10 +55,10 @@ class Probe:
 
 def _folds(target: NDArray[np.bool_], patients: Sequence[str], seed: int) -> NDArray[np.int64] | str:
     """Deal films to folds, or say why there are too few."""
-    for kind, wanted in (("present", True), ("absent", False)):
-        found = np.flatnonzero(target == wanted)
-        if found.size < MIN_FILMS_OF_A_KIND or len({patients[int(i)] for i in found}) < FOLDS:
-            return f"only {found.size} film(s) with the label {kind}"
+    for kind, value in (("present", True), ("absent", False)):
+        films = np.flatnonzero(target == value)
+        if films.size < MIN_FILMS_OF_A_KIND or len({patients[int(i)] for i in films}) < FOLDS:
+            return f"only {films.size} film(s) with the label {kind}"
     return assign_by_patient(patients, [str(int(t)) for t in target], [1.0] * FOLDS, seed)
 
 
@@ -100,14 +100,14 @@ def probe_logits(
     logits = np.full((len(features), films, labels), np.nan, np.float32)
     others = np.flatnonzero(~is_training)
     for column in range(labels):
-        told = np.flatnonzero(is_training & np.isin(values[:, column], (0, 1)))
-        if told.size > MAX_FILMS:
-            told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
-        target = values[told, column] == 1
+        labelled = np.flatnonzero(is_training & np.isin(values[:, column], (0, 1)))
+        if labelled.size > MAX_FILMS:
+            labelled = np.sort(np.random.default_rng(seed).choice(labelled, MAX_FILMS, replace=False))
+        target = values[labelled, column] == 1
         if min(target.sum(), (~target).sum()) < MIN_FILMS_OF_A_KIND or others.size == 0:
             continue
         for kind, table in enumerate(features.values()):
-            logits[kind, others, column] = fit_logistic(table[told], target).logits(table[others])
+            logits[kind, others, column] = fit_logistic(table[labelled], target).logits(table[others])
     return logits
 
 
@@ -140,15 +140,15 @@ def run_probes(
     """
     probes = []
     for column, label in enumerate(labels):
-        told = np.flatnonzero((values[:, column] == 0) | (values[:, column] == 1))
-        if told.size > MAX_FILMS:
-            told = np.sort(np.random.default_rng(seed).choice(told, MAX_FILMS, replace=False))
-        target = values[told, column] == 1
-        fold = _folds(target, [patients[int(i)] for i in told], seed)
+        labelled = np.flatnonzero((values[:, column] == 0) | (values[:, column] == 1))
+        if labelled.size > MAX_FILMS:
+            labelled = np.sort(np.random.default_rng(seed).choice(labelled, MAX_FILMS, replace=False))
+        target = values[labelled, column] == 1
+        fold = _folds(target, [patients[int(i)] for i in labelled], seed)
         for kind, table in features.items():
-            auc, skipped = (None, fold) if isinstance(fold, str) else _auc_over(fold, table[told], target)
+            auc, skipped = (None, fold) if isinstance(fold, str) else _auc_over(fold, table[labelled], target)
             rounded = None if auc is None else round(auc, 4)
-            probes.append(Probe(label, kind, rounded, int(told.size), int(target.sum()), skipped))
+            probes.append(Probe(label, kind, rounded, int(labelled.size), int(target.sum()), skipped))
     return probes
 
 
@@ -249,5 +249,5 @@ def _spread(column: "pd.Series[Any]") -> dict[str, float | int]:
     if numbers.size == 0:
         return {"n": 0}
     names = ("min", "p05", "median", "p95", "max")
-    found = {name: round(float(q), 5) for name, q in zip(names, np.quantile(numbers, SPREAD), strict=True)}
-    return {"n": int(numbers.size), **found}
+    quantiles = {name: round(float(q), 5) for name, q in zip(names, np.quantile(numbers, SPREAD), strict=True)}
+    return {"n": int(numbers.size), **quantiles}

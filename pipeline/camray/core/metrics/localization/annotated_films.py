@@ -123,26 +123,26 @@ def collect_annotated_films(
     AnnotationError
         If a box has a corner that is not finite, or no area.
     """
-    chosen = annotations[annotations["label"] == label]
+    rows = annotations[annotations["label"] == label]
     of_split = pd.Index(films["image_id"].to_numpy(dtype=object))
-    chosen = chosen[of_split.get_indexer(chosen["image_id"].to_numpy(dtype=object)) >= 0]
-    chosen = chosen.sort_values(["image_id", *CORNERS], kind="stable")
-    boxes = chosen[CORNERS].to_numpy(dtype=np.float64).reshape(-1, 4)
+    rows = rows[of_split.get_indexer(rows["image_id"].to_numpy(dtype=object)) >= 0]
+    rows = rows.sort_values(["image_id", *CORNERS], kind="stable")
+    boxes = rows[CORNERS].to_numpy(dtype=np.float64).reshape(-1, 4)
     empty = ~(np.isfinite(boxes).all(axis=1) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
     if empty.any():
-        culprit = chosen["image_id"].iloc[int(np.flatnonzero(empty)[0])]
+        culprit = rows["image_id"].iloc[int(np.flatnonzero(empty)[0])]
         raise AnnotationError(
             f"film {culprit}, label '{label}': an annotated box is not a box (x1 > x0 and y1 > y0, finite); "
             f"{int(empty.sum())} such boxes in the split; correct or remove them"
         )
-    names, starts = np.unique(chosen["image_id"].to_numpy(dtype=str), return_index=True)
+    names, starts = np.unique(rows["image_id"].to_numpy(dtype=str), return_index=True)
     image_ids = tuple(str(name) for name in names)
-    places = of_split.get_indexer(np.array(image_ids, dtype=object))
+    film_rows = of_split.get_indexer(np.array(image_ids, dtype=object))
     return AnnotatedFilms(
         label=label,
         image_ids=image_ids,
         patients=np.array([patients[image_id] for image_id in image_ids], dtype=np.int64),
-        sizes_xy=films[["cols", "rows"]].iloc[places].to_numpy(dtype=np.float64).reshape(-1, 2),
+        sizes_xy=films[["cols", "rows"]].iloc[film_rows].to_numpy(dtype=np.float64).reshape(-1, 2),
         boxes=boxes,
         starts=starts.astype(np.int64),
     )

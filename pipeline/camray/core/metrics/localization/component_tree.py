@@ -176,12 +176,12 @@ def _pixels_by_level(levels: Any, n_levels: int) -> Any:
             if levels[r, c] >= 0:
                 first[levels[r, c] + 1] += 1
     first = np.cumsum(first)
-    place, ordered = first[:-1].copy(), np.empty(first[-1], np.int32)
+    next_of_level, ordered = first[:-1].copy(), np.empty(first[-1], np.int32)
     for r in range(rows):
         for c in range(cols):
             if levels[r, c] >= 0:
-                ordered[place[levels[r, c]]] = r << 16 | c
-                place[levels[r, c]] += 1
+                ordered[next_of_level[levels[r, c]]] = r << 16 | c
+                next_of_level[levels[r, c]] += 1
     return first, ordered
 
 
@@ -217,7 +217,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     """
     rows, cols = levels.shape[0] + 2, levels.shape[1] + 2
     first, ordered = _pixels_by_level(levels, n_levels)
-    part_of, parts, found = np.zeros(rows * cols, np.uint32), 0, 0
+    part_of, parts, n_nodes = np.zeros(rows * cols, np.uint32), 0, 0
     # parts are apart when they begin: joined through corners, there is at most one in each 2 x 2 block
     most = (min(len(ordered), rows // 2 * (cols // 2)) if rings[16, 0] else len(ordered)) + 1
     steps = np.array([row * cols + col for row, col in NEIGHBOURS]).astype(np.uint64)  # a step back wraps around
@@ -228,8 +228,8 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     wide, one = np.uint64(cols), np.uint64(1)
     for level in range(n_levels - 1, -1, -1):
         n_changed = 0
-        for place in range(first[level], first[level + 1]):
-            r, c = np.int32(ordered[place] >> 16), np.int32(ordered[place] & 0xFFFF)
+        for rank in range(first[level], first[level + 1]):
+            r, c = np.int32(ordered[rank] >> 16), np.int32(ordered[rank] & 0xFFFF)
             pixel = np.uint64((r + 1) * cols + c + 1)
             up, down = pixel - wide, pixel + wide
             hot = (part_of[pixel - one] > 0) | (part_of[pixel + one] > 0) << 1
@@ -242,7 +242,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
                 root = np.uint32(parts)
                 region_of[root], node[root], seen[root], chain[root, 0], chain[root, 1] = root, -1, n_levels, 0, root
                 table[root, 0], table[root, 1], table[root, 2], table[root, 3] = c, r, c + 1, r + 1
-                table[root, 4], table[root, 5], table[root, 6] = 1, rings[mask, 5], ordered[place]
+                table[root, 4], table[root, 5], table[root, 6] = 1, rings[mask, 5], ordered[rank]
             else:
                 root = region_of[part_of[pixel + steps[np.uint64(rings[mask, 1])]]]
                 for number in range(2, rings[mask, 0] + 1):
@@ -254,7 +254,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
                 table[root, 3] = max(table[root, 3], r + np.int32(1))
                 table[root, 4] += 1
                 table[root, 5] += rings[mask, 5]
-                table[root, 6] = min(table[root, 6], ordered[place])
+                table[root, 6] = min(table[root, 6], ordered[rank])
             part_of[pixel] = root
             if seen[root] != level:
                 seen[root], changed[n_changed] = level, root
@@ -265,12 +265,12 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
                 continue
             if node[root] >= 0:
                 nodes[node[root], 7] = level + 1
-            if found == len(nodes):
+            if n_nodes == len(nodes):
                 nodes = np.concatenate((nodes, nodes))
-            nodes[found, :7] = table[root]
-            nodes[found, 7], nodes[found, 8], nodes[found, 9], node[root] = 0, level, root, found
-            found += 1
-    return nodes[:found].copy()
+            nodes[n_nodes, :7] = table[root]
+            nodes[n_nodes, 7], nodes[n_nodes, 8], nodes[n_nodes, 9], node[root] = 0, level, root, n_nodes
+            n_nodes += 1
+    return nodes[:n_nodes].copy()
 
 
 @njit(cache=True)
@@ -288,9 +288,9 @@ def best_of_intervals(lowest: Any, highest: Any, keys: Any, n_levels: int) -> An
         power = 0
         while (2 << power) <= highest[number] - lowest[number] + 1:
             power += 1
-        for place in (np.int64(lowest[number]), np.int64(highest[number]) + 1 - (1 << power)):
-            if best[power, place] < 0 or keys[best[power, place]] < keys[number]:
-                best[power, place] = number
+        for start_at in (np.int64(lowest[number]), np.int64(highest[number]) + 1 - (1 << power)):
+            if best[power, start_at] < 0 or keys[best[power, start_at]] < keys[number]:
+                best[power, start_at] = number
     for power in range(powers - 1, 0, -1):
         half = 1 << (power - 1)
         for start in range(n_levels - 2 * half + 1):

@@ -50,12 +50,12 @@ class Detections:
         """Annotated boxes a film, [N]."""
         return np.bincount(self.annotated_film, minlength=len(self.patients)).astype(np.int64)
 
-    def kept(self, chosen: NDArray[np.bool_]) -> "Detections":
+    def kept(self, is_kept: NDArray[np.bool_]) -> "Detections":
         """Return the same films with some of the predicted boxes.
 
         Parameters
         ----------
-        chosen : ndarray of shape (D,), bool
+        is_kept : ndarray of shape (D,), bool
             The boxes to keep.
 
         Returns
@@ -68,9 +68,9 @@ class Detections:
             self.patients,
             self.annotated,
             self.annotated_film,
-            self.predicted[chosen],
-            self.predicted_film[chosen],
-            self.confidence[chosen],
+            self.predicted[is_kept],
+            self.predicted_film[is_kept],
+            self.confidence[is_kept],
         )
 
 
@@ -104,8 +104,8 @@ def match(detections: Detections, iou_threshold: float, *, strict: bool, second_
     second_choice : bool
         Whether a box whose best annotated box is taken may find another (COCO), or is false (PASCAL VOC).
     """
-    found = np.full(len(detections.predicted), UNMATCHED, np.int64)
-    overlaps = np.zeros(len(found), bool)
+    matched = np.full(len(detections.predicted), UNMATCHED, np.int64)
+    overlaps = np.zeros(len(matched), bool)
     taken = np.zeros(len(detections.annotated), bool)
     films = by_film(detections.annotated_film, len(detections.patients))
     for number in detections.order:
@@ -115,12 +115,12 @@ def match(detections: Detections, iou_threshold: float, *, strict: bool, second_
         iou = iou_matrix(detections.predicted[number : number + 1], detections.annotated[own])[0]
         enough = iou > iou_threshold if strict else iou >= iou_threshold
         overlaps[number] = enough.any()
-        asked = np.where(enough & ~taken[own], iou, -1.0) if second_choice else iou
-        best = int(np.argmax(asked))
+        candidates = np.where(enough & ~taken[own], iou, -1.0) if second_choice else iou
+        best = int(np.argmax(candidates))
         if enough[best] and not taken[own[best]]:
             taken[own[best]] = True
-            found[number] = own[best]
-    return Matches(found, overlaps)
+            matched[number] = own[best]
+    return Matches(matched, overlaps)
 
 
 def by_film(films: IntArray, n_films: int) -> list[IntArray]:

@@ -82,11 +82,11 @@ def matched(evaluation: Any) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.
         Confidence (float64) and film (int64) of each box, and whether it is right at each IoU (bool).
     """
     scores, films, right = [], [], []
-    for one in evaluation.evalImgs:
-        if one is not None:
-            scores.append(np.asarray(one["dtScores"], np.float64))
-            films.append(np.full(len(one["dtScores"]), one["image_id"] - 1, np.int64))
-            right.append(np.asarray(one["dtMatches"]) > 0)
+    for film in evaluation.evalImgs:
+        if film is not None:
+            scores.append(np.asarray(film["dtScores"], np.float64))
+            films.append(np.full(len(film["dtScores"]), film["image_id"] - 1, np.int64))
+            right.append(np.asarray(film["dtMatches"]) > 0)
     if not scores:
         return np.zeros(0), np.zeros(0, np.int64), np.zeros((len(IOU_THRESHOLDS), 0), bool)
     confidence = np.concatenate(scores)

@@ -123,16 +123,16 @@ def weighted_sensitivity(weights: FloatArray, detections: Detections, matches: M
     """
     order = detections.order
     by_box = weights[:, detections.predicted_film[order]]
-    found = np.cumsum(by_box * (matches.found[order] != UNMATCHED), axis=1)
+    true_positive = np.cumsum(by_box * (matches.found[order] != UNMATCHED), axis=1)
     false = np.cumsum(by_box * ~matches.overlaps[order], axis=1)
     confidence = detections.confidence[order]
     last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
     total, films = weights @ detections.annotated_counts, weights.sum(axis=1)
     result = np.full((len(weights), len(FROC_RATES)), np.nan)
     for r in np.flatnonzero((total > 0) & (films > 0)):
-        reached = np.append(0.0, found[r, last] / total[r])
-        places = np.searchsorted(np.append(0.0, false[r, last] / films[r]), FROC_RATES, side="right") - 1
-        result[r] = reached[places]
+        reached = np.append(0.0, true_positive[r, last] / total[r])
+        steps = np.searchsorted(np.append(0.0, false[r, last] / films[r]), FROC_RATES, side="right") - 1
+        result[r] = reached[steps]
     return result
 
 
@@ -162,10 +162,10 @@ def froc_curve(detections: Detections) -> Froc:
     order = detections.order
     confidence = detections.confidence[order]
     last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
-    found = np.cumsum(matches.found[order] != UNMATCHED)[last] / len(detections.annotated)
+    sensitivity = np.cumsum(matches.found[order] != UNMATCHED)[last] / len(detections.annotated)
     false = np.cumsum(~matches.overlaps[order])[last] / len(detections.patients)
     cpm = float(weighted_sensitivity(ones, detections, matches).mean())
-    return Froc(np.append(0.0, false), np.append(0.0, found), cpm)
+    return Froc(np.append(0.0, false), np.append(0.0, sensitivity), cpm)
 
 
 def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches, all_films: bool) -> FloatArray:
@@ -194,9 +194,9 @@ def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches,
     surest = np.full(len(detections.patients), unmarked)
     is_false = ~matches.overlaps
     np.maximum.at(surest, detections.predicted_film[is_false], detections.confidence[is_false])
-    asked = np.flatnonzero((detections.annotated_counts == 0) | all_films)
-    ratings = np.concatenate([lesions, surest[asked]])
-    films = np.concatenate([detections.annotated_film, asked])
+    scored_films = np.flatnonzero((detections.annotated_counts == 0) | all_films)
+    ratings = np.concatenate([lesions, surest[scored_films]])
+    films = np.concatenate([detections.annotated_film, scored_films])
     present = np.arange(len(ratings)) < len(lesions)
     return weighted_auroc(counts[:, detections.patients[films]], ratings, present)
 
@@ -218,8 +218,8 @@ def rsna_film_scores(detections: Detections) -> FloatArray:
     drawn = np.bincount(detections.predicted_film, minlength=len(annotated))
     scores = []
     for iou in RSNA_IOUS:
-        found = match(detections, iou, strict=True, second_choice=True).found != UNMATCHED
-        right = np.bincount(detections.predicted_film[found], minlength=len(annotated))
+        is_matched = match(detections, iou, strict=True, second_choice=True).found != UNMATCHED
+        right = np.bincount(detections.predicted_film[is_matched], minlength=len(annotated))
         total = annotated + drawn - right
         scores.append(np.divide(right, total, out=np.full(len(annotated), np.nan), where=total > 0))
     return np.asarray(np.mean(scores, axis=0))

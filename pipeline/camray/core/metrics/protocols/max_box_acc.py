@@ -92,8 +92,8 @@ def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:
     for corner in range(4):
         axis = corner % 2
         for m in range(len(boxes)):
-            place = (boxes[m, corner] - offset[axis]) / scale[axis]
-            native[m, corner] = max(place, 0.0) if corner < 2 else min(place, size[axis])
+            position = (boxes[m, corner] - offset[axis]) / scale[axis]
+            native[m, corner] = max(position, 0.0) if corner < 2 else min(position, size[axis])
     return native
 
 
@@ -232,8 +232,8 @@ def max_box_acc_at(sweep: ThresholdSweep, level: int, levels_v2: tuple[int, ...]
         0-1.
     """
     at_each = [
-        sweep.iou_any[:, chosen] >= criterion
-        for chosen, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
+        sweep.iou_any[:, level_v2] >= criterion
+        for level_v2, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
     ]
     return {
         ("max_box_acc", MAX_BOX_ACC_CRITERION): (sweep.iou_largest[:, level] >= MAX_BOX_ACC_CRITERION).astype(float),

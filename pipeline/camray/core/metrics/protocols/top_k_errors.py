@@ -70,11 +70,11 @@ def top_errors(logits: FloatArray, present: NDArray[np.bool_], right: FloatArray
         raise ValueError(f"top {k} of {logits.shape[1]} labels")
     if (right[~present] > 0).any():
         raise ValueError("a box is called right for a label that its film does not show")
-    asked = present.any(axis=1)
-    if not asked.any():
+    is_labelled = present.any(axis=1)
+    if not is_labelled.any():
         return TopErrors(k, float("nan"), float("nan"), 0)
-    named = np.argsort(-logits[asked], axis=1, kind="stable")[:, :k]
-    shown = np.take_along_axis(present[asked], named, axis=1)
-    placed = np.take_along_axis(right[asked], named, axis=1)
-    missed = np.prod(1.0 - placed, axis=1)
-    return TopErrors(k, float((~shown.any(axis=1)).mean()), float(missed.mean()), int(asked.sum()))
+    named = np.argsort(-logits[is_labelled], axis=1, kind="stable")[:, :k]
+    is_present = np.take_along_axis(present[is_labelled], named, axis=1)
+    is_right = np.take_along_axis(right[is_labelled], named, axis=1)
+    missed = np.prod(1.0 - is_right, axis=1)
+    return TopErrors(k, float((~is_present.any(axis=1)).mean()), float(missed.mean()), int(is_labelled.sum()))

@@ -90,12 +90,12 @@ def original_sweep(heat: NDArray[np.floating], annotated: FloatArray, thresholds
     overlaps = np.where(inside, best_ious(_grown(beyond), _grown(truth)), -1.0)
     of_holes = holes.best(overlaps)[::-1]  # a hole grows as the threshold rises: its tree counts from the top
     best = np.maximum(best, np.where(of_holes >= 0, overlaps[of_holes] if len(overlaps) else 0.0, -1.0))
-    chosen = solid.best(solid.outline_area + solid.first_pixel / (4.0 * max(heat.size, 1)))
+    biggest = solid.best(solid.outline_area + solid.first_pixel / (4.0 * max(heat.size, 1)))
     largest = np.zeros((_CUTS, 4), np.int64)
-    found = chosen >= 0
-    largest[found] = _inclusive(solid.boxes, last)[chosen[found]]
+    exists = biggest >= 0
+    largest[exists] = _inclusive(solid.boxes, last)[biggest[exists]]
     iou = best_ious(_grown(largest), _grown(truth))
-    return OriginalSweep(largest[cuts], iou[cuts], np.where(found, best, iou)[cuts])
+    return OriginalSweep(largest[cuts], iou[cuts], np.where(exists, best, iou)[cuts])
 
 
 def _eight_bits(heat: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -201,8 +201,13 @@ def pixel_average_precision(inside: FloatArray, outside: FloatArray) -> FloatArr
     ndarray of shape (R,), float64
         PxAP, 0-1; NaN without a pixel in a mask.
     """
-    found, wrong = inside[:, ::-1].cumsum(axis=1), outside[:, ::-1].cumsum(axis=1)
-    precision = np.divide(found, found + wrong, out=np.zeros_like(found), where=found + wrong > 0)
+    true_positive, false_positive = inside[:, ::-1].cumsum(axis=1), outside[:, ::-1].cumsum(axis=1)
+    precision = np.divide(
+        true_positive,
+        true_positive + false_positive,
+        out=np.zeros_like(true_positive),
+        where=true_positive + false_positive > 0,
+    )
     area = (inside[:, ::-1] * precision).sum(axis=1)
     total = inside.sum(axis=1)
     return np.asarray(np.divide(area, total, out=np.full(len(area), np.nan), where=total > 0))

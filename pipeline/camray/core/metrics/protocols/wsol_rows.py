@@ -118,10 +118,10 @@ def max_box_acc_statistics(
     for convention, overlaps in scored.items():
         fixed = round(FIXED_FRACTION * overlaps.largest.shape[1])
         levels = {FIXED: [fixed] * (1 + len(MAX_BOX_ACC_V2_CRITERIA))}
-        chosen = None if validation is None else validation[convention]
-        if chosen is not None and len(chosen.largest):
-            of_any = [best_level(chosen.every, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA]
-            levels[VALIDATION] = [best_level(chosen.largest, MAX_BOX_ACC_CRITERION), *of_any]
+        on_validation = None if validation is None else validation[convention]
+        if on_validation is not None and len(on_validation.largest):
+            of_any = [best_level(on_validation.every, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA]
+            levels[VALIDATION] = [best_level(on_validation.largest, MAX_BOX_ACC_CRITERION), *of_any]
         for source, (level, *levels_v2) in levels.items():
             parts.append(_at_levels(items, method, convention, source, overlaps, level, levels_v2))
         if oracle:
@@ -145,8 +145,8 @@ def _at_levels(
     levels_v2: Sequence[int],
 ) -> RatioStatistic:
     each = [
-        overlaps.every[:, chosen] >= criterion
-        for chosen, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
+        overlaps.every[:, level_v2] >= criterion
+        for level_v2, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
     ]
     counted = [overlaps.largest[:, level] >= MAX_BOX_ACC_CRITERION, *each, np.mean(each, axis=0)]
     above = np.stack(counted, axis=1).astype(np.float64)
