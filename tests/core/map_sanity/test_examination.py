@@ -140,7 +140,7 @@ def test_given_maps_are_put_to_what_needs_no_method() -> None:
 
 
 def test_what_cannot_be_examined() -> None:
-    with pytest.raises(ValueError, match="one label a film"):
+    with pytest.raises(ValueError, match="one label per film"):
         _figures(tiny.tiny(), tiny.films(), [0], "cam")
     with pytest.raises(ValueError, match="expected steps"):
         SanityPlan(steps=0)

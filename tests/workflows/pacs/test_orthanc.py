@@ -194,5 +194,5 @@ def test_reports_that_readers_edited_are_imported_from_the_pacs(
     expected = [np.float32(np.float32(side) * np.float32(1 + 1e-7)) for side in moved.as_tuple()]
     assert boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[float(side) for side in expected]] * 4
     assert [problem["what"] for problem in told["problems"]] == [
-        f"{len(reports)} of its reports are camray's own, edited by nobody; left out"
+        f"{len(reports)} of its reports are camray's own, not edited by a reader; left out"
     ]

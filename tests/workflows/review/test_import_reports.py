@@ -245,9 +245,7 @@ def test_a_readers_own_report_by_highdicom(run: RunFolder, tmp_path: Path) -> No
     assert _boxes(row) == [Box(10, 20, 50, 40), Box(55, 55, 65, 65)]
     assert (rows["Two Reader", image["image_id"], EFFUSION].value) == "0"
     assert bool(rows["Two Reader", image["image_id"], EFFUSION].is_explicit)
-    assert [problem.what for problem in found.problems] == [
-        "a mark that encloses nothing, such as a length, was left out"
-    ]
+    assert [problem.what for problem in found.problems] == ["a mark without area, such as a length; left out"]
 
 
 def test_films_and_files_of_elsewhere_are_told(run: RunFolder, tmp_path: Path) -> None:

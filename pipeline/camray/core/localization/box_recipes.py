@@ -1,8 +1,8 @@
-"""Where to cut a heat map: recipes, and the boxes and hit points they give.
+"""Box recipes: from a raw heat map to its boxes and hit point.
 
-A *recipe* says everything between a raw map and its box: smoothing, what the threshold is measured against, which of
-several regions is meant, and how far its box is widened. The fixed policies are recipes that no box has ever
-influenced; `camray.core.localization.calibration` picks one on validation boxes.
+A *recipe* fixes every step between a raw map and its box: smoothing, the reference of the threshold, the choice among
+several regions, and the widening of the box. The fixed policies are recipes that no annotated box has influenced;
+`camray.core.localization.calibration` picks one on validation boxes.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class BoxRecipe:
     region: RegionChoice = "hottest"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the recipe as it stands in ``thresholds.json``."""
+        """Return the recipe as written to ``thresholds.json``."""
         return asdict(self)
 
 
@@ -128,7 +128,7 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
     Returns
     -------
     ndarray of shape (N, T), float32
-        Infinity for a map without localization. Only ``range`` may lie below zero: every other threshold is held above
+        Infinity for a map without localization. Only ``range`` may be below zero: every other threshold is held above
         it, so that a region holds evidence *for* its label alone. No threshold is at or below the map's lowest heat.
     """
     low, high, usable = _extent(heat)

@@ -1,8 +1,7 @@
 """Calibration of box recipes, one per label, on validation films alone.
 
-Few boxes tempt into over-fitting. So a point of the grid of recipes is judged by its accuracy averaged with its
-neighbours' (a plateau beats a lucky spike), and each label's accuracy is blended with that of all labels together, the
-more the fewer boxes it has.
+Few boxes invite over-fitting. Therefore the accuracy of a recipe is averaged with that of its neighbours on the grid,
+and each label's accuracy is blended with that of all labels together, the more the fewer boxes the label has.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +35,7 @@ class ValidationMaps:
     annotated : sequence of ndarray of shape (A, 4), float64
         The label's boxes on each film, at least one, on the *model* grid (IoU is the same there), px.
     prior : ndarray of shape (h, w), float32
-        As in `camray.core.localization.box_recipes.locate`; zero where there is none.
+        As in `camray.core.localization.box_recipes.locate`; zero where there is no prior map.
     """
 
     heat: FloatImage
@@ -54,7 +53,7 @@ class RecipeGrid:
     levels : tuple of float
         For each of the references ``max`` and ``range``, ascending.
     raw_quantiles : tuple of float
-        Raw levels are tried at these quantiles of a label's validation heat, ascending; none leaves ``raw`` out.
+        Raw levels are tried at these quantiles of a label's validation heat, ascending; empty: ``raw`` is not tried.
     smooth : tuple of float
         Sigmas in feature cells, for boxes and for hit points, ascending.
     dilate : tuple of float
@@ -113,7 +112,7 @@ def calibrate(
     Parameters
     ----------
     labels : mapping of str to ValidationMaps
-        Labels without a film are left out of the answer.
+        Labels without a film are left out of the result.
     shape_model : tuple of int
         (rows, cols) of the model grid.
     grid : RecipeGrid
@@ -128,7 +127,7 @@ def calibrate(
     Notes
     -----
     Ties go to the higher mean IoU, then to the earlier point of the grid. The hit point's smoothing is chosen apart,
-    by the share of films whose peak lies in an annotated box; ties go to the least smoothing.
+    by the share of films whose peak is in an annotated box; ties go to the least smoothing.
     """
     used = {label: maps for label, maps in labels.items() if len(maps.heat)}
     n = {label: len(maps.heat) for label, maps in used.items()}
@@ -234,7 +233,7 @@ def _overlaps(
 
 
 def _hits(maps: ValidationMaps, shape_model: tuple[int, int], grid: RecipeGrid) -> NDArray[np.float64]:
-    """Share of films whose peak lies in an annotated box, [smoothing, prior weight]."""
+    """Share of films whose peak is in an annotated box, [smoothing, prior weight]."""
     inside = np.zeros((len(maps.heat), len(grid.smooth), len(grid.prior)))
     for window, films in _by_window(maps.windows):
         for point in np.ndindex(inside.shape[1:]):

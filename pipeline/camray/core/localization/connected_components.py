@@ -1,7 +1,7 @@
 """Connected hot regions of many heat maps at once, compiled.
 
-Regions join through corners. Maps are worked on one by one in a fixed order, so that a map's regions depend on nothing
-but that map. Boxes are half-open, px of the grid that the heat is on.
+Regions join through corners. Maps are processed one by one in a fixed order, so a map's regions depend on that map
+alone. Boxes are half-open, px of the grid that the heat is on.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def find_regions(heat: FloatImage, heat_threshold: NDArray[np.float32], min_area
     heat : ndarray of shape (N, H, W), float32
         Finite.
     heat_threshold : ndarray of shape (N,), float32
-        In units of `heat`, one a map; a pixel at or above it is hot. Infinity finds nothing.
+        In units of `heat`, one per map; a pixel at or above it is hot. With infinity no region is found.
     min_area_px : float
         Regions with fewer hot pixels are dropped.
 
@@ -93,7 +93,7 @@ def find_regions(heat: FloatImage, heat_threshold: NDArray[np.float32], min_area
 
 
 def best_boxes(heat: FloatImage, heat_thresholds: NDArray[np.float32], min_area_px: float = 1.0) -> NDArray[np.float64]:
-    """Find the one best region's box, for many thresholds a map and each way to choose.
+    """Find the one best region's box, for many thresholds per map and each way to choose.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ def default_method(methods: Collection[str]) -> str:
     Raises
     ------
     ValueError
-        If there is none.
+        If there is no method.
     """
     if not methods:
         raise ValueError("no explanation method to show")

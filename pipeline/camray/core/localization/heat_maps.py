@@ -27,7 +27,7 @@ class CropWindow:
 
 
 def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]) -> CropWindow:
-    """Find the model pixels whose centres lie on the film, so that no margin is left.
+    """Find the model pixels whose centres are on the film.
 
     Parameters
     ----------
@@ -152,9 +152,9 @@ def peaks_xy(heat: FloatImage) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (N, 2), float64
-        (x, y) in px: the centre of the highest pixel. Ties: the connected plateau that holds the lowest row, then the
-        lowest column, stands for all, and its centre is meant (interpolation holds edge values, so a peak in a border
-        cell is such a plateau).
+        (x, y) in px: the centre of the highest pixel. Ties: the connected plateau with the lowest row, then the lowest
+        column, represents all, and its centre is returned (interpolation holds edge values, so a peak in a border cell
+        is such a plateau).
     """
     maxima = heat.reshape(len(heat), -1).max(axis=1) if len(heat) else np.empty(0, np.float32)
     plateaus = find_regions(heat, maxima)

@@ -1,7 +1,7 @@
-"""What becomes of a label's probability when a film is taken away or given back in the order of a heat map.
+"""Deletion and insertion curves, average drop and average increase of a label's probability.
 
 The units are the map's cells; cell (r, c) of h x w is the pixels (i, j) with ``floor(i h / H) = r``, ``floor(j w / W) =
-c``. What is taken away is replaced by a *baseline film*, named beside every number: deletion uses the film's own mean
+c``. Deleted cells are replaced by a *baseline film*, named beside every number: deletion uses the film's own mean
 grey, insertion starts from the film blurred by a Gaussian (both as Petsiuk et al. do).
 """
 
@@ -81,7 +81,7 @@ def removal_curves(
     seed : int
         See `cell_order`.
     batch_size : int
-        Films a pass.
+        Films per pass.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def confidence_through(view: OneLabel, films: Tensor, heat: FloatArray, *, batch
     heat : ndarray of shape (N, h, w), float64
         Raw, signed. A map without a positive value shows nothing: NaN.
     batch_size : int
-        Films a pass.
+        Films per pass.
 
     Returns
     -------

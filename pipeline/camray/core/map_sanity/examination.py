@@ -1,15 +1,15 @@
-"""Are a method's maps true? Every figure of one network, film by film; a method that cannot is told, not lost.
+"""Map sanity checks of explanation methods on one network; refusals are reported with their reason.
 
 cascading parameter randomisation (Adebayo et al., NeurIPS 2018)
-    `randomising.cascade`; agreement with the original map by `agreement.rank_correlations`, of the maps as they are and
-    of their absolute values, and by `agreement.structural_similarities`.
+    `weight_randomization.cascade`; agreement with the original map by `similarity.rank_correlations`, of the maps as
+    they are and of their absolute values, and by `similarity.structural_similarities`.
 noise stability (max-sensitivity, Yeh et al., NeurIPS 2019, eq. 2, by the size of the map)
     ``max_j ||M(x + d_j) - M(x)|| / ||M(x)||`` over draws d_j, uniform in the cube ``|d| <= r``, ``x + d_j`` cut to 0-1;
     and the mean over j in place of the maximum. A few draws are a lower bound of the true maximum.
 deletion and insertion
-    `removing.removal_curves`.
+    `deletion_insertion.removal_curves`.
 average drop and increase
-    `removing.confidence_through`.
+    `deletion_insertion.confidence_through`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +39,7 @@ from camray.domain.errors import PipelineError
 
 @dataclass(frozen=True)
 class SanityPlan:
-    """How thoroughly.
+    """Settings of the sanity checks.
 
     Parameters
     ----------
@@ -48,18 +48,18 @@ class SanityPlan:
     blur : float
         Standard deviation of the blurred film that insertion starts from, fraction of the film's longer side.
     noise : float
-        r: every pixel is moved by up to so many grey values (of 0-1).
+        r: largest change of a pixel, in grey values of 0-1.
     noise_draws : int
         Noisy films for each film.
     most_blocks : int
         Blocks of the cascade at most.
     most_passes : int or None
-        Films through the network that the maps of a method may cost, and again those for its noise and cascade; a
-        dearer method is examined on the first films only, at least on one. None sets no limit.
+        Maximum films through the network for the maps of a method, and again for its noise and cascade; a more
+        expensive method is examined on the first films only, at least on one. None sets no limit.
     seed : int
         Of the weights, the noise, and the order of equal cells.
     batch_size : int
-        Films a pass.
+        Films per pass.
     """
 
     steps: int = 16
@@ -95,12 +95,12 @@ def examine(
     Yields
     ------
     MethodFigures
-        One a method, in their order. Where a method refuses the network: its reason, and nothing else.
+        One per method, in their order. Where a method refuses the network: its reason, and nothing else.
 
     Raises
     ------
     ValueError
-        If there is no film, or not one label a film.
+        If there is no film, or not one label per film.
     """
     pairs = _Pairs(films, tuple(labels))
     with evaluating(network):
@@ -144,7 +144,7 @@ class _Pairs:
 
     def __post_init__(self) -> None:
         if not self.labels or len(self.labels) != len(self.films):
-            raise ValueError(f"{len(self.films)} films and {len(self.labels)} labels; expected one label a film")
+            raise ValueError(f"{len(self.films)} films and {len(self.labels)} labels; expected one label per film")
 
     def part(self, start: int, stop: int) -> "_Pairs":
         return _Pairs(self.films[start:stop], self.labels[start:stop])
@@ -158,7 +158,7 @@ def _examined(
     network: nn.Module, pairs: _Pairs, method: Method, blocks: tuple[Block, ...], plan: SanityPlan
 ) -> MethodFigures:
     count = len(pairs.labels)
-    heat, passes = _maps(network, pairs.part(0, 1), method, plan)  # tells what a map costs
+    heat, passes = _maps(network, pairs.part(0, 1), method, plan)  # measures the cost of a map
     examined = _affordable(passes, count, plan)
     if examined > 1:
         heat = np.concatenate([heat, _maps(network, pairs.part(1, examined), method, plan)[0]])

@@ -54,7 +54,7 @@ class MethodFigures:
     curves : Curves or None
         Deletion and insertion.
     whole, drop, increase : ndarray of shape (N,), float64
-        Probability of the film; see `removing.Confidence`.
+        Probability of the film; see `deletion_insertion.Confidence`.
     noise : ndarray of shape (draws, n), float64
         Relative change of the map, draw by draw.
     cascade : Cascade or None

@@ -1,4 +1,4 @@
-"""A classifier seen through one label: what it costs to explain a film falls to the one map that is wanted."""
+"""One label of a classifier as a classifier of its own, so that only that label's map is computed."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""What is examined, the baselines beside it, and the figures of all methods as tables."""
+"""Tables of the map sanity checks, the films they run on, and the baseline maps."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ CURVE_COLUMNS: dict[str, str] = {
 def choose_pairs(
     targets: NDArray[np.float32], films: int, seed: int, label: int | None = None
 ) -> list[tuple[int, int]]:
-    """Choose films that show a label, shared out evenly among the labels.
+    """Choose films that show a label, spread evenly over the labels.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def choose_pairs(
     -------
     list of (int, int)
         Film and label, the labels by turns, so that the first n are shared out too. A film that shows several labels
-        may stand there for each.
+        may appear once for each.
     """
     generator = np.random.default_rng(seed)
     waiting = [list(generator.permutation(np.flatnonzero(column == 1))) for column in targets.T]
@@ -103,13 +103,13 @@ def baseline_heat(
 
 
 def sanity_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
-    """Return one row a method, `SANITY_COLUMNS`."""
+    """Return one row per method, `SANITY_COLUMNS`."""
     rows = [{"method": each.method, **each.summary(), "reason": each.reason} for each in examined]
     return pd.DataFrame(rows, columns=list(SANITY_COLUMNS)).astype(SANITY_COLUMNS)
 
 
 def cascade_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
-    """Return agreement with the original map, one row a method, step and measure, `CASCADE_COLUMNS`."""
+    """Return agreement with the original map, one row per method, step and measure, `CASCADE_COLUMNS`."""
     rows = []
     for each in examined:
         if each.cascade is None:
@@ -122,7 +122,7 @@ def cascade_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
 
 
 def curve_table(examined: Sequence[MethodFigures]) -> pd.DataFrame:
-    """Return mean deletion and insertion curves, one row a method, kind and fraction, `CURVE_COLUMNS`."""
+    """Return mean deletion and insertion curves, one row per method, kind and fraction, `CURVE_COLUMNS`."""
     rows = []
     for each in examined:
         if each.curves is None:

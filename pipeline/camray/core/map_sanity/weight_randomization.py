@@ -1,4 +1,4 @@
-"""A network's blocks from the logits down, and copies of it with ever more blocks randomised (Adebayo et al. 2018)."""
+"""Cascading weight randomization, from the logits down (Adebayo et al., NeurIPS 2018)."""
 
 import copy
 import math
@@ -50,7 +50,7 @@ def blocks_of(network: nn.Module, most: int = MOST_BLOCKS) -> tuple[Block, ...]:
     Returns
     -------
     tuple of Block
-        Every leaf with parameters stands in exactly one. The largest part is cut into its children until there are six
+        Every leaf with parameters is in exactly one. The largest part is cut into its children until there are six
         or would be more than `most`; a normalisation goes with the layer before it; smallest neighbours are joined if
         there are too many even so. The last layer stays alone.
 
@@ -97,7 +97,7 @@ def cascade(network: Network, blocks: Sequence[Block], seed: int) -> Iterator[tu
     -----
     Cascading randomisation, Adebayo et al., NeurIPS 2018, section 4.1. Weights are re-drawn from ``N(0, 2 / fan_in)``
     (He et al., ICCV 2015), biases set to 0, normalisations to their start: factor 1, shift 0, running mean 0, variance
-    1. Whatever a layer learnt is gone; the size of the signal stays in range, so that maps do not vanish.
+    1. The learned weights are lost, but the size of the signal stays in range, so that maps do not vanish.
     """
     altered = copy.deepcopy(network)
     modules = dict(altered.named_modules())

@@ -1,6 +1,6 @@
-"""How far readers agree: kappa for two and for many, overlap of boxes, proportions with Wilson intervals.
+"""Agreement of readers: kappa for two and for many, overlap of boxes, proportions with Wilson intervals.
 
-All are plain definitions; what is undefined is NaN and never 0 or 1.
+Undefined values are NaN, never 0 or 1.
 """
 
 import math

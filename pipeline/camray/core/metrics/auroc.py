@@ -1,7 +1,7 @@
 """AUROC and average precision under many sets of film weights at once.
 
-A bootstrap resample is a set of weights: how often each film's patient was drawn. Sorting happens once, so a resample
-costs one look at each film. Tied scores form one step, as in scikit-learn.
+A bootstrap resample is a set of weights: how often each film's patient was drawn. Films are sorted once, so a resample
+costs one pass over the films. Tied scores form one step, as in scikit-learn.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def _grouped(weights: FloatArray, logits: FloatArray, present: NDArray[np.bool_]
 
 
 class RankedFilms:
-    """Films in the order of their scores, ready to be weighed.
+    """Films in the order of their scores, evaluated for many sets of weights.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def weighted_auroc(weights: FloatArray, logits: FloatArray, present: NDArray[np.
     Parameters
     ----------
     weights : ndarray of shape (R, N), float64
-        Non-negative; one row a resample.
+        Non-negative; one row per resample.
     logits : ndarray of shape (N,), float64
         Any increasing score; finite.
     present : ndarray of shape (N,), bool

@@ -205,17 +205,17 @@ def percentile_intervals(draws: FloatArray, confidence: float) -> tuple[FloatArr
 def replace_zero_width_intervals(
     value: FloatArray, low: FloatArray, high: FloatArray, patients: IntArray, confidence: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Replace intervals without any width, which would pass for certainty.
+    """Replace zero-width intervals by Wilson intervals, or by NaN.
 
-    Where all resamples give the same number, they say nothing of its spread: three hits of three patients are no proof
-    of a hit rate of 1, and one patient is none of anything.
+    Where all resamples give the same number they carry no information on its spread: three hits of three patients do
+    not prove a hit rate of 1.
 
     Parameters
     ----------
     value, low, high : ndarray of shape (C,), float64
         Numbers with their percentile intervals.
     patients : ndarray of shape (C,), int64
-        For a mean of values from 0 to 1, how many patients have a part in it; 0 for any other number.
+        For a mean of values from 0 to 1, how many patients contribute; 0 for any other number.
     confidence : float
         0-1.
 

@@ -1,4 +1,4 @@
-"""Points of the report's curves: precision and recall, and reliability."""
+"""Curves of the score report: precision and recall, and reliability."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ FROC_IOU = 0.3  # a box finds an annotated one from this IoU on
 
 @dataclass(frozen=True)
 class Reliability:
-    """What a classifier promises and what comes, in bins of equally many films.
+    """Predicted and observed probability, in bins of equally many films.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """AUROC with its covariance after DeLong, for one score or several on the same films, patients kept together.
 
 DeLong, DeLong and Clarke-Pearson (Biometrics 1988) by midranks (Sun and Xu, IEEE Signal Processing Letters 2014);
-films of one patient are clusters (Obuchowski, Biometrics 1997). With one film a patient the two agree exactly.
+films of one patient are clusters (Obuchowski, Biometrics 1997). With one film per patient the two agree exactly.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from camray.core.metrics.probability import probabilities_of
 
 @dataclass(frozen=True)
 class Difference:
-    """AUROC of two scores on the same films, and what stands between them.
+    """AUROC of two scores on the same films, and their difference.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def auroc_covariance(
     present : ndarray of shape (N,), bool
         The films that carry the label.
     patients : ndarray of shape (N,), int64
-        Any number a patient.
+        Patient number of each film.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def auroc_interval(
     Returns
     -------
     value, low, high : float
-        A perfect separation has no interval (NaN): DeLong's variance is 0 there, and tells nothing.
+        A perfect separation has no interval (NaN): DeLong's variance is 0 there and carries no information.
     """
     auroc, covariance = auroc_covariance(scores[None], present, patients)
     value, deviation = float(auroc[0]), float(np.sqrt(max(covariance[0, 0], 0.0)))

@@ -1,4 +1,4 @@
-"""The comparison's table: its columns, and one row's figures out of score table, errors and sanity checks."""
+"""Model comparison table: columns, and the figures of a row from score table, errors and sanity checks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,7 +53,7 @@ _SOURCES = (ThresholdSource.VALIDATION.value, ThresholdSource.FIXED.value)
 
 
 def empty_row() -> dict[str, Any]:
-    """Return a row without figures: NaN, 0 films, no words."""
+    """Return a row without figures: NaN, 0 films, empty texts."""
     empty = {"string": "", "int64": 0, "float64": float("nan")}
     return {name: empty[kind] for name, kind in COMPARE_COLUMNS.items()}
 
@@ -66,7 +66,7 @@ def placed_figures(scores: pd.DataFrame, method: str, source: str) -> dict[str, 
     scores : DataFrame
         `SCORE_COLUMNS` of one split.
     method, source : str
-        As they stand there.
+        As in the score table.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The classifier beyond its ranks: operating points, calibration, and DeLong's intervals.
+"""Operating points, calibration and DeLong intervals of the classifier.
 
 - ``sensitivity`` and ``specificity`` at probability 0.5 (``fixed``), and at points chosen on validation films: the
   highest Youden index (``..._youden``), the highest sensitivity with specificity >= 0.9 (``..._specificity_90``), and

@@ -1,4 +1,4 @@
-"""Two runs on the same films: differences with paired tests, patients kept together."""
+"""Paired comparison of two runs on the same films, with patients kept together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ def paired_localization(labels: Mapping[str, PairedValues], n_patients: int, boo
     Returns
     -------
     DataFrame
-        `DIFF_COLUMNS`. The smallest p that R resamples can tell is 1 / (R + 1). A difference that is the same in all
+        `DIFF_COLUMNS`. The smallest p that R resamples can give is 1 / (R + 1). A difference that is the same in all
         resamples, and not 0, has no interval.
     """
     keys = [(label, measure) for label, values in labels.items() for measure in values.first]

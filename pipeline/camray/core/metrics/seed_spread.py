@@ -1,4 +1,4 @@
-"""Several seeds' score tables to one: mean and spread of every row. No seed is ever chosen by its scores."""
+"""Mean and spread of score tables over several seeds. No seed is ever chosen by its scores."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -70,7 +70,7 @@ class StatisticWithInterval(Statistic, Protocol):
 
 @dataclass(frozen=True)
 class RatioStatistic:
-    """Ratios of sums over films: shares, means, counts a film.
+    """Ratios of sums over films: shares, means, counts per film.
 
     Parameters
     ----------

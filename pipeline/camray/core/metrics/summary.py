@@ -1,4 +1,4 @@
-"""The numbers a reader looks for first: per finding AUROC, hit rate and IoU accuracy beside the best baseline."""
+"""Headline of a score table: per finding AUROC, hit rate and IoU accuracy beside the best baseline."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which predictions make which rows; thresholds chosen on the scored split are refused unless asked for."""
+"""Predictions to score: which thresholds make which rows. Thresholds chosen on the scored split need `oracle`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class ThresholdUse:
     Parameters
     ----------
     row_method : str
-        Method as it stands in the score table.
+        Method in the score table.
     method : str
-        Method as it stands in the predictions.
+        Method in the predictions.
     threshold_source : str
-        As it stands in the score table.
+        Source in the score table.
     threshold_ids : frozenset of str
         Predictions to take; they may differ by label.
     """

@@ -1,4 +1,4 @@
-"""Readers' decisions measured: against the AI, and against one another.
+"""Agreement of readers with the AI and with one another, as a table.
 
 A subject is one film and one finding. Uncertain answers take no part in kappa, agreement and predictive values; they
 are counted. Intervals resample patients; a predictive value of boxes has Wilson's interval beside it.
@@ -45,7 +45,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class AgreementPlan:
-    """How measures are taken.
+    """Settings of the agreement measures.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Several readers' decisions to one truth, subject by subject."""
+"""Consensus of several readers, subject by subject."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

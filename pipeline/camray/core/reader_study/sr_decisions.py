@@ -1,4 +1,4 @@
-"""Marks of structured reports to decisions: which finding each mark stands for, and what it says of the AI's answer.
+"""Decisions of readers from the marks of structured reports.
 
 Viewers change tracking UIDs and round coordinates, so a mark is known by its film, its words and codes, and only where
 it has none by its overlap with what the AI drew there. A report that covers a film answers for every finding on it.
@@ -80,7 +80,7 @@ def decisions_of(
     gathered = _Gathered(source)
     own = [one for one in reports if one.is_own]
     if own:
-        what = f"{len(own)} of its reports are camray's own, edited by nobody; left out"
+        what = f"{len(own)} of its reports are camray's own, not edited by a reader; left out"
         gathered.problems.append(Problem(source, what))
     latest = _latest(reports, reader, gathered)
     names = _Names(findings)
@@ -155,7 +155,7 @@ class _Names:
 
 
 def _unique(pairs: Iterable[tuple[_Word, str]]) -> dict[_Word, str]:
-    """Return what stands for one finding alone."""
+    """Return the words and codes that denote a single finding."""
     names_of: dict[_Word, set[str]] = {}
     for word, name in pairs:
         names_of.setdefault(word, set()).add(name)
@@ -218,7 +218,7 @@ def _judged(one: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, tupl
 def _marked(
     who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
 ) -> dict[str, _Marked]:
-    """Gather a film's marks by finding; those of none are told and kept."""
+    """Gather a film's marks by finding; marks of no finding are reported and kept."""
     by_label: dict[str, _Marked] = {}
     where = (report.source, who, image_id)
     for mark in report.marks:
@@ -229,11 +229,11 @@ def _marked(
             label = _by_overlap(mark.box, image_id, claims, where, gathered)
         if label is None:
             gathered.unread.append(Unread(*where, " | ".join(rest), mark.box))
-            what = "a mark that names no finding of this run; left out (its words stand in unread.csv)"
+            what = "a mark that names no finding of this run; left out (its text is in unread.csv)"
             gathered.problems.append(Problem(*_told(where, what)))
             continue
         if mark.shape == "line":
-            what = "a mark that encloses nothing, such as a length, was left out"
+            what = "a mark without area, such as a length; left out"
             gathered.problems.append(Problem(*_told(where, what), label))
             continue
         one = by_label.setdefault(label, _Marked())
@@ -264,7 +264,7 @@ def _by_overlap(
     if len(covered) != 1:
         return None
     (label,) = covered
-    what = f"a mark without words, taken for this finding as it covers the AI's box (IoU {SAME_IOU:g} or more)"
+    what = f"a mark without text, taken for this finding because it covers the AI's box (IoU {SAME_IOU:g} or more)"
     gathered.problems.append(Problem(*_told(where, what), label))
     return label
 
@@ -289,4 +289,4 @@ def _tell_of_marks_without_film(report: MarkedReport, reader: str, gathered: _Ga
         if not mark.image_id and mark.shape:
             who = reader or report.observer
             gathered.unread.append(Unread(report.source, who, "", " | ".join(mark.words), mark.box))
-            gathered.problems.append(Problem(report.source, "a mark that lies on no named image; left out", who))
+            gathered.problems.append(Problem(report.source, "a mark that refers to no named image; left out", who))

@@ -76,7 +76,7 @@ def tile_shares(mask: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
 
 
 def lung_tiles(shares: NDArray[np.float64]) -> NDArray[np.bool_] | None:
-    """Tell where lungs lie on films of this kind.
+    """Find the tiles that are lung on films of this kind.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def lung_tiles(shares: NDArray[np.float64]) -> NDArray[np.bool_] | None:
 
     Notes
     -----
-    One mask serves all films. Were each film's own lungs cut out, the shape of the hole would tell of the disease: a
+    One mask serves all films. Were each film's own lungs cut out, the shape of the hole would reveal the disease: a
     consolidated lung is found smaller than a clear one.
     """
     if len(shares) < FEWEST_LUNG_FILMS:
@@ -122,7 +122,7 @@ def regions(lungs: NDArray[np.bool_] | None) -> dict[str, NDArray[np.bool_]]:
 
 
 def _age(years: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Age, its square, and whether it is told; films without it take the middle."""
+    """Return age, its square, and whether it is known; films without it get the median."""
     is_known = np.isfinite(years) & (years < MOST_YEARS)
     median = float(np.median(years[is_known])) if is_known.any() else 0.0
     filled = np.where(is_known, years, median)
@@ -130,12 +130,12 @@ def _age(years: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def one_hot(tags: Mapping[str, Sequence[str]]) -> NDArray[np.float32]:
-    """Turn acquisition tags into 0/1 columns; values of fewer than `RARE_FILMS` films share one column a tag.
+    """Turn acquisition tags into 0/1 columns; values of fewer than `RARE_FILMS` films share one column per tag.
 
     Parameters
     ----------
     tags : mapping of str to sequence of str
-        A value a film; never identifiers.
+        One value per film; never identifiers.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What trivial features can predict: shortcut probes, and the figures that describe a data set.
+"""Shortcut probes: how well trivial features predict labels; and figures that describe a data set.
 
 A label that a grey-level histogram, the film's border, the scanner or the patient's age predict well can be learnt
 without looking for a lesion; a network trained on it may score well and localize nothing (Zech et al., PLoS Medicine
@@ -78,7 +78,7 @@ def _auc_over(
 def probe_logits(
     features: Mapping[str, NDArray[np.float32]], values: NDArray[np.int8], is_training: NDArray[np.bool_], seed: int
 ) -> NDArray[np.float32]:
-    """Fit every probe on the training films, and let it speak of all others: a classifier's trivial baselines.
+    """Fit every probe on the training films, and predict all others: trivial baselines of the classifier.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What localization is scored on: every film and label with at least one annotated box, whatever the probability."""
+"""Annotated films: every film and label with at least one annotated box, whatever the predicted probability."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def collect_annotated_films(
     label : str
         Finding.
     annotations : DataFrame
-        Columns ``image_id, label, x0, y0, x1, y1`` (native px), one row a box; other films' rows are left out.
+        Columns ``image_id, label, x0, y0, x1, y1`` (native px), one row per box; other films' rows are left out.
     films : DataFrame
         Columns ``image_id, rows, cols``: the split.
     patients : mapping

@@ -1,6 +1,6 @@
-"""Predictors that know nothing of the film: what a localization number has to beat.
+"""Trivial baselines: predictors that do not look at the film, and that localization has to beat.
 
-All live in fractions of the film's sides, so that one prediction fits films of every size:
+All are in fractions of the film's sides, so that one prediction fits films of every size:
 
 - ``random``: uniform noise on the feature grid, interpolated and thresholded like a heat map; a few draws averaged;
 - ``centre``: a Gaussian at the film's centre whose three standard deviations reach the edges, thresholded likewise;
@@ -132,7 +132,7 @@ def class_mean_box(training: FloatArray) -> FloatArray:
 
 
 def fixed_point(training: FloatArray) -> FloatArray:
-    """Find the point that lies in most training boxes: the exact maximum of their coverage.
+    """Find the point that is inside most training boxes: the exact maximum of their coverage.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def fixed_point(training: FloatArray) -> FloatArray:
     Notes
     -----
     Coverage changes only at edges, so the grid of all edges holds the maximum. Edges that differ by rounding alone are
-    one edge: between 0.1 + 0.2 and 0.3 there is no place to point at. Slabs are visited from left to right
+    one edge: 0.1 + 0.2 and 0.3 bound no cell. Slabs are visited from left to right
     and keep one column of coverage: memory grows with the number of boxes, not with its square.
     """
     if len(training) == 0:

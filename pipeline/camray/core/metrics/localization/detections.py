@@ -1,4 +1,4 @@
-"""Boxes of one label with confidences against the annotated ones: what `chestxray14` and `detection` count.
+"""Detections: predicted boxes of one label with confidences, matched to annotated boxes.
 
 All protocols here take every box a film has, not only its best.
 """
@@ -47,7 +47,7 @@ class Detections:
 
     @property
     def annotated_counts(self) -> IntArray:
-        """Annotated boxes a film, [N]."""
+        """Annotated boxes per film, [N]."""
         return np.bincount(self.annotated_film, minlength=len(self.patients)).astype(np.int64)
 
     def kept(self, is_kept: NDArray[np.bool_]) -> "Detections":

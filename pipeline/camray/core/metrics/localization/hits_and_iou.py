@@ -1,4 +1,4 @@
-"""Hit rate and box overlap on annotated films: one predicted point and one predicted box a film and label.
+"""Hit rate and box overlap on annotated films: one predicted point and one predicted box per film and label.
 
 Conventions (the benchmark convention of Wang et al., CVPR 2017, made explicit):
 
@@ -26,7 +26,7 @@ def best_overlaps(items: AnnotatedFilms, predicted: FloatArray) -> tuple[FloatAr
     items : AnnotatedFilms
         N annotated films of a label.
     predicted : ndarray of shape (N, 4), float64
-        One box a film (x0, y0, x1, y1), native px; NaN where nothing is predicted.
+        One box per film (x0, y0, x1, y1), native px; NaN where nothing is predicted.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def best_overlaps(items: AnnotatedFilms, predicted: FloatArray) -> tuple[FloatAr
 
 
 def point_hits(items: AnnotatedFilms, points: FloatArray) -> FloatArray:
-    """Tell which films' predicted point lies in an annotated box.
+    """Tell which films' predicted point is in an annotated box.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""All localization rows of one label: the methods' predictions and maps, and the baselines beside them."""
+"""Localization rows of one label: methods' predictions and maps, and the trivial baselines."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ HeatOf = Callable[[str], NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a film lies on the model grid."""
+    """Position of a film on the model grid."""
 
     transform: GridTransform
     window: CropWindow
@@ -45,7 +45,7 @@ class Placement:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where all films lie on a model grid of (rows, cols), by ``image_id``."""
+    """Positions of all films on a model grid of (rows, cols), by ``image_id``."""
 
     shape_model: tuple[int, int]
     placements: Mapping[str, Placement]
@@ -72,7 +72,7 @@ def sweep_maps(
     heat_of : callable
         ``image_id`` to the label's raw map [h, w] on the feature grid.
     geometry : Geometry
-        Where the films lie.
+        Positions of the films on the model grid.
     step_px : int
         Sample the map about every so many model px.
 
@@ -105,7 +105,7 @@ def choose_levels(sweep: ThresholdSweep, iou_criterion: float) -> ChosenLevels |
 def add_max_box_acc(
     values: LabelValues, method: str, sweep: ThresholdSweep, chosen: ChosenLevels | None, oracle: bool
 ) -> None:
-    """Add MaxBoxAcc and V2 at 20 % of the range, at the levels chosen on validation, and at the best if asked for."""
+    """Add MaxBoxAcc and V2 at 20 % of the range, at the levels chosen on validation, and at the best if requested."""
     values.add(method, FIXED, max_box_acc_at(sweep, FIXED_LEVEL, (FIXED_LEVEL,) * 3))
     if chosen is not None:
         values.add(method, VALIDATION, max_box_acc_at(sweep, chosen.max_box_acc, chosen.max_box_acc_v2))
@@ -116,7 +116,7 @@ def add_max_box_acc(
 def add_predictions(
     values: LabelValues, method: str, source: str, items: AnnotatedFilms, predictions: pd.DataFrame
 ) -> None:
-    """Add hit rate and box metrics of one method's best box and peak a film.
+    """Add hit rate and box metrics of one method's best box and peak per film.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def add_predictions(
         The label's annotated films.
     predictions : DataFrame
         Columns ``image_id, x0, y0, x1, y1, peak_x, peak_y``, native px: the rows of rank 0 of this label, method and
-        threshold; at most one a film. A film without a row, or with missing corners, is a miss.
+        threshold; at most one per film. A film without a row, or with missing corners, is a miss.
     """
     by_film = predictions.assign(image_id=predictions["image_id"].astype(str)).set_index("image_id")
     by_film = by_film.reindex(list(items.image_ids))
@@ -158,7 +158,7 @@ def add_baselines(
     training : ndarray of shape (A, 4), float64
         The label's training boxes, as fractions of their films' sides.
     geometry : Geometry
-        Where the films lie.
+        Positions of the films on the model grid.
     shape_feature : tuple of int
         (rows, cols) of the feature grid.
     chosen : mapping
@@ -224,7 +224,7 @@ def _max_box_acc_of_draws(
 
 
 def _box_and_centre(items: AnnotatedFilms, boxes: FloatArray) -> dict[Measure, FloatArray]:
-    """All measures of one box a film whose centre is its point; undefined if there is no box at all."""
+    """All measures of one box per film whose centre is its point; undefined if there is no box at all."""
     measures: dict[Measure, FloatArray] = {
         ("hit_rate", None): point_hits(items, baselines.box_centres(boxes)),
         **box_measures(items, boxes),

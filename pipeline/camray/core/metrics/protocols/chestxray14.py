@@ -1,4 +1,4 @@
-"""Localization on ChestX-ray14 as Wang et al., CVPR 2017, section 4.2 and table 4, have it.
+"""Protocol `chestxray14`: localization as defined by Wang et al., CVPR 2017, section 4.2 and table 4.
 
 - An annotated box is found if a predicted box of its label on its film overlaps it by *more than* T, as IoU or as IoBB
   (the intersection over the predicted box's area). *Accuracy* is the share of the label's annotated boxes found.
@@ -64,7 +64,7 @@ def accuracy_statistics(
     detections : Detections
         On all annotated films, whichever label they are annotated for; confidences are not looked at.
     method, source : str
-        As they stand in the score table.
+        As in the score table.
     reported : ndarray of shape (D,), bool, optional
         Which predicted boxes are of a label that is reported on the film; without it there is no ``afp_reported``.
 

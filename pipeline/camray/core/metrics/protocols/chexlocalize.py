@@ -1,4 +1,4 @@
-"""Segmentation from heat maps as Saporta et al., Nature Machine Intelligence 2022 (CheXlocalize), have it.
+"""Protocol `chexlocalize`: segmentation from heat maps, Saporta et al., Nature Machine Intelligence 2022.
 
 - A map is first interpolated to the film's own pixels (bilinear, corner origin), then rescaled to 0-1 there.
 - Its mask is what lies *above* a threshold: Otsu's on 8 bits (``fixed``: no annotation has a part in it), or the one of
@@ -12,7 +12,7 @@
 - ``pixel_sensitivity`` and ``pixel_specificity``: over the pixels of all films together, those known not to show the
   label included.
 - ``..._percent_below_human``: how far below a human benchmark a number is, in percent of the benchmark; over labels,
-  how far the mean lies below the mean benchmark. The benchmark is a given number: intervals hold the method's spread
+  how far the mean is below the mean benchmark. The benchmark is a given number: intervals hold the method's spread
   alone, where the original resamples the human readers too.
 
 The original resamples films; here patients are drawn, 1000 times by default. Its outline drawing is no thresholding and
@@ -128,7 +128,7 @@ class MaskCounts:
     both, predicted : ndarray of shape (N, K), float64
         Pixels of both masks, and of the predicted one.
     hit : ndarray of shape (N,), bool
-        Whether the highest pixel lies in the annotated mask.
+        Whether the highest pixel is in the annotated mask.
     probability : ndarray of shape (N,), float64
         The classifier's.
     """
@@ -244,7 +244,7 @@ class BelowHumanStatistic:
 
 @dataclass(frozen=True)
 class MeanBelowHumanStatistic:
-    """How far, in percent, one metric's mean over labels lies below the mean of their benchmarks: one row."""
+    """How far, in percent, one metric's mean over labels is below the mean of their benchmarks: one row."""
 
     parts: Sequence[tuple[RatioStatistic, int, float]]  # part, column, and benchmark of each label
 

@@ -1,11 +1,10 @@
-"""COCO's average precision (Lin et al., ECCV 2014; cocoeval): matched by pycocotools, weighed here.
+"""COCO's average precision (Lin et al., ECCV 2014; cocoeval): matched by pycocotools, weighted here.
 
 Mean over IoU >= 0.50, 0.55, ... 0.95 of the precision, made falling, at recall 0, 0.01, ... 1; at most 100 boxes a
 film. The library matches; its last step is repeated on weighted films, so that resamples need no new match. With
 weights of 1 it is the library's own number (a test holds it to that).
 
-Two traps: the library takes an annotation with id 0 for "not matched", so ids begin at 1; and ``torchmetrics`` needs
-torchvision for the same thing, which is not there.
+The library takes an annotation with id 0 for "not matched", so ids begin at 1.
 """
 
 import contextlib
@@ -108,7 +107,7 @@ def weighted_coco_precision(
     right : ndarray of shape (K, D), bool
         Whether it is matched at each of K IoU thresholds.
     annotated_counts : ndarray of shape (N,), int64
-        Annotated boxes a film.
+        Annotated boxes per film.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Centre containment: does the predicted box hold the annotated centre? And the ceiling that a feature grid sets.
+"""Protocol `containment`: predicted boxes that hold the annotated centre; and the ceiling of a feature grid.
 
 IoU says little of lesions smaller than a cell of the feature grid: no box drawn from such a map can fit them. Whether
 the box holds the lesion's centre still can be asked, if it stands beside what the same box would hold
@@ -100,13 +100,13 @@ def containment_statistic(
     items : AnnotatedFilms
         N annotated films.
     predicted : ndarray of shape (N, 4), float64
-        One box a film, native px; NaN where nothing is predicted.
+        One box per film, native px; NaN where nothing is predicted.
     point : ndarray of shape (2,), float64
         The label's fixed point as fractions of the film's sides; NaN without training boxes.
     cells_xy : ndarray of shape (N, 2), float64
         Sides of a cell of the feature grid, native px.
     method, source : str
-        As they stand in the score table.
+        As in the score table.
 
     Returns
     -------
@@ -232,7 +232,7 @@ def _boxes_of_one_peak(levels: Any) -> Any:
 
 
 def ceiling_statistic(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple[int, int]) -> RatioStatistic:
-    """Make one label's rows: the best annotated box of a film counts, as for a film's one predicted box."""
+    """Make one label's rows: the best annotated box of a film counts, as for the film's one predicted box."""
     each = ceiling_ious(items, geometry, shape_feature)
     best = np.maximum.reduceat(each, items.starts) if len(items) else each
     columns: Mapping[tuple[str, float | None], FloatArray] = {

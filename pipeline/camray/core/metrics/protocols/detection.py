@@ -1,4 +1,4 @@
-"""Detection as COCO, VinBigData, RSNA and the observer studies score it: parts over films that carry weights.
+"""Protocol `detection`: scores of COCO, VinBigData, RSNA and observer studies over weighted films.
 
 One label at a time, on the films that are annotated for it or known not to show it: a film that shows the label and has
 no box (most of ChestX-ray14) says nothing about a box drawn on it, and is left out.
@@ -10,7 +10,7 @@ no box (most of ChestX-ray14) says nothing about a box drawn on it, and is left 
 - ``detection/rsna`` (RSNA Pneumonia Detection Challenge, 2018): TP / (TP + FP + FN) of a film at IoU more than 0.40,
   0.45, ... 0.75, their mean, averaged over films. A film without annotated boxes scores 0 if anything is drawn on it,
   and does not count otherwise. Only reported boxes count.
-- ``detection/froc_sensitivity`` at 1/8, 1/4, 1/2, 1, 2, 4, 8 false positives a film, and their mean, the competition
+- ``detection/froc_sensitivity`` at 1/8, 1/4, 1/2, 1, 2, 4, 8 false positives per film, and their mean, the competition
   performance metric ``detection/froc_cpm`` (Setio et al., Medical Image Analysis 2017). The sensitivity is the highest
   one reached without more false positives: a step, not interpolated. A box finds an annotated one from IoU 0.3 on; a
   further box on a found one is neither.
@@ -52,7 +52,7 @@ def weighted_voc_precision(
     right : ndarray of shape (D,), bool
         Whether it is a true positive.
     annotated_counts : ndarray of shape (N,), int64
-        Annotated boxes a film.
+        Annotated boxes per film.
 
     Returns
     -------
@@ -143,7 +143,7 @@ class Froc:
     Parameters
     ----------
     false_positives, sensitivity : ndarray of shape (K,), float64
-        A film, and share of annotated boxes found, as the demanded confidence falls; both begin at 0 and rise.
+        Per film, and share of annotated boxes found, as the demanded confidence falls; both begin at 0 and rise.
     cpm : float
         ``detection/froc_cpm`` of the same boxes; NaN without annotated boxes.
     """

@@ -1,4 +1,4 @@
-"""Top-1 and top-5 errors, see `camray.core.metrics.protocols.top_k_errors`, as rows with intervals.
+"""Protocol `ilsvrc`: rows of top-1 and top-5 errors, see `camray.core.metrics.protocols.top_k_errors`.
 
 One number over all labels: rows carry the label ``all`` and have no mean. ``k`` is the criterion; with fewer than five
 labels the second one is all of them.
@@ -24,7 +24,7 @@ def top_errors_statistic(
     patients : ndarray of shape (N,), int64
         Patient number of each film.
     method, source : str
-        As they stand in the score table.
+        As in the score table.
 
     Returns
     -------

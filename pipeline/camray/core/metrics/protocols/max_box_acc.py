@@ -46,7 +46,7 @@ class ThresholdSweep:
 
 
 def window_transform(transform: GridTransform, window: CropWindow, shape: tuple[int, ...]) -> GridTransform:
-    """Return the way from the native grid to a map of a shape (rows, cols) that covers the window."""
+    """Return the transform from the native grid to a map of a shape (rows, cols) that covers the window."""
     rows, cols = shape
     return transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
         cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)

@@ -1,4 +1,4 @@
-"""Top-k classification and localization error, as ILSVRC and the CAM paper have them, for films of several labels.
+"""Top-k classification and localization error, as defined by ILSVRC and the CAM paper, for films of several labels.
 
 ILSVRC asks one thing of a picture with one true label C and boxes B (Russakovsky et al., IJCV 2015, section 4; Zhou et
 al., CVPR 2016, section 3.2): among the k labels a method names, in order and each with one box, classification is right
@@ -69,7 +69,7 @@ def top_errors(logits: FloatArray, present: NDArray[np.bool_], right: FloatArray
     if not 1 <= k <= logits.shape[1]:
         raise ValueError(f"top {k} of {logits.shape[1]} labels")
     if (right[~present] > 0).any():
-        raise ValueError("a box is called right for a label that its film does not show")
+        raise ValueError("a box counts as right for a label that its film does not show; expected 0 there")
     is_labelled = present.any(axis=1)
     if not is_labelled.any():
         return TopErrors(k, float("nan"), float("nan"), 0)

@@ -1,9 +1,9 @@
-"""Choe et al., CVPR 2020 (arXiv:2007.04178): MaxBoxAcc, MaxBoxAccV2 and PxAP, by their conventions and by ours.
+"""Protocol `wsol`: MaxBoxAcc, MaxBoxAccV2 and PxAP of Choe et al., CVPR 2020, by their conventions and by ours.
 
 MaxBoxAcc: the share of films whose largest region's box has IoU >= 0.5 with an annotated one, at one threshold for all
 films; V2: any region's box, the mean over IoU >= 0.3, 0.5, 0.7, each at its own threshold. PxAP: area under precision
 and recall of the pixels of all films together. The paper takes the best threshold on the scored films: that is an
-``oracle`` here, and stands beside thresholds that were fixed or chosen on validation.
+``oracle`` here, and is reported beside thresholds that were fixed or chosen on validation.
 
 What the two sets of conventions say where they differ (theirs read off ``wsolevaluation``'s ``evaluation.py``):
 
@@ -113,7 +113,7 @@ def _trees(picture: NDArray[np.uint8]) -> Any:
 
 
 def _overlap_at(numbers: NDArray[np.int32], boxes: NDArray[np.int64], truth: NDArray[np.int64]) -> FloatArray:
-    """Return the IoU of the regions numbered, -1 where there is none."""
+    """Return the IoU of the regions numbered, -1 for no region."""
     overlaps = best_ious(_grown(boxes), _grown(truth))
     return np.where(numbers >= 0, overlaps[numbers] if len(overlaps) else 0.0, -1.0)
 
@@ -133,7 +133,7 @@ def _filled(levels: Any, n_levels: int) -> Any:
     """Fill holes at every threshold: the highest level at which a pixel is hot or shut in by hot pixels.
 
     The background reaches a pixel from the border, stepping by sides, over the path whose highest level is least: a
-    flood from the border that always goes on at the lowest level reached (Barnes, Lehman and Mulla, 2014).
+    flood from the border that always continues at the lowest level reached (Barnes, Lehman and Mulla, 2014).
     """
     rows, cols = levels.shape
     filled = np.full((rows, cols), np.int16(-2))

@@ -1,4 +1,4 @@
-"""Rows of the protocol `wsol` of one label and method: by our conventions, and as the original has them."""
+"""Rows of the protocol `wsol` of one label and method: by our conventions and by those of the original."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Overlaps:
 def overlaps_of(
     items: AnnotatedFilms, heat_of: HeatOf, geometry: Geometry, thresholds: FloatArray
 ) -> dict[str, Overlaps]:
-    """ThresholdSweep the maps of a label's annotated films by both sets of conventions.
+    """Sweep the maps of a label's annotated films by both sets of conventions.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def overlaps_of(
     heat_of : callable
         ``image_id`` to the label's raw map [h, w] on the feature grid.
     geometry : Geometry
-        Where the films lie.
+        Positions of the films on the model grid.
     thresholds : ndarray of shape (T,), float64
         0 to below 1.
 
@@ -100,7 +100,7 @@ def max_box_acc_statistics(
     items : AnnotatedFilms
         N films of a label.
     method : str
-        As it stands in the score table.
+        As in the score table.
     scored : mapping
         Conventions to their overlaps at T thresholds, from `overlaps_of`.
     validation : mapping, optional
