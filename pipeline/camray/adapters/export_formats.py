@@ -11,9 +11,20 @@ import pandas as pd
 from camray.domain.errors import ExportError
 
 BOX_COLUMNS = (
-    "image_id", "label", "probability", "x0", "y0", "x1", "y1", "score", "method", "threshold_id", "threshold_source",
-    "rank", "zone",
-)  # fmt: skip
+    "image_id",
+    "label",
+    "probability",
+    "x0",
+    "y0",
+    "x1",
+    "y1",
+    "score",
+    "method",
+    "threshold_id",
+    "threshold_source",
+    "rank",
+    "zone",
+)
 _NOTE = "camray: boxes found by software and not verified; [x, y, width, height], native px, corner origin"
 
 
@@ -64,7 +75,7 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
         {"id": number, "file_name": str(image["image_id"]), "width": int(image["cols"]), "height": int(image["rows"])}
         for number, image in enumerate(images.to_dict("records"), start=1)
     ]
-    film_numbers = {str(film["file_name"]): film["id"] for film in films}
+    film_numbers = {str(image_id): number for number, image_id in enumerate(images["image_id"], start=1)}
     categories = {label: number for number, label in enumerate(labels, start=1)}
     _check_listed(path, boxes, film_numbers, categories)
     content: dict[str, Any] = {
@@ -72,21 +83,26 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
         "images": films,
         "categories": [{"id": number, "name": label} for label, number in categories.items()],
         "annotations": [
-            {
-                "id": number,
-                "image_id": film_numbers[box["image_id"]],
-                "category_id": categories[box["label"]],
-                "bbox": [float(side) for side in (box["x0"], box["y0"], box["x1"] - box["x0"], box["y1"] - box["y0"])],
-                "area": float((box["x1"] - box["x0"]) * (box["y1"] - box["y0"])),
-                "iscrowd": 0,
-                "score": float(box["score"]),
-                "probability": float(box["probability"]),
-                "attributes": {"zone": str(box["zone"])},
-            }
+            _coco_annotation(number, box, film_numbers[box["image_id"]], categories[box["label"]])
             for number, box in enumerate(boxes.to_dict("records"), start=1)
         ],
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _coco_annotation(number: int, box: Mapping[Any, Any], film: int, category: int) -> dict[str, Any]:
+    width, height = box["x1"] - box["x0"], box["y1"] - box["y0"]
+    return {
+        "id": number,
+        "image_id": film,
+        "category_id": category,
+        "bbox": [float(side) for side in (box["x0"], box["y0"], width, height)],
+        "area": float(width * height),
+        "iscrowd": 0,
+        "score": float(box["score"]),
+        "probability": float(box["probability"]),
+        "attributes": {"zone": str(box["zone"])},
+    }
 
 
 def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]) -> None:
@@ -135,14 +151,24 @@ def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, la
 def _rectangle(film: dict[str, Any], box: dict[str, Any], number: int) -> dict[str, Any]:
     rows, cols = int(film["rows"]), int(film["cols"])
     value = {
-        "x": 100 * float(box["x0"]) / cols, "y": 100 * float(box["y0"]) / rows,
-        "width": 100 * float(box["x1"] - box["x0"]) / cols, "height": 100 * float(box["y1"] - box["y0"]) / rows,
-        "rotation": 0, "rectanglelabels": [str(box["label"])],
-    }  # fmt: skip
+        "x": 100 * float(box["x0"]) / cols,
+        "y": 100 * float(box["y0"]) / rows,
+        "width": 100 * float(box["x1"] - box["x0"]) / cols,
+        "height": 100 * float(box["y1"] - box["y0"]) / rows,
+        "rotation": 0,
+        "rectanglelabels": [str(box["label"])],
+    }
     return {
-        "id": f"box{number}", "type": "rectanglelabels", "from_name": "label", "to_name": "image", "image_rotation": 0,
-        "original_width": cols, "original_height": rows, "score": float(box["probability"]), "value": value,
-    }  # fmt: skip
+        "id": f"box{number}",
+        "type": "rectanglelabels",
+        "from_name": "label",
+        "to_name": "image",
+        "image_rotation": 0,
+        "original_width": cols,
+        "original_height": rows,
+        "score": float(box["probability"]),
+        "value": value,
+    }
 
 
 def write_voc(
@@ -176,29 +202,31 @@ def write_voc(
     by_film = _by_film(folder, images, boxes, labels)
     for film, film_boxes in by_film:
         name = names[str(film["image_id"])]
-        root = _element(None, "annotation")
-        _element(root, "folder", "JPEGImages")
-        _element(root, "filename", f"{name}.png")
-        _element(_element(root, "source"), "annotation", "camray: AI, not verified")
-        size = _element(root, "size")
-        for key, value in (("width", film["cols"]), ("height", film["rows"]), ("depth", 1)):
-            _element(size, key, str(int(value)))
-        _element(root, "segmented", "0")
-        for box in film_boxes:
-            item = _element(root, "object")
-            for key, text in (
-                ("name", box["label"]), ("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0"),
-                ("confidence", repr(float(box["probability"]))),
-            ):  # fmt: skip
-                _element(item, key, str(text))
-            corners = _element(item, "bndbox")
-            for key, side in (("xmin", "x0"), ("ymin", "y0"), ("xmax", "x1"), ("ymax", "y1")):
-                _element(corners, key, repr(float(box[side])))
-        _write_xml(folder / "Annotations" / f"{name}.xml", root)
+        _write_xml(folder / "Annotations" / f"{name}.xml", _voc_annotation(name, film, film_boxes))
     listed = "".join(names[str(film["image_id"])] + "\n" for film, _ in by_film)
     (folder / "ImageSets" / "Main" / "default.txt").write_text(listed, encoding="utf-8")
     lines = ["# label:color_rgb:parts:actions", *(f"{label}:::" for label in labels)]
     (folder / "labelmap.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _voc_annotation(name: str, film: dict[str, Any], boxes: list[dict[str, Any]]) -> ElementTree.Element:
+    root = _element(None, "annotation")
+    _element(root, "folder", "JPEGImages")
+    _element(root, "filename", f"{name}.png")
+    _element(_element(root, "source"), "annotation", "camray: AI, not verified")
+    size = _element(root, "size")
+    for key, value in (("width", film["cols"]), ("height", film["rows"]), ("depth", 1)):
+        _element(size, key, str(int(value)))
+    _element(root, "segmented", "0")
+    for box in boxes:
+        item = _element(root, "object")
+        for key, text in (("name", box["label"]), ("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
+            _element(item, key, str(text))
+        _element(item, "confidence", repr(float(box["probability"])))
+        corners = _element(item, "bndbox")
+        for key, side in (("xmin", "x0"), ("ymin", "y0"), ("xmax", "x1"), ("ymax", "y1")):
+            _element(corners, key, repr(float(box[side])))
+    return root
 
 
 def _element(parent: ElementTree.Element | None, name: str, text: str | None = None) -> ElementTree.Element:

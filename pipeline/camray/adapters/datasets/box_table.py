@@ -34,8 +34,6 @@ def read_boxes(
     labels: Sequence[LabelRules],
     sizes_rc: NDArray[np.int64],
     report: FaultReport,
-    *,
-    strict: bool,
 ) -> pd.DataFrame:
     """Read a box table into boxes on native grids.
 
@@ -52,8 +50,6 @@ def read_boxes(
     report : FaultReport
         Receives invalid corners, masks that do not fit, inverted boxes, boxes outside their film, unknown names and
         columns.
-    strict : bool
-        Whether unknown names make the result wrong; False if the labels are another run's.
 
     Returns
     -------
@@ -64,7 +60,7 @@ def read_boxes(
     """
     frames = _frames(table, rules, sizes_rc, report)
     native, rle, empty = _marks(table, rules, frames, sizes_rc, report)
-    label = _labels(table, rules, labels, report, strict)
+    label = _labels(table, rules, labels, report)
     reader = table.column([rules.reader] if rules.reader else [])
     report_unknown_columns(table, _known(rules), report)
     at_hand = (table.films >= 0) & (label >= 0)
@@ -176,7 +172,7 @@ def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> N
 
 
 def _labels(
-    table: TextTable, rules: BoxTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+    table: TextTable, rules: BoxTableRules, labels: Sequence[LabelRules], report: FaultReport
 ) -> NDArray[np.int64]:
     columns = spellings(labels)
     if rules.constant is not None:
@@ -187,7 +183,7 @@ def _labels(
     indices = table.cells[rules.label].str.casefold().map(columns).fillna(-1).to_numpy(np.int64)
     what = f"'{rules.label}' is empty or names a finding that is not in the manifest"
     no_finding = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
-    report.add(table.name, what, table.lines[(indices < 0) & ~no_finding], stops=strict)
+    report.add(table.name, what, table.lines[(indices < 0) & ~no_finding], stops=report.is_strict)
     return np.asarray(indices)
 
 

@@ -45,9 +45,16 @@ class TableFault:
 
 @dataclass
 class FaultReport:
-    """All faults so far."""
+    """All faults so far.
+
+    Parameters
+    ----------
+    is_strict : bool
+        Whether missing or unknown labels make the result wrong; False if the labels are another run's.
+    """
 
     faults: list[TableFault] = field(default_factory=list)
+    is_strict: bool = True
 
     def add(self, table: str, what: str, lines: Iterable[int] = (), *, stops: bool, count: int | None = None) -> None:
         """Add a fault of these lines, or of `count` rows or columns; zero adds nothing."""

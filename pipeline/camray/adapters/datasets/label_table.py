@@ -88,7 +88,6 @@ def read_labels(
     films: int,
     report: FaultReport,
     *,
-    strict: bool,
     majority: bool = False,
 ) -> LabelMatrix:
     """Read a label table of any form into a matrix.
@@ -105,8 +104,6 @@ def read_labels(
         Number of films.
     report : FaultReport
         Receives invalid values, contradictions, repeated keys, unknown columns and unknown names.
-    strict : bool
-        Whether missing or unknown names and columns make the result wrong; False if the labels are another run's.
     majority : bool
         If the table names readers: a finding is present if more than half of the film's readers name it, else absent.
         False: one reader is enough.
@@ -118,11 +115,11 @@ def read_labels(
     """
     _report_repeats(table, rules, report)
     if rules.form == "wide":
-        rows = _wide(table, rules, labels, report, strict)
+        rows = _wide(table, rules, labels, report)
     elif rules.form == "marked":
-        rows = _marked(table, rules, labels, report, strict)
+        rows = _marked(table, rules, labels, report)
     else:
-        rows = _named(table, rules, labels, report, strict)
+        rows = _named(table, rules, labels, report)
     matched = np.flatnonzero(table.films >= 0)
     values = np.full((films, len(labels)), UNKNOWN, np.int8)
     in_table = np.zeros(films, bool)
@@ -180,7 +177,7 @@ def _report_repeats(table: TextTable, rules: LabelTableRules, report: FaultRepor
 
 
 def _wide(
-    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport
 ) -> NDArray[np.int8]:
     meaning = {normalized(text): value for value, texts in meanings_of(rules) for text in texts}
     rows = np.full((len(table.cells), len(labels)), UNKNOWN, np.int8)
@@ -189,7 +186,7 @@ def _wide(
         column = table.column([name for name in (label.column, label.name, *label.aliases) if name])
         if column is None:
             if not label.any_of:
-                report.add(table.name, f"no column for the label '{label.name}'", stops=strict, count=1)
+                report.add(table.name, f"no column for the label '{label.name}'", stops=report.is_strict, count=1)
             continue
         used.append(column)
         cells = normalized_column(table.cells[column])
@@ -207,17 +204,19 @@ def _wide(
 
 
 def _named(
-    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport
 ) -> NDArray[np.int8]:
     rows = np.full((len(table.cells), len(labels)), UNKNOWN, np.int8)
     if rules.column not in table.cells.columns:
-        report.add(table.name, f"no column '{rules.column}' with the names of the findings", stops=strict, count=1)
+        report.add(
+            table.name, f"no column '{rules.column}' with the names of the findings", stops=report.is_strict, count=1
+        )
         return rows
     known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, str(rules.column)}
     known.add(rules.reader or "")
     report_unknown_columns(table, known, report)
     texts = table.cells[rules.column]
-    report.add(table.name, f"'{rules.column}' is empty", table.lines[texts.isna().to_numpy()], stops=strict)
+    report.add(table.name, f"'{rules.column}' is empty", table.lines[texts.isna().to_numpy()], stops=report.is_strict)
     code, distinct = pd.factorize(texts)
     columns, nothing = spellings(labels), {name.casefold() for name in rules.nothing}
     meanings = np.full((len(distinct) + 1, len(labels)), ABSENT, np.int8)
@@ -231,19 +230,19 @@ def _named(
                 meanings[i, columns[name]] = PRESENT
             elif name not in nothing:
                 what = f"'{rules.column}' names a finding that is not in the manifest"
-                report.add(table.name, what, table.lines[code == i], stops=strict)
+                report.add(table.name, what, table.lines[code == i], stops=report.is_strict)
     return np.asarray(meanings[code])
 
 
 def _marked(
-    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport, strict: bool
+    table: TextTable, rules: LabelTableRules, labels: Sequence[LabelRules], report: FaultReport
 ) -> NDArray[np.int8]:
     """Read a table that marks the location of one finding: any mark means that it is present."""
     rows = np.full((len(table.cells), len(labels)), UNKNOWN, np.int8)
     own = [i for i, label in enumerate(labels) if not label.any_of]
     if rules.column not in table.cells.columns or len(own) != 1:
         what = f"no column '{rules.column}' that marks one finding, or more than one finding"
-        report.add(table.name, what, stops=strict, count=1)
+        report.add(table.name, what, stops=report.is_strict, count=1)
         return rows
     known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, str(rules.column)}
     report_unknown_columns(table, known, report)

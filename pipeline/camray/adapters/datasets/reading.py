@@ -102,7 +102,7 @@ def survey_tables(
     fixed: Sequence[Finding] = (),
 ) -> Dataset:
     """Read the tables as `read_tables` does, but return all faults in the report, including those that stop a run."""
-    report, strict = FaultReport(), not fixed and manifest.labels != "auto"
+    report = FaultReport(is_strict=not fixed and manifest.labels != "auto")
     label_rules, box_rules = _rules(manifest)
     label_tables = _opened(paths.label_tables, label_rules, films, report)
     box_tables = _opened(paths.box_tables, box_rules, films, report)
@@ -112,15 +112,15 @@ def survey_tables(
     labels = empty_labels(len(films.usable), len(rules))
     majority = manifest.readers == "majority"
     for table in label_tables:
-        read = read_labels(table, label_rules, rules, len(films.usable), report, strict=strict, majority=majority)
+        read = read_labels(table, label_rules, rules, len(films.usable), report, majority=majority)
         labels = _joined(labels, read, table.name, report)
     boxes, ignored = (pd.DataFrame({name: [] for name in BOX_COLUMNS}) for _ in range(2))
     for table in box_tables:
         marks, left_out = without_ignored(table, box_rules)
-        read_here = read_boxes(marks, box_rules, rules, sizes_rc, report, strict=strict)
+        read_here = read_boxes(marks, box_rules, rules, sizes_rc, report)
         boxes = pd.concat([boxes, read_here], ignore_index=True) if len(boxes) else read_here
         if len(left_out.cells):
-            regions = read_boxes(left_out, box_rules, rules, sizes_rc, report, strict=strict)
+            regions = read_boxes(left_out, box_rules, rules, sizes_rc, report)
             ignored = pd.concat([ignored, regions], ignore_index=True) if len(ignored) else regions
         labels = _implied(labels, read_here, box_rules, table.name, rules, report)
     labels = _unmarked(labels, manifest.unmarked_absent, films, rules)
