@@ -10,10 +10,13 @@ from camray.domain.records import RefusalReason
 def _films(**columns: list[str]) -> pd.DataFrame:
     n = len(next(iter(columns.values())))
     plain = {
-        "image_id": [f"i{k}" for k in range(n)], "study_key": [""] * n, "patient_key": [f"p{k}" for k in range(n)],
-        "patient_source": ["header"] * n, "pixel_sha256": [f"d{k}" for k in range(n)],
+        "image_id": [f"i{k}" for k in range(n)],
+        "study_key": [""] * n,
+        "patient_key": [f"p{k}" for k in range(n)],
+        "patient_source": ["header"] * n,
+        "pixel_sha256": [f"d{k}" for k in range(n)],
         "source": [f"f{k}.dcm" for k in range(n)],
-    }  # fmt: skip
+    }
     return pd.DataFrame({**plain, **columns})
 
 
@@ -37,8 +40,9 @@ def test_films_of_unknown_study_or_patient_do_not_conflict() -> None:
 def test_the_first_of_equal_pixels_stays() -> None:
     refused = duplicate_pixels(_films(pixel_sha256=["d", "e", "d", "d"]))
     assert [(film.row, film.reason) for film in refused] == [
-        (2, RefusalReason.DUPLICATE_PIXELS), (3, RefusalReason.DUPLICATE_PIXELS),
-    ]  # fmt: skip
+        (2, RefusalReason.DUPLICATE_PIXELS),
+        (3, RefusalReason.DUPLICATE_PIXELS),
+    ]
     assert "f0.dcm" in refused[1].message
 
 
@@ -46,8 +50,9 @@ def test_equal_ids_with_other_pixels_are_another_reason_than_a_copied_file() -> 
     films = _films(image_id=["x", "x", "x"], pixel_sha256=["d", "e", "d"])
     refused = duplicate_ids(films)
     assert [(film.row, film.reason) for film in refused] == [
-        (1, RefusalReason.DUPLICATE_ID), (2, RefusalReason.DUPLICATE_PIXELS),
-    ]  # fmt: skip
+        (1, RefusalReason.DUPLICATE_ID),
+        (2, RefusalReason.DUPLICATE_PIXELS),
+    ]
 
 
 def test_rows_are_named_by_the_index_not_by_position() -> None:

@@ -49,9 +49,16 @@ def _deep() -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         network = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(60, 6), nn.ReLU(inplace=True), nn.Linear(6, LABELS),
-        )  # fmt: skip
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(4, 5, 3, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(60, 6),
+            nn.ReLU(inplace=True),
+            nn.Linear(6, LABELS),
+        )
         for parameter in network.parameters():
             nn.init.normal_(parameter, std=0.5)
     return network.double().eval()

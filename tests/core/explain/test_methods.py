@@ -18,10 +18,24 @@ from camray.domain.errors import CheckpointError
 from tests.core.explain.tiny import LABELS, films, state_of, tiny
 
 NAMES = (
-    "cam", "gradcam", "gradcam_plus_plus", "hirescam", "layercam", "scorecam", "eigencam", "saliency",
-    "saliency_squared", "smoothgrad", "input_x_gradient", "integrated_gradients", "deconvnet", "guided_backprop",
-    "guided_gradcam", "occlusion", "occlusion_coarse_to_fine",
-)  # fmt: skip
+    "cam",
+    "gradcam",
+    "gradcam_plus_plus",
+    "hirescam",
+    "layercam",
+    "scorecam",
+    "eigencam",
+    "saliency",
+    "saliency_squared",
+    "smoothgrad",
+    "input_x_gradient",
+    "integrated_gradients",
+    "deconvnet",
+    "guided_backprop",
+    "guided_gradcam",
+    "occlusion",
+    "occlusion_coarse_to_fine",
+)
 GRID = (3, 4)
 
 

@@ -21,10 +21,20 @@ from camray.domain.errors import PipelineError
 
 SPEC = NetworkSpec(stride=8, widths=(4, 6, 8, 8), stem_kernel=3, dropout=0.1)
 PLAN = FitSettings(
-    epochs=3, steps_per_epoch=2, learning_rate=0.01, final_learning_rate=0.1, weight_decay=0.01, warmup_epochs=1.0,
-    label_smoothing=0.0, ema_decay=0.9, clip_norm=1.0, patience=0, keep_best=False, seed=4,
+    epochs=3,
+    steps_per_epoch=2,
+    learning_rate=0.01,
+    final_learning_rate=0.1,
+    weight_decay=0.01,
+    warmup_epochs=1.0,
+    label_smoothing=0.0,
+    ema_decay=0.9,
+    clip_norm=1.0,
+    patience=0,
+    keep_best=False,
+    seed=4,
     augmentation=Augmentation(flip=0.5, rotate_deg=5, noise=0.02),
-)  # fmt: skip
+)
 FILMS = 8
 
 
