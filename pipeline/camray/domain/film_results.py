@@ -88,9 +88,14 @@ class FindingResult:
     threshold_source: str = ""
 
     @property
+    def name(self) -> str:
+        """Name of the finding."""
+        return self.finding.name
+
+    @property
     def summary(self) -> str:
         """Name and probability, with the warning."""
-        return f"{self.finding.name} {self.probability:.2f} ({UNVERIFIED})"
+        return f"{self.name} {self.probability:.2f} ({UNVERIFIED})"
 
     def box_summary(self, box: ScoredBox) -> str:
         """Return the summary with the box's lung zone and side, where they are known and the finding may be there."""
@@ -98,7 +103,7 @@ class FindingResult:
             return self.summary
         side, _, third = box.zone.partition(" ")
         zone = f"{side} {_THIRDS.get(third, third)} zone"
-        return f"{self.finding.name} {self.probability:.2f}, {zone} ({UNVERIFIED})"
+        return f"{self.name} {self.probability:.2f}, {zone} ({UNVERIFIED})"
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ class FilmResult:
     def tracking_uid(self, finding: FindingResult, number: int) -> str:
         """Return the tracking UID of a finding's box, the same in every object of this result."""
         box = finding.boxes[number].box.as_tuple()
-        return uid_of("tracking", self.image_id, self.algorithm.model_digest, finding.finding.name, repr(box))
+        return uid_of("tracking", self.image_id, self.algorithm.model_digest, finding.name, repr(box))
 
     def digest(self, *more: str) -> str:
         """SHA-256 over the whole result and further texts; of each finding it includes name and code."""

@@ -22,7 +22,7 @@ class ObjectIdentity:
     Parameters
     ----------
     sop_instance_uid, series_instance_uid : str
-        One series per film and kind of object; the versions of an object are the instances of its series.
+        One series per film, kind of object and version: of several text reports in one series, OHIF shows the oldest.
     version : int
         From 1.
     created : datetime

@@ -131,6 +131,14 @@ def test_films_of_one_study_have_series_of_their_own(tmp_path: Path) -> None:
     assert all(len(ds.SeriesDescription) <= 64 for ds in objects)
 
 
+def test_a_later_version_has_a_series_number_and_description_of_its_own(tmp_path: Path) -> None:
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    first, second = (build_sr(result_of(source), source, identity_of("sr", version)) for version in (1, 2))
+    assert first.SeriesNumber != second.SeriesNumber
+    assert first.SeriesDescription == "camray findings, PA (AI, not verified)"
+    assert second.SeriesDescription == "camray findings, PA, version 2 (AI, not verified)"
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [("폐렴", "기흉"), ("Pleural_Thickening", "Pleural_Thickening, old"), ("Mass a", "Mass_A"), ("a" * 70, "a" * 71)],

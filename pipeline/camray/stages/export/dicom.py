@@ -121,8 +121,8 @@ def _heat01(run: ExplainedRun, result: FilmResult, shape: tuple[int, int]) -> ND
     """Return the maps of the reported findings on a grid of `shape` that covers the film, each 0-1."""
     film = run.films.film(result.image_id)
     maps = []
-    for found in result.reported:
-        threshold = run.default_thresholds[found.finding.name]
+    for finding in result.reported:
+        threshold = run.default_thresholds[finding.name]
         raw = run.heat(threshold.method, threshold.label, result.image_id)
         smooth = threshold.recipe.smooth
         maps.append(
@@ -137,12 +137,13 @@ def _picture(run: ExplainedRun, result: FilmResult, stored: StoredFilm, longest_
     shape = display_shape(film.shape_native, film.native_aspect, longest_px)
     heat01 = _heat01(run, result, shape).max(axis=0) if result.reported else None
     lines = [
-        found.summary if found.boxes else f"{found.summary}: the map holds no localization" for found in result.reported
+        finding.summary if finding.boxes else f"{finding.summary}: the map holds no localization"
+        for finding in result.reported
     ]
     boxes = [
-        LabelledBox(each.box, f"{found.finding.name} {found.probability:.2f}")
-        for found in result.reported
-        for each in found.boxes
+        LabelledBox(each.box, f"{finding.name} {finding.probability:.2f}")
+        for finding in result.reported
+        for each in finding.boxes
     ]
     grey = to_unit_scale(stored.values, stored.grey)
     return draw_capture(grey, heat01, boxes, lines or ["No finding reported"], shape, film.col_spacing_mm)

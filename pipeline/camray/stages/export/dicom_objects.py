@@ -110,7 +110,7 @@ def _segmentations(film: ExportedFilm) -> Iterator[ObjectPlan]:
             digested,
             lambda identity: seg.build_heat_seg(result, source, identity, with_heat, heat01),
         )
-    boxed = [found for found in result.reported if found.boxes]
+    boxed = [finding for finding in result.reported if finding.boxes]
     if boxed:
         yield ObjectPlan(
             "seg-boxes",

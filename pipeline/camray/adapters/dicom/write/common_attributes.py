@@ -54,12 +54,12 @@ def refuse_shared_codes(result: FilmResult) -> None:
         If two findings have one code.
     """
     names: dict[tuple[str, str], str] = {}
-    for found in result.findings:
-        code = finding_code(found.finding)
-        other = names.setdefault((code.value, code.scheme_designator), found.finding.name)
-        if other != found.finding.name:
+    for finding in result.findings:
+        code = finding_code(finding.finding)
+        other = names.setdefault((code.value, code.scheme_designator), finding.name)
+        if other != finding.name:
             raise ExportError(
-                f"'{other}' and '{found.finding.name}' have one code, ({code.value}, {code.scheme_designator}); "
+                f"'{other}' and '{finding.name}' have one code, ({code.value}, {code.scheme_designator}); "
                 "expected a code per finding, so that viewers can tell them apart; correct the data manifest's codes"
             )
 
@@ -67,7 +67,7 @@ def refuse_shared_codes(result: FilmResult) -> None:
 def character_set(result: FilmResult, source: Dataset) -> str:
     """Return Latin-1 where it holds all text, since the most readers understand it, and UTF-8 otherwise."""
     texts = [str(element.value) for element in source if element.VR in ("LO", "LT", "PN", "SH", "ST", "UC", "UT")]
-    texts += [found.finding.name for found in result.findings] + [result.algorithm.name]
+    texts += [finding.name for finding in result.findings] + [result.algorithm.name]
     return "ISO_IR 100" if all(letter < "\u0100" for text in texts for letter in text) else "ISO_IR 192"
 
 
@@ -87,19 +87,22 @@ def series_attributes(kind: str, source: Dataset, identity: ObjectIdentity) -> d
     -------
     dict
         Keyword arguments of highdicom's builders. The series number is 91, the kind's digit, and six digits derived
-        from the film's SOP Instance UID; the description names the film's view, series and instance where known.
+        from the film and the version; the description names the film's view, series and instance where known.
     """
     digit, name = _KINDS[kind]
-    digest = int(hashlib.sha256(str(source.SOPInstanceUID).encode()).hexdigest(), 16)
+    digest = int(hashlib.sha256(f"{source.SOPInstanceUID} {identity.version}".encode()).hexdigest(), 16)
     numbers = [str(source.get(keyword) or "") for keyword in ("SeriesNumber", "InstanceNumber")]
     film = " ".join(filter(None, [source.get("ViewPosition", ""), "/".join(numbers) if all(numbers) else ""]))
+    body = ", ".join(
+        filter(None, [f"camray {name}", film, f"version {identity.version}" if identity.version > 1 else ""])
+    )
     suffix = f" ({UNVERIFIED})"
     return {
         "series_instance_uid": identity.series_instance_uid,
         "series_number": int(f"91{digit}{digest % 10**6:06d}"),
         "sop_instance_uid": identity.sop_instance_uid,
         "instance_number": identity.version,
-        "series_description": f"camray {name}{', ' if film else ''}{film}"[: _MAX_LO - len(suffix)] + suffix,
+        "series_description": body[: _MAX_LO - len(suffix)] + suffix,
     }
 
 

@@ -77,19 +77,19 @@ def build_gsps(
 def _annotation(result: FilmResult, source: Dataset, layer: Any) -> Any:
     """Return the boxes with their labels, and lines for what has no box."""
     objects, texts = [], []
-    for found in result.reported:
-        for number, scored in enumerate(found.boxes):
+    for finding in result.reported:
+        for number, scored in enumerate(finding.boxes):
             objects.append(
                 hd.pr.GraphicObject(
                     "POLYLINE",
                     _corners(scored.box),
                     "PIXEL",
-                    tracking_id=f"camray {found.finding.name} {number + 1}"[:64],
-                    tracking_uid=result.tracking_uid(found, number),
+                    tracking_id=f"camray {finding.name} {number + 1}"[:64],
+                    tracking_uid=result.tracking_uid(finding, number),
                 )
             )
-            texts.append(_text(found.box_summary(scored), (scored.box.x0, scored.box.y0)))
-    lines = [found.summary for found in result.reported if not found.boxes]
+            texts.append(_text(finding.box_summary(scored), (scored.box.x0, scored.box.y0)))
+    lines = [finding.summary for finding in result.reported if not finding.boxes]
     if not result.reported:
         lines = [f"No finding reported ({UNVERIFIED})"]
     if lines:

@@ -115,14 +115,14 @@ def _write_findings(page: Figure, result: FilmResult) -> None:
     top = 0.385
     for x, name in _COLUMNS:
         _write(page, x, top, name, weight="bold")
-    findings = [*result.reported, *(found for found in result.findings if not found.is_reported)]
+    findings = [*result.reported, *(finding for finding in result.findings if not finding.is_reported)]
     listed = findings if len(findings) <= _ROWS else findings[: _ROWS - 1]
-    for row, found in enumerate(listed, start=1):
-        for (x, _), cell in zip(_COLUMNS, _cells(found), strict=True):
+    for row, finding in enumerate(listed, start=1):
+        for (x, _), cell in zip(_COLUMNS, _cells(finding), strict=True):
             _write(page, x, top - _STEP * row, cell, fontsize=7)
     rows = len(listed)
     if len(findings) > len(listed):
-        n_reported = sum(found.is_reported for found in findings[rows:])
+        n_reported = sum(finding.is_reported for finding in findings[rows:])
         line = f"and {len(findings) - rows} more findings, {n_reported} of them reported: see the structured report"
         rows += 1
         _write(page, _COLUMNS[0][0], top - _STEP * rows, line, fontsize=7, weight="bold")
@@ -130,14 +130,14 @@ def _write_findings(page: Figure, result: FilmResult) -> None:
         _write(page, 0.08, top - _STEP * (rows + 2), f"No finding reported ({UNVERIFIED}).", weight="bold")
 
 
-def _cells(found: FindingResult) -> tuple[str, ...]:
-    code = finding_code(found.finding).value
+def _cells(finding: FindingResult) -> tuple[str, ...]:
+    code = finding_code(finding.finding).value
     return (
-        f"{_shortened(found.finding.name, 36 - len(code))} ({code})",
-        f"{found.probability:.3f}",
-        f"{found.cutoff:.3f}",
-        "yes" if found.is_reported else "no",
-        _boxes_text([scored.box for scored in found.boxes]),
+        f"{_shortened(finding.name, 36 - len(code))} ({code})",
+        f"{finding.probability:.3f}",
+        f"{finding.cutoff:.3f}",
+        "yes" if finding.is_reported else "no",
+        _boxes_text([scored.box for scored in finding.boxes]),
     )
 
 

@@ -62,13 +62,13 @@ def build_box_seg(
 
     Parameters are those of `build_heat_seg`; the findings have boxes.
     """
-    masks = np.stack([_mask(found, result.rows, result.cols) for found in findings])
+    masks = np.stack([_mask(finding, result.rows, result.cols) for finding in findings])
     return _build(result, source, identity, _segments(result, findings, "box regions"), masks)
 
 
-def _mask(found: FindingResult, rows: int, cols: int) -> NDArray[np.uint8]:
+def _mask(finding: FindingResult, rows: int, cols: int) -> NDArray[np.uint8]:
     mask = np.zeros((rows, cols), np.uint8)
-    for scored in found.boxes:
+    for scored in finding.boxes:
         x0, y0, x1, y1 = (int(np.ceil(side - 0.5)) for side in scored.box.as_tuple())  # centres at whole numbers + 0.5
         mask[max(y0, 0) : y1, max(x0, 0) : x1] = 1
     return mask
@@ -90,13 +90,13 @@ def _segments(result: FilmResult, findings: Sequence[FindingResult], content: st
     return [
         hd.seg.SegmentDescription(
             segment_number=number,
-            segment_label=f"{found.finding.name[:40]}: {content}"[:64],
+            segment_label=f"{finding.name[:40]}: {content}"[:64],
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-            segmented_property_type=finding_code(found.finding),
+            segmented_property_type=finding_code(finding.finding),
             algorithm_type="AUTOMATIC",
             algorithm_identification=identification,
         )
-        for number, found in enumerate(findings, start=1)
+        for number, finding in enumerate(findings, start=1)
     ]
 
 

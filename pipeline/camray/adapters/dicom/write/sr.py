@@ -101,8 +101,10 @@ def _document(result: FilmResult, source: Dataset) -> Any:
     algorithm = hd.sr.AlgorithmIdentification(
         result.algorithm.name[:64], result.algorithm.version[:64], parameters=algorithm_parameters(result.algorithm)
     )
-    groups = [group for found in result.findings for group in _box_groups(result, found, source, algorithm)]
-    evaluations = [item for found in result.findings if not found.boxes for item in _evaluation(result, found, source)]
+    groups = [group for finding in result.findings for group in _box_groups(result, finding, source, algorithm)]
+    evaluations = [
+        item for finding in result.findings if not finding.boxes for item in _evaluation(result, finding, source)
+    ]
     children = hd.sr.ContentSequence()
     children.extend(hd.sr.LanguageOfContentItemAndDescendants(_LANGUAGE))
     children.extend(_observation_context(result))
@@ -130,28 +132,28 @@ def _container(name: DicomCode, items: list[Any]) -> Any:
     return container
 
 
-def _box_groups(result: FilmResult, found: FindingResult, source: Dataset, algorithm: Any) -> Iterator[Any]:
+def _box_groups(result: FilmResult, finding: FindingResult, source: Dataset, algorithm: Any) -> Iterator[Any]:
     """Yield two measurement groups for each box: its region, and the finding's probability."""
-    for number, box in enumerate(found.boxes):
+    for number, box in enumerate(finding.boxes):
         shared: dict[str, Any] = {
             "tracking_identifier": hd.sr.TrackingIdentifier(
-                uid=result.tracking_uid(found, number), identifier=f"camray {found.finding.name} {number + 1}"
+                uid=result.tracking_uid(finding, number), identifier=f"camray {finding.name} {number + 1}"
             ),
-            "finding_type": finding_code(found.finding),
+            "finding_type": finding_code(finding.finding),
             "algorithm_id": algorithm,
-            "finding_sites": _finding_sites(result, found, box),
+            "finding_sites": _finding_sites(result, finding, box),
         }
         region = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_region=_region(box, result, source), **shared
         )
         certainty = hd.sr.MeasurementsAndQualitativeEvaluations(
-            measurements=[hd.sr.Measurement(PROBABILITY, percent(found.probability), codes.UCUM.Percent)],
+            measurements=[hd.sr.Measurement(PROBABILITY, percent(finding.probability), codes.UCUM.Percent)],
             qualitative_evaluations=[hd.sr.QualitativeEvaluation(PRESENCE, DETECTED)],
             source_images=[hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
             **shared,
         )
         for group in (region, certainty):
-            group[0].ContentSequence.append(_comment(found.box_summary(box)))
+            group[0].ContentSequence.append(_comment(finding.box_summary(box)))
             yield group
 
 
@@ -173,21 +175,23 @@ def _off_edges(low: float, high: float, size: int) -> tuple[float, float]:
     return max(low, step), min(high, size - step)
 
 
-def _evaluation(result: FilmResult, found: FindingResult, source: Dataset) -> tuple[Any, Any]:
+def _evaluation(result: FilmResult, finding: FindingResult, source: Dataset) -> tuple[Any, Any]:
     """Return presence or absence of a finding without a box (with probability, algorithm and film), and a comment."""
     comment = (
-        f"{found.summary}: the map holds no localization"
-        if found.is_reported
-        else f"{found.summary}: below the cutoff of {found.cutoff:.2f}"
+        f"{finding.summary}: the map holds no localization"
+        if finding.is_reported
+        else f"{finding.summary}: below the cutoff of {finding.cutoff:.2f}"
     )
     properties = RelationshipTypeValues.HAS_PROPERTIES
     evaluation = hd.sr.CodeContentItem(
-        finding_code(found.finding), DETECTED if found.is_reported else NOT_DETECTED, RelationshipTypeValues.CONTAINS
+        finding_code(finding.finding),
+        DETECTED if finding.is_reported else NOT_DETECTED,
+        RelationshipTypeValues.CONTAINS,
     )
     evaluation.ContentSequence = hd.sr.ContentSequence(
         [
             hd.sr.NumContentItem(
-                PROBABILITY, percent(found.probability), codes.UCUM.Percent, relationship_type=properties
+                PROBABILITY, percent(finding.probability), codes.UCUM.Percent, relationship_type=properties
             ),
             hd.sr.TextContentItem(codes.DCM.AlgorithmName, result.algorithm.name[:64], properties),
             hd.sr.TextContentItem(codes.DCM.AlgorithmVersion, result.algorithm.version[:64], properties),
@@ -206,9 +210,9 @@ def _comment(text: str) -> Any:
     return hd.sr.TextContentItem(codes.DCM.Comment, text, RelationshipTypeValues.CONTAINS)
 
 
-def _finding_sites(result: FilmResult, found: FindingResult, box: ScoredBox) -> list[Any] | None:
+def _finding_sites(result: FilmResult, finding: FindingResult, box: ScoredBox) -> list[Any] | None:
     """Return the finding's site: a lung zone with its side for findings of the lung."""
-    site = site_of(found.finding)
+    site = site_of(finding.finding)
     if site in _ANATOMY:
         return [hd.sr.FindingSite(_ANATOMY[site])]
     side, _, third = box.zone.partition(" ")
