@@ -24,13 +24,17 @@ import pandas as pd
 from camray.adapters.run_folder import RunFolder, write_json, write_table
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EXPLAINED_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
+    ThresholdSource,
 )
+from camray.io.thresholds import write_thresholds
 
 SIDE, MODEL, CELLS, SHARD = 1024, 256, 16, 512
 
@@ -128,9 +132,9 @@ def _write_predictions(
     for column in set(PREDICTION_COLUMNS) - set(table.columns):
         table[column] = ""
     write_table(folder / "predictions.parquet", table[list(PREDICTION_COLUMNS)], PREDICTION_COLUMNS)
-    entry = {"id": "cam-fixed", "method": "cam", "label": None, "policy": "fraction_of_max", "source": "fixed",
-             "value": 0.2, "parameters": {}, "split": None, "criterion": None, "n": 0}  # fmt: skip
-    write_json(folder / "thresholds.json", {"thresholds": [entry], "cutoffs": []})
+    recipe = BoxRecipe("max", 0.2)
+    threshold = BoxThreshold("cam-fixed", "cam", "", "fraction_of_max", ThresholdSource.FIXED, recipe, None, "", 0)
+    write_thresholds(folder / "thresholds.json", Thresholds((threshold,), ()))
 
 
 def score_in_a_process(root: Path, bootstrap: int) -> tuple[float, float, float, int]:

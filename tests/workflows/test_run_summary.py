@@ -92,7 +92,7 @@ def test_the_table_of_findings_fits_narrow_and_wide(
 def test_texts_of_a_stage_stand_on_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     figures = {"films": 3, "methods": "cam", "note_0": "first", "note_1": "second", "test: coco": "x" * 60}
     record = {"stage": "localize", "counts": {"in": 3, "done": 3, "refused": 0}, "seconds": 1.0, "figures": figures}
-    experiment._tell(StageReport(record, skipped=False, resumed=False))
+    experiment._print_stage(StageReport(record, skipped=False, resumed=False))
     lines = capsys.readouterr().err.splitlines()
     assert lines[1].split() == ["films", "3,", "methods", "cam"]
     assert [line.split() for line in lines[2:]] == [

@@ -171,10 +171,10 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | None, as_json: bool) -> None:
-    from camray.workflows.show.film import FilmQuestion, show_film
+    from camray.workflows.show.film import FilmRequest, show_film
 
     try:
-        explained = show_film(film, trained, FilmQuestion(**request), out)
+        explained = show_film(film, trained, FilmRequest(**request), out)
     except ImageError as error:
         raise type(error)(error.reason, f"{film}: {error.message}") from error
     if as_json:
@@ -203,9 +203,9 @@ def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | N
 
 def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], out: Path | None, as_json: bool) -> None:
     from camray.core.explain.explanation import ExplanationRequest
-    from camray.workflows.show.photo import PictureQuestion, show_picture
+    from camray.workflows.show.photo import PhotoRequest, show_picture
 
-    explained = show_picture(path, PictureQuestion(**network), ExplanationRequest(**request), out)
+    explained = show_picture(path, PhotoRequest(**network), ExplanationRequest(**request), out)
     if as_json:
         used = {key: network[key] for key in ("backbone", "size", "fit")}
         print_json(
@@ -214,14 +214,14 @@ def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], ou
                 "method": request["method"],
                 **used,
                 "unused_weights": explained.unused_weights,
-                "top": explained.found,
+                "top": explained.rows,
             }
         )
         return
     table = Table(title=f"{escape(path.name)} by {request['method']} of {network['backbone']}")
     for column in ("class", "probability", "box (x0, y0, x1, y1 px)"):
         table.add_column(column)
-    for row in explained.found:
+    for row in explained.rows:
         number = f"{row['probability']:.4f}" if "probability" in row else f"value {row['value']:.4f}"
         table.add_row(escape(row["label"]), number, "no localization" if row["box"] is None else _box(row["box"]))
     Console().print(table)

@@ -42,7 +42,7 @@ FILMS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class GreyFilm:
-    """One film to look at: an id, grey values 0-1 on the native grid, and the pixel spacing where it is known."""
+    """One input film: an id, grey values 0-1 on the native grid, and the pixel spacing where it is known."""
 
     image_id: str
     pixels: NDArray[np.float32]
@@ -51,8 +51,8 @@ class GreyFilm:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the network makes of one film.
+class Prediction:
+    """Result of one film.
 
     Parameters
     ----------
@@ -143,39 +143,43 @@ class Predictor:
         rows += self._rows(batch)
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
-    def look(self, films: Sequence[GreyFilm]) -> list[Look]:
+    def predict_images(self, films: Sequence[GreyFilm]) -> list[Prediction]:
         """Explain a few films with every label."""
         if not films:
             return []
         grids = [self._on_model_grid(film) for film in films]
         batch = torch.from_numpy(np.stack([grey for grey, _ in grids]))[:, None].to(self.device)
         cells = (self.contract.feature_rows, self.contract.feature_cols)
-        asked = self.explaining
-        found = explain(self.network, batch, methods_named([self.method]), cells, flip=asked.flip, scales=asked.scales)
-        probabilities = torch.sigmoid(found.logits.double()).cpu().numpy()
-        scale = np.float32(2.0 ** asked.heat_exponents.get(self.method, 0))
-        heat = (found.heat[self.method].float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
+        settings = self.explaining
+        maps = explain(
+            self.network, batch, methods_named([self.method]), cells, flip=settings.flip, scales=settings.scales
+        )
+        probabilities = torch.sigmoid(maps.logits.double()).cpu().numpy()
+        scale = np.float32(2.0 ** settings.heat_exponents.get(self.method, 0))
+        heat = (maps.heat[self.method].float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
         return [
-            Look(film, grey, transform, probabilities[number], heat[number], self._boxes(film, transform, heat[number]))
+            Prediction(
+                film, grey, transform, probabilities[number], heat[number], self._boxes(film, transform, heat[number])
+            )
             for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
 
-    def window(self, look: Look) -> CropWindow:
+    def window(self, prediction: Prediction) -> CropWindow:
         """Return the part of the model grid that a film covers."""
-        rows, cols = look.film.pixels.shape
-        return film_window(look.transform, (rows, cols), (self.contract.rows, self.contract.cols))
+        rows, cols = prediction.film.pixels.shape
+        return film_window(prediction.transform, (rows, cols), (self.contract.rows, self.contract.cols))
 
     def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
-        for look in self.look(films):
+        for prediction in self.predict_images(films):
             for number, label in enumerate(self.contract.labels):
-                said = {
-                    "image_id": look.film.image_id,
+                shared = {
+                    "image_id": prediction.film.image_id,
                     "label": label,
-                    "probability": float(look.probabilities[number]),
+                    "probability": float(prediction.probabilities[number]),
                 }
-                rows += [{**said, **_box_columns(box, score)} for box, score in look.boxes[number]] or [
-                    {**said, **_NO_BOX}
+                rows += [{**shared, **_box_columns(box, score)} for box, score in prediction.boxes[number]] or [
+                    {**shared, **_NO_BOX}
                 ]
         return rows
 
@@ -192,7 +196,7 @@ class Predictor:
         self, film: GreyFilm, transform: GridTransform, heat: NDArray[np.float32]
     ) -> tuple[tuple[tuple[Box, float], ...], ...]:
         rows, cols = film.pixels.shape
-        shape_model, asked = (self.contract.rows, self.contract.cols), self.localizing
+        shape_model, settings = (self.contract.rows, self.contract.cols), self.localizing
         window = film_window(transform, (rows, cols), shape_model)
         by_label: list[tuple[tuple[Box, float], ...]] = []
         for number, label in enumerate(self.contract.labels):
@@ -201,14 +205,14 @@ class Predictor:
                 recipe = self.thresholds[label].recipe
                 prior = None if self.prior is None else self.prior[number]
                 located = locate(
-                    heat[number][None], window, shape_model, recipe, min_area=asked.min_area, score=asked.score,
+                    heat[number][None], window, shape_model, recipe, min_area=settings.min_area, score=settings.score,
                     prior=prior,
                 )  # fmt: skip
                 for corners, score in zip(located.boxes, located.score, strict=True):
                     box = transform.box_to_native(Box(*map(float, corners))).clipped(rows, cols)
                     if box is not None:
                         boxes.append((box, float(score)))
-            by_label.append(tuple(boxes[:1] if asked.boxes == "one" else boxes))
+            by_label.append(tuple(boxes[:1] if settings.boxes == "one" else boxes))
         return tuple(by_label)
 
 
@@ -253,7 +257,7 @@ def _fit(contract: ModelContract) -> Any:
 
 
 def _films(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
-    """Yield films, or a row that says why a file is none."""
+    """Yield films, or the row of a file that is no usable film."""
     if isinstance(films, np.ndarray) and films.dtype.kind in "fbui":
         yield from _from_array(films)
         return

@@ -22,7 +22,7 @@ from camray.domain.records import ThresholdSource
 from camray.io.thresholds import write_thresholds
 from camray.workflows.predictor import load_predictor
 from camray.workflows.show.activation_maximization import draw_labels, pictures_of_labels
-from camray.workflows.show.film import FilmQuestion, show_film
+from camray.workflows.show.film import FilmRequest, show_film
 
 LABELS = ("Mass", "Pleural Effusion")
 
@@ -63,7 +63,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_runs_own_method_gives_its_own_boxes(trained: Path, film: Path, tmp_path: Path) -> None:
     predicted = load_predictor(trained)([film])
     for method in (None, "cam"):
-        shown = show_film(film, trained, FilmQuestion(method=method), tmp_path / "out.png")
+        shown = show_film(film, trained, FilmRequest(method=method), tmp_path / "out.png")
         assert (shown.method, shown.boxes_by) == ("cam", "the run's thresholds")
         for finding in shown.findings:
             rows = predicted[predicted["label"] == finding["label"]]
@@ -78,7 +78,7 @@ def test_every_other_method_is_shown_with_a_fixed_threshold(
     method: str, trained: Path, film: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "sub" / "out.png"
-    shown = show_film(film, trained, FilmQuestion(method=method, label="Mass"), out)
+    shown = show_film(film, trained, FilmRequest(method=method, label="Mass"), out)
     assert (shown.label, shown.boxes_by) == ("Mass", "20 % of the maximum")
     assert [finding["label"] for finding in shown.findings] == list(LABELS)
     for x0, y0, x1, y1 in (box for finding in shown.findings for box in finding["boxes"]):
@@ -90,32 +90,32 @@ def test_every_other_method_is_shown_with_a_fixed_threshold(
 
 def test_views_layers_and_targets_are_reached(trained: Path, film: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
-    plain = show_film(film, trained, FilmQuestion(), out).findings
-    both = show_film(film, trained, FilmQuestion(flip=True, scales=(1.0, 1.5)), out)
+    plain = show_film(film, trained, FilmRequest(), out).findings
+    both = show_film(film, trained, FilmRequest(flip=True, scales=(1.0, 1.5)), out)
     assert both.boxes_by == "20 % of the maximum"
     assert both.findings[0]["probability"] != plain[0]["probability"]
     layers = ("backbone.layer1", "backbone.layer4")
     first = out.read_bytes()
-    fused = show_film(film, trained, FilmQuestion(method="layercam", layers=layers), out)
+    fused = show_film(film, trained, FilmRequest(method="layercam", layers=layers), out)
     assert fused.findings[0]["probability"] == pytest.approx(plain[0]["probability"], abs=1e-6)
     assert out.read_bytes() != first
-    shown = show_film(film, trained, FilmQuestion(method="gradcam", targets=lambda z: z[:, 0] - z[:, 1]), out)
+    shown = show_film(film, trained, FilmRequest(method="gradcam", targets=lambda z: z[:, 0] - z[:, 1]), out)
     assert shown.label == "target 1"
     assert [finding["probability"] for finding in shown.findings] == [None]
 
 
 def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path) -> None:
     for wanted, error, fault in (
-        (FilmQuestion(method="gradcamm"), SettingsError, "out of: cam"),
-        (FilmQuestion(label="Cyst"), SettingsError, "the run knows Mass"),
-        (FilmQuestion(method="cam", layers=("backbone.layer1",)), SettingsError, "does not support layers"),
-        (FilmQuestion(method="layercam", layers=("backbone.layer8",)), CheckpointError, "for instance"),
-        (FilmQuestion(targets=lambda z: z[:, 0]), SettingsError, "CAM explains the labels"),
+        (FilmRequest(method="gradcamm"), SettingsError, "out of: cam"),
+        (FilmRequest(label="Cyst"), SettingsError, "the run knows Mass"),
+        (FilmRequest(method="cam", layers=("backbone.layer1",)), SettingsError, "does not support layers"),
+        (FilmRequest(method="layercam", layers=("backbone.layer8",)), CheckpointError, "for instance"),
+        (FilmRequest(targets=lambda z: z[:, 0]), SettingsError, "CAM explains the labels"),
     ):
         with pytest.raises(error, match=fault):
             show_film(film, trained, wanted, tmp_path / "out.png")
     with pytest.raises(SettingsError, match="no such file"):
-        show_film(tmp_path / "nowhere.png", trained, FilmQuestion(), None)
+        show_film(tmp_path / "nowhere.png", trained, FilmRequest(), None)
 
 
 def test_a_picture_per_label_raises_its_own_logit(trained: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from camray.cli import app
 from camray.core.explain.explanation import ExplanationRequest
 from camray.domain.errors import SettingsError
-from camray.workflows.show.photo import PictureQuestion, show_picture
+from camray.workflows.show.photo import PhotoRequest, show_picture
 from tests.core.networks.test_colour_networks import random_state, resnet18_by_hand
 from tests.core.networks.test_weights_published import resnet_shapes
 
@@ -48,9 +48,9 @@ def _expected(folder: Path, fit: str) -> tuple[torch.Tensor, torch.Tensor]:
     return logits[0], torch.einsum("lk,khw->lhw", state["fc.weight"], features[0])
 
 
-def _wanted(folder: Path, **changes: object) -> PictureQuestion:
+def _wanted(folder: Path, **changes: object) -> PhotoRequest:
     chosen = {"backbone": "resnet18", "classes": folder / "names.txt", "size": 64, "top": 3, **changes}
-    return PictureQuestion(folder / "resnet18.pth", **chosen)  # type: ignore[arg-type]
+    return PhotoRequest(folder / "resnet18.pth", **chosen)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
@@ -62,11 +62,11 @@ def test_the_most_probable_classes_have_the_reference_logits_and_softmax(
     )
     logits, _ = _expected(folder, fit)
     order = torch.argsort(logits, descending=True)[:3].tolist()
-    assert [row["index"] for row in shown.found] == order
-    assert [row["label"] for row in shown.found] == [f"class {number}" for number in order]
-    np.testing.assert_allclose([row["logit"] for row in shown.found], logits[order], rtol=0, atol=1e-4)
+    assert [row["index"] for row in shown.rows] == order
+    assert [row["label"] for row in shown.rows] == [f"class {number}" for number in order]
+    np.testing.assert_allclose([row["logit"] for row in shown.rows], logits[order], rtol=0, atol=1e-4)
     probabilities = torch.softmax(logits, dim=0)[order]
-    np.testing.assert_allclose([row["probability"] for row in shown.found], probabilities, rtol=0, atol=1e-4)
+    np.testing.assert_allclose([row["probability"] for row in shown.rows], probabilities, rtol=0, atol=1e-4)
     with Image.open(shown.picture) as drawn:  # four panels of 222 x 320 px in rows of three
         assert drawn.size == (3 * 326 + 6, 2 * (222 + 33) + 6 + 21)
 
@@ -75,7 +75,7 @@ def test_the_box_is_the_cam_papers_on_the_pictures_own_pixels(folder: Path, tmp_
     """Cells of 32 px stretched by 90/64 and 130/64: 20 % of the maximum of the interpolated map, largest region."""
     row = show_picture(
         folder / "picture.png", _wanted(folder, label="2"), ExplanationRequest("cam"), tmp_path / "x.png"
-    ).found[0]
+    ).rows[0]
     _, maps = _expected(folder, "stretch")
     heat = torch.nn.functional.interpolate(maps[2][None, None], size=(64, 64), mode="bilinear", align_corners=False)[
         0, 0

@@ -20,15 +20,15 @@ from camray.core.localization.heat_maps import upsampled
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.reporting.overlays import draw_overlay, heat01_of
-from camray.workflows.predictor import Look, Predictor, film_from_file, load_predictor
+from camray.workflows.predictor import Prediction, Predictor, film_from_file, load_predictor
 from camray.workflows.run import settings_of
 
 FIXED = BoxRecipe("max", 0.2)  # for what the run has no thresholds for: 20 % of the maximum, hottest region first
 
 
 @dataclass(frozen=True)
-class FilmQuestion:
-    """How a film is looked at; what is None is taken as the run has it.
+class FilmRequest:
+    """How a film is explained; None takes the run's own setting.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class FilmQuestion:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownFilm:
     """Where the picture lies, what it shows, and every finding: label, probability, boxes on the native grid."""
 
     picture: Path
@@ -66,17 +66,17 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _ExplainedFilm:
     """One film with maps for the eye [L, h, w], the names that belong to them, and what each caption says."""
 
-    look: Look
+    prediction: Prediction
     maps: NDArray[np.float32]
     names: tuple[str, ...]
     captions: tuple[str, ...]
     smooth: tuple[float, ...]
 
 
-def show_film(path: Path, run_root: Path, wanted: FilmQuestion, out: Path | None) -> Shown:
+def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None) -> ShownFilm:
     """Explain one film and draw it.
 
     Parameters
@@ -85,7 +85,7 @@ def show_film(path: Path, run_root: Path, wanted: FilmQuestion, out: Path | None
         The film.
     run_root : Path
         A trained run.
-    wanted : FilmQuestion
+    request : FilmRequest
         A method that the run has thresholds for, asked as the run asks it, gives the run's own boxes; any other gives
         boxes at 20 % of each map's maximum.
     out : Path or None
@@ -107,103 +107,109 @@ def show_film(path: Path, run_root: Path, wanted: FilmQuestion, out: Path | None
     settings_of(run_root)
     predictor = load_predictor(run_root)
     labels = predictor.contract.labels
-    if wanted.label is not None and wanted.label not in labels:
-        raise SettingsError(f"no label '{wanted.label}'; the run knows {', '.join(labels)}")
-    is_as_run = not wanted.layers and wanted.targets is None and wanted.flip is None and wanted.scales is None
-    question = _question(wanted, predictor)
-    if is_as_run and wanted.method is not None:
+    if request.label is not None and request.label not in labels:
+        raise SettingsError(f"no label '{request.label}'; the run knows {', '.join(labels)}")
+    is_as_run = not request.layers and request.targets is None and request.flip is None and request.scales is None
+    explanation_request = _explanation_request(request, predictor)
+    if is_as_run and request.method is not None:
         try:
-            predictor, is_as_run = load_predictor(run_root, wanted.method), True
+            predictor, is_as_run = load_predictor(run_root, request.method), True
         except SettingsError:  # the run has no thresholds for it
             is_as_run = False
-    look = predictor.look([film_from_file(path)])[0]
-    seen = _as_run(predictor, look) if is_as_run else _otherwise(predictor, look, question)
-    if wanted.targets is not None:
+    prediction = predictor.predict_images([film_from_file(path)])[0]
+    explained = _as_run(predictor, prediction) if is_as_run else _otherwise(predictor, prediction, explanation_request)
+    if request.targets is not None:
         number = 0
     else:
-        number = int(np.argmax(look.probabilities)) if wanted.label is None else labels.index(wanted.label)
-    name = seen.names[number]
+        number = int(np.argmax(prediction.probabilities)) if request.label is None else labels.index(request.label)
+    name = explained.names[number]
     target = out or Path(f"{path.stem}.{name.replace('/', '-').replace(' ', '-')}.png")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _draw(predictor, seen, number).save(target, format="PNG")
+    _draw(predictor, explained, number).save(target, format="PNG")
     boxes_by = "the run's thresholds" if is_as_run else "20 % of the maximum"
-    return Shown(target, name, question.method, boxes_by, _findings(seen))
+    return ShownFilm(target, name, explanation_request.method, boxes_by, _findings(explained))
 
 
-def _question(wanted: FilmQuestion, predictor: Predictor) -> ExplanationRequest:
-    asked = predictor.explaining
+def _explanation_request(request: FilmRequest, predictor: Predictor) -> ExplanationRequest:
+    settings = predictor.explaining
     return ExplanationRequest(
-        method=wanted.method or predictor.method,
-        layers=wanted.layers,
-        targets=wanted.targets,
-        flip=asked.flip if wanted.flip is None else wanted.flip,
-        scales=asked.scales if wanted.scales is None else wanted.scales,
+        method=request.method or predictor.method,
+        layers=request.layers,
+        targets=request.targets,
+        flip=settings.flip if request.flip is None else request.flip,
+        scales=settings.scales if request.scales is None else request.scales,
     )
 
 
-def _as_run(predictor: Predictor, look: Look) -> _Seen:
+def _as_run(predictor: Predictor, prediction: Prediction) -> _ExplainedFilm:
     labels = predictor.contract.labels
     smooth = tuple(predictor.thresholds[name].recipe.smooth if name in predictor.thresholds else 0.0 for name in labels)
-    captions = (f"{label} {look.probabilities[place]:.2f}" for place, label in enumerate(labels))
-    return _Seen(look, look.heat, labels, tuple(captions), smooth)
+    captions = (f"{label} {prediction.probabilities[number]:.2f}" for number, label in enumerate(labels))
+    return _ExplainedFilm(prediction, prediction.heat, labels, tuple(captions), smooth)
 
 
-def _otherwise(predictor: Predictor, look: Look, question: ExplanationRequest) -> _Seen:
+def _otherwise(predictor: Predictor, prediction: Prediction, explanation_request: ExplanationRequest) -> _ExplainedFilm:
     """Ask the network again, for what the run itself did not compute."""
     contract = predictor.contract
-    films = torch.from_numpy(look.grey)[None, None].to(predictor.device)
-    answer = explain_images(predictor.network, films, (contract.feature_rows, contract.feature_cols), question)
-    heat = answer.heat[0].float().cpu().numpy()
-    values = answer.values[0].double()
-    if question.targets is None:
-        names, look = contract.labels, replace(look, probabilities=torch.sigmoid(values).numpy())
-        captions = tuple(f"{name} {p:.2f}" for name, p in zip(names, look.probabilities, strict=True))
+    films = torch.from_numpy(prediction.grey)[None, None].to(predictor.device)
+    explanation = explain_images(
+        predictor.network, films, (contract.feature_rows, contract.feature_cols), explanation_request
+    )
+    heat = explanation.heat[0].float().cpu().numpy()
+    values = explanation.values[0].double()
+    if explanation_request.targets is None:
+        names, prediction = contract.labels, replace(prediction, probabilities=torch.sigmoid(values).numpy())
+        captions = tuple(f"{name} {p:.2f}" for name, p in zip(names, prediction.probabilities, strict=True))
     else:
-        names = tuple(f"target {place + 1}" for place in range(len(values)))
-        look = replace(look, probabilities=np.full(len(values), np.nan))
+        names = tuple(f"target {number + 1}" for number in range(len(values)))
+        prediction = replace(prediction, probabilities=np.full(len(values), np.nan))
         captions = tuple(f"{name} {value:.3f}" for name, value in zip(names, values.tolist(), strict=True))
-    boxes = tuple(_fixed_boxes(predictor, look, each) for each in heat)
-    seen = replace(look, heat=heat, boxes=boxes)
-    return _Seen(seen, answer.display_heat[0].float().cpu().numpy(), names, captions, (0.0,) * len(names))
+    boxes = tuple(_fixed_boxes(predictor, prediction, each) for each in heat)
+    explained = replace(prediction, heat=heat, boxes=boxes)
+    return _ExplainedFilm(
+        explained, explanation.display_heat[0].float().cpu().numpy(), names, captions, (0.0,) * len(names)
+    )
 
 
-def _fixed_boxes(predictor: Predictor, look: Look, heat: NDArray[np.float32]) -> tuple[tuple[Box, float], ...]:
-    contract, asked = predictor.contract, predictor.localizing
+def _fixed_boxes(
+    predictor: Predictor, prediction: Prediction, heat: NDArray[np.float32]
+) -> tuple[tuple[Box, float], ...]:
+    contract, settings = predictor.contract, predictor.localizing
     located = locate(
-        heat[None], predictor.window(look), (contract.rows, contract.cols), FIXED, min_area=asked.min_area
+        heat[None], predictor.window(prediction), (contract.rows, contract.cols), FIXED, min_area=settings.min_area
     )  # fmt: skip
-    found = []
+    boxes = []
     for corners, score in zip(located.boxes, located.score, strict=True):
-        box = look.transform.box_to_native(Box(*map(float, corners))).clipped(*look.film.pixels.shape)
+        box = prediction.transform.box_to_native(Box(*map(float, corners))).clipped(*prediction.film.pixels.shape)
         if box is not None:
-            found.append((box, float(score)))
-    return tuple(found[:1] if asked.boxes == "one" else found)
+            boxes.append((box, float(score)))
+    return tuple(boxes[:1] if settings.boxes == "one" else boxes)
 
 
-def _findings(seen: _Seen) -> list[dict[str, Any]]:
+def _findings(explained: _ExplainedFilm) -> list[dict[str, Any]]:
     findings: list[dict[str, Any]] = []
-    for place, name in enumerate(seen.names):
-        probability = float(seen.look.probabilities[place])
-        boxes = [list(box.as_tuple()) for box, _ in seen.look.boxes[place]]
+    for number, name in enumerate(explained.names):
+        probability = float(explained.prediction.probabilities[number])
+        boxes = [list(box.as_tuple()) for box, _ in explained.prediction.boxes[number]]
         findings.append({"label": name, "probability": None if np.isnan(probability) else probability, "boxes": boxes})
     return findings
 
 
-def _draw(predictor: Predictor, seen: _Seen, number: int) -> Image.Image:
+def _draw(predictor: Predictor, explained: _ExplainedFilm, number: int) -> Image.Image:
     """Draw the part of the model grid that the film covers."""
-    look = seen.look
-    window = predictor.window(look)
-    shape = (look.grey.shape[0], look.grey.shape[1])
-    heat = upsampled(seen.maps[number][None], shape, window, seen.smooth[number])[0]
-    moved = look.transform.then(1.0, 1.0, -window.col0, -window.row0)
-    rows, cols = look.film.pixels.shape
-    tall = (look.film.row_spacing_mm or 1.0) / (look.film.col_spacing_mm or 1.0)
+    prediction = explained.prediction
+    window = predictor.window(prediction)
+    shape = (prediction.grey.shape[0], prediction.grey.shape[1])
+    heat = upsampled(explained.maps[number][None], shape, window, explained.smooth[number])[0]
+    moved = prediction.transform.then(1.0, 1.0, -window.col0, -window.row0)
+    rows, cols = prediction.film.pixels.shape
+    tall = (prediction.film.row_spacing_mm or 1.0) / (prediction.film.col_spacing_mm or 1.0)
     picture = draw_overlay(
-        look.grey[window.row0 : window.row1, window.col0 : window.col1],
+        prediction.grey[window.row0 : window.row1, window.col0 : window.col1],
         heat01_of(heat),
-        [moved.box_to_model(box) for box, _ in look.boxes[number]],
+        [moved.box_to_model(box) for box, _ in prediction.boxes[number]],
         [],
-        seen.captions[number],
+        explained.captions[number],
         aspect=rows / cols * tall,
     )
     return Image.fromarray(picture)

@@ -32,8 +32,8 @@ _PANEL_PX, _COLUMNS, _MIN_AREA = 320, 3, 0.001
 
 
 @dataclass(frozen=True)
-class PictureQuestion:
-    """How a picture is looked at.
+class PhotoRequest:
+    """How a picture is explained.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class PictureQuestion:
     top : int
         Most probable classes to show.
     label : str or None
-        One class to show in their place: its name or its number.
+        One class to show in their position: its name or its number.
     is_multi_label : bool
         Probabilities are logistic, each class by itself; else softmax over the classes.
     """
@@ -67,22 +67,24 @@ class PictureQuestion:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """Where the drawing lies, and what was found: a row a class or target, boxes native px, half-open."""
+    """The drawing, and its content: a row a class or target, boxes native px, half-open."""
 
     picture: Path
-    found: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
     unused_weights: int
 
 
-def show_picture(path: Path, wanted: PictureQuestion, question: ExplanationRequest, out: Path | None) -> ShownPicture:
+def show_picture(
+    path: Path, request: PhotoRequest, explanation_request: ExplanationRequest, out: Path | None
+) -> ShownPicture:
     """Explain one picture and draw it.
 
     Parameters
     ----------
     path : Path
         The picture.
-    wanted : PictureQuestion
-    question : ExplanationRequest
+    request : PhotoRequest
+    explanation_request : ExplanationRequest
         Method, layers, targets and views; its labels are chosen here.
     out : Path or None
         PNG to write; None writes ``<stem>.<method>.png`` into the current folder.
@@ -98,64 +100,66 @@ def show_picture(path: Path, wanted: PictureQuestion, question: ExplanationReque
     """
     if not path.is_file():
         raise SettingsError(f"{path}: no such file")
-    if wanted.fit not in FITS or wanted.top < 1:
-        raise SettingsError(f"fit '{wanted.fit}', top {wanted.top}; expected fit {' or '.join(FITS)} and top >= 1")
+    if request.fit not in FITS or request.top < 1:
+        raise SettingsError(f"fit '{request.fit}', top {request.top}; expected fit {' or '.join(FITS)} and top >= 1")
     picture = read_colours(path)
-    network, report = published_classifier(wanted.backbone, read_weights(wanted.weights))
+    network, report = published_classifier(request.backbone, read_weights(request.weights))
     stride = network.spec.stride
-    if wanted.size % stride or wanted.size < 2 * stride:
+    if request.size % stride or request.size < 2 * stride:
         raise SettingsError(
-            f"size {wanted.size}; {wanted.backbone} takes multiples of {stride} px from {2 * stride} up"
+            f"size {request.size}; {request.backbone} takes multiples of {stride} px from {2 * stride} up"
         )
-    square, transform = to_input_grid(picture, wanted.size, wanted.fit)
+    square, transform = to_input_grid(picture, request.size, request.fit)
     films = network_input(square)
     grid = feature_grid(network, films)
-    logits = explain(network, films, (), grid, flip=question.flip, scales=question.scales).logits[0]
-    names = _names(wanted.classes, len(logits))
-    chosen = _chosen(names, logits, wanted)
-    if question.targets is None:
-        question = replace(question, labels=tuple(chosen))
-    answer = explain_images(network, films, grid, question)
-    probabilities = torch.sigmoid(logits.double()) if wanted.is_multi_label else torch.softmax(logits.double(), 0)
-    found = [
-        _said(names, probabilities, answer, place, None if question.targets else chosen[place])
-        for place in range(answer.heat.shape[1])
+    logits = explain(network, films, (), grid, flip=explanation_request.flip, scales=explanation_request.scales).logits[
+        0
     ]
-    for place, row in enumerate(found):
-        row["box"] = _box(answer.heat[0, place].numpy(), wanted.size, transform, picture.shape[:2])
-    target = out or Path(f"{path.stem}.{question.method}.png")
+    names = _names(request.classes, len(logits))
+    classes = _choose_classes(names, logits, request)
+    if explanation_request.targets is None:
+        explanation_request = replace(explanation_request, labels=tuple(classes))
+    explanation = explain_images(network, films, grid, explanation_request)
+    probabilities = torch.sigmoid(logits.double()) if request.is_multi_label else torch.softmax(logits.double(), 0)
+    rows = [
+        _row_of(names, probabilities, explanation, position, None if explanation_request.targets else classes[position])
+        for position in range(explanation.heat.shape[1])
+    ]
+    for position, row in enumerate(rows):
+        row["box"] = _box(explanation.heat[0, position].numpy(), request.size, transform, picture.shape[:2])
+    target = out or Path(f"{path.stem}.{explanation_request.method}.png")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _draw(picture, answer, found, transform, wanted, question).save(target, format="PNG")
-    return ShownPicture(target, found, len(report.unused))
+    _draw(picture, explanation, rows, transform, request, explanation_request).save(target, format="PNG")
+    return ShownPicture(target, rows, len(report.unused))
 
 
 def _names(classes: Path | None, count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count))) if classes is None else read_class_names(classes, count)
 
 
-def _chosen(names: tuple[str, ...], logits: torch.Tensor, wanted: PictureQuestion) -> list[int]:
-    """Return class numbers: the one asked for, or the most probable, equal ones in their order."""
-    if wanted.label is None:
+def _choose_classes(names: tuple[str, ...], logits: torch.Tensor, request: PhotoRequest) -> list[int]:
+    """Return class numbers: the requested one, or the most probable, equal ones in their order."""
+    if request.label is None:
         order = torch.sort(logits, descending=True, stable=True).indices
-        return [int(number) for number in order[: wanted.top]]
-    places = [number for number, name in enumerate(names) if wanted.label in {name, str(number)}]
-    if len(places) != 1:
-        near = [name for name in names if wanted.label.lower() in name.lower()][:5]
+        return [int(number) for number in order[: request.top]]
+    numbers = [number for number, name in enumerate(names) if request.label in {name, str(number)}]
+    if len(numbers) != 1:
+        near = [name for name in names if request.label.lower() in name.lower()][:5]
         hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
-        raise SettingsError(f"{len(places)} classes are called '{wanted.label}'{hint}; give a name or number of one")
-    return places
+        raise SettingsError(f"{len(numbers)} classes are called '{request.label}'{hint}; give a name or number of one")
+    return numbers
 
 
-def _said(
-    names: tuple[str, ...], probabilities: torch.Tensor, answer: Explanation, place: int, number: int | None
+def _row_of(
+    names: tuple[str, ...], probabilities: torch.Tensor, explanation: Explanation, position: int, number: int | None
 ) -> dict[str, Any]:
     if number is None:
-        return {"label": f"target {place + 1}", "value": float(answer.values[0, place])}
+        return {"label": f"target {position + 1}", "value": float(explanation.values[0, position])}
     return {
         "index": number,
         "label": names[number],
         "probability": float(probabilities[number]),
-        "logit": float(answer.logits[0, number]),
+        "logit": float(explanation.logits[0, number]),
     }
 
 
@@ -174,11 +178,11 @@ def _box(
 
 def _draw(
     picture: NDArray[np.uint8],
-    answer: Explanation,
-    found: list[dict[str, Any]],
+    explanation: Explanation,
+    rows: list[dict[str, Any]],
     transform: GridTransform,
-    wanted: PictureQuestion,
-    question: ExplanationRequest,
+    request: PhotoRequest,
+    explanation_request: ExplanationRequest,
 ) -> Image.Image:
     shape = (picture.shape[0], picture.shape[1])
     size = panel_size(shape, _PANEL_PX)
@@ -186,11 +190,11 @@ def _draw(
     grey = np.repeat(
         np.asarray(Image.fromarray(picture).convert("L"))[..., None], 3, axis=2
     )  # the heat alone has colour
-    for place, row in enumerate(found):
-        heat = upsampled(answer.display_heat[0, place].numpy()[None], (wanted.size, wanted.size))[0]
-        seen = on_picture(heat01_of(heat), transform, shape)
+    for position, row in enumerate(rows):
+        heat = upsampled(explanation.display_heat[0, position].numpy()[None], (request.size, request.size))[0]
+        heat01 = on_picture(heat01_of(heat), transform, shape)
         boxes = [] if row["box"] is None else [Box(*row["box"])]
         number = f"{row['probability']:.3f}" if "probability" in row else f"{row['value']:.3f}"
-        panels.append(Panel(evidence_panel(grey, seen, size, boxes), f"{number} {row['label']}"))
-    note = f"{question.method} of {wanted.backbone}; each map by its own maximum, box at 20 % of it"
+        panels.append(Panel(evidence_panel(grey, heat01, size, boxes), f"{number} {row['label']}"))
+    note = f"{explanation_request.method} of {request.backbone}; each map by its own maximum, box at 20 % of it"
     return Image.fromarray(sheet(panels, _COLUMNS, note))
