@@ -4,6 +4,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do $$p -c '$(FITS)' >/dev/null 2>&1 && echo $$p && break; done)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+INNER_FLOORS := */camray/domain/*,*/camray/core/*,*/camray/io/*,*/camray/stages/*
 
 .PHONY: install demo test check format lint types imports test-slow test-browser test-server test-formats test-gpu ui gallery reference docs docs-serve lock clean
 
@@ -21,6 +22,7 @@ demo: install  ## generated films, all stages, about four minutes on two cores
 
 test: install  ## everything that needs no browser, server or GPU
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/coverage report --include='$(INNER_FLOORS)' --fail-under=97 --format=total
 
 check: install lint types imports
 
