@@ -52,4 +52,4 @@ class IngestSettings(Section):
     split_seed: int = Field(1, description="random seed of the split")
     workers: int = Field(0, ge=0, description="processes; 0 starts one per core")
     shard_films: int = Field(512, ge=1, description="films per file of the pixel store")
-    audit: bool = Field(True, description="test the labels for shortcuts, and write audit.html")
+    audit: bool = Field(True, description="test the labels for shortcuts, and write the audit page")
