@@ -93,11 +93,10 @@ def test_nothing_but_objects_names_a_patient(
         ds = pydicom.dcmread(path)
         assert WORD in str(ds.PatientName).lower()  # they must carry it
         assert list(_leaking(ds)) == [], path.name
-        if "EncapsulatedDocument" in ds and shutil.which("pdftotext") is not None:
+        if "EncapsulatedDocument" in ds and shutil.which("pdfinfo") is not None:
             (tmp_path / "page.pdf").write_bytes(ds.EncapsulatedDocument)
-            for program, *rest in (("pdftotext", "-"), ("pdfinfo",)):
-                words = [program, str(tmp_path / "page.pdf"), *rest]
-                said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-                assert said
-                assert WORD not in said.lower()
+            words = ["pdfinfo", str(tmp_path / "page.pdf")]  # the page itself names its patient
+            properties = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+            assert properties
+            assert WORD not in properties.lower()
     assert WORD not in ("".join(capfd.readouterr()) + caplog.text).lower()

@@ -45,7 +45,7 @@ def build(path: Path, kind: str, *, negative: bool = False, predecessor: Any = N
         case "sc":
             return sc.build_sc(result, source, identity, PICTURE)
         case "pdf":
-            return pdf.build_pdf(result, source, identity, pdf.report_page(result, PICTURE))
+            return pdf.build_pdf(result, source, identity, pdf.report_page(result, source, PICTURE))
         case "seg-heat":
             return seg.build_heat_seg(result, source, identity, result.reported, heat_of(result))
         case _:
@@ -224,30 +224,55 @@ def test_segmentations_read_back_equal_maps_and_boxes(plain: Path, tmp_path: Pat
     assert {(int(r), int(c)) for r, c in np.argwhere(mask)} == inside
 
 
-def test_a_report_page_names_nobody_and_is_the_same_twice(plain: Path) -> None:
+def test_a_report_page_is_the_same_twice(plain: Path) -> None:
     source = read_source(plain)
     result = result_of(source)
-    page = pdf.report_page(result, PICTURE)
+    page = pdf.report_page(result, source, PICTURE)
     assert page.startswith(b"%PDF-")
-    assert page == pdf.report_page(result, PICTURE)
+    assert page == pdf.report_page(result, source, PICTURE)
     ds = build(plain, "pdf")
     assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == page
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
-def test_a_report_pages_text_can_be_searched(tmp_path: Path) -> None:
-    source = read_source(bare_film(tmp_path / "film.dcm"))
+def test_a_report_page_names_patient_study_and_findings(tmp_path: Path) -> None:
+    """Its text can be searched, and a printed page belongs to somebody."""
+    header = {
+        "PatientName": "Canary^Ann",
+        "PatientBirthDate": "19600131",
+        "StudyDate": "20240102",
+        "AccessionNumber": "A7",
+    }
+    source = read_source(bare_film(tmp_path / "film.dcm", **header))
     path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(result_of(source), PICTURE))
+    path.write_bytes(pdf.report_page(result_of(source), source, PICTURE))
     text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
     assert "AI, not verified" in text
     assert "Pneumonia (233604007)" in text
-    assert "canary" not in text.lower()
+    assert "Patient Canary Ann, ID CANARY-7, born 1960-01-31" in text
+    assert "Study 2024-01-02, accession A7" in text
+    assert (
+        "canary"
+        not in subprocess.run(["pdfinfo", str(path)], capture_output=True, text=True, check=True).stdout.lower()
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_name_that_no_installed_font_can_write_is_replaced(tmp_path: Path) -> None:
+    """By its code's meaning; U+E0F0 is in a private area, which fonts leave empty."""
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    result = result_of(source)
+    first = replace(result.findings[0], finding=replace(result.findings[0].finding, name="\ue0f0\ue0f1"))
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(replace(result, findings=(first,)), source, PICTURE))
+    text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "Pneumonia (233604007)" in text
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
 def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path) -> None:
-    result = result_of(read_source(bare_film(tmp_path / "film.dcm")))
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    result = result_of(source)
     first = result.findings[0]
     names = [
         "Costs $a_{$b",
@@ -256,7 +281,7 @@ def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path)
     ]
     many = tuple(replace(first, finding=replace(first.finding, name=name)) for name in names)
     path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(replace(result, findings=many), PICTURE))
+    path.write_bytes(pdf.report_page(replace(result, findings=many), source, PICTURE))
     text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
     assert "Costs $a_{$b (233604007)" in text  # no mathematics
     assert "A name that is much long... (233604007)" in text

@@ -88,7 +88,7 @@ def plan_objects(film: ExportedFilm, formats: Collection[str]) -> Iterator[Objec
             "sc", sc.SOP_CLASS_UID, digested, lambda identity: sc.build_sc(result, source, identity, film.picture)
         )
     if "pdf" in formats:
-        page = pdf.report_page(result, film.picture)
+        page = pdf.report_page(result, source, film.picture)
         digested = (pdf.FORMAT, hashlib.sha256(page).hexdigest())
         yield ObjectPlan(
             "pdf", pdf.SOP_CLASS_UID, digested, lambda identity: pdf.build_pdf(result, source, identity, page)

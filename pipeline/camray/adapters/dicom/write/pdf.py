@@ -23,6 +23,7 @@ from camray.adapters.dicom.write.common_attributes import (
     reference_to,
     series_attributes,
 )
+from camray.adapters.dicom.write.pdf_fonts import FAMILY, families_for
 from camray.domain.film_results import UNVERIFIED, FilmResult, FindingResult
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectIdentity
@@ -41,27 +42,30 @@ _COLUMNS = (
 )
 
 
-def report_page(result: FilmResult, picture: NDArray[np.uint8]) -> bytes:
+def report_page(result: FilmResult, source: Dataset, picture: NDArray[np.uint8]) -> bytes:
     """Draw the report page of one film.
 
     Parameters
     ----------
     result : FilmResult
         Findings of the film.
+    source : Dataset
+        The film's header, from `read_source`: a printed page must name patient and study.
     picture : ndarray of shape (H, W, 3), uint8
         The film with heat map and boxes; contains no identifier beyond what is burned into the film.
 
     Returns
     -------
     bytes
-        PDF, equal for equal arguments. It names the film by its UID, and no person.
+        PDF, equal for equal arguments.
     """
     title = f"camray findings ({UNVERIFIED})"
-    with mpl.rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans", "font.size": 9}):
+    with mpl.rc_context({"pdf.fonttype": 42, "font.family": FAMILY, "font.size": 9}):
         page = Figure(figsize=PAGE_INCHES)
         FigureCanvasPdf(page)
         _write(page, 0.08, 0.945, f"camray findings: {UNVERIFIED}", fontsize=16, weight="bold")
-        _write(page, 0.08, 0.915, f"Film {result.image_id}", fontsize=7)
+        for row, line in enumerate((*_patient_and_study(source), f"Film {result.image_id}")):
+            _write(page, 0.08, 0.926 - 0.0125 * row, line, fontsize=7)
         axes = page.add_axes(_PICTURE_AREA)
         axes.imshow(picture, interpolation="none")
         axes.set_axis_off()
@@ -95,9 +99,7 @@ def build_pdf(result: FilmResult, source: Dataset, identity: ObjectIdentity, pag
         **equipment_attributes(result.algorithm),
     )
     ds.copy_patient_and_study_information(source)
-    ds.ConversionType, ds.BurnedInAnnotation = "WSD", "YES"  # type 1; YES unless the film says NO
-    if source.get("BurnedInAnnotation") == "NO":
-        ds.BurnedInAnnotation = "NO"
+    ds.ConversionType, ds.BurnedInAnnotation = "WSD", "YES"  # the page names the patient
     ds.AcquisitionDateTime = ""
     ds.VerificationFlag = "UNVERIFIED"
     ds.DocumentTitle = f"camray findings ({UNVERIFIED})"
@@ -109,6 +111,26 @@ def build_pdf(result: FilmResult, source: Dataset, identity: ObjectIdentity, pag
     ds.EncapsulatedDocument = page + b"\0" * (len(page) % 2)
     ds.EncapsulatedDocumentLength = len(page)
     return complete_object(ds, source, identity, is_image=False)
+
+
+def _patient_and_study(source: Dataset) -> tuple[str, str]:
+    """Return a line on the patient and one on the study; empty elements are left out."""
+    name = str(source.PatientName).split("=")[0].replace("^", " ").strip()
+    patient = (name, f"ID {source.PatientID}" if source.PatientID else "", _born(source), source.PatientSex)
+    accession = f"accession {source.AccessionNumber}" if source.AccessionNumber else ""
+    study = (_iso_date(source.StudyDate), source.get("StudyDescription", ""), accession)
+    return (
+        "Patient " + (", ".join(filter(None, patient)) or "not named by the film"),
+        "Study " + (", ".join(filter(None, study)) or str(source.StudyInstanceUID)),
+    )
+
+
+def _born(source: Dataset) -> str:
+    return f"born {_iso_date(source.PatientBirthDate)}" if source.PatientBirthDate else ""
+
+
+def _iso_date(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if text else ""
 
 
 def _write_findings(page: Figure, result: FilmResult) -> None:
@@ -131,9 +153,10 @@ def _write_findings(page: Figure, result: FilmResult) -> None:
 
 
 def _cells(finding: FindingResult) -> tuple[str, ...]:
-    code = finding_code(finding.finding).value
+    code = finding_code(finding.finding)
+    name = finding.name if families_for(finding.name) else code.meaning
     return (
-        f"{_shortened(finding.name, 36 - len(code))} ({code})",
+        f"{_shortened(name, 36 - len(code.value))} ({code.value})",
         f"{finding.probability:.3f}",
         f"{finding.cutoff:.3f}",
         "yes" if finding.is_reported else "no",
@@ -142,7 +165,10 @@ def _cells(finding: FindingResult) -> tuple[str, ...]:
 
 
 def _write(page: Figure, x: float, y: float, text: str, **style: Any) -> None:
-    page.text(x, y, text, parse_math=False, **style)  # a dollar sign in a name is a dollar sign
+    families = families_for(text)
+    if families is None:  # empty boxes would say less
+        text, families = "".join(letter if families_for(letter) else "?" for letter in text), [FAMILY]
+    page.text(x, y, text, parse_math=False, family=families, **style)  # a dollar sign in a name is a dollar sign
 
 
 def _shortened(text: str, length: int) -> str:
