@@ -122,7 +122,7 @@ class DelongStatistic:
     """AUROC of one label whose interval is DeLong's."""
 
     row: StatisticRow
-    found: LabelLogits
+    films: LabelLogits
     confidence: float
 
     @property
@@ -139,7 +139,7 @@ class DelongStatistic:
         return self._estimate()[1:]
 
     def _estimate(self) -> tuple[float, float, float]:
-        return auroc_interval(self.found.logits, self.found.present, self.found.patients, self.confidence)
+        return auroc_interval(self.films.logits, self.films.present, self.films.patients, self.confidence)
 
 
 @dataclass(frozen=True)
@@ -164,17 +164,17 @@ class ConstantStatistic:
 
 
 def classification_statistics(
-    label: str, found: LabelLogits, validation: LabelLogits | None, confidence: float
+    label: str, films: LabelLogits, validation: LabelLogits | None, confidence: float
 ) -> list[Statistic]:
     """Make one label's rows; without validation films, those of fixed points only."""
-    n = len(found.logits)
+    n = len(films.logits)
     if n == 0:
         return []
 
     def row(metric: str, criterion: float | None, source: str, count: int = n) -> StatisticRow:
         return StatisticRow(label, CLASSIFIER, f"classification/{metric}", criterion, source, count)
 
-    parts: list[Statistic] = [DelongStatistic(row("auroc_delong", None, ""), found, confidence)]
+    statistics: list[Statistic] = [DelongStatistic(row("auroc_delong", None, ""), films, confidence)]
     points: dict[tuple[str, float | None, str], float] = {("", 0.5, _FIXED): 0.0}
     temperature = float("nan")
     if validation is not None and len(validation.logits):
@@ -185,22 +185,22 @@ def classification_statistics(
     above: list[NDArray[Any]] = []
     below: list[NDArray[Any]] = []
     for (suffix, criterion, source), threshold in points.items():
-        called = found.logits >= threshold
-        for metric, right, of in (("sensitivity", called, found.present), ("specificity", ~called, ~found.present)):
+        called = films.logits >= threshold
+        for metric, right, of in (("sensitivity", called, films.present), ("specificity", ~called, ~films.present)):
             rows.append(row(f"{metric}{suffix}", criterion, source, int(of.sum())))
             above.append(right & of)
             below.append(of)
     scales = {"": (1.0, _FIXED)} | ({"_scaled": (temperature, _VALIDATION)} if np.isfinite(temperature) else {})
     for suffix, (scale, source) in scales.items():
-        probability = probabilities_of(found.logits / scale)
-        parts.append(
-            CalibrationErrorStatistic(row(f"ece{suffix}", None, source), found.patients, probability, found.present)
+        probability = probabilities_of(films.logits / scale)
+        statistics.append(
+            CalibrationErrorStatistic(row(f"ece{suffix}", None, source), films.patients, probability, films.present)
         )
         rows.append(row(f"brier{suffix}", None, source))
-        above.append((probability - found.present) ** 2)
+        above.append((probability - films.present) ** 2)
         below.append(np.ones(n))
         if suffix:
             chosen_on = 0 if validation is None else len(validation.logits)
-            parts.append(ConstantStatistic(row("temperature", None, source, chosen_on), scale))
+            statistics.append(ConstantStatistic(row("temperature", None, source, chosen_on), scale))
     stacked = (np.stack(columns, axis=1).astype(np.float64) for columns in (above, below))
-    return [*parts, RatioStatistic(rows, found.patients, *stacked)]
+    return [*statistics, RatioStatistic(rows, films.patients, *stacked)]

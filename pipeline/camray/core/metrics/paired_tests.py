@@ -117,8 +117,8 @@ def paired_localization(labels: Mapping[str, PairedValues], n_patients: int, boo
 
     def evaluate(counts: FloatArray) -> FloatArray:
         """Return both runs' means, [R, 2, keys and groups]."""
-        parts = [sums[label].means(counts).reshape(len(counts), 2, -1) for label in labels]
-        by_key = np.concatenate(parts, axis=2)
+        by_label = [sums[label].means(counts).reshape(len(counts), 2, -1) for label in labels]
+        by_key = np.concatenate(by_label, axis=2)
         means = [mean_of_defined(by_key[:, :, members]) for members in groups.values()]
         return np.concatenate([by_key, np.stack(means, axis=2)], axis=2)
 

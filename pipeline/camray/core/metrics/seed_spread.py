@@ -33,10 +33,10 @@ def spread_of(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
     """
     if len(tables) < 2:
         raise ValueError("a spread needs at least two seeds")
-    parts = []
+    tables_of_seeds = []
     for seed, table in sorted(tables.items()):
-        parts.append(table.assign(seed=seed))
-    rows = pd.concat(parts, ignore_index=True)
+        tables_of_seeds.append(table.assign(seed=seed))
+    rows = pd.concat(tables_of_seeds, ignore_index=True)
     rows["threshold_source"] = rows["threshold_source"].astype("string").fillna("")
     rows["criterion"] = rows["criterion"].astype(np.float64)
     grouped = rows.groupby(KEYS, sort=False, dropna=False)

@@ -139,15 +139,15 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
     own = scores[
         ~scores["metric"].str.contains("/", regex=False)
     ]  # a protocol's rows may be about all findings at once
-    for split, part in own.groupby("split", sort=False):
-        labels = [label for label in part["label"].unique() if label != MEAN_LABEL]
+    for split, of_split in own.groupby("split", sort=False):
+        labels = [label for label in of_split["label"].unique() if label != MEAN_LABEL]
         for label in [*labels, MEAN_LABEL]:
-            of_label = part[part["label"] == label]
+            of_label = of_split[of_split["label"] == label]
             aurocs = rows_of(of_label, "auroc")
             auroc = aurocs[aurocs["method"] == CLASSIFIER]
             hit_rate, iou_accuracy = (
                 _compared(rows, label, method)
-                for rows in (rows_of(part, "hit_rate"), rows_of(part, "iou_accuracy", HEADLINE_IOU))
+                for rows in (rows_of(of_split, "hit_rate"), rows_of(of_split, "iou_accuracy", HEADLINE_IOU))
             )
             auroc_estimate = None if auroc.empty else estimate_from(auroc.iloc[0])
             probe = best_baseline(aurocs)

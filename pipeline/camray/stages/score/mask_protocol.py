@@ -33,7 +33,7 @@ from camray.stages.score.protocol_inputs import ProtocolInputs
 
 def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
     """Make the rows of all labels and methods, and write the shown method's masks beside them."""
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     shown = inputs.run.default_method
     segmentations: dict[str, dict[str, object]] = {}
     for label in inputs.run.labels:
@@ -49,7 +49,7 @@ def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
                 tuning = _mask_counts(beside, beside.masks[label], method, label)
                 chosen, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
                 columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
-            parts += mask_statistics(label, method, counts, columns, cutoff, human)
+            statistics += mask_statistics(label, method, counts, columns, cutoff, human)
             if method == shown:
                 column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
                 for image_id in sorted(masks):
@@ -60,7 +60,7 @@ def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
                     segmentations.setdefault(published_name(image_id), {})[label] = published_mask(drawn)
     if segmentations:
         write_json(inputs.run.artifacts.score.segmentations(inputs.films.split), segmentations)
-    return parts + means_below_human(parts)
+    return statistics + means_below_human(statistics)
 
 
 def _native_heat01(films: SplitFilms, method: str, label: str, image_id: str) -> NDArray[np.float32]:

@@ -28,15 +28,15 @@ from camray.stages.score.protocol_inputs import ProtocolInputs
 
 def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
     """Make the rows of all protocols asked for, in the form of the score table, and always those of the ceiling."""
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     names = list(dict.fromkeys((*inputs.settings.protocols, CEILING)))
     for name in progress(names, len(names), f"protocols on {inputs.films.split}"):
-        parts += _PROTOCOLS[name](inputs)
+        statistics += _PROTOCOLS[name](inputs)
     further = [MeanOver(MEAN_WITHOUT_LEADING, "chestxray14/", {LEADING})]
     return statistics_table(
         inputs.films.split,
         inputs.films.n_patients,
-        parts,
+        statistics,
         Bootstrap(inputs.settings.bootstrap, inputs.settings.confidence, inputs.settings.seed),
         further if "chestxray14" in names and LEADING in inputs.films.items else (),
     )
@@ -44,64 +44,66 @@ def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
 
 def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
     thresholds = np.arange(inputs.settings.wsol_thresholds) / inputs.settings.wsol_thresholds
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     for label, items in inputs.films.items.items():
         masks = inputs.films.masks.get(label, {})
         for method in inputs.run.methods:
             heat_of = inputs.run.heat_reader(method, label)
             if len(items):
-                found = overlaps_of(items, heat_of, inputs.films.geometry, thresholds)
+                overlaps = overlaps_of(items, heat_of, inputs.films.geometry, thresholds)
                 validated, beside = None, inputs.validation
                 if beside is not None:
                     of_beside = beside.items[label], beside.run.heat_reader(method, label), beside.geometry
                     validated = overlaps_of(*of_beside, thresholds)
-                parts += max_box_acc_statistics(items, method, found, validated, inputs.settings.oracle)
+                statistics += max_box_acc_statistics(items, method, overlaps, validated, inputs.settings.oracle)
             if masks:
                 patients, geometry = inputs.films.patients, inputs.films.geometry
                 ignored = inputs.films.ignored.get(label, {})
-                parts.append(pixel_statistic(label, method, masks, ignored, patients, heat_of, geometry, thresholds))
-    return parts
+                statistics.append(
+                    pixel_statistic(label, method, masks, ignored, patients, heat_of, geometry, thresholds)
+                )
+    return statistics
 
 
 def _chestxray14(inputs: ProtocolInputs) -> list[Statistic]:
     annotated = {image_id for items in inputs.films.items.values() for image_id in items.image_ids}
     films = inputs.films.films[inputs.films.films["image_id"].isin(annotated)]
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     for items in inputs.films.items.values():
         if not len(items):
             continue
         for use in inputs.uses:
-            found, reported = inputs.detections(items, use, films)
-            parts += accuracy_statistics(found, use.row_method, use.threshold_source, reported)
-        for method, found in inputs.trivial_detections(items, films).items():
-            parts += accuracy_statistics(found, method, ThresholdSource.FIXED.value)
-    return parts
+            detections, reported = inputs.detections(items, use, films)
+            statistics += accuracy_statistics(detections, use.row_method, use.threshold_source, reported)
+        for method, detections in inputs.trivial_detections(items, films).items():
+            statistics += accuracy_statistics(detections, method, ThresholdSource.FIXED.value)
+    return statistics
 
 
 def _detection(inputs: ProtocolInputs) -> list[Statistic]:
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     for items in inputs.films.items.values():
         if not len(items):
             continue
         films = inputs.decidable_films(items)
         for use in inputs.uses:
-            found, reported = inputs.detections(items, use, films)
-            parts += detection_statistics(found, reported, use.row_method, use.threshold_source)
-        for method, found in inputs.trivial_detections(items, films).items():
-            parts += detection_statistics(found, None, method, ThresholdSource.FIXED.value)
-    return parts
+            detections, reported = inputs.detections(items, use, films)
+            statistics += detection_statistics(detections, reported, use.row_method, use.threshold_source)
+        for method, detections in inputs.trivial_detections(items, films).items():
+            statistics += detection_statistics(detections, None, method, ThresholdSource.FIXED.value)
+    return statistics
 
 
 def _classification(inputs: ProtocolInputs) -> list[Statistic]:
-    parts: list[Statistic] = []
-    for label, found in inputs.films.logits.items():
+    statistics: list[Statistic] = []
+    for label, films in inputs.films.logits.items():
         beside = None if inputs.validation is None else inputs.validation.logits.get(label)
-        parts += classification_statistics(label, found, beside, inputs.settings.confidence)
-    return parts
+        statistics += classification_statistics(label, films, beside, inputs.settings.confidence)
+    return statistics
 
 
 def _containment(inputs: ProtocolInputs) -> list[Statistic]:
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     cells = np.array(inputs.run.grid.shape_model[::-1]) / np.array(inputs.run.grid.shape_feature[::-1])
     for label, items in inputs.films.items.items():
         point = fixed_point(inputs.training.get(label, np.zeros((0, 4))))
@@ -109,10 +111,10 @@ def _containment(inputs: ProtocolInputs) -> list[Statistic]:
         scales = np.array([[each.scale_x, each.scale_y] for each in transforms]).reshape(-1, 2)
         for use in inputs.uses if len(items) else ():
             boxes = inputs.best_boxes(items, use)
-            parts.append(
+            statistics.append(
                 containment_statistic(items, boxes, point, cells / scales, use.row_method, use.threshold_source)
             )
-    return parts
+    return statistics
 
 
 def _ceiling(inputs: ProtocolInputs) -> list[Statistic]:
@@ -133,7 +135,7 @@ def _ilsvrc(inputs: ProtocolInputs) -> list[Statistic]:
     logits = inputs.run.logit_table.loc[image_ids, list(labels)].to_numpy(np.float64)
     patients = np.array([inputs.films.patients[image_id] for image_id in image_ids], np.int64)
     place = {image_id: number for number, image_id in enumerate(image_ids)}
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     for use in inputs.uses if image_ids else ():
         right = np.zeros((len(image_ids), len(labels)))
         for label, items in inputs.films.items.items():
@@ -141,8 +143,8 @@ def _ilsvrc(inputs: ProtocolInputs) -> list[Statistic]:
                 rows = [place[image_id] for image_id in items.image_ids]
                 overlaps, _ = best_overlaps(items, inputs.best_boxes(items, use))
                 right[rows, labels.index(label)] = overlaps >= LOCALIZATION_IOU
-        parts.append(top_errors_statistic(logits, present, right, patients, use.row_method, use.threshold_source))
-    return parts
+        statistics.append(top_errors_statistic(logits, present, right, patients, use.row_method, use.threshold_source))
+    return statistics
 
 
 _PROTOCOLS: Mapping[str, Callable[[ProtocolInputs], list[Statistic]]] = {

@@ -48,7 +48,7 @@ def three_films() -> Detections:
 
 def test_all_point_precision_by_hand() -> None:
     found = three_films()
-    right = match(found, 0.4, strict=True, second_choice=False).found != UNMATCHED
+    right = match(found, 0.4, strict=True, second_choice=False).annotation != UNMATCHED
     order = found.order
     assert right[order].tolist() == [True, False, True, False]
     weights = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -73,14 +73,14 @@ def test_a_froc_curve_without_boxes_stays_at_the_origin() -> None:
 def test_a_second_box_on_a_found_one_is_false_for_voc_and_may_find_another_for_coco() -> None:
     wide = (0.0, 0.0, 10.0, 12.0)
     boxes = detections_of([[A, wide]], [[(A, 0.9), (A, 0.8)]])
-    assert match(boxes, 0.5, strict=True, second_choice=False).found.tolist() == [0, UNMATCHED]
-    assert match(boxes, 0.5, strict=True, second_choice=True).found.tolist() == [0, 1]
+    assert match(boxes, 0.5, strict=True, second_choice=False).annotation.tolist() == [0, UNMATCHED]
+    assert match(boxes, 0.5, strict=True, second_choice=True).annotation.tolist() == [0, 1]
 
 
 def test_more_than_the_threshold_or_at_least_it() -> None:
     half = detections_of([[A]], [[((0.0, 0.0, 10.0, 5.0), 0.5)]])
-    assert match(half, 0.5, strict=True, second_choice=False).found.tolist() == [UNMATCHED]
-    assert match(half, 0.5, strict=False, second_choice=False).found.tolist() == [0]
+    assert match(half, 0.5, strict=True, second_choice=False).annotation.tolist() == [UNMATCHED]
+    assert match(half, 0.5, strict=False, second_choice=False).annotation.tolist() == [0]
 
 
 def test_rsna_by_hand() -> None:

@@ -80,13 +80,13 @@ class Matches:
 
     Parameters
     ----------
-    found : ndarray of shape (D,), int64
+    annotation : ndarray of shape (D,), int64
         The annotated box that this one found first, or `UNMATCHED`.
     overlaps : ndarray of shape (D,), bool
         Whether it overlaps any annotated box enough, found before or not.
     """
 
-    found: IntArray
+    annotation: IntArray
     overlaps: NDArray[np.bool_]
 
 

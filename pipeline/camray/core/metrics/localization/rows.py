@@ -217,10 +217,10 @@ def _at_level(items: AnnotatedFilms, draw: tuple[ThresholdSweep, FloatArray], le
 def _max_box_acc_of_draws(
     draws: list[tuple[ThresholdSweep, FloatArray]], levels: ChosenLevels | None
 ) -> dict[str, dict[Measure, FloatArray]]:
-    found = {FIXED: [max_box_acc_at(sweep, FIXED_LEVEL, (FIXED_LEVEL,) * 3) for sweep, _ in draws]}
+    by_source = {FIXED: [max_box_acc_at(sweep, FIXED_LEVEL, (FIXED_LEVEL,) * 3) for sweep, _ in draws]}
     if levels is not None:
-        found[VALIDATION] = [max_box_acc_at(sweep, levels.max_box_acc, levels.max_box_acc_v2) for sweep, _ in draws]
-    return {source: mean_of_measures(measures) for source, measures in found.items()}
+        by_source[VALIDATION] = [max_box_acc_at(sweep, levels.max_box_acc, levels.max_box_acc_v2) for sweep, _ in draws]
+    return {source: mean_of_measures(measures) for source, measures in by_source.items()}
 
 
 def _box_and_centre(items: AnnotatedFilms, boxes: FloatArray) -> dict[Measure, FloatArray]:

@@ -73,21 +73,21 @@ def accuracy_statistics(
     sequence of RatioStatistic
         Accuracies and false boxes per film at every criterion.
     """
-    counted = _counts(detections)
+    found_and_false_counts = _counts(detections)
     n_films, n_boxes = len(detections.patients), len(detections.annotated)
     boxes = np.repeat(detections.annotated_counts[:, None].astype(float), len(CRITERIA), axis=1)
     films = np.ones_like(boxes)
     found_rows = _rows(detections.label, method, source, "accuracy", n_boxes)
     false_rows = _rows(detections.label, method, source, "afp", n_films)
-    parts = [
-        RatioStatistic(found_rows, detections.patients, counted[0], boxes),
-        RatioStatistic(false_rows, detections.patients, counted[1], films),
+    statistics = [
+        RatioStatistic(found_rows, detections.patients, found_and_false_counts[0], boxes),
+        RatioStatistic(false_rows, detections.patients, found_and_false_counts[1], films),
     ]
     if reported is not None:
         false = _counts(detections.kept(reported))[1]
         rows = _rows(detections.label, method, source, "afp_reported", n_films)
-        parts.append(RatioStatistic(rows, detections.patients, false, films))
-    return parts
+        statistics.append(RatioStatistic(rows, detections.patients, false, films))
+    return statistics
 
 
 def _counts(detections: Detections) -> tuple[FloatArray, FloatArray]:

@@ -225,20 +225,20 @@ def percent_below(human: FloatArray | float, value: FloatArray | float) -> Float
 
 @dataclass(frozen=True)
 class BelowHumanStatistic:
-    """`percent_below` of the values of another part's rows that have a benchmark."""
+    """`percent_below` of the values of another statistic's rows that have a benchmark."""
 
-    part: RatioStatistic
-    benchmark: Mapping[int, float]  # column of the part to benchmark
+    ratios: RatioStatistic
+    benchmark: Mapping[int, float]  # column of the statistic to benchmark
 
     @property
     def rows(self) -> list[StatisticRow]:
         """The same rows, their metrics renamed."""
-        chosen = [self.part.rows[column] for column in self.benchmark]
+        chosen = [self.ratios.rows[column] for column in self.benchmark]
         return [row._replace(metric=f"{row.metric}{BELOW_HUMAN}") for row in chosen]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Compare every draw's value."""
-        values = self.part(counts)
+        values = self.ratios(counts)
         return np.stack([percent_below(human, values[:, k]) for k, human in self.benchmark.items()], axis=1)
 
 
@@ -246,32 +246,32 @@ class BelowHumanStatistic:
 class MeanBelowHumanStatistic:
     """How far, in percent, one metric's mean over labels is below the mean of their benchmarks: one row."""
 
-    parts: Sequence[tuple[RatioStatistic, int, float]]  # part, column, and benchmark of each label
+    members: Sequence[tuple[RatioStatistic, int, float]]  # statistic, column, and benchmark of each label
 
     @property
     def rows(self) -> list[StatisticRow]:
         """The one row; it counts labels."""
-        part, column, _ = self.parts[0]
-        row = part.rows[column]
+        ratios, column, _ = self.members[0]
+        row = ratios.rows[column]
         metric = f"{row.metric}{BELOW_HUMAN}"
-        return [row._replace(label=MEAN_LABEL, metric=metric, n=len(self.parts))]
+        return [row._replace(label=MEAN_LABEL, metric=metric, n=len(self.members))]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Compare the means of the labels whose value is defined, draw by draw."""
-        values = np.stack([part(counts)[:, column] for part, column, _ in self.parts], axis=1)
-        humans = np.where(np.isfinite(values), [human for _, _, human in self.parts], np.nan)
+        values = np.stack([ratios(counts)[:, column] for ratios, column, _ in self.members], axis=1)
+        humans = np.where(np.isfinite(values), [human for _, _, human in self.members], np.nan)
         return percent_below(mean_of_defined(humans), mean_of_defined(values))[:, None]
 
 
-def means_below_human(parts: Sequence[Statistic]) -> list[Statistic]:
+def means_below_human(statistics: Sequence[Statistic]) -> list[Statistic]:
     """Add the rows of the labels' mean to their `BelowHumanStatistic`, by method, metric and threshold source."""
     groups: dict[tuple[str, str, str], list[tuple[RatioStatistic, int, float]]] = {}
-    for each in parts:
-        if isinstance(each, BelowHumanStatistic):
-            for column, human in each.benchmark.items():
-                row = each.part.rows[column]
+    for statistic in statistics:
+        if isinstance(statistic, BelowHumanStatistic):
+            for column, human in statistic.benchmark.items():
+                row = statistic.ratios.rows[column]
                 key = (row.method, row.metric, row.threshold_source)
-                groups.setdefault(key, []).append((each.part, column, human))
+                groups.setdefault(key, []).append((statistic.ratios, column, human))
     return [MeanBelowHumanStatistic(members) for members in groups.values()]
 
 
@@ -298,17 +298,17 @@ def mask_statistics(
     human : mapping
         Metric (``miou_true_positive``, ``miou_annotated``, ``miou_all``, ``hit_rate``) to the label's benchmark, 0-1.
     """
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     for source, column in columns.items():
-        found = _ratios(label, method, source, "", counts, column)
-        parts.append(found)
-        named = {row.metric.removeprefix("chexlocalize/"): place for place, row in enumerate(found.rows)}
+        ratios = _ratios(label, method, source, "", counts, column)
+        statistics.append(ratios)
+        named = {row.metric.removeprefix("chexlocalize/"): place for place, row in enumerate(ratios.rows)}
         benchmark = {named[metric]: value for metric, value in human.items() if metric in named}
         if benchmark:
-            parts.append(BelowHumanStatistic(found, benchmark))
+            statistics.append(BelowHumanStatistic(ratios, benchmark))
     if cutoff is not None:
-        parts.append(_ratios(label, method, ThresholdSource.VALIDATION.value, "_cutoff", counts.cut(cutoff), OTSU))
-    return parts
+        statistics.append(_ratios(label, method, ThresholdSource.VALIDATION.value, "_cutoff", counts.cut(cutoff), OTSU))
+    return statistics
 
 
 def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCounts, column: int) -> RatioStatistic:

@@ -119,11 +119,11 @@ def weighted_coco_precision(
     by_box = weights[:, films]
     called = np.cumsum(by_box, axis=1)
     for k, correct in enumerate(right):
-        found = np.cumsum(by_box * correct, axis=1)
-        precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
+        true_positive = np.cumsum(by_box * correct, axis=1)
+        precision = np.divide(true_positive, called, out=np.zeros_like(true_positive), where=called > 0)
         falling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         for r in np.flatnonzero(total > 0):
-            places = np.searchsorted(found[r] / total[r], RECALLS, side="left")
-            reached = places < len(films)
-            result[r, k] = falling[r, places[reached]].sum() / len(RECALLS)
+            steps = np.searchsorted(true_positive[r] / total[r], RECALLS, side="left")
+            reached = steps < len(films)
+            result[r, k] = falling[r, steps[reached]].sum() / len(RECALLS)
     return result

@@ -79,10 +79,10 @@ class AveragePrecisionStatistic:
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Return COCO's mean, at 0.5 and at 0.75, and VinBigData's."""
-        found, counted = self.detections, self.detections.annotated_counts
-        weights, order = counts[:, found.patients], found.order
+        detections, counted = self.detections, self.detections.annotated_counts
+        weights, order = counts[:, detections.patients], detections.order
         at_each = weighted_coco_precision(weights, self.coco[1], self.coco[2], counted)
-        voc = weighted_voc_precision(weights, found.predicted_film[order], self.right[order], counted)
+        voc = weighted_voc_precision(weights, detections.predicted_film[order], self.right[order], counted)
         at = [at_each[:, IOU_THRESHOLDS.index(iou)] for iou in (0.5, 0.75)]
         return np.stack([at_each.mean(axis=1), *at, voc], axis=1)
 
@@ -123,7 +123,7 @@ def weighted_sensitivity(weights: FloatArray, detections: Detections, matches: M
     """
     order = detections.order
     by_box = weights[:, detections.predicted_film[order]]
-    true_positive = np.cumsum(by_box * (matches.found[order] != UNMATCHED), axis=1)
+    true_positive = np.cumsum(by_box * (matches.annotation[order] != UNMATCHED), axis=1)
     false = np.cumsum(by_box * ~matches.overlaps[order], axis=1)
     confidence = detections.confidence[order]
     last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
@@ -162,7 +162,7 @@ def froc_curve(detections: Detections) -> Froc:
     order = detections.order
     confidence = detections.confidence[order]
     last = np.flatnonzero(np.append(np.diff(confidence) != 0, True)) if len(order) else np.zeros(0, np.int64)
-    sensitivity = np.cumsum(matches.found[order] != UNMATCHED)[last] / len(detections.annotated)
+    sensitivity = np.cumsum(matches.annotation[order] != UNMATCHED)[last] / len(detections.annotated)
     false = np.cumsum(~matches.overlaps[order])[last] / len(detections.patients)
     cpm = float(weighted_sensitivity(ones, detections, matches).mean())
     return Froc(np.append(0.0, false), np.append(0.0, sensitivity), cpm)
@@ -189,8 +189,8 @@ def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches,
     """
     unmarked = detections.confidence.min() - 1.0 if len(detections.confidence) else 0.0
     lesions = np.full(len(detections.annotated), unmarked)
-    is_found = matches.found != UNMATCHED
-    lesions[matches.found[is_found]] = detections.confidence[is_found]
+    is_found = matches.annotation != UNMATCHED
+    lesions[matches.annotation[is_found]] = detections.confidence[is_found]
     surest = np.full(len(detections.patients), unmarked)
     is_false = ~matches.overlaps
     np.maximum.at(surest, detections.predicted_film[is_false], detections.confidence[is_false])
@@ -218,7 +218,7 @@ def rsna_film_scores(detections: Detections) -> FloatArray:
     drawn = np.bincount(detections.predicted_film, minlength=len(annotated))
     scores = []
     for iou in RSNA_IOUS:
-        is_matched = match(detections, iou, strict=True, second_choice=True).found != UNMATCHED
+        is_matched = match(detections, iou, strict=True, second_choice=True).annotation != UNMATCHED
         right = np.bincount(detections.predicted_film[is_matched], minlength=len(annotated))
         total = annotated + drawn - right
         scores.append(np.divide(right, total, out=np.full(len(annotated), np.nan), where=total > 0))
@@ -250,7 +250,7 @@ def detection_statistics(
         return StatisticRow(label, method, f"detection/{metric}", criterion, source, n)
 
     precision = [row("coco_ap", criterion, n_boxes) for criterion in (None, 0.5, 0.75)]
-    voc = match(detections, VINDR_IOU, strict=True, second_choice=False).found != UNMATCHED
+    voc = match(detections, VINDR_IOU, strict=True, second_choice=False).annotation != UNMATCHED
     near = match(detections, FROC_IOU, strict=False, second_choice=True)
     froc = [row("froc_sensitivity", rate, n_boxes) for rate in FROC_RATES]
     froc += [row(metric, None, n_boxes) for metric in ("froc_cpm", "jafroc", "jafroc1")]

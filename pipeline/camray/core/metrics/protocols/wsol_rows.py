@@ -114,7 +114,7 @@ def max_box_acc_statistics(
         ``wsol/max_box_acc``; ``wsol/max_box_acc_v2`` at each criterion, and without one their mean; and
         ``wsol_original/...`` likewise. A fixed threshold is 20 % of the range (of the maximum, by the original).
     """
-    parts: list[Statistic] = []
+    statistics: list[Statistic] = []
     for convention, overlaps in scored.items():
         fixed = round(FIXED_FRACTION * overlaps.largest.shape[1])
         levels = {FIXED: [fixed] * (1 + len(MAX_BOX_ACC_V2_CRITERIA))}
@@ -123,10 +123,10 @@ def max_box_acc_statistics(
             of_any = [best_level(on_validation.every, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA]
             levels[VALIDATION] = [best_level(on_validation.largest, MAX_BOX_ACC_CRITERION), *of_any]
         for source, (level, *levels_v2) in levels.items():
-            parts.append(_at_levels(items, method, convention, source, overlaps, level, levels_v2))
+            statistics.append(_at_levels(items, method, convention, source, overlaps, level, levels_v2))
         if oracle:
-            parts += _oracle_statistics(items, method, convention, overlaps)
-    return parts
+            statistics += _oracle_statistics(items, method, convention, overlaps)
+    return statistics
 
 
 def _rows(items: AnnotatedFilms, method: str, convention: str, source: str) -> list[StatisticRow]:
@@ -219,8 +219,8 @@ def pixel_statistic(
         low, high = float(heat.min()), float(heat.max())
         heat01 = (heat.astype(np.float64) - low) / (high - low) if high > low else np.zeros(heat.shape)
         mask = mask_on_map(masks[image_id], to_heat, heat.shape)
-        left_out = ignored.get(image_id)
-        outside = np.zeros(heat.shape, bool) if left_out is None else mask_on_map(left_out, to_heat, heat.shape)
+        ignored_mask = ignored.get(image_id)
+        outside = np.zeros(heat.shape, bool) if ignored_mask is None else mask_on_map(ignored_mask, to_heat, heat.shape)
         histograms[:, number] = pixel_histograms(heat01, mask, outside, thresholds)
     numbers: IntArray = np.array([patients[image_id] for image_id in image_ids], np.int64)
     row = StatisticRow(label, method, f"{CLEAN}/pxap", None, FIXED, len(image_ids))
