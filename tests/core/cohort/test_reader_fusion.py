@@ -81,3 +81,9 @@ def test_each_film_and_label_is_fused_by_itself() -> None:
     rows = [(film, label, reader, 0, 0, 10, 4, "") for film in (0, 1) for label in (0, 1) for reader in ("R1", "R2")]
     fused = fuse_readers(_table(rows), np.array([2, 5]), "majority")
     assert fused[["film", "label"]].to_numpy().tolist() == [[0, 0], [0, 1]]
+
+
+def test_an_iou_of_one_half_joins_no_cluster() -> None:
+    half, more = [0.0, 0, 20, 4], [0.0, 0, 19, 4]  # 40/80 and 40/76 with the first
+    assert [members for _, members in fuse(np.array([[0.0, 0, 10, 4], half]))] == [[0], [1]]
+    assert [members for _, members in fuse(np.array([[0.0, 0, 10, 4], more]))] == [[0, 1]]
