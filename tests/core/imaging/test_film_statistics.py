@@ -41,6 +41,8 @@ def test_the_letterbox_margin_is_left_out() -> None:
     assert film_area((64, 96), (100, 50), grid) == (slice(0, 64), slice(32, 64))
     grid = plan_grid((50, 100), (96, 64), "letterbox", row_spacing=0.3, col_spacing=0.2)  # 48 rows: 24 of margin
     assert film_area((96, 64), (50, 100), grid) == (slice(24, 72), slice(0, 64))
+    grid = plan_grid((100, 50), (96, 64), "letterbox", row_spacing=0.3, col_spacing=0.2)  # 32 columns: 16 of margin
+    assert film_area((96, 64), (100, 50), grid) == (slice(0, 96), slice(16, 48))
 
 
 def test_a_cropped_film_covers_the_whole_grid() -> None:
