@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
 from camray.core.metrics.agreement import best_overlaps, box_agreement, cohen_kappa, fleiss_kappa, wilson_interval
@@ -81,6 +82,21 @@ def test_fleiss_leaves_out_lone_raters() -> None:
     assert fleiss_kappa(counts) == pytest.approx(1 / 3)
     assert math.isnan(fleiss_kappa(np.array([[1, 0]])))
     assert math.isnan(fleiss_kappa(np.array([[2, 0], [3, 0]])))
+
+
+def test_weighted_kappa_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    first, second, weights = *rng.integers(0, 3, (2, 60)), rng.integers(0, 4, 60).astype(float)
+    expected = cohen_kappa_score(first, second, sample_weight=weights)
+    assert cohen_kappa(first, second, weights) == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
+def test_wilson_is_scipys_to_the_last_digits(confidence: float) -> None:
+    for trials in (1, 2, 7, 46, 154, 880):
+        for hits in {0, 1, trials // 3, trials - 1, trials}:
+            expected = binomtest(hits, trials).proportion_ci(confidence, method="wilson")
+            assert wilson_interval(hits, trials, confidence) == pytest.approx((expected.low, expected.high), abs=1e-14)
 
 
 def test_wilson_by_hand() -> None:
