@@ -24,7 +24,7 @@ ALLOWED = {
     "reporting/review_page/page.py": {"index.html"},  # as in adapters/review/page_folder.py
 }
 # help and messages that explain a file
-TEXTS_FOR_PEOPLE = {"adapters/settings/schema.py", "core/reader_study/sr_decisions.py", "stages/train/stage.py"}
+TEXTS_FOR_PEOPLE = ("adapters/settings/", "core/reader_study/sr_decisions.py", "stages/train/stage.py")
 
 
 def _names() -> set[str]:
@@ -44,7 +44,7 @@ def _strings(tree: ast.AST) -> Iterator[ast.Constant]:
 
 def _spelled_out(path: Path, names: set[str]) -> list[str]:
     where = path.relative_to(PACKAGE).as_posix()
-    if where.startswith("io/") or where in TEXTS_FOR_PEOPLE:
+    if where.startswith("io/") or where.startswith(TEXTS_FOR_PEOPLE):
         return []
     found = []
     for node in _strings(ast.parse(path.read_text(encoding="utf-8"))):

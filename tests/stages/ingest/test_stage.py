@@ -344,7 +344,7 @@ def test_wrong_boxes_stop_and_the_report_names_lines(tmp_path: Path) -> None:
     root = write_root(tmp_path / "in", 6)
     with (root / "boxes.csv").open("a") as stream:
         stream.write("1.2.3.3,Mass,700,700,800,800\n")
-    with pytest.raises(AnnotationError, match=r"boxes\.csv: boxes wholly outside their film.*line 4"):
+    with pytest.raises(AnnotationError, match=r"boxes\.csv: boxes entirely outside their film.*line 4"):
         run(settings_for(root), tmp_path / "run")
 
 

@@ -1,6 +1,6 @@
-"""Read films and published tables joined: who stays, whose patient, which split, which labels and boxes.
+"""Admission of films: records joined with the published tables; refusals, patients, splits, labels and boxes.
 
-Reads   the facts of all files, the tables of the data manifest
+Reads   the records of all files, and the tables of the data manifest
 """
 
 import hashlib
@@ -66,12 +66,12 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Admitted:
-    """What stays and what does not.
+    """Admitted films with labels and boxes, and refused files.
 
     Parameters
     ----------
     films : DataFrame
-        Facts of the films that stay, in order of their sources, with patient and view completed, and their ``split``.
+        Records of the admitted films, in order of their sources, with patient and view completed, and their ``split``.
     values : ndarray of shape (films, labels), int8
         Label matrix of these films.
     boxes : DataFrame
@@ -95,13 +95,13 @@ class Admitted:
     faults: list[dict[str, object]]
 
 
-def admit(facts: pd.DataFrame, source: Source, settings: IngestSettings, key: bytes) -> Admitted:
-    """Join the facts of all files with the tables.
+def admit(records: pd.DataFrame, source: Source, settings: IngestSettings, key: bytes) -> Admitted:
+    """Join the records of all files with the tables.
 
     Parameters
     ----------
-    facts : DataFrame
-        Columns of `ingest_parts.FACT_COLUMNS`, a row a file, sorted by source.
+    records : DataFrame
+        Columns of `RECORD_COLUMNS`, one row per file, sorted by source.
     source : Source
         Tables and their meaning.
     settings : IngestSettings
@@ -112,50 +112,53 @@ def admit(facts: pd.DataFrame, source: Source, settings: IngestSettings, key: by
     Raises
     ------
     ManifestError, AnnotationError
-        If the tables would make the result wrong, or a patient would stand in two splits.
+        If the tables would make the result wrong, or a patient would be in two splits.
     """
-    gone = {
-        int(row): (str(facts.at[row, "reason"]), str(facts.at[row, "message"])) for row in _rows(facts["reason"] != "")
+    refusals_by_row = {
+        int(row): (str(records.at[row, "reason"]), str(records.at[row, "message"]))
+        for row in _rows(records["reason"] != "")
     }
-    _refuse(gone, conflicting_patients(_left(facts, gone)))
-    _refuse(gone, duplicate_ids(_left(facts, gone)))
-    usable = np.array([row not in gone for row in range(len(facts))], dtype=bool)
-    index = FilmIndex(facts["image_id"].astype(str), facts["source"].astype(str), usable)
-    sizes_rc = facts[["rows", "cols"]].to_numpy(np.int64)
+    _refuse(refusals_by_row, conflicting_patients(_remaining(records, refusals_by_row)))
+    _refuse(refusals_by_row, duplicate_ids(_remaining(records, refusals_by_row)))
+    usable = np.array([row not in refusals_by_row for row in range(len(records))], dtype=bool)
+    index = FilmIndex(records["image_id"].astype(str), records["source"].astype(str), usable)
+    sizes_rc = records[["rows", "cols"]].to_numpy(np.int64)
     dataset = read_tables(source.manifest, source.tables, index, sizes_rc, source.fixed)
-    films, different = _completed(facts, dataset, source.manifest, key)
+    films, different = _completed(records, dataset, source.manifest, key)
     dataset.report.add(
         source.tables.labels.name if source.tables.labels else "",
         "films whose header names another patient than the table; the data manifest's choice was taken",
         stops=False,
         count=different,
     )
-    _refuse(gone, _unwanted_views(_left(films, gone), FilmPolicy(views=settings.views)))
+    _refuse(refusals_by_row, _unwanted_views(_remaining(films, refusals_by_row), FilmPolicy(views=settings.views)))
     if source.is_training and dataset.has_label_table:
-        absent = _left(films, gone).index[~dataset.labels.in_table[_left(films, gone).index]]
+        absent = _remaining(films, refusals_by_row).index[
+            ~dataset.labels.in_table[_remaining(films, refusals_by_row).index]
+        ]
         _refuse(
-            gone,
+            refusals_by_row,
             [RefusedFilm(int(row), RefusalReason.NOT_IN_TABLE, "the label table does not name it") for row in absent],
         )
-    official = _official(source, settings, index, films, gone)
+    official = _official(source, settings, index, films, refusals_by_row)
     if not settings.keep_duplicates:
-        _refuse(gone, duplicate_pixels(_left(films, gone)))
-    kept = _left(films, gone)
-    places = kept.index.to_numpy()
-    values = dataset.labels.values[places]
-    splits = _splits(kept, values, settings, official[places] if official is not None else None, source)
-    new_place = np.full(len(facts), -1, dtype=np.int64)
-    new_place[places] = np.arange(len(places))
-    drawn = fuse_readers(dataset.boxes, dataset.readers, source.manifest.readers)
+        _refuse(refusals_by_row, duplicate_pixels(_remaining(films, refusals_by_row)))
+    kept = _remaining(films, refusals_by_row)
+    positions = kept.index.to_numpy()
+    values = dataset.labels.values[positions]
+    splits = _splits(kept, values, settings, official[positions] if official is not None else None, source)
+    new_position = np.full(len(records), -1, dtype=np.int64)
+    new_position[positions] = np.arange(len(positions))
+    fused = fuse_readers(dataset.boxes, dataset.readers, source.manifest.readers)
     boxes, ignored = (
-        marks.assign(film=new_place[marks["film"].to_numpy(np.int64)]) for marks in (drawn, dataset.ignored)
+        marks.assign(film=new_position[marks["film"].to_numpy(np.int64)]) for marks in (fused, dataset.ignored)
     )
     return Admitted(
         kept.assign(split=splits).reset_index(drop=True),
         values,
         boxes[boxes["film"] >= 0].reset_index(drop=True),
         ignored[ignored["film"] >= 0].reset_index(drop=True),
-        _refusals(facts, gone, dataset.missing if source.manifest.complete and source.is_training else []),
+        _refusals(records, refusals_by_row, dataset.missing if source.manifest.complete and source.is_training else []),
         dataset.findings,
         [fault.as_json() for fault in dataset.report.faults],
     )
@@ -220,22 +223,22 @@ def _rows(mask: "pd.Series[bool]") -> list[int]:
     return [int(row) for row in np.flatnonzero(mask.to_numpy(dtype=bool))]
 
 
-def _left(films: pd.DataFrame, gone: dict[int, tuple[str, str]]) -> pd.DataFrame:
-    return films.loc[[row for row in range(len(films)) if row not in gone]]
+def _remaining(films: pd.DataFrame, refusals_by_row: dict[int, tuple[str, str]]) -> pd.DataFrame:
+    return films.loc[[row for row in range(len(films)) if row not in refusals_by_row]]
 
 
-def _refuse(gone: dict[int, tuple[str, str]], refused: Sequence[RefusedFilm]) -> None:
-    for one in refused:
-        gone.setdefault(one.row, (str(one.reason), one.message))
+def _refuse(refusals_by_row: dict[int, tuple[str, str]], refused: Sequence[RefusedFilm]) -> None:
+    for refusal in refused:
+        refusals_by_row.setdefault(refusal.row, (str(refusal.reason), refusal.message))
 
 
-def _completed(facts: pd.DataFrame, dataset: Dataset, manifest: Manifest, key: bytes) -> tuple[pd.DataFrame, int]:
+def _completed(records: pd.DataFrame, dataset: Dataset, manifest: Manifest, key: bytes) -> tuple[pd.DataFrame, int]:
     """Fill in what only the tables know; count the patients that header and table name differently."""
-    told = dataset.labels.facts
-    named = told["patient_id"].to_numpy(dtype=object)
+    tabled_facts = dataset.labels.facts
+    named = tabled_facts["patient_id"].to_numpy(dtype=object)
     patients = {name: pseudonym(key, "patient", name) for name in set(named) if name}
     tabled = np.array([patients.get(name, "") for name in named], dtype=object)
-    films = facts.copy()
+    films = records.copy()
     from_header = (films["patient_source"] == "header").to_numpy(dtype=bool)
     different = from_header & (tabled != "") & (films["patient_key"].to_numpy(dtype=object) != tabled)
     taken = (tabled != "") & (~from_header if manifest.films.patient == "header" else manifest.films.patient == "table")
@@ -243,12 +246,12 @@ def _completed(facts: pd.DataFrame, dataset: Dataset, manifest: Manifest, key: b
     films.loc[taken, "patient_source"] = "table"
     for column, short in (("view", None), ("sex", 1)):
         silent = (films[column] == "").to_numpy(dtype=bool)
-        films.loc[silent, column] = told[column].str.upper().str[:short].to_numpy(dtype=object)[silent]
+        films.loc[silent, column] = tabled_facts[column].str.upper().str[:short].to_numpy(dtype=object)[silent]
     films.loc[~films["sex"].isin(["M", "F", "O"]), "sex"] = ""
-    years = pd.to_numeric(told["age"].str.extract(r"(\d+(?:\.\d+)?)", expand=False), errors="coerce")
+    years = pd.to_numeric(tabled_facts["age"].str.extract(r"(\d+(?:\.\d+)?)", expand=False), errors="coerce")
     films["age_years"] = films["age_years"].fillna(years)
-    sites = {name: pseudonym(key, "site", name)[:8] for name in set(told["site"]) if name}
-    films["site"] = [sites.get(name, "") for name in told["site"]]
+    sites = {name: pseudonym(key, "site", name)[:8] for name in set(tabled_facts["site"]) if name}
+    films["site"] = [sites.get(name, "") for name in tabled_facts["site"]]
     return films, int(different.sum())
 
 
@@ -269,14 +272,18 @@ def _unwanted_views(films: pd.DataFrame, policy: FilmPolicy) -> list[RefusedFilm
 
 
 def _official(
-    source: Source, settings: IngestSettings, index: FilmIndex, films: pd.DataFrame, gone: dict[int, tuple[str, str]]
+    source: Source,
+    settings: IngestSettings,
+    index: FilmIndex,
+    films: pd.DataFrame,
+    refusals_by_row: dict[int, tuple[str, str]],
 ) -> NDArray[np.object_] | None:
     if not source.is_training or settings.split == "seeded":
         return None
     official = read_split_lists(source.manifest, source.root, index)
     message = "no official split list names it; ingest.split=seeded would let it in"
-    unnamed = [int(row) for row in _left(films, gone).index if not official[row]]
-    _refuse(gone, [RefusedFilm(row, RefusalReason.NOT_IN_TABLE, message) for row in unnamed])
+    unnamed = [int(row) for row in _remaining(films, refusals_by_row).index if not official[row]]
+    _refuse(refusals_by_row, [RefusedFilm(row, RefusalReason.NOT_IN_TABLE, message) for row in unnamed])
     return official
 
 
@@ -300,9 +307,9 @@ def _splits(
 
 
 def _refusals(
-    facts: pd.DataFrame, gone: dict[int, tuple[str, str]], missing: Sequence[tuple[str, int]]
+    records: pd.DataFrame, refusals_by_row: dict[int, tuple[str, str]], missing: Sequence[tuple[str, int]]
 ) -> pd.DataFrame:
-    rows = [(str(facts.at[row, "source"]), *gone[row]) for row in sorted(gone)]
+    rows = [(str(records.at[row, "source"]), *refusals_by_row[row]) for row in sorted(refusals_by_row)]
     rows += [
         (
             f"{table}:{line}",

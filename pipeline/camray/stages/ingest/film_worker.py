@@ -1,12 +1,9 @@
-"""One file to one row of the images table and one row of the pixel store; runs in worker processes.
-
-Reads   one film
-"""
+"""Preparation of one file: its record, its pixels on the model grid and their statistics; runs in worker processes."""
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,20 +15,21 @@ from camray.core.imaging.resampling import Fit, to_model_grid
 from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmHeader, FilmPolicy
 from camray.io.film_files import read_film
+from camray.stages.ingest.ingest_record import IngestRecord
 
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
 @dataclass(frozen=True)
 class FilmPlan:
-    """What a worker does with each file.
+    """How a worker prepares each file.
 
     Parameters
     ----------
     root : Path
         Folder that sources are relative to.
     policy : FilmPolicy
-        Which films are wanted.
+        Which films are admitted.
     rows, cols, fit, bits
         The model grid, as in the ingest settings.
     image_id, patient : str
@@ -54,21 +52,21 @@ class FilmPlan:
 
 @dataclass(frozen=True, eq=False)
 class FilmRow:
-    """What became of one file.
+    """Result of one file.
 
     Parameters
     ----------
-    facts : dict
-        Columns of `parts.FACT_COLUMNS`; of a refused file only source, image_id, reason and message say anything.
+    record : IngestRecord
+        What is known of it.
     pixels : ndarray of shape (rows, cols), uint8 or uint16, or None
         Model grid; None for a refused file.
-    glance : ndarray of shape (384,), float32, or None
+    statistics : ndarray of shape (384,), float32, or None
         Histogram, thumbnail and tiles.
     """
 
-    facts: dict[str, Any]
+    record: IngestRecord
     pixels: StoredPixels | None = None
-    glance: NDArray[np.float32] | None = None
+    statistics: NDArray[np.float32] | None = None
 
 
 def read_row(plan: FilmPlan, source: str) -> FilmRow:
@@ -95,44 +93,40 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     inside = stored[film_area((plan.rows, plan.cols), film.pixels.shape, grid)]
     statistics = image_statistics(inside)
     in_mm = spaced and header.spacing_source != "aspect"  # else only the ratio of the two is known
-    facts = {
+    record = IngestRecord(
         **_identity(plan, source, film),
-        "reason": "",
-        "message": "",
-        "rows": film.pixels.shape[0],
-        "cols": film.pixels.shape[1],
-        "row_spacing_mm": header.row_spacing_mm if in_mm else None,
-        "col_spacing_mm": header.col_spacing_mm if in_mm else None,
-        "spacing_source": header.spacing_source,
-        "photometric": header.photometric,
-        "bits_stored": header.bits_stored,
-        "transfer_syntax": header.transfer_syntax,
-        "modality": header.modality,
-        "view": header.view,
-        "laterality": header.laterality,
-        "scale_x": grid.scale_x,
-        "scale_y": grid.scale_y,
-        "offset_x": grid.offset_x,
-        "offset_y": grid.offset_y,
-        "sex": header.sex if header.sex in {"M", "F", "O"} else "",
-        "site": "",
-        "age_years": header.age_years,
-        "maker": pseudonym(plan.key, "maker", header.manufacturer)[:8],
-        "doubt": chest_plausibility_warning(inside),
-        "grey_mean": statistics.mean,
-        "grey_deviation": statistics.deviation,
-        "grey_low": statistics.low,
-        "grey_median": statistics.median,
-        "grey_high": statistics.high,
-    }
-    return FilmRow(facts, stored, np.concatenate([statistics.histogram, statistics.thumbnail, statistics.tiles]))
+        rows=film.pixels.shape[0],
+        cols=film.pixels.shape[1],
+        row_spacing_mm=header.row_spacing_mm if in_mm else None,
+        col_spacing_mm=header.col_spacing_mm if in_mm else None,
+        spacing_source=header.spacing_source,
+        photometric=header.photometric,
+        bits_stored=header.bits_stored,
+        transfer_syntax=header.transfer_syntax,
+        modality=header.modality,
+        view=header.view,
+        laterality=header.laterality,
+        scale_x=grid.scale_x,
+        scale_y=grid.scale_y,
+        offset_x=grid.offset_x,
+        offset_y=grid.offset_y,
+        sex=header.sex if header.sex in {"M", "F", "O"} else "",
+        age_years=header.age_years,
+        maker=pseudonym(plan.key, "maker", header.manufacturer)[:8],
+        doubt=chest_plausibility_warning(inside),
+        grey_mean=statistics.mean,
+        grey_deviation=statistics.deviation,
+        grey_low=statistics.low,
+        grey_median=statistics.median,
+        grey_high=statistics.high,
+    )
+    return FilmRow(record, stored, np.concatenate([statistics.histogram, statistics.thumbnail, statistics.tiles]))
 
 
 def refused_row(source: str, error: ImageError) -> FilmRow:
     """Return the row of a file that is not used."""
-    shown = printable(source)
-    facts = {"source": shown, "image_id": PurePosixPath(shown).stem, "reason": str(error.reason)}
-    return FilmRow({**facts, "message": error.message})
+    name = printable(source)
+    return FilmRow(IngestRecord(name, PurePosixPath(name).stem, str(error.reason), error.message))
 
 
 def printable(source: str) -> str:

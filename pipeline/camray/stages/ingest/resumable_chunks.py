@@ -1,13 +1,13 @@
-"""Unfinished ingest work, chunk by chunk: what is written is never done twice, and ends in the same bytes.
+"""Chunks of an unfinished ingest: a resumed run repeats no finished chunk and ends in the same bytes.
 
-Files are taken in sorted order, so many at a time. A chunk's pixels and glances are written first and its facts last:
-facts on disk are the proof that the chunk is done. When everything else is written, the kept rows of each chunk become
-one shard of the store and the parts go.
+Files are taken in sorted order, a fixed number per chunk. The pixels and image statistics of a chunk are written first
+and its records last: records on disk prove that the chunk is complete. At the end the kept rows of each chunk become
+one shard of the store, and the chunks are deleted.
 """
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +20,9 @@ from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, 
 from camray.domain.errors import PipelineError
 from camray.io.artifacts import UnfinishedIngestFiles
 from camray.stages.ingest.film_worker import FilmRow, printable
+from camray.stages.ingest.ingest_record import RECORD_COLUMNS
 
-GLANCE_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2
-_TEXTS = ("spacing_source", "photometric", "transfer_syntax", "modality", "view", "laterality", "sex", "site", "maker",
-          "doubt")  # fmt: skip
-_NUMBERS = ("row_spacing_mm", "col_spacing_mm", "scale_x", "scale_y", "offset_x", "offset_y", "age_years")
-_GREYS = ("grey_mean", "grey_deviation", "grey_low", "grey_median", "grey_high")
-FACT_COLUMNS: dict[str, str] = {
-    **dict.fromkeys(("source", "image_id", "patient_key", "patient_source", "study_key", "pixel_sha256"), "string"),
-    **dict.fromkeys(("reason", "message"), "string"),  # reason: empty for a film that could be read
-    **dict.fromkeys(("rows", "cols", "bits_stored", "part", "row"), "int32"),
-    **dict.fromkeys(_TEXTS, "string"),
-    **dict.fromkeys((*_NUMBERS, *_GREYS), "float64"),
-}
+STATISTICS_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2
 
 
 @dataclass(frozen=True)
@@ -84,15 +74,15 @@ class Parts:
         for part in missing:
             yield from self._fill_one(part, rows)
 
-    def facts(self) -> pd.DataFrame:
-        """Return the facts of all files, in order of their sources."""
-        tables = [read_table(self._files.rows(part), FACT_COLUMNS) for part in range(len(self.chunks))]
+    def records(self) -> pd.DataFrame:
+        """Return the records of all files, in order of their sources."""
+        tables = [read_table(self._files.rows(part), RECORD_COLUMNS) for part in range(len(self.chunks))]
         return pd.concat(tables, ignore_index=True)
 
-    def glances(self, facts: pd.DataFrame) -> NDArray[np.float32]:
-        """Return the glances of some films, [len(facts), 384]."""
-        found = np.empty((len(facts), GLANCE_NUMBERS), np.float32)
-        for part, rows in facts.reset_index(drop=True).groupby("part"):
+    def statistics(self, films: pd.DataFrame) -> NDArray[np.float32]:
+        """Return the image statistics of some films, [len(films), 384]."""
+        found = np.empty((len(films), STATISTICS_NUMBERS), np.float32)
+        for part, rows in films.reset_index(drop=True).groupby("part"):
             shard = open_shard(self._files.statistics(int(str(part))))
             found[rows.index.to_numpy()] = shard[rows["row"].to_numpy()]
         return found
@@ -105,7 +95,7 @@ class Parts:
         store : Path
             The pixel store's folder.
         kept : DataFrame
-            Facts of the films that stay, in order.
+            Records of the films that stay, in order.
         """
         store.mkdir(exist_ok=True)
         for part in range(len(self.chunks)):
@@ -121,35 +111,35 @@ class Parts:
         shutil.rmtree(self.folder)
 
     def _fill_one(self, part: int, rows: Iterator[FilmRow]) -> Iterator[int]:
-        facts = []
+        records = []
         with (
             ShardWriter(self._files.pixels(part), self.shape_rc, self.dtype) as pixels,
-            ShardWriter(self._files.statistics(part), (GLANCE_NUMBERS,), np.float32) as glances,
+            ShardWriter(self._files.statistics(part), (STATISTICS_NUMBERS,), np.float32) as statistics,
         ):
             for source, row in zip(self.chunks[part], rows, strict=False):
-                if row.facts["source"] != printable(source):
-                    raise PipelineError(f"'{source}' came back as '{row.facts['source']}'; films are out of order")
-                facts.append({**row.facts, "part": part, "row": pixels.count})
-                if row.pixels is not None and row.glance is not None:
+                if row.record.source != printable(source):
+                    raise PipelineError(f"'{source}' came back as '{row.record.source}'; films are out of order")
+                records.append({**asdict(row.record), "part": part, "row": pixels.count})
+                if row.pixels is not None and row.statistics is not None:
                     pixels.append(row.pixels)
-                    glances.append(row.glance)
+                    statistics.append(row.statistics)
                 yield 1
-        if len(facts) != len(self.chunks[part]):
-            raise PipelineError(f"{len(self.chunks[part]) - len(facts)} file(s) came back neither read nor refused")
-        write_table(self._files.rows(part), _typed(facts), FACT_COLUMNS)
+        if len(records) != len(self.chunks[part]):
+            raise PipelineError(f"{len(self.chunks[part]) - len(records)} file(s) came back neither read nor refused")
+        write_table(self._files.rows(part), _typed(records), RECORD_COLUMNS)
 
     def _is_done(self, part: int) -> bool:
         path = self._files.rows(part)
         if not path.is_file():
             return False
-        facts = read_table(path, FACT_COLUMNS)
-        if list(facts["source"]) != [printable(source) for source in self.chunks[part]]:
+        records = read_table(path, RECORD_COLUMNS)
+        if list(records["source"]) != [printable(source) for source in self.chunks[part]]:
             return False
         try:
             counts = {len(open_shard(path)) for path in (self._files.pixels(part), self._files.statistics(part))}
         except PipelineError:
             return False
-        return counts == {int((facts["reason"] == "").sum())}
+        return counts == {int((records["reason"] == "").sum())}
 
 
 def chunked(sources: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
@@ -157,11 +147,11 @@ def chunked(sources: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(sources[start : start + size]) for start in range(0, len(sources), size))
 
 
-def _typed(facts: list[dict[str, object]]) -> pd.DataFrame:
-    table = pd.DataFrame(facts, columns=list(FACT_COLUMNS))
-    for column, kind in FACT_COLUMNS.items():
+def _typed(records: list[dict[str, object]]) -> pd.DataFrame:
+    table = pd.DataFrame(records, columns=list(RECORD_COLUMNS))
+    for column, kind in RECORD_COLUMNS.items():
         if kind == "string":
             table[column] = table[column].astype("string").fillna("")
         elif kind == "int32":
             table[column] = table[column].fillna(0)
-    return table.astype(FACT_COLUMNS)
+    return table.astype(RECORD_COLUMNS)

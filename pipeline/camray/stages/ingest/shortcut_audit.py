@@ -32,7 +32,7 @@ def audit_films(
     files: IngestFiles,
     name: str,
     admitted: Admitted,
-    glances: NDArray[np.float32],
+    statistics: NDArray[np.float32],
     inputs: int,
     seed: int,
     shares: NDArray[np.float64] | None,
@@ -47,7 +47,7 @@ def audit_films(
         Of the data manifest.
     admitted : Admitted
         What stays.
-    glances : ndarray of shape (films, 384), float32
+    statistics : ndarray of shape (films, 384), float32
         Histogram, thumbnail and tiles of each film that stays.
     inputs : int
         Files and missing films.
@@ -64,7 +64,7 @@ def audit_films(
     """
     films, labels = admitted.films, names_of(admitted.findings)
     probes, lungs = shares is not None, None if shares is None else lung_tiles(shares)
-    features = probe_features(films, glances, lungs)
+    features = probe_features(films, statistics, lungs)
     patients = patient_split_key(films["patient_key"].to_numpy(dtype=object), films["source"].to_numpy(dtype=object))
     measured: list[audit.Probe] = []
     if probes:

@@ -73,11 +73,11 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     key, grid = load_key(), settings.ingest
     parts = Parts(files.unfinished, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
     _read_all(parts, _plan(source, grid, key), grid.workers)
-    admitted = admit(parts.facts(), source, grid, key)
+    admitted = admit(parts.records(), source, grid, key)
     files.refusals.write(admitted.refusals)
     _stop_if_nothing_left(admitted, files)
     inputs = len(admitted.films) + len(admitted.refusals)
-    glances = parts.glances(admitted.films)
+    statistics = parts.statistics(admitted.films)
     digest = data_digest(admitted)
     images = _image_rows(admitted.films)
     files.images.write(images)
@@ -91,7 +91,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if grid.audit and source.is_training:
         training = images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist()
         shares = lung_shares(IngestedFilms(files, images), training)
-    probes = audit_films(files, source.manifest.name, admitted, glances, inputs, grid.split_seed, shares)
+    probes = audit_films(files, source.manifest.name, admitted, statistics, inputs, grid.split_seed, shares)
     name = source.manifest.name
     described = images[["image_id", "patient_key", "rows", "cols", "split"]]
     tracker.dataset(described, name, f"data manifest {name}", digest, "ingest")
