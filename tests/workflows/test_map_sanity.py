@@ -14,7 +14,7 @@ from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import InputRefusedError, PipelineError, SettingsError
 from camray.domain.records import Counts, StageResult
-from camray.workflows.map_sanity import DEAR, DEFAULT_METHODS, SanityChoice, check_run, parse_methods
+from camray.workflows.map_sanity import DEFAULT_METHODS, EXPENSIVE, SanityChoice, check_run, parse_methods
 from tests.trained_run import COLS, LABELS, ROWS, STRIDE, ingested_run
 
 CHOICE = SanityChoice(("cam", "saliency"), films=5, split="validation")
@@ -76,7 +76,7 @@ def test_one_label_and_what_is_not_there(root: Path) -> None:
 def test_methods_by_name() -> None:
     assert parse_methods("cam, gradcam") == ("cam", "gradcam")
     assert parse_methods(None) == DEFAULT_METHODS
-    assert set(parse_methods("all")) == {*DEFAULT_METHODS, *DEAR}
+    assert set(parse_methods("all")) == {*DEFAULT_METHODS, *EXPENSIVE}
     with pytest.raises(SettingsError, match="expected one or more different names"):
         parse_methods("cam,glance")
 

@@ -1,4 +1,4 @@
-"""One file to one film: reader, grey scale and digest joined; no stage of its own.
+"""Film files: pixels, grey scale, header and digest of one file.
 
 Reads   a DICOM file, or a PNG or JPEG picture
 """

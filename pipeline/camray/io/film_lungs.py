@@ -1,4 +1,4 @@
-"""The lungs of films that lie in the pixel store, and the zones of boxes on them; no stage of its own.
+"""Lungs of ingested films, and the zones of boxes on them.
 
 Reads   ``ingest/images.parquet store/``; the lung generator's weights
 """

@@ -1,4 +1,4 @@
-"""Which tracker a run gets: MLflow's, or the one that tells nobody.
+"""Tracker of a run: MLflow's, or the null tracker.
 
 Reads   the settings' ``track`` section.
 Writes  ``runs/<name>/mlflow/`` and the store, through the tracker.

@@ -1,4 +1,4 @@
-"""What of a data set lies under a root, what is missing, and what does not fit, before hours are spent on it.
+"""Check of a data set before it is ingested: what is present, what is missing, and what does not fit.
 
 Reads   the data manifest, its tables and split lists, films' headers, and the pixels of a few films
 Run     ``camray data check nih_chestxray14 --root FOLDER``

@@ -1,4 +1,4 @@
-"""A lung generator from generated films, and the lungs of one film as a picture; no stage of a run.
+"""Training of the lung segmentation network on generated films, and the lungs of one film as a picture.
 
 Reads   nothing, or one film and a generator's weights
 Writes  a generator's weights (safetensors, half precision); a picture

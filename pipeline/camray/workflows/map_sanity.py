@@ -1,4 +1,4 @@
-"""Are a trained run's maps true? Every explanation method put to checks that need no boxes.
+"""Sanity checks of explanation methods on a trained run, without boxes.
 
 Reads   ``train/``, ``ingest/images.parquet labels.parquet store/``
 Writes  ``sanity/sanity.csv sanity.parquet cascade.csv curves.csv cascade.png curves.png``
@@ -48,9 +48,9 @@ from camray.workflows.run import settings_of
 
 STAGE = "sanity"
 ALL = "all"
-DEAR = ("integrated_gradients", "occlusion")
+EXPENSIVE = ("integrated_gradients", "occlusion")
 """Not among the default methods: hundreds of passes a map. Occlusion's coarse-to-fine variant is."""
-DEFAULT_METHODS = tuple(name for name in METHODS if name not in DEAR)
+DEFAULT_METHODS = tuple(name for name in METHODS if name not in EXPENSIVE)
 MOST_PASSES = 2500
 
 

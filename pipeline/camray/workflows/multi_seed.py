@@ -1,4 +1,4 @@
-"""One experiment trained and scored from several seeds: mean and spread, and no seed chosen.
+"""Mean and spread of one experiment over several seeds; no seed is selected.
 
 Reads   ``runs/<name>-seed<n>/score/scores.csv`` of each seed
 Writes  ``runs/<name>-seeds/spread.csv`` and ``spread.json``, and a run of that name in MLflow

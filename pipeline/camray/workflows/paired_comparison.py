@@ -1,4 +1,4 @@
-"""Two runs compared on the films that both scored: paired tests, no stage of its own.
+"""Paired tests of two runs on the films that both scored.
 
 Reads   ``ingest/``, ``explain/`` and ``localize/`` of both runs
 Run     ``camray diff runs/rsna-seed1 runs/rsna-seed2``

@@ -1,4 +1,4 @@
-"""A trained run applied to new films: which settings, and which folder.
+"""Settings and run folder of a trained run that is applied to new films.
 
 Reads   a trained run's settings, network and thresholds; a folder of films, or one film; tables where given.
 Writes  a run folder of its own, without ``train``.

@@ -1,4 +1,4 @@
-"""The table of contents: every stage in the order of the data, skipped if nothing changed, resumed if it broke off.
+"""All stages in order; a stage is skipped if nothing changed, and resumed if it was interrupted.
 
 Reads   an experiment's settings, and whatever its stages read.
 Writes  ``runs/<name>/<stage>/`` for each stage; ``stage.json`` last.
@@ -257,7 +257,7 @@ def _explain_os_error(error: OSError, stage: Stage, folder: RunFolder) -> str:
     what = error.strerror or type(error).__name__
     return (
         f"stage '{stage.name}' stopped: {what} ({free} MiB free at {folder.root}); "
-        "put it right and run the same command again: it goes on where it stopped"
+        "correct the cause and run the same command again to resume"
     )
 
 

@@ -20,7 +20,7 @@ from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
 from camray.workflows.model_comparison import explanation as compare_explain
 from camray.workflows.model_comparison.comparison import STAGE, ModelComparison, compare
-from camray.workflows.model_comparison.explanation import Cost, is_dear, try_methods
+from camray.workflows.model_comparison.explanation import Cost, is_expensive, try_methods
 from camray.workflows.model_comparison.film_sampling import choose_films
 from camray.workflows.model_comparison.plan import NO_POOL, plan_of
 
@@ -219,8 +219,8 @@ def test_methods_refuse_by_name_what_they_cannot_treat_and_the_others_tell_their
 
 
 def test_dear_is_what_costs_more_passes_than_allowed() -> None:
-    assert not is_dear(Cost("a", passes=10.0), 5, 50)
-    assert is_dear(Cost("a", passes=10.1), 5, 50)
+    assert not is_expensive(Cost("a", passes=10.0), 5, 50)
+    assert is_expensive(Cost("a", passes=10.1), 5, 50)
 
 
 def test_a_comparison_leaves_no_lock_behind(done: tuple[ModelComparison, Path]) -> None:

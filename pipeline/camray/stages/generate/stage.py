@@ -1,4 +1,4 @@
-"""Draw chest films with known lesions, as DICOM with label, box and mask tables (data manifest ``phantom``).
+"""Generated chest films with known lesions, as DICOM with label, box and mask tables (data manifest ``phantom``).
 
 Reads   ``data.generate`` (films, rows, seed).
 Writes  ``generate/``: ``films/*.dcm``, ``labels.csv``, ``boxes.csv``, ``masks.parquet``, ``lung_masks.parquet``.
@@ -63,7 +63,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     records: list[dict[str, Any]] = []
     for outcome in progress(outcomes, drawn.films, "drawing films"):
         if outcome.value is None:
-            raise PipelineError(f"film {outcome.item}: could not be drawn: {outcome.error}; run again to go on")
+            raise PipelineError(
+                f"film {outcome.item}: could not be drawn: {outcome.error}; run the command again to resume"
+            )
         records.append(outcome.value)
     figures = _write_tables(files, records)
     shutil.rmtree(files.unfinished)

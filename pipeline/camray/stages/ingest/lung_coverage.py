@@ -1,4 +1,4 @@
-"""Where lungs lie on the films that are audited: the shares of a grid of tiles, on an even choice of films.
+"""Lung coverage of audited films: the share of lung in each tile of a grid, on an even choice of films.
 
 Reads   ``ingest/images.parquet store/``; the lung generator's weights
 """

@@ -1,4 +1,4 @@
-"""Folders of films and published tables to images, labels, annotations, refusals, a pixel store and an audit.
+"""Ingest of film folders and published tables: images, labels, annotations, refusals, pixel store, audit.
 
 Reads   ``data.root`` or ``generate/``, the data manifest's tables; for new films the trained run's ingest contract.
 Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contract.json``, ``audit.json`` and ``.html``.

@@ -1,4 +1,4 @@
-"""The protocol `chexlocalize` on one split: pixel counts, chosen thresholds, and the predicted masks as a file.
+"""Protocol `chexlocalize` on one split: pixel counts, thresholds, and the predicted masks as a file.
 
 Reads   what `score` reads; the masks of ``ingest/annotations.parquet``
 Writes  ``score/segmentations-<split>.json``: film, label, ``{"size": [h, w], "counts": run lengths}``, as published

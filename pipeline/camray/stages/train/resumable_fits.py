@@ -1,4 +1,4 @@
-"""The fits that a training is made of, one after the other: the pretext if asked for, then every member.
+"""Fits of a training, in order: the pretext task if requested, then every member.
 
 Each leaves its result under ``train/state/`` as it ends, and its state after every epoch, so that a training broken
 off anywhere goes on to the same weights. No stage of its own.

@@ -1,4 +1,4 @@
-"""Films and image-level labels to a trained network; annotations are never read.
+"""Training of a network from films and image-level labels; annotations are never read.
 
 Reads   ``ingest/images.parquet labels.parquet contract.json store/``
 Writes  ``train/model.safetensors contract.json epochs.parquet epochs.csv``; ``weights_report.json`` if given weights

@@ -1,4 +1,4 @@
-"""Networks, pools and explanation methods side by side: trained alike, explained on the same films, in one table.
+"""Comparison of networks, pools and explanation methods: trained alike, explained on the same films, in one table.
 
 Reads   an experiment's settings, its ``compare`` section above all, and its films
 Writes  ``runs/<name>-compare/comparison.csv comparison.html comparison.json``; ``inputs/``, ``sample/`` and one run for
@@ -38,7 +38,7 @@ from camray.io.tracking import open_tracker
 from camray.io.trained_model import load_classifier, network_input
 from camray.reporting.model_comparison_page import compare_page
 from camray.workflows.map_sanity import SanityChoice, check_run
-from camray.workflows.model_comparison.explanation import Classifier, Cost, explain_sample, is_dear, try_methods
+from camray.workflows.model_comparison.explanation import Classifier, Cost, explain_sample, is_expensive, try_methods
 from camray.workflows.model_comparison.film_sampling import share, write_sample
 from camray.workflows.model_comparison.metrics import Sample, all_baseline_rows, method_rows, network_auroc, read_sample
 from camray.workflows.model_comparison.plan import Combination, ComparePlan, plan_of
@@ -48,7 +48,7 @@ from camray.workflows.run import run_these
 
 SUFFIX = "-compare"
 STAGE = "compared"
-CHEAP, DEAR = "films", "dear-films"  # samples below each combination
+CHEAP, EXPENSIVE = "films", "dear-films"  # samples below each combination
 _SANITY_PASSES_A_FILM = 13  # the map itself, four noisy films and up to eight randomised networks
 _LEFT_OUT = 10  # a sanity check that costs so many times more than it may is left out
 _SHARED = ("networks", "pools", "changes", "network_changes", "methods")  # what one combination does not depend on
@@ -118,7 +118,7 @@ def compare(settings: Settings, runs: Path, tell: Tell) -> ModelComparison:
         asked, places = work.asked, (Split.VALIDATION.value, Split.TEST.value)
         for size, films in (
             (CHEAP, (asked.validation_films, asked.test_films)),
-            (DEAR, (asked.expensive_validation_films, asked.expensive_test_films)),
+            (EXPENSIVE, (asked.expensive_validation_films, asked.expensive_test_films)),
         ):
             write_sample(work.inputs, work.sample(size), dict(zip(places, films, strict=True)), settings.seed)
         for number, combination in enumerate(plan.combinations, start=1):
@@ -150,7 +150,7 @@ def _do(work: _Work, combination: Combination) -> None:
     }
     chosen["settings"].pop("compare")
     inputs = {"train": run.output_digest("train")}
-    inputs |= {size: work.sample(size).output_digest("ingest") for size in (CHEAP, DEAR)}
+    inputs |= {size: work.sample(size).output_digest("ingest") for size in (CHEAP, EXPENSIVE)}
     if run.is_done(STAGE, digest_of(chosen), inputs):
         work.tell("  up to date, skipped")
         return
@@ -178,11 +178,11 @@ def _explain(
     films = asked.validation_films + asked.test_films
     costs = dict(tried)
     samples: dict[str, Sample] = {}
-    for size in (CHEAP, DEAR):
+    for size in (CHEAP, EXPENSIVE):
         names = [
             name
             for name, cost in tried.items()
-            if not cost.reason and (size == DEAR) == is_dear(cost, films, asked.most_passes)
+            if not cost.reason and (size == EXPENSIVE) == is_expensive(cost, films, asked.most_passes)
         ]
         if not names:
             continue
@@ -287,7 +287,7 @@ def _baselines(work: _Work, sanity: Mapping[str, Sequence[Mapping[str, Any]]]) -
     PipelineError
         If no method could explain any network.
     """
-    for size in (CHEAP, DEAR):
+    for size in (CHEAP, EXPENSIVE):
         for combination in work.plan.combinations:
             part = RunFolder(_run_of(work, combination).root / size)
             if part.record("score") is None:
@@ -318,7 +318,7 @@ def _seconds(run: RunFolder) -> dict[str, float]:
         "sanity": run.record("sanity"),
         **{
             f"{stage}.{size}": RunFolder(run.root / size).record(stage)
-            for size in (CHEAP, DEAR)
+            for size in (CHEAP, EXPENSIVE)
             for stage in ("explain", "localize", "score")
             if (run.root / size).is_dir()
         },

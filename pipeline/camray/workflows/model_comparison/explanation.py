@@ -1,4 +1,4 @@
-"""One network's films explained by many methods: what each costs, which refuse, and the maps of the others.
+"""Explanation of one network by many methods: cost of each, refusals, and maps.
 
 Reads   ``train/``, ``ingest/images.parquet store/`` of a sample
 Writes  ``explain/`` as `camray.stages.explain.stage` does, and ``explain/costs.json``
@@ -73,14 +73,14 @@ class _Counted:
 
 
 def try_methods(network: Classifier, film: torch.Tensor, methods: Sequence[str]) -> dict[str, Cost]:
-    """Try every method on one film [1, 1, H, W]: which refuse the network, and how dear the others are.
+    """Try every method on one film [1, 1, H, W]: which refuse the network, and the cost of the others.
 
     The seconds are of a cold start and not to be shown.
     """
     return {name: _explained(network, METHODS[name], film, 1)[0] for name in methods}
 
 
-def is_dear(cost: Cost, films: int, most_passes: int) -> bool:
+def is_expensive(cost: Cost, films: int, most_passes: int) -> bool:
     """Tell whether a method would cost more passes than it may."""
     return cost.passes * films > most_passes
 

@@ -1,4 +1,4 @@
-"""Which films a comparison explains: a fixed choice of annotated ones, and their own ``ingest`` folder.
+"""Sample of annotated films that a comparison explains, with an ``ingest`` folder of its own.
 
 Reads   ``ingest/`` of the shared inputs
 Writes  ``ingest/`` of a run that holds all training films, and of the other splits the chosen films alone

@@ -1,4 +1,4 @@
-"""One network's rows of the comparison, and the trivial baselines'.
+"""Rows of one network in the comparison, and of the trivial baselines.
 
 Reads   ``ingest/ explain/ localize/ score/`` of samples, ``ingest/ train/`` of the network's run
 """

@@ -1,4 +1,4 @@
-"""What `camray compare` will train and explain, settled before anything is computed.
+"""Plan of a comparison: networks, pools, methods and settings, validated before anything is computed.
 
 Reads   the settings' ``compare`` section
 """

@@ -1,4 +1,4 @@
-"""The comparison's picture of one network: the same film under every method.
+"""Picture of one network in the comparison: the same film under every method.
 
 Reads   ``ingest/`` and ``explain/`` of samples
 Writes  ``strip.jpg strip.json``

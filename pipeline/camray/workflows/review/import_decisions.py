@@ -1,4 +1,4 @@
-"""Readers' decisions back into a run: agreement, predictive values, reading times, one merged table of annotations.
+"""Import of readers' decisions: agreement, predictive values, reading times, merged annotations.
 
 Reads   decisions files, reports; ``ingest/`` (films, labels, annotations), ``explain/grid.json``, ``localize/`` (boxes)
 Writes  ``reviewed/decisions.parquet readings.parquet agreement.csv problems.csv unread.csv labels.csv boxes.csv

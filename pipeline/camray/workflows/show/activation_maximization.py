@@ -1,4 +1,4 @@
-"""What a trained run's labels look like to its network: a picture a label, by gradient ascent.
+"""Activation maximization: one picture per label of a trained run, by gradient ascent.
 
 Reads   a trained run's network
 Writes  one PNG

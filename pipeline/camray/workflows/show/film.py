@@ -1,4 +1,4 @@
-"""One film explained: a picture and a table of findings.
+"""Explanation of one film: a picture and a table of findings.
 
 Reads   one DICOM, PNG or JPEG; a trained run's network and thresholds
 Writes  one PNG

@@ -1,4 +1,4 @@
-"""Every explanation method on the same generated films, as one page: what each makes of a known finding.
+"""Gallery page of all explanation methods on the same generated films with known findings.
 
 Reads   a trained run of generated films; draws films of its own that the run never saw
 Writes  ``gallery.html`` and ``pictures/gallery/*.webp``

@@ -1,4 +1,4 @@
-"""One ordinary picture explained by a published checkpoint; no run, no film.
+"""Explanation of one photo by a published checkpoint.
 
 Reads   one PNG or JPEG in colour; a state dict; a text file with the names of the classes
 Writes  one PNG
