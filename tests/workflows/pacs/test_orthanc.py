@@ -20,7 +20,7 @@ from camray.adapters.run_folder import RunFolder, write_json
 from camray.adapters.tracking.interface import NullTracker
 from camray.cli import app
 from camray.domain.delivery import FilmQuery
-from camray.domain.errors import PeerError, SettingsError
+from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.stages.export import stage as export
 from camray.workflows.pacs.connection import open_peer
@@ -156,11 +156,11 @@ def test_a_port_that_the_other_side_does_not_know_is_told(run: RunFolder, server
     film = sorted((run.root.parent / "films").iterdir())[0]
     server.rest("/instances", film.read_bytes())
     credentials = Credentials(timeout_s=10)
-    with (
-        open_peer("dimse", server.peer, credentials, (), "CAMRAY", orthanc.free_port()) as archive,
-        pytest.raises(PeerError, match="does it know CAMRAY at this machine's port"),
-    ):
-        fetch_films(archive, FilmQuery(), tmp_path / "moved", RetryPolicy(1))
+    with open_peer("dimse", server.peer, credentials, (), "CAMRAY", orthanc.free_port()) as archive:
+        done = fetch_films(archive, FilmQuery(), tmp_path / "moved", RetryPolicy(1))
+    assert done.fetched == 0
+    (reason,) = done.refused.values()
+    assert "does it know CAMRAY at this machine's port" in reason
     with pytest.raises(SettingsError, match="C-MOVE"):
         open_peer("dicomweb", server.web, credentials, (), "CAMRAY", 11113)
 

@@ -209,6 +209,8 @@ class Dimse:
         association = self._associate([build_context(model)])
         try:
             self._check_retrieved(association.send_c_move(query, self.peer.calling_aet, model), "C-MOVE")
+        except RequestRefusedError as error:
+            raise RequestRefusedError(f"{error}; {self._destination_question()}") from None
         finally:
             if association.is_established:
                 association.release()
@@ -231,13 +233,16 @@ class Dimse:
         code = int(status.get("Status", 0xC000))
         if code == _UNKNOWN_DESTINATION:
             raise PeerError(
-                f"{self.peer}: {service} ended with status 0x{code:04X}: it cannot send to {self.peer.calling_aet}; "
-                f"does it know {self.peer.calling_aet} at this machine's port {self.listen_port}?"
+                f"{self.peer}: {service} ended with status 0x{code:04X}: unknown destination; "
+                f"{self._destination_question()}"
             )
         if code == NOT_AUTHORIZED:
             raise not_authorized(self.peer, service)
         if code != _SUCCESS or int(status.get("NumberOfFailedSuboperations") or 0):
             raise RequestRefusedError(f"{self.peer}: {service} ended with status 0x{code:04X}")
+
+    def _destination_question(self) -> str:
+        return f"does it know {self.peer.calling_aet} at this machine's port {self.listen_port}?"
 
     def _find(self, query: Dataset) -> Iterator[Dataset]:
         model = StudyRootQueryRetrieveInformationModelFind
