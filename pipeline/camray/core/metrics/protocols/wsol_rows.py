@@ -122,8 +122,8 @@ def max_box_acc_statistics(
         if on_validation is not None and len(on_validation.largest):
             of_any = [best_level(on_validation.every, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA]
             levels[VALIDATION] = [best_level(on_validation.largest, MAX_BOX_ACC_CRITERION), *of_any]
-        for source, (level, *levels_v2) in levels.items():
-            statistics.append(_at_levels(items, method, convention, source, overlaps, level, levels_v2))
+        for source, of_source in levels.items():
+            statistics.append(_at_levels(_rows(items, method, convention, source), items, overlaps, of_source))
         if oracle:
             statistics += _oracle_statistics(items, method, convention, overlaps)
     return statistics
@@ -136,21 +136,17 @@ def _rows(items: AnnotatedFilms, method: str, convention: str, source: str) -> l
 
 
 def _at_levels(
-    items: AnnotatedFilms,
-    method: str,
-    convention: str,
-    source: str,
-    overlaps: Overlaps,
-    level: int,
-    levels_v2: Sequence[int],
+    rows: list[StatisticRow], items: AnnotatedFilms, overlaps: Overlaps, levels: Sequence[int]
 ) -> RatioStatistic:
+    """Make MaxBoxAcc at the first of the levels, and V2 at the others, one for each criterion."""
+    level, *levels_v2 = levels
     each = [
         overlaps.every[:, level_v2] >= criterion
         for level_v2, criterion in zip(levels_v2, MAX_BOX_ACC_V2_CRITERIA, strict=True)
     ]
     counted = [overlaps.largest[:, level] >= MAX_BOX_ACC_CRITERION, *each, np.mean(each, axis=0)]
     above = np.stack(counted, axis=1).astype(np.float64)
-    return RatioStatistic(_rows(items, method, convention, source), items.patients, above, np.ones_like(above))
+    return RatioStatistic(rows, items.patients, above, np.ones_like(above))
 
 
 def _oracle_statistics(items: AnnotatedFilms, method: str, convention: str, overlaps: Overlaps) -> list[Statistic]:
