@@ -1,6 +1,7 @@
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -109,37 +110,52 @@ def test_predicting_new_films_uses_the_trained_thresholds(small_run: Path, tmp_p
     assert (both.probability_x - both.probability_y).abs().max() < 1e-4
 
 
-def test_predicting_without_tables_needs_none(small_run: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run a command in this process, which spares it the imports; return its exit code."""
+
+    def run(*words: str | Path) -> int:
+        monkeypatch.setattr("sys.argv", ["camray", *map(str, words)])
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+    return run
+
+
+def test_predicting_without_tables_needs_none(
+    small_run: Path, tmp_path: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     films = tmp_path / "films"
     films.mkdir()
     for film in sorted((small_run / "generate" / "films").glob("*.dcm"))[:3]:
         shutil.copy(film, films)
     (films / "broken.dcm").write_bytes(b"not a film at all" * 100)
-    done = camray("predict", small_run, films, "--out", tmp_path / "out", "--json")
-    assert done.returncode == 0, done.stderr
-    stages = json.loads(done.stdout)["stages"]
+    assert here("predict", small_run, films, "--out", tmp_path / "out", "--json") == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
     assert {key: stages["ingest"][key] for key in ("in", "done", "refused")} == {"in": 4, "done": 3, "refused": 1}
     refusals = pd.read_parquet(tmp_path / "out" / "ingest" / "refusals.parquet")
     assert list(refusals.reason) == ["not_dicom"]
 
 
-def test_nothing_usable_is_exit_code_three(small_run: Path, tmp_path: Path) -> None:
+def test_nothing_usable_is_exit_code_three(small_run: Path, tmp_path: Path, here: Callable[..., int]) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.dcm").write_bytes(b"nonsense" * 50)
-    done = camray("predict", small_run, tmp_path / "films", "--out", tmp_path / "out")
-    assert done.returncode == 3, done.stderr
+    assert here("predict", small_run, tmp_path / "films", "--out", tmp_path / "out") == 3
 
 
-def test_show_draws_one_film(small_run: Path, tmp_path: Path) -> None:
+def test_show_draws_one_film(
+    small_run: Path, tmp_path: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     film = sorted((small_run / "generate" / "films").glob("*.dcm"))[0]
-    done = camray("show", film, "--run", small_run, "--out", tmp_path / "shown.png", "--json")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+    assert here("show", film, "--run", small_run, "--out", tmp_path / "shown.png", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
     assert (tmp_path / "shown.png").stat().st_size > 1000
     assert {finding["label"] for finding in answer["findings"]} >= {"Pneumothorax", "Cardiomegaly"}
-    wrong = camray("show", film, "--run", small_run, "--label", "Pneumothorx")
-    assert wrong.returncode == 2
-    assert "Pneumothorax" in wrong.stderr
+    assert here("show", film, "--run", small_run, "--label", "Pneumothorx") == 2
+    assert "Pneumothorax" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -153,10 +169,7 @@ def test_show_draws_one_film(small_run: Path, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_say_what_to_do(
-    words: list[str], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    words: list[str], code: int, said: str, here: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["camray", *words])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == code
+    assert here(*words) == code
     assert said in " ".join(capfd.readouterr().err.split())
