@@ -148,3 +148,14 @@ def test_categories_hold_the_same_texts_in_alphabetical_order(tmp_path: Path) ->
     assert read["image_id"].cat.categories.tolist() == ["a", "b"]
     assert read["label"].isna().tolist() == [False, True, False]
     assert read["rank"].dtype == "int16"
+
+
+def test_a_folder_digest_sees_linked_folders_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "root" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root" / "up").symlink_to(tmp_path)
+    (tmp_path / "root" / "dead").symlink_to("nowhere")
+    first = folder_digest(tmp_path / "root")
+    (tmp_path / "elsewhere" / "b").write_text("x")
+    assert folder_digest(tmp_path / "root") != first

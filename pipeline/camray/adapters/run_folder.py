@@ -10,8 +10,9 @@ import importlib.metadata
 import json
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,12 +179,30 @@ def folder_digest(path: Path) -> str:
 
     The contents are not read: for terabytes of films that would cost more than the stage that it saves.
     """
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    listing = []
-    for file in files:
-        status = file.stat()
-        listing.append((file.relative_to(path).as_posix(), status.st_size, status.st_mtime_ns))
+    files = [(path, path.stat())] if path.is_file() else sorted(_files_below(path), key=lambda file: file[0])
+    listing = [(file.relative_to(path).as_posix(), status.st_size, status.st_mtime_ns) for file, status in files]
     return digest_of(listing)
+
+
+def _files_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files of a folder, also of linked folders; each folder once, and nothing that cannot be read."""
+    entered = {_identity(folder.stat()) for folder in root.resolve().parents}
+    for folder, folders, names in os.walk(root, followlinks=True):
+        identity = _identity(Path(folder).stat())
+        if identity in entered:
+            folders.clear()
+            continue
+        entered.add(identity)
+        folders.sort()
+        for name in names:
+            with suppress(OSError):
+                status = (Path(folder) / name).stat()
+                if stat.S_ISREG(status.st_mode):
+                    yield Path(folder) / name, status
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 @functools.cache

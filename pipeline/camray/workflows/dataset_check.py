@@ -110,9 +110,13 @@ def check_data(name: str, root: Path, headers: int = 2000, pixels: int = 24) -> 
         found.wrong.append(f"{root}: no such folder; to obtain the data: {manifest.how_to_obtain}")
         return found
     paths = _tables(manifest, root, found)
-    not_films = {path.resolve() for path in own_table_files(manifest, root)}
-    sources = list_films(root, manifest.films.include, manifest.films.exclude, not_films)
+    listed = list_films(root, manifest.films.include, manifest.films.exclude, set(own_table_files(manifest, root)))
+    sources = listed.sources
     found.counts["films"] = len(sources)
+    found.counts["ignored"] = dict(sorted(listed.ignored.items()))
+    found.notes += [f"{_printable(entry.source)}: not read: {entry.message}" for entry in listed.unread[:SHOWN_FILES]]
+    if len(listed.unread) > SHOWN_FILES:
+        found.notes.append(f"{len(listed.unread)} files and folders are not read, the first {SHOWN_FILES} are above")
     _against_published(found, manifest, "films", len(sources))
     if not sources:
         found.wrong.append(f"no file matches {', '.join(manifest.films.include)}; to obtain: {manifest.how_to_obtain}")
@@ -123,6 +127,10 @@ def check_data(name: str, root: Path, headers: int = 2000, pixels: int = 24) -> 
         _survey(manifest, root, paths, index, read, found)
     _pixels(root, sources, _spread(len(sources), pixels), found)
     return found
+
+
+def _printable(source: str) -> str:
+    return source.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _tables(manifest: Manifest, root: Path, found: DataCheck) -> TablePaths | None:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.datasets.box_table import IGNORE
+from camray.adapters.datasets.film_files import UnreadEntry
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import Manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
@@ -33,6 +34,7 @@ from camray.domain.errors import ImageError
 from camray.domain.films import FilmHeader, FilmPolicy
 from camray.domain.labels import Finding
 from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS, RefusalReason, Split
+from camray.stages.ingest.film_worker import printable
 
 _VALUE_NAMES = np.array(["0", "1", "uncertain"], dtype=object)  # positions are the codes of a label matrix
 
@@ -95,7 +97,9 @@ class Admitted:
     faults: list[dict[str, object]]
 
 
-def admit(records: pd.DataFrame, source: Source, settings: IngestSettings, key: bytes) -> Admitted:
+def admit(
+    records: pd.DataFrame, source: Source, settings: IngestSettings, key: bytes, unread: Sequence[UnreadEntry] = ()
+) -> Admitted:
     """Join the records of all files with the tables.
 
     Parameters
@@ -108,6 +112,8 @@ def admit(records: pd.DataFrame, source: Source, settings: IngestSettings, key: 
         Views, duplicates and splits.
     key : bytes
         The site's key, for patients that only a table names.
+    unread : sequence of UnreadEntry
+        Entries of the folder that cannot be read; they are refused.
 
     Raises
     ------
@@ -158,7 +164,9 @@ def admit(records: pd.DataFrame, source: Source, settings: IngestSettings, key: 
         values,
         boxes[boxes["film"] >= 0].reset_index(drop=True),
         ignored[ignored["film"] >= 0].reset_index(drop=True),
-        _refusals(records, refusals_by_row, dataset.missing if source.manifest.complete and source.is_training else []),
+        _refusals(
+            records, refusals_by_row, dataset.missing if source.manifest.complete and source.is_training else [], unread
+        ),
         dataset.findings,
         [fault.as_json() for fault in dataset.report.faults],
     )
@@ -307,9 +315,13 @@ def _splits(
 
 
 def _refusals(
-    records: pd.DataFrame, refusals_by_row: dict[int, tuple[str, str]], missing: Sequence[tuple[str, int]]
+    records: pd.DataFrame,
+    refusals_by_row: dict[int, tuple[str, str]],
+    missing: Sequence[tuple[str, int]],
+    unread: Sequence[UnreadEntry],
 ) -> pd.DataFrame:
     rows = [(str(records.at[row, "source"]), *refusals_by_row[row]) for row in sorted(refusals_by_row)]
+    rows += [(printable(entry.source), str(entry.reason), entry.message) for entry in unread]
     rows += [
         (
             f"{table}:{line}",

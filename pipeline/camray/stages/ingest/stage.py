@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from camray.adapters.datasets.film_files import list_films
+from camray.adapters.datasets.film_files import FilmFiles, list_films
 from camray.adapters.datasets.manifest import load_manifest
 from camray.adapters.datasets.table_paths import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
@@ -25,7 +25,7 @@ from camray.core.shortcuts.probes import Probe, one_class_note
 from camray.domain.errors import InputRefusedError, SettingsError
 from camray.domain.films import FilmPolicy
 from camray.domain.labels import Finding
-from camray.domain.records import IMAGE_COLUMNS, Counts, Split, StageResult
+from camray.domain.records import IMAGE_COLUMNS, Counts, RefusalReason, Split, StageResult
 from camray.io.artifacts import IngestFiles, artifacts_of
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
@@ -38,12 +38,13 @@ from camray.stages.ingest.admission import (
     ignored_rows,
     label_rows,
 )
-from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row, refused_row
+from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Parts, chunked
 from camray.stages.ingest.shortcut_audit import audit_films, one_class_of
 
 SHOWN_DOUBTFUL = 5
+SHOWN_UNREAD = 5
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -69,11 +70,11 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     files = artifacts_of(folder).ingest
     trained = None if folder.trained is None else artifacts_of(folder.model_run).ingest.contract.read()
     settings = settings if trained is None else _with_grid(settings, trained)
-    source, sources = _open_source(settings, folder, () if trained is None else trained.findings)
+    source, listed = _open_source(settings, folder, () if trained is None else trained.findings)
     key, grid = load_key(), settings.ingest
-    parts = Parts(files.unfinished, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
+    parts = Parts(files.unfinished, (grid.rows, grid.cols), grid.bits, chunked(listed.sources, grid.shard_films))
     _read_all(parts, _plan(source, grid, key), grid.workers)
-    admitted = admit(parts.records(), source, grid, key)
+    admitted = admit(parts.records(), source, grid, key, listed.unread)
     files.refusals.write(admitted.refusals)
     _stop_if_nothing_left(admitted, files)
     inputs = len(admitted.films) + len(admitted.refusals)
@@ -96,11 +97,11 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     described = images[["image_id", "patient_key", "rows", "cols", "split"]]
     tracker.dataset(described, name, f"data manifest {name}", digest, "ingest")
     tracker.artifact(files.audit_page, "audit")
-    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source))
+    return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source, listed))
 
 
-def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, list[str]]:
-    """Find films and tables; the films are sorted paths relative to the root."""
+def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, FilmFiles]:
+    """Find films and tables."""
     data, manifest = settings.data, load_manifest(settings.data.manifest)
     if data.readers is not None:
         manifest = manifest.model_copy(update={"readers": data.readers})
@@ -110,14 +111,18 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
         raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
     if root.is_file():
         tables = table_paths(manifest, root.parent, data.labels, data.boxes, own=False)
-        return Source(root.parent, tables, manifest, fixed), [root.name]
+        return Source(root.parent, tables, manifest, fixed), FilmFiles([root.name])
+    if not root.is_dir():
+        raise SettingsError(f"data.root: {root} is neither a folder nor a file; name the folder that holds the films")
     tables = table_paths(manifest, root, data.labels, data.boxes, own=not fixed)
     not_films = {*own_table_files(manifest, root), *(path for path in (tables.labels, tables.boxes) if path)}
     include = ("**/*",) if fixed else manifest.films.include
-    sources = list_films(root, include, manifest.films.exclude, {path.resolve() for path in not_films})
-    if not sources:
-        raise InputRefusedError(f"{root}: no file matches {', '.join(include)} (data manifest '{manifest.name}')")
-    return Source(root, tables, manifest, fixed), sources
+    listed = list_films(root, include, manifest.films.exclude, not_films)
+    if not listed.sources:
+        unread = "".join(f"; {entry.source}: {entry.message}" for entry in listed.unread[:SHOWN_UNREAD])
+        what = f"no file matches {', '.join(include)} (data manifest '{manifest.name}')"
+        raise InputRefusedError(f"{root}: {what}{printable(unread)}")
+    return Source(root, tables, manifest, fixed), listed
 
 
 def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
@@ -155,7 +160,7 @@ def _image_rows(films: pd.DataFrame) -> pd.DataFrame:
     return films.assign(shard=films["part"], index=index)[list(IMAGE_COLUMNS)]
 
 
-def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source) -> dict[str, Any]:
+def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source, listed: FilmFiles) -> dict[str, Any]:
     own = [not finding.any_of for finding in admitted.findings]  # a box counts once, however many findings it serves
     reasons = admitted.refusals["reason"].value_counts()
     return {
@@ -163,11 +168,23 @@ def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source) -> dic
         "patients": int(admitted.films["patient_key"].nunique()),
         "boxes": sum(own[label] for label in admitted.boxes["label"]),
         **{f"refused.{reason}": int(count) for reason, count in reasons.items()},
+        **{f"ignored.{kind}": count for kind, count in sorted(listed.ignored.items())},
         "shortcuts": sum(probe.is_shortcut for probe in probes),
         "table_faults": len(admitted.faults),
         **(one_class_note(one_class_of(admitted)) if source.is_training else {}),
         **_doubt_note(admitted.films),
+        **_unread_note(listed),
     }
+
+
+def _unread_note(listed: FilmFiles) -> dict[str, str]:
+    """Name the folders whose films are not read."""
+    folders = [entry for entry in listed.unread if entry.reason == RefusalReason.UNREADABLE_FOLDER]
+    if not folders:
+        return {}
+    named = ", ".join(printable(entry.source) for entry in folders[:SHOWN_UNREAD])
+    more = ", ..." if len(folders) > SHOWN_UNREAD else ""
+    return {"note_folders": f"{len(folders)} folder(s) are not read, refusals say why: {named}{more}"}
 
 
 def _doubt_note(films: pd.DataFrame) -> dict[str, str]:
