@@ -75,6 +75,7 @@ _WSOL = (
     ProtocolColumn("MaxBoxAccV2", "wsol/max_box_acc_v2"),
     ProtocolColumn("MaxBoxAccV2, original", "wsol_original/max_box_acc_v2"),
     ProtocolColumn("PxAP", "wsol/pxap"),
+    ProtocolColumn("PxAP, original", "wsol_original/pxap"),
 )
 _OVER_IOBB = (0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9)
 
@@ -93,17 +94,17 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     "chestxray14": ProtocolText(
         "ChestX-ray14: accuracy and average false positives at T(IoU) and T(IoBB)",
         "Accuracy is the share of a finding’s annotated boxes that a predicted box overlaps by more than T; AFP is the "
-        "number of predicted boxes per film that overlap none, over all annotated films, whichever their finding.",
+        "number of predicted boxes that overlap none, over the annotated boxes of all findings.",
         "Wang et al., ChestX-ray8, CVPR 2017, section 4.2 and table 4",
         NO_BOX,
         (
             ProtocolTable("Accuracy by T(IoU)", "boxes", _each("chestxray14/iou_accuracy", IOU_CRITERIA, ">")),
             ProtocolTable(
-                "Average false positives by T(IoU)", "films", _each("chestxray14/iou_afp", IOU_CRITERIA, ">")
+                "Average false positives by T(IoU)", "boxes", _each("chestxray14/iou_afp", IOU_CRITERIA, ">")
             ),
             ProtocolTable("Accuracy by T(IoBB)", "boxes", _each("chestxray14/iobb_accuracy", _OVER_IOBB, ">")),
             ProtocolTable(
-                "Average false positives by T(IoBB)", "films", _each("chestxray14/iobb_afp", _OVER_IOBB, ">")
+                "Average false positives by T(IoBB)", "boxes", _each("chestxray14/iobb_afp", _OVER_IOBB, ">")
             ),
         ),
     ),

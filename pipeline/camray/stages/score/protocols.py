@@ -11,6 +11,7 @@ import pandas as pd
 
 from camray.adapters.progress import progress
 from camray.core.metrics.bootstrap import Bootstrap
+from camray.core.metrics.localization.annotated_films import FloatArray
 from camray.core.metrics.localization.baselines import fixed_point
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
 from camray.core.metrics.operating_points import classification_statistics
@@ -19,7 +20,7 @@ from camray.core.metrics.protocols.containment import CEILING, ceiling_statistic
 from camray.core.metrics.protocols.detection import detection_statistics
 from camray.core.metrics.protocols.ilsvrc import top_errors_statistic
 from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU
-from camray.core.metrics.protocols.wsol_rows import max_box_acc_statistics, overlaps_of, pixel_statistic
+from camray.core.metrics.protocols.wsol_rows import max_box_acc_statistics, overlaps_of, pixel_statistics
 from camray.core.metrics.statistics import MeanOver, Statistic, statistics_table
 from camray.domain.records import ThresholdSource
 from camray.stages.score.mask_protocol import chexlocalize_statistics
@@ -59,8 +60,8 @@ def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
             if masks:
                 patients, geometry = inputs.films.patients, inputs.films.geometry
                 ignored = inputs.films.ignored.get(label, {})
-                statistics.append(
-                    pixel_statistic(label, method, masks, ignored, patients, heat_of, geometry, thresholds)
+                statistics += pixel_statistics(
+                    label, method, masks, ignored, patients, heat_of, geometry, thresholds
                 )
     return statistics
 
@@ -68,16 +69,26 @@ def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
 def _chestxray14(inputs: ProtocolInputs) -> list[Statistic]:
     annotated = {image_id for items in inputs.films.items.values() for image_id in items.image_ids}
     films = inputs.films.films[inputs.films.films["image_id"].isin(annotated)]
+    counts = _all_box_counts(inputs)
     statistics: list[Statistic] = []
     for items in inputs.films.items.values():
         if not len(items):
             continue
         for use in inputs.uses:
             detections, reported = inputs.detections(items, use, films)
-            statistics += accuracy_statistics(detections, use.row_method, use.threshold_source, reported)
+            statistics += accuracy_statistics(detections, use.row_method, use.threshold_source, counts, reported)
         for method, detections in inputs.trivial_detections(items, films).items():
-            statistics += accuracy_statistics(detections, method, ThresholdSource.FIXED.value)
+            statistics += accuracy_statistics(detections, method, ThresholdSource.FIXED.value, counts)
     return statistics
+
+
+def _all_box_counts(inputs: ProtocolInputs) -> FloatArray:
+    """Count the annotated boxes of all labels on each annotated film, in the order of ``image_id``."""
+    image_ids = sorted({image_id for items in inputs.films.items.values() for image_id in items.image_ids})
+    counts = pd.Series(0.0, index=image_ids)
+    for items in inputs.films.items.values():
+        counts.loc[list(items.image_ids)] += items.box_counts
+    return counts.to_numpy(np.float64)
 
 
 def _detection(inputs: ProtocolInputs) -> list[Statistic]:

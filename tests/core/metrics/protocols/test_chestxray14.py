@@ -61,6 +61,9 @@ def detections_of(label: str = "Mass") -> Detections:
     )
 
 
+ALL_BOXES = np.array([2.0, 1.0, 3.0])  # of any label; the third film's are of others
+
+
 def values_of(table: pd.DataFrame, label: str = "Mass") -> pd.Series:
     return table[table.label == label].set_index(["metric", "criterion"]).value
 
@@ -68,7 +71,7 @@ def values_of(table: pd.DataFrame, label: str = "Mass") -> pd.Series:
 def test_accuracy_and_false_positives_by_hand() -> None:
     reported = np.array([True, True, True, False])
     table = statistics_table(
-        "test", 3, accuracy_statistics(detections_of(), "cam", "fixed", reported), Bootstrap(10, 0.95, 1)
+        "test", 3, accuracy_statistics(detections_of(), "cam", "fixed", ALL_BOXES, reported), Bootstrap(10, 0.95, 1)
     )
     value = values_of(table)
     assert value["chestxray14/iou_accuracy", 0.1] == pytest.approx(2 / 3)  # of three annotated boxes
@@ -76,13 +79,15 @@ def test_accuracy_and_false_positives_by_hand() -> None:
     assert value["chestxray14/iou_accuracy", 0.3] == pytest.approx(1 / 3)
     assert value["chestxray14/iou_accuracy", 0.5] == 0  # more than 0.5, not 0.5 itself
     assert value["chestxray14/iobb_accuracy", 0.9] == pytest.approx(2 / 3)
-    assert value["chestxray14/iou_afp", 0.1] == pytest.approx(2 / 3)  # over three annotated films
-    assert value["chestxray14/iou_afp", 0.5] == pytest.approx(4 / 3)
-    assert value["chestxray14/iobb_afp", 0.9] == pytest.approx(2 / 3)
-    assert value["chestxray14/iou_afp_reported", 0.1] == pytest.approx(1 / 3)
+    assert value["chestxray14/iou_afp", 0.1] == pytest.approx(2 / 6)  # over six annotated boxes, not three films
+    assert value["chestxray14/iou_afp", 0.5] == pytest.approx(4 / 6)
+    assert value["chestxray14/iobb_afp", 0.9] == pytest.approx(2 / 6)
+    assert value["chestxray14/iou_afp_reported", 0.1] == pytest.approx(1 / 6)
     counted = table[table.label == "Mass"].set_index(["metric", "criterion"]).n
     assert counted["chestxray14/iou_accuracy", 0.1] == 3
-    assert counted["chestxray14/iou_afp", 0.1] == 3
+    assert counted["chestxray14/iou_afp", 0.1] == 6
+    low = table[table.label == "Mass"].set_index(["metric", "criterion"]).low
+    assert np.isfinite(low["chestxray14/iou_afp", 0.1])
 
 
 def test_means_with_and_without_cardiomegaly() -> None:
@@ -96,7 +101,10 @@ def test_means_with_and_without_cardiomegaly() -> None:
         heart.annotated_film,
         np.zeros(3),
     )
-    parts = [*accuracy_statistics(detections_of(), "cam", "fixed"), *accuracy_statistics(perfect, "cam", "fixed")]
+    parts = [
+        *accuracy_statistics(detections_of(), "cam", "fixed", ALL_BOXES),
+        *accuracy_statistics(perfect, "cam", "fixed", ALL_BOXES),
+    ]
     further = [MeanOver("mean without Cardiomegaly", "chestxray14/", {"Cardiomegaly"})]
     table = statistics_table("test", 3, parts, Bootstrap(0, 0.95, 1), further)
     key = ("chestxray14/iou_accuracy", 0.3)
@@ -166,7 +174,7 @@ def test_trivial_boxes_on_the_real_table() -> None:
             # each annotated box has its own prediction here: a film a box
             alone = np.arange(own.sum())
             found = Detections(label, alone, boxes[own], alone, predicted, alone, np.zeros(own.sum()))
-            parts += accuracy_statistics(found, method, "fixed")
+            parts += accuracy_statistics(found, method, "fixed", np.ones(len(alone)))
     scores = statistics_table("all", 200, parts, Bootstrap(0, 0.95, 1))
     value = scores.set_index(["label", "method", "metric", "criterion"]).value
     assert value["mean", "class mean", "chestxray14/iou_accuracy", 0.5] == pytest.approx(0.108, abs=5e-4)

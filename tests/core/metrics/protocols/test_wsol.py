@@ -9,13 +9,15 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.rows import Geometry, Placement
-from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms
+from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms, whole_px
 from camray.core.metrics.protocols.wsol_rows import (
     CLEAN,
     ORIGINAL,
+    mask_on_map,
     max_box_acc_statistics,
+    original_mask_on_map,
     overlaps_of,
-    pixel_statistic,
+    pixel_statistics,
 )
 from camray.core.metrics.statistics import statistics_table
 from camray.domain.geometry import GridTransform
@@ -200,10 +202,61 @@ def test_the_pixel_row_takes_masks_to_the_map() -> None:
     heat = np.zeros((10, 10), np.float32)
     heat[2:6, 2:6] = 1
     placed = Placement(GridTransform(0.5, 0.5), CropWindow(0, 10, 0, 10))
-    part = pixel_statistic(
+    parts = pixel_statistics(
         "a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS
     )
-    np.testing.assert_allclose(part(np.ones((1, 1))), [[1.0]])
+    assert [part.row.metric for part in parts] == ["wsol/pxap", "wsol_original/pxap"]
+    for part in parts:
+        np.testing.assert_allclose(part(np.ones((1, 1))), [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("side", "map_side", "corner"),
+    [(1000, 224, 875), (2000, 224, 1750), (2500, 224, 1875), (384, 224, 180), (1536, 224, 912), (3000, 224, 375)],
+)
+def test_an_annotated_corner_on_a_whole_px_of_the_map_stays_there(side: int, map_side: int, corner: int) -> None:
+    truth = int(corner * map_side / side)  # as the original computes it
+    heat = np.zeros((4, map_side), np.float32)
+    heat[1:3, truth:] = 1
+    items = reference.items_of([(4, side, [(corner, 1, side - 1, 2)])])
+    placed = Placement(GridTransform(map_side / side, 1.0), CropWindow(0, 4, 0, map_side))
+    found = overlaps_of(items, lambda _: heat, Geometry((4, map_side), {items.image_ids[0]: placed}), LEVELS)
+    last = int((side - 1) * map_side / side)
+    expected = inclusive_iou((truth, 1, map_side - 1, 3), (truth, 1, last, 2))
+    assert found[ORIGINAL].largest[0, 50] == pytest.approx(expected)
+
+
+def test_whole_px_of_every_corner_of_every_film_is_the_originals() -> None:
+    for side in range(256, 3001, 4):
+        corners = np.arange(side + 1)
+        exact = corners * 224 // side
+        np.testing.assert_array_equal(whole_px(corners * (224 / side)), exact)
+        np.testing.assert_array_equal((corners * 224 / side).astype(int), exact)  # the original's own arithmetic
+        offset = 7.25  # a margin does not matter
+        np.testing.assert_array_equal(whole_px(corners * (224 / side) + offset - offset), exact)
+
+
+@pytest.mark.parametrize(("side", "map_side"), [(384, 224), (1600, 224), (672, 224), (300, 224), (100, 64)])
+def test_masks_are_sampled_under_centres_and_by_the_original_at_first_corners(side: int, map_side: int) -> None:
+    column = np.arange(map_side)
+    transform = GridTransform(map_side / side, 1.0)
+    for row in range(0, side, 7):
+        mask = np.zeros((1, side), bool)
+        mask[0, row] = True
+        clean = mask_on_map(mask, transform, (1, map_side))[0]
+        original = original_mask_on_map(mask, transform, (1, map_side))[0]
+        np.testing.assert_array_equal(clean, (2 * column + 1) * side // (2 * map_side) == row)
+        np.testing.assert_array_equal(original, np.floor(column * (1 / (map_side / side))) == row)
+
+
+def test_pixel_precision_of_the_original_differs_where_a_mask_shifts_by_a_px() -> None:
+    mask = np.zeros((1, 8), bool)
+    mask[0, 0::2] = True  # even columns: what the first corners show of a map of 4 columns
+    heat = np.array([[4.0, 3.0, 2.0, 1.0]], np.float32)
+    placed = Geometry((1, 4), {"f": Placement(GridTransform(0.5, 1.0), CropWindow(0, 1, 0, 4))})
+    clean, original = pixel_statistics("a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, placed, LEVELS)
+    assert np.isnan(clean(np.ones((1, 1)))[0, 0])  # odd columns lie under the centres: no pixel of the mask
+    np.testing.assert_allclose(original(np.ones((1, 1))), [[1.0]])
 
 
 def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None:
@@ -214,9 +267,9 @@ def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None
     ignored[:2, :] = True  # the wrong pixel of 0.8, and the mask's own of 1.0, where the mask goes before
     placed = Geometry((2, 2), {"f": Placement(GridTransform(0.5, 0.5), CropWindow(0, 2, 0, 2))})
     values = [
-        pixel_statistic("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)(np.ones((1, 1)))[
-            0, 0
-        ]
+        pixel_statistics("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)[0](
+            np.ones((1, 1))
+        )[0, 0]
         for left_out in ({}, {"f": ignored}, {"g": ignored})
     ]
     # half the mask at precision 1; the other half at 2/3 if 0.8 counts as wrong, at 1 if it does not count

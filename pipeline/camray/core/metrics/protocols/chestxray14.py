@@ -3,8 +3,9 @@
 - An annotated box is found if a predicted box of its label on its film overlaps it by *more than* T, as IoU or as IoBB
   (the intersection over the predicted box's area). *Accuracy* is the share of the label's annotated boxes found.
 - A predicted box is a false positive if it overlaps no annotated box of its label on its film by more than T. *AFP* is
-  the number of the label's false positives over the number of *all* annotated films (880 in the published table),
-  whichever label they are annotated for.
+  the number of the label's false positives over the number of *all* annotated boxes, whichever their label: 984 in the
+  published tables. The paper calls it "per image"; but of the 136 values in its three tables 135 are multiples of
+  1/984, the number of boxes, and 24 are multiples of 1/880, the number of films.
 - The paper prints IoBB at 0.1, 0.25, 0.5, 0.75, 0.9; tables that follow it print IoU at 0.1 to 0.7. All are given.
 - Eight labels have boxes. Their table says ``Infiltrate`` for what the label table calls ``Infiltration``.
 - Boxes are x, y, width, height in a frame of 1024 x 1024 px and not whole numbers: they stay floats, half-open. IoU and
@@ -55,7 +56,11 @@ def found_and_false(annotated: FloatArray, predicted: FloatArray) -> tuple[Float
 
 
 def accuracy_statistics(
-    detections: Detections, method: str, source: str, reported: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+    detections: Detections,
+    method: str,
+    source: str,
+    all_box_counts: FloatArray,
+    reported: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None,
 ) -> Sequence[RatioStatistic]:
     """Make one label's rows.
 
@@ -65,28 +70,30 @@ def accuracy_statistics(
         On all annotated films, whichever label they are annotated for; confidences are not looked at.
     method, source : str
         As in the score table.
+    all_box_counts : ndarray of shape (N,), float64
+        Annotated boxes of each film, those of all labels together: AFP's denominator.
     reported : ndarray of shape (D,), bool, optional
         Which predicted boxes are of a label that is reported on the film; without it there is no ``afp_reported``.
 
     Returns
     -------
     sequence of RatioStatistic
-        Accuracies and false boxes per film at every criterion.
+        Accuracies, and false boxes per annotated box of any label, at every criterion.
     """
     found_and_false_counts = _counts(detections)
-    n_films, n_boxes = len(detections.patients), len(detections.annotated)
+    n_all = int(all_box_counts.sum())
     boxes = np.repeat(detections.annotated_counts[:, None].astype(float), len(CRITERIA), axis=1)
-    films = np.ones_like(boxes)
-    found_rows = _rows(detections.label, method, source, "accuracy", n_boxes)
-    false_rows = _rows(detections.label, method, source, "afp", n_films)
+    all_boxes = np.repeat(all_box_counts[:, None].astype(float), len(CRITERIA), axis=1)
+    found_rows = _rows(detections.label, method, source, "accuracy", len(detections.annotated))
+    false_rows = _rows(detections.label, method, source, "afp", n_all)
     statistics = [
         RatioStatistic(found_rows, detections.patients, found_and_false_counts[0], boxes),
-        RatioStatistic(false_rows, detections.patients, found_and_false_counts[1], films),
+        RatioStatistic(false_rows, detections.patients, found_and_false_counts[1], all_boxes),
     ]
     if reported is not None:
         false = _counts(detections.kept(reported))[1]
-        rows = _rows(detections.label, method, source, "afp_reported", n_films)
-        statistics.append(RatioStatistic(rows, detections.patients, false, films))
+        rows = _rows(detections.label, method, source, "afp_reported", n_all)
+        statistics.append(RatioStatistic(rows, detections.patients, false, all_boxes))
     return statistics
 
 

@@ -18,7 +18,11 @@ largest            area of the polygon through the outline's pixel     most pixe
                    centres; of equals the last in reading order
 corners            exclusive ones, held to the last pixel, then        half-open, no "+1"
                    taken as inclusive: "+1" on every side
-annotated boxes    corners cut to whole px of the map                  as they are
+annotated boxes    corners cut to whole px of the map,                 as they are
+                   ``int(v * map side / film side)``
+masks (PxAP)       map px c shows film px                              the film px under each map px's centre
+                   ``floor(c * film side / map side)``, OpenCV's
+                   nearest neighbour
 nothing hot        a box of one pixel at the origin                    no box: a miss
 flat map           becomes zeros: nothing hot                          a miss; so is one that is nowhere positive
 =================  ==================================================  ==============================================
@@ -41,6 +45,7 @@ from camray.core.metrics.localization.component_tree import region_tree
 from camray.core.metrics.protocols.max_box_acc import best_ious
 from camray.core.metrics.statistics import StatisticRow
 
+_ROUNDING_PX = 1e-9  # far below 1 / side, the least distance of v * W / side from a whole number
 _CUTS = 255  # an 8-bit map is above 0, 1, ... 254, or nowhere
 
 
@@ -81,7 +86,7 @@ def original_sweep(heat: NDArray[np.floating], annotated: FloatArray, thresholds
     picture = _eight_bits(heat)
     cuts = (thresholds * picture.max()).astype(np.int64)
     last = np.array([heat.shape[1] - 1, heat.shape[0] - 1])
-    truth = annotated.astype(np.int64)  # towards zero, as int() cuts
+    truth = whole_px(annotated)
     regions, solid, holes = _trees(picture)
     boxes = _inclusive(regions.boxes, last)
     best = _overlap_at(regions.best(best_ious(_grown(boxes), _grown(truth))), boxes, truth)
@@ -96,6 +101,25 @@ def original_sweep(heat: NDArray[np.floating], annotated: FloatArray, thresholds
     largest[exists] = _inclusive(solid.boxes, last)[biggest[exists]]
     iou = best_ious(_grown(largest), _grown(truth))
     return OriginalSweep(largest[cuts], iou[cuts], np.where(exists, best, iou)[cuts])
+
+
+def whole_px(values: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Cut px to whole numbers, towards zero; what rounding alone keeps from a whole number is that number.
+
+    ``v * (W / side)`` may round to just below the whole number that ``v * W / side`` is.
+
+    Parameters
+    ----------
+    values : ndarray, floating
+        Px.
+
+    Returns
+    -------
+    ndarray of the same shape, int64
+    """
+    nearest = np.rint(values)
+    is_whole = np.abs(values - nearest) <= _ROUNDING_PX
+    return np.asarray(np.where(is_whole, nearest, np.trunc(values))).astype(np.int64)
 
 
 def _eight_bits(heat: NDArray[np.floating]) -> NDArray[np.uint8]:

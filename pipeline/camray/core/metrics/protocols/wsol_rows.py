@@ -11,7 +11,7 @@ from camray.core.metrics.localization.annotated_films import AnnotatedFilms, Flo
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from camray.core.metrics.localization.rows import Geometry, HeatOf
 from camray.core.metrics.protocols.max_box_acc import SweepBuilder, best_level, window_transform
-from camray.core.metrics.protocols.wsol import PixelPrecisionStatistic, original_sweep, pixel_histograms
+from camray.core.metrics.protocols.wsol import PixelPrecisionStatistic, original_sweep, pixel_histograms, whole_px
 from camray.core.metrics.statistics import BestThresholdStatistic, RatioStatistic, Statistic, StatisticRow
 from camray.domain.geometry import GridTransform
 from camray.domain.records import ThresholdSource
@@ -175,12 +175,38 @@ def mask_on_map(mask: NDArray[np.bool_], to_map: GridTransform, shape: tuple[int
         Outside the film its border is repeated.
     """
     rows, cols = shape
-    x = ((np.arange(cols) + 0.5 - to_map.offset_x) / to_map.scale_x).astype(np.int64)
-    y = ((np.arange(rows) + 0.5 - to_map.offset_y) / to_map.scale_y).astype(np.int64)
+    x = whole_px((np.arange(cols) + 0.5 - to_map.offset_x) / to_map.scale_x)
+    y = whole_px((np.arange(rows) + 0.5 - to_map.offset_y) / to_map.scale_y)
+    return _taken(mask, y, x)
+
+
+def original_mask_on_map(mask: NDArray[np.bool_], to_map: GridTransform, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Sample a native mask as the original does: by OpenCV's nearest neighbour, at each pixel's first corner.
+
+    Parameters
+    ----------
+    mask, to_map, shape
+        As for `mask_on_map`.
+
+    Returns
+    -------
+    ndarray of shape (H, W), bool
+        Pixel c of a map of W columns shows column ``floor(c * (1 / (W / side)))``, rounded as OpenCV rounds.
+    """
+    rows, cols = shape
+    x = np.floor((np.arange(cols) - to_map.offset_x) * (1 / to_map.scale_x)).astype(np.int64)
+    y = np.floor((np.arange(rows) - to_map.offset_y) * (1 / to_map.scale_y)).astype(np.int64)
+    return _taken(mask, y, x)
+
+
+def _taken(mask: NDArray[np.bool_], y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray(mask[np.clip(y, 0, mask.shape[0] - 1)[:, None], np.clip(x, 0, mask.shape[1] - 1)])
 
 
-def pixel_statistic(
+_MASKS_ON_MAP = {CLEAN: mask_on_map, ORIGINAL: original_mask_on_map}
+
+
+def pixel_statistics(
     label: str,
     method: str,
     masks: Mapping[str, NDArray[np.bool_]],
@@ -189,13 +215,13 @@ def pixel_statistic(
     heat_of: HeatOf,
     geometry: Geometry,
     thresholds: FloatArray,
-) -> PixelPrecisionStatistic:
-    """Make the row of PxAP over the films that carry a mask of the label.
+) -> list[PixelPrecisionStatistic]:
+    """Make the rows of PxAP over the films that carry a mask of the label, by both sets of conventions.
 
     Parameters
     ----------
     label, method : str
-        What the row is about.
+        What the rows are about.
     masks, ignored : mapping
         ``image_id`` to the native mask of all instances, and to pixels that do not count where there are any.
     patients : mapping
@@ -205,19 +231,27 @@ def pixel_statistic(
 
     Returns
     -------
-    PixelPrecisionStatistic
-        With one row.
+    list of PixelPrecisionStatistic
+        ``wsol/pxap`` and ``wsol_original/pxap``, which differ in how a mask is sampled.
     """
     image_ids = sorted(masks)
-    histograms = np.zeros((2, len(image_ids), len(thresholds) + 1))
+    histograms = {each: np.zeros((2, len(image_ids), len(thresholds) + 1)) for each in _MASKS_ON_MAP}
     for number, image_id in enumerate(image_ids):
         heat, to_heat = film_heat(heat_of, image_id, geometry)
         low, high = float(heat.min()), float(heat.max())
         heat01 = (heat.astype(np.float64) - low) / (high - low) if high > low else np.zeros(heat.shape)
-        mask = mask_on_map(masks[image_id], to_heat, heat.shape)
-        ignored_mask = ignored.get(image_id)
-        outside = np.zeros(heat.shape, bool) if ignored_mask is None else mask_on_map(ignored_mask, to_heat, heat.shape)
-        histograms[:, number] = pixel_histograms(heat01, mask, outside, thresholds)
+        ignored_mask = ignored.get(image_id, np.zeros((1, 1), bool))
+        for convention, on_map in _MASKS_ON_MAP.items():
+            histograms[convention][:, number] = pixel_histograms(
+                heat01,
+                on_map(masks[image_id], to_heat, heat.shape),
+                on_map(ignored_mask, to_heat, heat.shape),
+                thresholds,
+            )
     numbers: IntArray = np.array([patients[image_id] for image_id in image_ids], np.int64)
-    row = StatisticRow(label, method, f"{CLEAN}/pxap", None, FIXED, len(image_ids))
-    return PixelPrecisionStatistic(row, numbers, histograms[0], histograms[1])
+    return [
+        PixelPrecisionStatistic(
+            StatisticRow(label, method, f"{convention}/pxap", None, FIXED, len(image_ids)), numbers, *counted
+        )
+        for convention, counted in histograms.items()
+    ]
