@@ -60,9 +60,7 @@ def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
             if masks:
                 patients, geometry = inputs.films.patients, inputs.films.geometry
                 ignored = inputs.films.ignored.get(label, {})
-                statistics += pixel_statistics(
-                    label, method, masks, ignored, patients, heat_of, geometry, thresholds
-                )
+                statistics += pixel_statistics(label, method, masks, ignored, patients, heat_of, geometry, thresholds)
     return statistics
 
 

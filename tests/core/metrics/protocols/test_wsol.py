@@ -212,7 +212,7 @@ def test_the_pixel_row_takes_masks_to_the_map() -> None:
 
 @pytest.mark.parametrize(
     ("side", "map_side", "corner"),
-    [(1000, 224, 875), (2000, 224, 1750), (2500, 224, 1875), (384, 224, 180), (1536, 224, 912), (3000, 224, 375)],
+    [(880, 224, 605), (598, 224, 299), (1372, 224, 98), (1534, 224, 767), (2544, 224, 1272), (856, 224, 107)],
 )
 def test_an_annotated_corner_on_a_whole_px_of_the_map_stays_there(side: int, map_side: int, corner: int) -> None:
     truth = int(corner * map_side / side)  # as the original computes it
