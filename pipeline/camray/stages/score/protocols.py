@@ -86,7 +86,7 @@ def _all_box_counts(inputs: ProtocolInputs) -> FloatArray:
     counts = pd.Series(0.0, index=image_ids)
     for items in inputs.films.items.values():
         counts.loc[list(items.image_ids)] += items.box_counts
-    return counts.to_numpy(np.float64)
+    return np.asarray(counts.to_numpy(np.float64))
 
 
 def _detection(inputs: ProtocolInputs) -> list[Statistic]:
