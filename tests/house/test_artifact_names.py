@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from camray.io import artifacts
+from camray.io import artifact_types, artifacts
 from camray.workflows.run import STAGE_NAMES
 
 PACKAGE = Path(artifacts.__file__).parents[1]
@@ -30,7 +30,7 @@ TEXTS_FOR_PEOPLE = ("adapters/settings/", "core/reader_study/sr_decisions.py", "
 def _names() -> set[str]:
     """All file names that `camray.io.artifacts` declares."""
     declared = (value for value in vars(artifacts).values() if isinstance(value, type))
-    named = (each for kind in declared for each in vars(kind).values() if isinstance(each, artifacts._Named))
+    named = (each for kind in declared for each in vars(kind).values() if isinstance(each, artifact_types.Named))
     return {each._name for each in named if "." in each._name}
 
 

@@ -4,10 +4,8 @@
 """
 
 import io
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.checkpoints import read_contract
 from camray.adapters.pixel_store import OPEN_SHARDS, PixelStore, shard_path
-from camray.adapters.run_folder import RunFolder, read_table, write_bytes, write_json, write_table
+from camray.adapters.run_folder import RunFolder, write_bytes, write_json
 from camray.core.localization.box_thresholds import Thresholds
 from camray.core.map_sanity.table import SANITY_COLUMNS
 from camray.core.metrics.model_comparison import COMPARE_COLUMNS
@@ -30,95 +28,24 @@ from camray.domain.records import (
     PREDICTION_COLUMNS,
     REFUSAL_COLUMNS,
 )
+from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, path_of, record_of, table_of
 from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
 from camray.io.thresholds import read_thresholds, write_thresholds
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """A Parquet table with fixed columns."""
-
-    path: Path
-    columns: Mapping[str, str]
-
-    def read(self, categories: Collection[str] = ()) -> pd.DataFrame:
-        """Read the table; see `camray.adapters.run_folder.read_table`."""
-        return read_table(self.path, self.columns, categories)
-
-    def write(self, table: pd.DataFrame) -> None:
-        """Write the table; see `camray.adapters.run_folder.write_table`."""
-        write_table(self.path, table, self.columns)
-
-    def is_file(self) -> bool:
-        """Tell whether the file exists."""
-        return self.path.is_file()
-
-
-@dataclass(frozen=True)
-class RecordFile(Generic[_T]):
-    """A JSON file that holds one record."""
-
-    path: Path
-    reader: Callable[[Path], _T]
-    writer: Callable[[Path, _T], None]
-
-    def read(self) -> _T:
-        """Read the record."""
-        return self.reader(self.path)
-
-    def write(self, record: _T) -> None:
-        """Write the record."""
-        self.writer(self.path, record)
-
-    def is_file(self) -> bool:
-        """Tell whether the file exists."""
-        return self.path.is_file()
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A folder of artifacts."""
-
-    folder: Path
-
-
-class _Named(Generic[_T]):
-    """A descriptor: the artifact of a fixed name in the folder of its owner."""
-
-    def __init__(self, name: str, kind: Callable[[Path], _T]) -> None:
-        self._name, self._kind = name, kind
-
-    def __get__(self, owner: _Folder, owner_type: type[_Folder] | None = None) -> _T:
-        return self._kind(owner.folder / self._name)
-
-
-def _path(name: str) -> _Named[Path]:
-    return _Named(name, Path)
-
-
-def _table(name: str, columns: Mapping[str, str]) -> _Named[TableFile]:
-    return _Named(name, lambda path: TableFile(path, columns))
-
-
-def _record(name: str, reader: Callable[[Path], _T], writer: Callable[[Path, _T], None]) -> _Named[RecordFile[_T]]:
-    return _Named(name, lambda path: RecordFile(path, reader, writer))
 
 
 def _write_contract(path: Path, contract: ModelContract) -> None:
     write_json(path, contract.as_json())
 
 
-class GeneratedFiles(_Folder):
+class GeneratedFiles(ArtifactFolder):
     """``generate/``: phantom films and their tables."""
 
-    labels = _path("labels.csv")
-    boxes = _path("boxes.csv")
-    lesion_masks = _path("masks.parquet")
-    lung_masks = _path("lung_masks.parquet")
-    unfinished = _path("parts")
+    labels = path_of("labels.csv")
+    boxes = path_of("boxes.csv")
+    lesion_masks = path_of("masks.parquet")
+    lung_masks = path_of("lung_masks.parquet")
+    unfinished = path_of("parts")
 
     def film(self, name: str) -> Path:
         """Return one film."""
@@ -129,20 +56,22 @@ class GeneratedFiles(_Folder):
         return self.unfinished / f"{name}.json"
 
 
-class IngestFiles(_Folder):
+class IngestFiles(ArtifactFolder):
     """``ingest/``: films on the model grid, labels and annotations."""
 
-    images = _table("images.parquet", IMAGE_COLUMNS)
-    labels = _table("labels.parquet", LABEL_COLUMNS)
-    annotations = _table("annotations.parquet", ANNOTATION_COLUMNS)
-    ignored = _table("ignored.parquet", ANNOTATION_COLUMNS)
-    refusals = _table("refusals.parquet", REFUSAL_COLUMNS)
-    contract: _Named[RecordFile[IngestContract]] = _record("contract.json", read_ingest_contract, write_ingest_contract)
-    store_folder = _path("store")
-    audit = _path("audit.json")
-    audit_page = _path("audit.html")
-    probe_logits = _path("probes.npy")
-    unfinished = _path("parts")
+    images = table_of("images.parquet", IMAGE_COLUMNS)
+    labels = table_of("labels.parquet", LABEL_COLUMNS)
+    annotations = table_of("annotations.parquet", ANNOTATION_COLUMNS)
+    ignored = table_of("ignored.parquet", ANNOTATION_COLUMNS)
+    refusals = table_of("refusals.parquet", REFUSAL_COLUMNS)
+    contract: Named[RecordFile[IngestContract]] = record_of(
+        "contract.json", read_ingest_contract, write_ingest_contract
+    )
+    store_folder = path_of("store")
+    audit = path_of("audit.json")
+    audit_page = path_of("audit.html")
+    probe_logits = path_of("probes.npy")
+    unfinished = path_of("parts")
 
     @property
     def store(self) -> PixelStore:
@@ -150,7 +79,7 @@ class IngestFiles(_Folder):
         return PixelStore(self.store_folder)
 
 
-class UnfinishedIngestFiles(_Folder):
+class UnfinishedIngestFiles(ArtifactFolder):
     """``ingest/parts/``: chunks of an ingest that has not ended."""
 
     def rows(self, chunk: int) -> Path:
@@ -166,24 +95,24 @@ class UnfinishedIngestFiles(_Folder):
         return shard_path(self.folder, chunk)
 
 
-class TrainFiles(_Folder):
+class TrainFiles(ArtifactFolder):
     """``train/``: a trained network."""
 
-    weights = _path("model.safetensors")
-    contract: _Named[RecordFile[ModelContract]] = _record("contract.json", read_contract, _write_contract)
-    epochs = _table("epochs.parquet", EPOCH_COLUMNS)
-    epochs_csv = _path("epochs.csv")
-    weights_report = _path("weights_report.json")
-    unfinished = _path("state")
+    weights = path_of("model.safetensors")
+    contract: Named[RecordFile[ModelContract]] = record_of("contract.json", read_contract, _write_contract)
+    epochs = table_of("epochs.parquet", EPOCH_COLUMNS)
+    epochs_csv = path_of("epochs.csv")
+    weights_report = path_of("weights_report.json")
+    unfinished = path_of("state")
 
 
-class ExplainFiles(_Folder):
+class ExplainFiles(ArtifactFolder):
     """``explain/``: logits and heat maps."""
 
-    images = _table("images.parquet", EXPLAINED_COLUMNS)
-    logits = _path("logits.npy")
-    grid: _Named[RecordFile[ExplanationGrid]] = _record("grid.json", read_grid, write_grid)
-    costs = _path("costs.json")
+    images = table_of("images.parquet", EXPLAINED_COLUMNS)
+    logits = path_of("logits.npy")
+    grid: Named[RecordFile[ExplanationGrid]] = record_of("grid.json", read_grid, write_grid)
+    costs = path_of("costs.json")
 
     def heat_shard(self, method: str, shard: int) -> Path:
         """Return one shard of a method's raw maps, float16 [n, labels, h, w]."""
@@ -211,35 +140,35 @@ class ExplainFiles(_Folder):
         return self.folder / f"cost-{method}.tmp"
 
 
-class LocalizeFiles(_Folder):
+class LocalizeFiles(ArtifactFolder):
     """``localize/``: thresholds, boxes and lungs."""
 
-    thresholds: _Named[RecordFile[Thresholds]] = _record("thresholds.json", read_thresholds, write_thresholds)
-    predictions = _table("predictions.parquet", PREDICTION_COLUMNS)
-    lungs = _table("lungs.parquet", LUNG_COLUMNS)
+    thresholds: Named[RecordFile[Thresholds]] = record_of("thresholds.json", read_thresholds, write_thresholds)
+    predictions = table_of("predictions.parquet", PREDICTION_COLUMNS)
+    lungs = table_of("lungs.parquet", LUNG_COLUMNS)
 
 
-class ScoreFiles(_Folder):
+class ScoreFiles(ArtifactFolder):
     """``score/``: scores and the report."""
 
-    scores = _path("scores.csv")
-    report_page = _path("report.html")
-    pictures = _path("pictures")
+    scores = path_of("scores.csv")
+    report_page = path_of("report.html")
+    pictures = path_of("pictures")
 
     def segmentations(self, split: str) -> Path:
         """Return the predicted masks of a split."""
         return self.folder / f"segmentations-{split}.json"
 
 
-class ExportFiles(_Folder):
+class ExportFiles(ArtifactFolder):
     """``export/``: boxes for other tools, overlays and DICOM objects."""
 
-    overlays = _path("overlays")
-    boxes = _path("boxes.csv")
-    coco = _path("coco.json")
-    label_studio = _path("labelstudio.json")
-    voc = _path("voc")
-    dicom = _path("dicom")
+    overlays = path_of("overlays")
+    boxes = path_of("boxes.csv")
+    coco = path_of("coco.json")
+    label_studio = path_of("labelstudio.json")
+    voc = path_of("voc")
+    dicom = path_of("dicom")
 
     @property
     def objects(self) -> Path:
@@ -265,37 +194,37 @@ class ExportFiles(_Folder):
         return sorted(self.dicom.glob("*.dcm"))
 
 
-class SanityFiles(_Folder):
+class SanityFiles(ArtifactFolder):
     """``sanity/``: results of the map checks."""
 
-    table = _table("sanity.parquet", SANITY_COLUMNS)
-    table_csv = _path("sanity.csv")
-    cascade_csv = _path("cascade.csv")
-    curves_csv = _path("curves.csv")
-    cascade_chart = _path("cascade.png")
-    curves_chart = _path("curves.png")
+    table = table_of("sanity.parquet", SANITY_COLUMNS)
+    table_csv = path_of("sanity.csv")
+    cascade_csv = path_of("cascade.csv")
+    curves_csv = path_of("curves.csv")
+    cascade_chart = path_of("cascade.png")
+    curves_chart = path_of("curves.png")
 
 
-class ReviewFiles(_Folder):
+class ReviewFiles(ArtifactFolder):
     """``review/``: the review page."""
 
-    index = _path("index.html")
+    index = path_of("index.html")
 
 
-class ReviewedFiles(_Folder):
+class ReviewedFiles(ArtifactFolder):
     """``reviewed/``: decisions of the readers, and the data set that they make."""
 
-    decisions = _path("decisions.parquet")
-    readings = _path("readings.parquet")
-    agreement = _path("agreement.csv")
-    problems = _path("problems.csv")
-    unread = _path("unread.csv")
-    labels = _table("labels.parquet", LABEL_COLUMNS)
-    annotations = _table("annotations.parquet", ANNOTATION_COLUMNS)
-    labels_csv = _path("labels.csv")
-    boxes_csv = _path("boxes.csv")
-    manifest = _path("manifest.yaml")
-    summary = _path("summary.json")
+    decisions = path_of("decisions.parquet")
+    readings = path_of("readings.parquet")
+    agreement = path_of("agreement.csv")
+    problems = path_of("problems.csv")
+    unread = path_of("unread.csv")
+    labels = table_of("labels.parquet", LABEL_COLUMNS)
+    annotations = table_of("annotations.parquet", ANNOTATION_COLUMNS)
+    labels_csv = path_of("labels.csv")
+    boxes_csv = path_of("boxes.csv")
+    manifest = path_of("manifest.yaml")
+    summary = path_of("summary.json")
 
     def split_list(self, split: str) -> Path:
         """Return the list of a split's films."""
@@ -306,53 +235,53 @@ class ReviewedFiles(_Folder):
         return table.with_name(f"{table.stem}-{split}{table.suffix}")
 
 
-class ComparedFiles(_Folder):
+class ComparedFiles(ArtifactFolder):
     """``compared/`` of one network of a comparison."""
 
-    rows = _table("rows.parquet", COMPARE_COLUMNS)
-    baselines = _path("baselines.json")
-    strip = _path("strip.jpg")
-    strip_texts = _path("strip.json")
+    rows = table_of("rows.parquet", COMPARE_COLUMNS)
+    baselines = path_of("baselines.json")
+    strip = path_of("strip.jpg")
+    strip_texts = path_of("strip.json")
 
 
-class ComparisonFiles(_Folder):
+class ComparisonFiles(ArtifactFolder):
     """Root of a comparison of networks: its results, the shared inputs, and the samples that are explained."""
 
-    table = _path("comparison.csv")
-    page = _path("comparison.html")
-    summary = _path("comparison.json")
-    inputs = _path("inputs")
+    table = path_of("comparison.csv")
+    page = path_of("comparison.html")
+    summary = path_of("comparison.json")
+    inputs = path_of("inputs")
 
     def sample(self, size: str) -> Path:
         """Return the root of a sample."""
         return self.folder / "sample" / size
 
 
-class SpreadFiles(_Folder):
+class SpreadFiles(ArtifactFolder):
     """Results over several seeds, in a root of their own."""
 
-    table = _path("spread.csv")
-    headline = _path("spread.json")
+    table = path_of("spread.csv")
+    headline = path_of("spread.json")
 
 
-class RunArtifacts(_Folder):
+class RunArtifacts(ArtifactFolder):
     """Artifacts of one run by stage; `folder` is the run's root."""
 
-    settings = _path("settings.json")
-    generate = _Named("generate", GeneratedFiles)
-    ingest = _Named("ingest", IngestFiles)
-    train = _Named("train", TrainFiles)
-    explain = _Named("explain", ExplainFiles)
-    localize = _Named("localize", LocalizeFiles)
-    score = _Named("score", ScoreFiles)
-    export = _Named("export", ExportFiles)
-    sanity = _Named("sanity", SanityFiles)
-    review = _Named("review", ReviewFiles)
-    reviewed = _Named("reviewed", ReviewedFiles)
-    compared = _Named("compared", ComparedFiles)
-    csv_tables = _path("csv")
-    export_history = _path("exported.sqlite")
-    delivery_log = _path("delivered.sqlite")
+    settings = path_of("settings.json")
+    generate = Named("generate", GeneratedFiles)
+    ingest = Named("ingest", IngestFiles)
+    train = Named("train", TrainFiles)
+    explain = Named("explain", ExplainFiles)
+    localize = Named("localize", LocalizeFiles)
+    score = Named("score", ScoreFiles)
+    export = Named("export", ExportFiles)
+    sanity = Named("sanity", SanityFiles)
+    review = Named("review", ReviewFiles)
+    reviewed = Named("reviewed", ReviewedFiles)
+    compared = Named("compared", ComparedFiles)
+    csv_tables = path_of("csv")
+    export_history = path_of("exported.sqlite")
+    delivery_log = path_of("delivered.sqlite")
 
     def write_csv_tables(self) -> None:
         """Write every table of the run as ``csv/<stage>-<table>.csv``."""
