@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +203,28 @@ def test_a_presentation_state_shows_the_film_as_camray_sees_it(name: str, tmp_pa
     assert np.abs(grey - to_unit_scale(stored.values, stored.grey)).max() < 1.5 / 255
 
 
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"WindowCenter": "40000", "WindowWidth": "2000"},  # beside all values
+        {"RescaleSlope": "0.00008138", "RescaleIntercept": "-0.25"},  # all values within less than 1
+        {"RescaleSlope": "0.33333333333333", "RescaleIntercept": "-142.85714285714"},
+    ],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_presentation_state_holds_the_window_of_camrays_own_picture(
+    elements: dict[str, str], photometric: str, tmp_path: Path
+) -> None:
+    path = bare_film(tmp_path / "film.dcm", PhotometricInterpretation=photometric, **elements)
+    ds, stored = build(path, "gsps"), read_dicom(path, None)
+    window = ds.SoftcopyVOILUTSequence[0]
+    assert window.VOILUTFunction == "LINEAR_EXACT"
+    values = stored.values * float(ds.get("RescaleSlope", 1)) + float(ds.get("RescaleIntercept", 0))
+    unit = np.clip((values - float(window.WindowCenter)) / float(window.WindowWidth) + 0.5, 0, 1)
+    displayed = 1 - unit if ds.PresentationLUTShape == "INVERSE" else unit
+    assert np.abs(displayed - to_unit_scale(stored.values, stored.grey)).max() < 1e-6
+
+
 def test_a_capture_holds_the_picture_and_names_its_film(plain: Path, tmp_path: Path) -> None:
     ds = saved(build(plain, "sc"), tmp_path / "sc.dcm")
     assert np.array_equal(ds.pixel_array, PICTURE)
@@ -222,73 +243,6 @@ def test_segmentations_read_back_equal_maps_and_boxes(plain: Path, tmp_path: Pat
     centres = [(r, c) for r in range(result.rows) for c in range(result.cols)]
     inside = {(r, c) for r, c in centres if any(b.box.contains_xy(c + 0.5, r + 0.5) for b in result.findings[0].boxes)}
     assert {(int(r), int(c)) for r, c in np.argwhere(mask)} == inside
-
-
-def test_a_report_page_is_the_same_twice(plain: Path) -> None:
-    source = read_source(plain)
-    result = result_of(source)
-    page = pdf.report_page(result, source, PICTURE)
-    assert page.startswith(b"%PDF-")
-    assert page == pdf.report_page(result, source, PICTURE)
-    ds = build(plain, "pdf")
-    assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == page
-
-
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
-def test_a_report_page_names_patient_study_and_findings(tmp_path: Path) -> None:
-    """Its text can be searched, and a printed page belongs to somebody."""
-    header = {
-        "PatientName": "Canary^Ann",
-        "PatientBirthDate": "19600131",
-        "StudyDate": "20240102",
-        "AccessionNumber": "A7",
-    }
-    source = read_source(bare_film(tmp_path / "film.dcm", **header))
-    path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(result_of(source), source, PICTURE))
-    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
-    assert "AI, not verified" in text
-    assert "Pneumonia (233604007)" in text
-    assert "Patient Canary Ann, ID CANARY-7, born 1960-01-31" in text
-    assert "Study 2024-01-02, accession A7" in text
-    assert (
-        "canary"
-        not in subprocess.run(["pdfinfo", str(path)], capture_output=True, text=True, check=True).stdout.lower()
-    )
-
-
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
-def test_a_name_that_no_installed_font_can_write_is_replaced(tmp_path: Path) -> None:
-    """By its code's meaning; U+E0F0 is in a private area, which fonts leave empty."""
-    source = read_source(bare_film(tmp_path / "film.dcm"))
-    result = result_of(source)
-    first = replace(result.findings[0], finding=replace(result.findings[0].finding, name="\ue0f0\ue0f1"))
-    path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(replace(result, findings=(first,)), source, PICTURE))
-    text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, text=True, check=True).stdout
-    assert "Pneumonia (233604007)" in text
-
-
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
-def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path) -> None:
-    source = read_source(bare_film(tmp_path / "film.dcm"))
-    result = result_of(source)
-    first = result.findings[0]
-    names = [
-        "Costs $a_{$b",
-        "A name that is much longer than its column on the page",
-        *(f"Sign {n}" for n in range(18)),
-    ]
-    many = tuple(replace(first, finding=replace(first.finding, name=name)) for name in names)
-    path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(replace(result, findings=many), source, PICTURE))
-    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
-    assert "Costs $a_{$b (233604007)" in text  # no mathematics
-    assert "A name that is much long... (233604007)" in text
-    assert "and 5 more findings, 5 of them reported" in text
-    assert "Sign 12" in text
-    assert "Sign 13" not in text
-    assert text.count(", first of 2") == 15
 
 
 @pytest.mark.parametrize("kind", KINDS)

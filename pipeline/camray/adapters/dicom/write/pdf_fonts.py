@@ -5,6 +5,7 @@ from functools import cache
 from matplotlib.font_manager import fontManager, get_font
 
 FAMILY = "DejaVu Sans"  # comes with matplotlib; Latin, Greek, Cyrillic, but no East Asian script
+_PLACEHOLDERS = "Last Resort"  # a font whose glyphs only name the block of a letter
 
 
 def families_for(text: str) -> list[str] | None:
@@ -24,9 +25,10 @@ def families_for(text: str) -> list[str] | None:
 
 @cache
 def _covering_family(letters: frozenset[str]) -> str | None:
-    for entry in sorted(
-        fontManager.ttflist, key=lambda entry: (entry.style != "normal", entry.weight != 400, entry.name)
-    ):
+    upright = [entry for entry in fontManager.ttflist if entry.style == "normal"]
+    for entry in sorted(upright, key=lambda entry: (entry.weight != 400, entry.name)):
+        if entry.name.startswith(_PLACEHOLDERS):
+            continue
         if _has_glyphs(entry.fname, letters):
             return str(entry.name)
     return None

@@ -1,0 +1,87 @@
+"""The report page in an encapsulated PDF: its text, and what does not fit on it or into its fonts."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from camray.adapters.dicom.write import pdf
+from camray.adapters.dicom.write.source_header import read_source
+from tests.adapters.dicom.object_films import bare_film, phantom, result_of
+from tests.adapters.dicom.test_write import PICTURE, build
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(phantom("dx-mono2"))
+    return path
+
+
+def test_a_report_page_is_the_same_twice(plain: Path) -> None:
+    source = read_source(plain)
+    result = result_of(source)
+    page = pdf.report_page(result, source, PICTURE)
+    assert page.startswith(b"%PDF-")
+    assert page == pdf.report_page(result, source, PICTURE)
+    ds = build(plain, "pdf")
+    assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == page
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_report_page_names_patient_study_and_findings(tmp_path: Path) -> None:
+    """Its text can be searched, and a printed page belongs to somebody."""
+    header = {
+        "PatientName": "Canary^Ann",
+        "PatientBirthDate": "19600131",
+        "StudyDate": "20240102",
+        "AccessionNumber": "A7",
+    }
+    source = read_source(bare_film(tmp_path / "film.dcm", **header))
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(result_of(source), source, PICTURE))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "AI, not verified" in text
+    assert "Pneumonia (233604007)" in text
+    assert "Patient Canary Ann, ID CANARY-7, born 1960-01-31" in text
+    assert "Study 2024-01-02, accession A7" in text
+    assert (
+        "canary"
+        not in subprocess.run(["pdfinfo", str(path)], capture_output=True, text=True, check=True).stdout.lower()
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_name_that_no_installed_font_can_write_is_replaced(tmp_path: Path) -> None:
+    """By its code's meaning; U+E0F0 is in a private area, which fonts leave empty."""
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    result = result_of(source)
+    first = replace(result.findings[0], finding=replace(result.findings[0].finding, name="\ue0f0\ue0f1"))
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(replace(result, findings=(first,)), source, PICTURE))
+    text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "Pneumonia (233604007)" in text
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path) -> None:
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    result = result_of(source)
+    first = result.findings[0]
+    names = [
+        "Costs $a_{$b",
+        "A name that is much longer than its column on the page",
+        *(f"Sign {n}" for n in range(18)),
+    ]
+    many = tuple(replace(first, finding=replace(first.finding, name=name)) for name in names)
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf.report_page(replace(result, findings=many), source, PICTURE))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    assert "Costs $a_{$b (233604007)" in text  # no mathematics
+    assert "A name that is much long... (233604007)" in text
+    assert "and 5 more findings, 5 of them reported" in text
+    assert "Sign 12" in text
+    assert "Sign 13" not in text
+    assert text.count(", first of 2") == 15
