@@ -115,6 +115,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
     from camray.adapters.settings.loading import load_settings
     from camray.io.artifacts import RunArtifacts
     from camray.io.run_lookup import check_is_run
+    from camray.workflows.run import on_this_machine
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)
@@ -125,7 +126,9 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
             f"{config}: contains no trained model; repeat the `camray predict` that made it (to export it again, name "
             "the run that the model is from with --trained RUN), or complete it with `camray run CONFIG`"
         )
-    return load_settings(config / SETTINGS_FILE, overrides), RunFolder(config, trained=trained)
+    settings = load_settings(config / SETTINGS_FILE, overrides)
+    is_device_given = any(each.partition("=")[0].strip() == "device" for each in overrides or ())
+    return settings if is_device_given else on_this_machine(settings), RunFolder(config, trained=trained)
 
 
 def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output: OutputOptions) -> None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from camray.adapters.datasets.manifest import manifest_path
 from camray.adapters.run_folder import RunFolder, code_version, digest_of, folder_digest, write_json
 from camray.adapters.settings.loading import parse_settings
@@ -160,7 +162,17 @@ def settings_of(run_root: Path) -> Settings:
     """
     check_is_run(run_root)
     path = RunArtifacts(run_root).settings
-    return parse_settings(read_json(path), str(path))
+    return on_this_machine(parse_settings(read_json(path), str(path)))
+
+
+def on_this_machine(stored: Settings) -> Settings:
+    """Return a run's stored settings with ``device`` auto where they name a GPU and this machine has none.
+
+    A run that was trained on a GPU is thereby applied on a CPU; ``device=cuda`` given anew is still refused there.
+    """
+    if stored.device == "cuda" and not torch.cuda.is_available():
+        return stored.model_copy(update={"device": "auto"})
+    return stored
 
 
 def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tracker, force: bool) -> StageReport:

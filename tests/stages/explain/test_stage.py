@@ -190,3 +190,10 @@ def test_wrong_settings_and_inputs_are_told(folder: RunFolder) -> None:
     write_shard(path, iter(np.zeros((10, 8, 8), np.uint8)), (8, 8), np.uint8)
     with pytest.raises(CheckpointError, match="32 x 48"):
         explain.run(_settings(), folder, NullTracker())
+
+
+def test_a_gpu_that_is_not_there_is_a_settings_error(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    settings = _settings().model_copy(update={"device": "cuda"})
+    with pytest.raises(SettingsError, match="set device=auto or device=cpu"):
+        explain.run(settings, folder, NullTracker())

@@ -2,6 +2,8 @@
 
 import torch
 
+from camray.domain.errors import SettingsError
+
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Pick the device.
@@ -20,14 +22,16 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
     Raises
     ------
-    ValueError
+    SettingsError
         If the name is not one of these, or ``cuda`` is requested and there is none.
     """
     if name not in {"auto", "cpu", "cuda"}:
-        raise ValueError(f"no device '{name}'; expected auto, cpu or cuda")
+        raise SettingsError(f"device: no device '{name}'; expected auto, cpu or cuda")
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise ValueError("device 'cuda' is requested, but torch finds no CUDA device; set device=auto or device=cpu")
+        raise SettingsError(
+            "device: 'cuda' is requested, but torch finds no CUDA device; set device=auto or device=cpu"
+        )
     if name == "cpu" or not available:
         return torch.device("cpu")
     return torch.device("cuda", local_rank)

@@ -35,7 +35,7 @@ class EpochReport:
     epoch : int
         From 1.
     loss : float
-        Mean over the training batches.
+        Mean over the training batches, of all processes.
     auroc : tuple of float
         Of each label on the validation films; NaN for a label with positives or negatives only.
     mean_auroc : float

@@ -141,11 +141,20 @@ class Trainer:
             total += self._step(batch, epoch * self.settings.steps_per_epoch + steps - 1, generator)
             films += len(batch.targets)
             if steps % _CHECK_EVERY_STEPS == 0:
-                _check_finite(total, epoch)
+                _check_finite(self._over_processes(total), epoch)
         if steps != self.settings.steps_per_epoch:
             raise ValueError(f"an epoch had {steps} batches; expected {self.settings.steps_per_epoch}")
+        total = self._over_processes(total)
         _check_finite(total, epoch)
         return float(total) / steps, films
+
+    def _over_processes(self, loss: Tensor) -> Tensor:
+        """Return the mean over all processes; each one's loss is its share of the known entries by their mean."""
+        if self.processes.world == 1:
+            return loss
+        mean = loss.clone()
+        dist.all_reduce(mean)
+        return mean / self.processes.world
 
     def _step(self, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
         settings = self.settings

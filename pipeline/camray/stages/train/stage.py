@@ -70,7 +70,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         contract = _contract(settings, ingested.contract, folder)
         fits = Fits(
             settings.train, settings.seed, films[Split.TRAIN], films[Split.VALIDATION], contract.labels,
-            _device(settings.device, local_rank), Processes(rank, world), files.unfinished, tracker,
+            choose_device(settings.device, local_rank), Processes(rank, world), files.unfinished, tracker,
         )  # fmt: skip
         fits.check()
         fitted, report = _fit_all(settings, contract, fits)
@@ -110,13 +110,6 @@ def _counts(ingested: IngestedFilms, films: dict[Split, LabelledFilms]) -> Count
     n_in = int(ingested.images["split"].isin([split.value for split in films]).sum())
     n_done = sum(len(part) for part in films.values())
     return Counts(n_in, n_done, n_in - n_done)
-
-
-def _device(name: str, local_rank: int) -> torch.device:
-    try:
-        return choose_device(name, local_rank)
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
 
 
 def _contract(settings: Settings, ingested: IngestContract, folder: RunFolder) -> ModelContract:
