@@ -1,4 +1,4 @@
-"""Anatomical site of a finding, by its code: only findings of lung and pleura have a lung zone."""
+"""Anatomical site of a finding, by its code or name: only findings of lung and pleura have a lung zone."""
 
 from enum import StrEnum
 from typing import Final
@@ -36,11 +36,17 @@ _SITES: Final = {  # SNOMED CT, as in data_manifests/
     Site.HEART: {"8186001"},  # cardiomegaly
     Site.DIAPHRAGM: {"39839004"},  # diaphragmatic hernia
 }
+_NAMED_SITES: Final = {  # findings of data_manifests/ that no code means
+    "nodule/mass": Site.LUNG,
+    "lung lesion": Site.LUNG,
+    "pleural thickening": Site.PLEURA,
+    "pleural other": Site.PLEURA,
+}
 _DICOM_SITES: Final = {"112001": Site.LUNG, "112121": Site.LUNG}  # PS3.16 annex D: opacity, infiltrate
 
 
 def site_of(finding: Finding) -> Site:
-    """Return the site of a finding; unknown without a code, or with one that is not listed.
+    """Return the site of a finding; unknown if neither its code nor, without one, its name is listed.
 
     Examples
     --------
@@ -51,7 +57,7 @@ def site_of(finding: Finding) -> Site:
     <Site.UNKNOWN: ''>
     """
     if finding.code is None:
-        return Site.UNKNOWN
+        return _NAMED_SITES.get(finding.name.casefold().replace("_", " "), Site.UNKNOWN)
     if finding.code.scheme == "DCM":
         return _DICOM_SITES.get(finding.code.value, Site.UNKNOWN)
     return next((site for site, values in _SITES.items() if finding.code.value in values), Site.UNKNOWN)
