@@ -18,6 +18,7 @@ OF_A_PACKAGE = {
     "adapters/tracking/test_server.py": "the whole package against a real MLflow server",
     "core/networks/test_colour_networks.py": "the architectures that take colour pictures, a module each",
     "stages/score/test_memory.py": "the whole stage's memory",
+    "workflows/test_device_of_a_run.py": "the device of every workflow that uses one",
     "workflows/pacs/test_dicomweb_https.py": "both workflows by DICOMweb over TLS",
     "workflows/pacs/test_ohif.py": "reports in a viewer, from a real PACS",
     "workflows/pacs/test_orthanc.py": "both workflows against a real PACS",
@@ -83,4 +84,5 @@ def _has_its_module(test: Path) -> bool:
 
 def test_tests_are_where_their_modules_are() -> None:
     tests = {path.relative_to(TESTS) for floor in FLOORS for path in (TESTS / floor).rglob("test_*.py")}
-    assert {path.as_posix() for path in tests if not _has_its_module(path)} == set(OF_A_PACKAGE)
+    elsewhere = {path.as_posix() for path in tests if not _has_its_module(path)}
+    assert elsewhere == set(OF_A_PACKAGE), "name it test_<module>[_<aspect>].py, or give its reason in OF_A_PACKAGE"
