@@ -148,9 +148,13 @@ def _tables(manifest: Manifest, root: Path, found: DataCheck) -> TablePaths | No
     if manifest.box_table is not None and not paths.box_tables:
         found.notes.append(f"no box table {manifest.box_table.file}: nothing can be scored for localization")
     if paths.label_tables:
-        found.counts["rows"] = sum(len(read_cells(path)) for path in paths.label_tables)
+        found.counts["rows"] = sum(len(read_cells(path, _columns(manifest))) for path in paths.label_tables)
         _against_published(found, manifest, "rows", found.counts["rows"])
     return paths
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...]:
+    return () if manifest.label_table is None else manifest.label_table.columns
 
 
 def _needs_headers(manifest: Manifest) -> bool:

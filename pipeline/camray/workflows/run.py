@@ -258,7 +258,7 @@ def _data_digest(settings: Settings) -> str:
         raise SettingsError(f"data.root: {root} does not exist; correct it or override it with data.root=FOLDER")
     tables = [path for path in (settings.data.labels, settings.data.boxes) if path is not None]
     for path in tables:
-        if not path.is_file():
+        if not path.exists():
             raise SettingsError(f"{path}: no such table")
     manifest = manifest_path(settings.data.manifest)
     return digest_of([folder_digest(root), *[folder_digest(path) for path in [*tables, manifest]]])

@@ -203,10 +203,19 @@ def test_a_table_that_is_needed_and_not_there_is_an_error(tmp_path: Path) -> Non
 
 
 def test_patient_view_and_sex_come_from_the_table(tmp_path: Path) -> None:
-    table = {"file": "l.csv", "key": "id", "patient_id": "pid", "view": "v", "sex": "s", "age": "y", "site": "h"}
-    data = _read(tmp_path, _manifest(label_table=table), "id,A,B,pid,v,s,y,h\ni1,1,0,7,AP,F,61,north\n")
-    assert data.labels.facts.loc[1].tolist() == ["7", "AP", "F", "61", "north"]
-    assert data.labels.facts.loc[0].tolist() == ["", "", "", "", ""]
+    table = {
+        "file": "l.csv",
+        "key": "id",
+        "patient_id": "pid",
+        "view": "v",
+        "sex": "s",
+        "age": "y",
+        "site": "h",
+        "split": "fold",
+    }
+    data = _read(tmp_path, _manifest(label_table=table), "id,A,B,pid,v,s,y,h,fold\ni1,1,0,7,AP,F,61,north,dev\n")
+    assert data.labels.facts.loc[1].tolist() == ["7", "AP", "F", "61", "north", "dev"]
+    assert data.labels.facts.loc[0].tolist() == [""] * 6
     assert "pid" not in repr(data)
 
 

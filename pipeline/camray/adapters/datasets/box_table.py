@@ -7,16 +7,50 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camray.adapters.datasets.csv_text import TableText
 from camray.adapters.datasets.faults import FaultReport
+from camray.adapters.datasets.json_marks import COCO_COLUMNS
 from camray.adapters.datasets.label_table import spellings
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules
+from camray.adapters.datasets.markup import MASK_COLUMNS, VOC_COLUMNS
 from camray.adapters.datasets.mask_table import read_masks
 from camray.adapters.datasets.tables import TextTable, report_unknown_columns
 from camray.domain.records import CORNERS
 
 TOLERANCE_PX = 1.0  # annotation tools round: a box may exceed the film by this much without a report
+SHARE_TOLERANCE = 0.01  # shares may leave 0-1 by rounding
 IGNORE = "ignore"
 BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
+
+
+def rules_of_format(text: TableText, rules: BoxTableRules) -> BoxTableRules:
+    """Return the rules for a file in a known format that the manifest does not describe: COCO, VOC or masks by film.
+
+    Parameters
+    ----------
+    text : TableText
+        The file's cells.
+    rules : BoxTableRules
+        The manifest's, which are returned for every other table.
+    """
+    columns = set(text.cells.columns)
+    is_described = bool(columns.intersection(rules.key)) and (rules.label is None or rules.label in columns)
+    own: dict[str, object] = {"file": rules.file, "key_is": "any", "implies_label": rules.implies_label}
+    if columns == set(COCO_COLUMNS):
+        has_sizes = bool(text.cells[["image_width", "image_height"]].notna().all(axis=None))
+        own |= {"key": "film", "label": "label", "size": ("x", "y", "width", "height"), "kind": "kind"}
+        own |= {"reader": "reader", "ignore": ("image_width", "image_height")}
+        own |= {"frame": ("image_height", "image_width") if has_sizes else "native"}
+    elif is_described:
+        return rules
+    elif columns == set(VOC_COLUMNS):
+        own |= {"key": "stem", "label": "name", "corners": VOC_COLUMNS[4:], "frame": ("height", "width")}
+    elif columns == set(MASK_COLUMNS):
+        own |= {"key": "film", "label": "label", "mask": {"column": "counts", "form": "coco"}}
+        own |= {"frame": ("height", "width")}
+    else:
+        return rules
+    return BoxTableRules.model_validate(own)
 
 
 def labels_in_boxes(table: TextTable, rules: BoxTableRules) -> tuple[LabelRules, ...]:
@@ -62,7 +96,7 @@ def read_boxes(
     native, rle, empty = _marks(table, rules, frames, sizes_rc, report)
     label = _labels(table, rules, labels, report)
     reader = table.column([rules.reader] if rules.reader else [])
-    report_unknown_columns(table, _known(rules), report)
+    report_unknown_columns(table, rules.columns, report)
     at_hand = (table.films >= 0) & (label >= 0)
     broken = ~np.isfinite(native).all(axis=1) & ~empty
     report.add(table.name, _broken_message(rules), table.lines[broken], stops=True)
@@ -89,7 +123,7 @@ def without_ignored(table: TextTable, rules: BoxTableRules) -> tuple[TextTable, 
         return table, table.rows(np.zeros(len(table.cells), dtype=bool))
     ignored = table.cells[rules.kind].str.casefold().eq(IGNORE).fillna(False).to_numpy(dtype=bool)
     left_out = table.rows(ignored)
-    known = [column for column in left_out.cells.columns if column in _known(rules)]
+    known = [column for column in left_out.cells.columns if column in rules.columns]
     return table.rows(~ignored), replace(left_out, cells=left_out.cells[known])
 
 
@@ -101,12 +135,6 @@ def derive_boxes(boxes: pd.DataFrame, labels: Sequence[LabelRules]) -> pd.DataFr
             parts = boxes[boxes["label"].isin([names.index(part) for part in label.any_of])]
             boxes = pd.concat([boxes, parts.assign(label=column)], ignore_index=True)
     return boxes
-
-
-def _known(rules: BoxTableRules) -> set[str]:
-    frame = rules.frame if rules.frame != "native" else ()
-    named = (*rules.key, *rules.ignore, *(rules.corners or rules.size or ()), *(str(part) for part in frame))
-    return {*named, rules.label or "", rules.reader or "", rules.kind or "", rules.mask.column if rules.mask else ""}
 
 
 def _broken_message(rules: BoxTableRules) -> str:
@@ -153,6 +181,7 @@ def _marks(
 
 def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDArray[np.float64]:
     corners = _numbers(table, list(rules.corners or rules.size or ()), report)
+    _report_shares(table, corners, report)
     if rules.corners is None:
         corners[:, 2:] += corners[:, :2]
     elif rules.inclusive:
@@ -160,15 +189,35 @@ def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDA
     return corners
 
 
+def _report_shares(table: TextTable, numbers: NDArray[np.float64], report: FaultReport) -> None:
+    """Report boxes whose numbers are shares of the film's sides in place of px."""
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(numbers).all(axis=1))
+    within = (numbers > -SHARE_TOLERANCE) & (numbers < 1 + SHARE_TOLERANCE)  # NaN is outside
+    within_one: NDArray[np.bool_] = within.all(axis=1) & (numbers != 0).any(axis=1)
+    has_fractions: NDArray[np.bool_] = (np.where(within, numbers, 0) % 1 != 0).any(axis=1)
+    shares = within_one & (has_fractions | bool(within_one[finite].all()))
+    what = "all numbers of the box are in 0-1: shares of the film's sides? expected px; multiply by width and height"
+    report.add(table.name, what, table.lines[shares], stops=True)
+
+
 def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> NDArray[np.float64]:
     missing = [column for column in columns if column not in table.cells.columns]
     if missing:
-        report.add(table.name, f"no columns {', '.join(map(repr, missing))}", stops=True, count=len(missing))
+        known = ", ".join(map(repr, table.cells.columns))
+        what = f"no columns {', '.join(map(repr, missing))}; the columns are {known}"
+        report.add(table.name, what, stops=True, count=len(missing))
         return np.tile(np.array([0.0, 0.0, 1.0, 1.0][-len(columns) :]), (len(table.cells), 1))
     numbers = [
-        pd.to_numeric(table.cells[column], errors="coerce").to_numpy(np.float64, na_value=np.nan) for column in columns
+        pd.to_numeric(_with_decimal_points(table.cells[column]), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        for column in columns
     ]
     return np.stack(numbers, axis=1)
+
+
+def _with_decimal_points(cells: "pd.Series[str]") -> "pd.Series[str]":
+    """Write decimal commas as points, but where the comma may separate thousands."""
+    is_thousands = cells.str.fullmatch(r"-?\d{1,3},\d{3}").fillna(False).astype(bool)
+    return cells.str.replace(r"^(-?\d+),(\d+)$", r"\1.\2", regex=True).where(~is_thousands, cells)
 
 
 def _labels(

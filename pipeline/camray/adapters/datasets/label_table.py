@@ -23,7 +23,8 @@ from camray.adapters.datasets.label_values import (
 from camray.adapters.datasets.manifest import LabelRules, LabelTableRules
 from camray.adapters.datasets.tables import TextTable, report_unknown_columns
 
-FACTS = ("patient_id", "view", "sex", "age", "site")
+FACTS = ("patient_id", "view", "sex", "age", "site", "split")
+ONE_PER_FILM = frozenset({"patient_id", "split"})  # a film with two of them is a fault
 MAX_COLUMNS_LISTED, MAX_CELLS_LISTED = 5, 8
 ADDING = frozenset({"one_class", "marked"})  # forms in which the rows of a film add up: present wins over absent
 
@@ -198,8 +199,7 @@ def _wide(
         what = f"'{column}' has values other than {listed_texts(rules)}: {shown}"
         report.add(table.name, what, table.lines[odd], stops=True)
         rows[:, i] = values.fillna(UNKNOWN).to_numpy(dtype=np.int8)
-    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, *used}
-    report_unknown_columns(table, known, report)
+    report_unknown_columns(table, {*rules.columns, *used}, report)
     return rows
 
 
@@ -212,9 +212,7 @@ def _named(
             table.name, f"no column '{rules.column}' with the names of the findings", stops=report.is_strict, count=1
         )
         return rows
-    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, str(rules.column)}
-    known.add(rules.reader or "")
-    report_unknown_columns(table, known, report)
+    report_unknown_columns(table, rules.columns, report)
     texts = table.cells[rules.column]
     report.add(table.name, f"'{rules.column}' is empty", table.lines[texts.isna().to_numpy()], stops=report.is_strict)
     code, distinct = pd.factorize(texts)
@@ -244,8 +242,7 @@ def _marked(
         what = f"no column '{rules.column}' that marks one finding, or more than one finding"
         report.add(table.name, what, stops=report.is_strict, count=1)
         return rows
-    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore, str(rules.column)}
-    report_unknown_columns(table, known, report)
+    report_unknown_columns(table, rules.columns, report)
     texts = table.cells[rules.column]
     rows[:, own[0]] = np.where((texts.isna() | texts.isin(rules.nothing)).to_numpy(dtype=bool), ABSENT, PRESENT)
     return rows
@@ -283,12 +280,11 @@ def _facts(table: TextTable, rules: LabelTableRules, films: int, report: FaultRe
         values[table.films[filled][::-1]] = texts[::-1]  # the first row wins
         clash = values[table.films[filled]] != texts
         report.add(
-            table.name, f"rows of one film differ in '{column}'", table.lines[filled][clash], stops=name == FACTS[0]
+            table.name, f"rows of one film differ in '{column}'", table.lines[filled][clash], stops=name in ONE_PER_FILM
         )
         facts[name] = values
     return facts
 
 
 def _free_columns(table: TextTable, rules: LabelTableRules) -> list[str]:
-    known = {*rules.key, *(name for names in rules.facts for name in names), *rules.ignore}
-    return [column for column in table.cells.columns if column not in known]
+    return [column for column in table.cells.columns if column not in rules.columns]

@@ -32,6 +32,11 @@ class TableRules(_Section):
     key_pattern: str | None = None
     ignore: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the manifest names, besides those of labels."""
+        return (*self.key, *self.ignore)
+
     @field_validator("key", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
@@ -79,13 +84,20 @@ class LabelTableRules(TableRules):
     sex: tuple[str, ...] = ()
     age: tuple[str, ...] = ()
     site: tuple[str, ...] = ()
+    split: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the manifest names, besides those of labels."""
+        named = (*(name for names in self.facts for name in names), self.column, self.reader)
+        return (*self.key, *self.ignore, *(name for name in named if name))
 
     @property
     def facts(self) -> tuple[tuple[str, ...], ...]:
         """Columns of facts about films, in the order of `label_table.FACTS`."""
-        return self.patient_id, self.view, self.sex, self.age, self.site
+        return self.patient_id, self.view, self.sex, self.age, self.site, self.split
 
-    @field_validator("patient_id", "view", "sex", "age", "site", mode="before")
+    @field_validator("patient_id", "view", "sex", "age", "site", "split", mode="before")
     @classmethod
     def _none_one_or_many(cls, value: Any) -> Any:
         return () if value is None else (value,) if isinstance(value, str) else value
@@ -120,6 +132,14 @@ class BoxTableRules(TableRules):
     empty: Literal["fault", "skip"] = "fault"
     nothing: tuple[str, ...] = ()
     implies_label: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the manifest names."""
+        frame = self.frame if self.frame != "native" else ()
+        mask = self.mask.column if self.mask else None
+        named = (*(self.corners or self.size or ()), *map(str, frame), self.label, self.reader, self.kind, mask)
+        return (*self.key, *self.ignore, *(name for name in named if name))
 
     @model_validator(mode="after")
     def _one_of_each(self) -> "BoxTableRules":

@@ -1,7 +1,7 @@
 """Annotations in other formats, as rows of text: folders of VOC XML files, and JSON of masks or polygons."""
 
-import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -70,12 +70,14 @@ def _voc_rows(path: Path) -> list[tuple[str | None, ...]]:
     ]
 
 
-def mask_cells(path: Path) -> pd.DataFrame:
+def mask_cells(name: str, films: Mapping[str, Any]) -> pd.DataFrame:
     """Read JSON of masks or polygons, as published with CheXlocalize.
 
     Parameters
     ----------
-    path : Path
+    name : str
+        File name, for messages.
+    films : mapping
         ``gt_segmentations_*.json``: film, then label, then ``{"size": [h, w], "counts": text}``, COCO's compressed run
         lengths as pycocotools writes them. Or ``gt_annotations_*.json``: film, then ``"img_size": [h, w]`` beside
         labels, each with a list of polygons, lists of [x, y] in px of that size.
@@ -97,11 +99,10 @@ def mask_cells(path: Path) -> pd.DataFrame:
     polygons: if both files exist, use the masks, which are the published reference.
     """
     try:
-        films = json.loads(path.read_text(encoding="utf-8"))
         rows = [row for film, marks in films.items() for row in _film_rows(film, marks)]
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ManifestError(
-            f"{path.name}: cannot be read as masks ({type(error).__name__}); expected JSON of film, label and "
+            f"{name}: cannot be read as masks ({type(error).__name__}); expected COCO, or JSON of film, label and "
             '{"size": [height, width], "counts": run lengths}, or of film, "img_size" and label with polygons of [x, y]'
         ) from error
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS), dtype="string")

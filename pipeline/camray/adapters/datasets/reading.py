@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.datasets.box_table import BOX_COLUMNS, derive_boxes, labels_in_boxes, read_boxes, without_ignored
+from camray.adapters.datasets.box_table import (
+    BOX_COLUMNS,
+    derive_boxes,
+    labels_in_boxes,
+    read_boxes,
+    rules_of_format,
+    without_ignored,
+)
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.films_index import NOT_FOUND, FilmIndex
 from camray.adapters.datasets.label_table import (
@@ -23,7 +30,7 @@ from camray.adapters.datasets.label_table import (
 from camray.adapters.datasets.label_values import ABSENT, PRESENT, UNKNOWN
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules, LabelTableRules, Manifest, TableRules
 from camray.adapters.datasets.table_paths import TablePaths
-from camray.adapters.datasets.tables import TextTable, open_table, report_filmless
+from camray.adapters.datasets.tables import TextTable, match_rows, open_table, read_text, report_filmless
 from camray.domain.labels import Finding
 
 
@@ -105,24 +112,26 @@ def survey_tables(
     report = FaultReport(is_strict=not fixed and manifest.labels != "auto")
     label_rules, box_rules = _rules(manifest)
     label_tables = _opened(paths.label_tables, label_rules, films, report)
-    box_tables = _opened(paths.box_tables, box_rules, films, report)
-    rules = _labels(manifest, label_tables, label_rules, box_tables, box_rules, fixed)
+    boxed = [_opened_boxes(path, box_rules, films, report) for path in paths.box_tables]
+    ruled = [(table, own_rules) for table, own_rules in boxed if table is not None]
+    box_tables = [table for table, _ in ruled]
+    rules = _labels(manifest, label_tables, label_rules, ruled, fixed)
     if label_tables and not rules:
         report_no_labels(label_tables[0], label_rules, report)
     labels = empty_labels(len(films.usable), len(rules))
     majority = manifest.readers == "majority"
-    for table in label_tables:
+    for table in (table.without_refused(films, report) for table in label_tables):
         read = read_labels(table, label_rules, rules, len(films.usable), report, majority=majority)
         labels = _joined(labels, read, table.name, report)
     boxes, ignored = (pd.DataFrame({name: [] for name in BOX_COLUMNS}) for _ in range(2))
-    for table in box_tables:
-        marks, left_out = without_ignored(table, box_rules)
-        read_here = read_boxes(marks, box_rules, rules, sizes_rc, report)
+    for table, own_rules in ruled:
+        marks, left_out = without_ignored(table.without_refused(films, report), own_rules)
+        read_here = read_boxes(marks, own_rules, rules, sizes_rc, report)
         boxes = pd.concat([boxes, read_here], ignore_index=True) if len(boxes) else read_here
         if len(left_out.cells):
-            regions = read_boxes(left_out, box_rules, rules, sizes_rc, report)
+            regions = read_boxes(left_out, own_rules, rules, sizes_rc, report)
             ignored = pd.concat([ignored, regions], ignore_index=True) if len(ignored) else regions
-        labels = _implied(labels, read_here, box_rules, table.name, rules, report)
+        labels = _implied(labels, read_here, own_rules, table.name, rules, report)
     labels = _unmarked(labels, manifest.unmarked_absent, films, rules)
     for table in (*label_tables, *box_tables):
         report_filmless(table, report)
@@ -133,7 +142,11 @@ def survey_tables(
         derive_boxes(ignored, rules),
         _missing(*label_tables, *box_tables),
         bool(label_tables or (box_tables and manifest.unmarked_absent)),
-        _reader_counts(label_tables, label_rules.reader, box_tables, box_rules.reader, len(films.usable)),
+        _reader_counts(
+            [(table, label_rules.reader) for table in label_tables]
+            + [(table, own_rules.reader) for table, own_rules in ruled],
+            len(films.usable),
+        ),
         report,
     )
 
@@ -141,6 +154,14 @@ def survey_tables(
 def _opened(paths: Sequence[Path], rules: TableRules, films: FilmIndex, report: FaultReport) -> list[TextTable]:
     tables = [open_table(path, rules, films, report) for path in paths]
     return [table for table in tables if table is not None]
+
+
+def _opened_boxes(
+    path: Path, rules: BoxTableRules, films: FilmIndex, report: FaultReport
+) -> tuple[TextTable | None, BoxTableRules]:
+    text = read_text(path, rules.columns)
+    own_rules = rules_of_format(text, rules)
+    return match_rows(path.name, text, own_rules, films, report), own_rules
 
 
 def _joined(first: LabelMatrix, second: LabelMatrix, name: str, report: FaultReport) -> LabelMatrix:
@@ -165,17 +186,10 @@ def _unmarked(
     return LabelMatrix(values, labels.in_table | read, labels.facts)
 
 
-def _reader_counts(
-    label_tables: Sequence[TextTable],
-    label_reader: str | None,
-    box_tables: Sequence[TextTable],
-    box_reader: str | None,
-    films: int,
-) -> NDArray[np.int64]:
+def _reader_counts(tables: Sequence[tuple[TextTable, str | None]], films: int) -> NDArray[np.int64]:
     pairs = [
         pd.DataFrame({"film": table.films, "reader": table.cells[column]})
-        for tables, column in ((label_tables, label_reader), (box_tables, box_reader))
-        for table in tables
+        for table, column in tables
         if column is not None and column in table.cells.columns
     ]
     if not pairs:
@@ -196,8 +210,7 @@ def _labels(
     manifest: Manifest,
     label_tables: Sequence[TextTable],
     label_rules: LabelTableRules,
-    box_tables: Sequence[TextTable],
-    box_rules: BoxTableRules,
+    box_tables: Sequence[tuple[TextTable, BoxTableRules]],
     fixed: Sequence[Finding],
 ) -> tuple[LabelRules, ...]:
     own = {} if manifest.labels == "auto" else {label.name: label for label in manifest.labels}
@@ -216,7 +229,7 @@ def _labels(
     if manifest.labels != "auto":
         return manifest.labels
     columns = labels_in_columns(label_tables[0], label_rules) if label_tables else ()
-    boxed = labels_in_boxes(box_tables[0], box_rules) if box_tables else ()
+    boxed = labels_in_boxes(*box_tables[0]) if box_tables else ()
     known = {label.name.casefold() for label in columns}
     return (*columns, *(label for label in boxed if label.name.casefold() not in known))
 

@@ -51,7 +51,7 @@ def _split_names(manifest: Manifest, path: Path) -> tuple["pd.Series[str]", Key]
     rules = manifest.label_table
     key_is = manifest.split_key_is or (rules.key_is if rules is not None else "image_id")
     if rules is not None and ".csv" in path.suffixes:
-        cells = read_cells(path)
+        cells = read_cells(path, rules.columns)
         column = next((name for name in rules.key if name in cells.columns), None)
         if column is None:
             raise ManifestError(f"{path.name}: no column that names the film; expected one of {', '.join(rules.key)}")

@@ -1,18 +1,20 @@
 """Published tables as text, with the line and the film of each row."""
 
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camray.adapters.datasets.csv_text import TableText, folded, plain_name, read_csv_text, stripped
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.films_index import AMBIGUOUS, NOT_FOUND, FilmIndex
+from camray.adapters.datasets.json_marks import read_json_marks
 from camray.adapters.datasets.manifest import TableRules
-from camray.adapters.datasets.markup import mask_cells, voc_cells
+from camray.adapters.datasets.markup import voc_cells
+from camray.adapters.datasets.near_names import match_nearly
 from camray.domain.errors import ManifestError
 
 
@@ -32,6 +34,8 @@ class TextTable:
         Position of each row's film in the `FilmIndex`, or `NOT_FOUND`, or `AMBIGUOUS`.
     key : Series of str
         The column that names the film.
+    nearly : mapping of int to tuple of int
+        Lines that name a film in another form and are not used, because others do so too; by the film's position.
     """
 
     name: str
@@ -39,6 +43,7 @@ class TextTable:
     lines: NDArray[np.int64]
     films: NDArray[np.int64]
     key: "pd.Series[str]"
+    nearly: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     def column(self, names: Sequence[str]) -> str | None:
         """Return the first of `names` that is a column, or None."""
@@ -47,7 +52,15 @@ class TextTable:
     def rows(self, mask: NDArray[np.bool_]) -> "TextTable":
         """Return the rows of a mask."""
         cells = self.cells[mask].reset_index(drop=True)
-        return TextTable(self.name, cells, self.lines[mask], self.films[mask], self.key[mask].reset_index(drop=True))
+        key = self.key[mask].reset_index(drop=True)
+        return TextTable(self.name, cells, self.lines[mask], self.films[mask], key, self.nearly)
+
+    def without_refused(self, films: FilmIndex, report: FaultReport) -> "TextTable":
+        """Return the rows about other films than refused ones; these are reported."""
+        refused = np.zeros(len(self.films), dtype=bool)
+        refused[self.films >= 0] = ~films.usable[self.films[self.films >= 0]]
+        report.add(self.name, "rows about refused films; not used", self.lines[refused], stops=False)
+        return self.rows(~refused)
 
 
 def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultReport) -> TextTable | None:
@@ -56,13 +69,13 @@ def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultRep
     Parameters
     ----------
     path : Path
-        CSV (also .gz, .bz2, .zip, .xz), Parquet, JSON of masks, or a folder of VOC XML files.
+        CSV (also .gz, .bz2, .zip, .xz), Parquet, JSON of masks or of COCO, or a folder of VOC XML files.
     rules : TableRules
         Which column names the film, and how.
     films : FilmIndex
         The films of the data set.
     report : FaultReport
-        Receives rows without a key, and keys of several films.
+        Receives rows without a key, keys of several films, names in another form, and faults of the table's form.
 
     Returns
     -------
@@ -74,25 +87,78 @@ def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultRep
     ManifestError
         If the file cannot be read as a table.
     """
-    cells = read_cells(path)
-    key_column = next((name for name in rules.key if name in cells.columns), None)
-    if key_column is None:
-        report.add(path.name, f"no column {_listed(rules.key)} for the film", stops=True, count=1)
+    return match_rows(path.name, read_text(path, rules.columns), rules, films, report)
+
+
+def match_rows(
+    name: str, text: TableText, rules: TableRules, films: FilmIndex, report: FaultReport
+) -> TextTable | None:
+    """Match the rows of a table to films; parameters and result as of `open_table`."""
+    for fault in text.faults:
+        report.add(name, fault.what, fault.lines, stops=fault.stops, count=fault.count)
+    cells, lines = _with_known_names(name, text.cells, rules, report), text.lines
+    key_columns = [column for column in rules.key if column in cells.columns]
+    if not key_columns:
+        what = f"no column {_listed(rules.key)} for the film; the columns are {_listed(list(cells.columns))}"
+        report.add(name, what, stops=True, count=1)
         return None
-    lines = np.arange(2, len(cells) + 2, dtype=np.int64)
+    tables = (_matched(name, cells, lines, column, rules, films) for column in key_columns)
+    first = next(tables)
+    table = first if (first.films != NOT_FOUND).any() else next((t for t in tables if (t.films >= 0).any()), first)
+    has_key = cells[str(table.key.name)].notna().to_numpy()
+    report.add(name, "rows without a film", lines[~has_key], stops=True)
+    report.add(name, "rows whose key matches several films", table.lines[table.films == AMBIGUOUS], stops=True)
+    return _with_near_names(table, rules, films, report)
+
+
+def _matched(
+    name: str, cells: pd.DataFrame, lines: NDArray[np.int64], key_column: str, rules: TableRules, films: FilmIndex
+) -> TextTable:
     has_key = cells[key_column].notna().to_numpy()
-    report.add(path.name, "rows without a film", lines[~has_key], stops=True)
     cells, lines = cells[has_key].reset_index(drop=True), lines[has_key]
     key = cells[key_column].astype(str)
     if rules.key_pattern is not None:
         key = key.str.extract(rules.key_pattern, expand=False).fillna(key)
-    matched = films.match(key, rules.key_is)
-    report.add(path.name, "rows whose key matches several films", lines[matched == AMBIGUOUS], stops=True)
-    return TextTable(path.name, cells, lines, matched, key)
+    return TextTable(name, cells, lines, films.match(key, rules.key_is), key.rename(key_column))
 
 
-def read_cells(path: Path) -> pd.DataFrame:
-    """Read every cell as stripped text; empty cells are missing, and columns without name and values are dropped.
+def _with_near_names(table: TextTable, rules: TableRules, films: FilmIndex, report: FaultReport) -> TextTable:
+    """Match rows that name films in another form, and report them."""
+    near = match_nearly(table.key, table.films, films, rules.key_is)
+    for difference, rows in near.rows.items():
+        what = f"rows that name their film in another form ({difference}); they are used"
+        report.add(table.name, what, table.lines[rows], stops=False)
+    for difference, rows in near.unclear.items():
+        what = f"rows that nearly name a film ({difference}), but several rows or films agree; they are not used"
+        report.add(table.name, what, table.lines[rows], stops=False)
+    nearest = {film: tuple(int(line) for line in table.lines[rows]) for film, rows in near.candidates.items()}
+    return replace(table, films=np.where(near.films >= 0, near.films, table.films), nearly=nearest)
+
+
+def _with_known_names(name: str, cells: pd.DataFrame, rules: TableRules, report: FaultReport) -> pd.DataFrame:
+    """Give columns the manifest's spelling where case, blanks, hyphens or underscores differ."""
+    known = {folded(column): column for column in reversed(rules.columns) if column not in cells.columns}
+    own = [column for column in cells.columns if column not in rules.columns]
+    spellings = [folded(column) for column in own]
+    renamed = {
+        column: known[spelling]
+        for column, spelling in zip(own, spellings, strict=True)
+        if spelling in known and spellings.count(spelling) == 1
+    }
+    told = ", ".join(f"'{old}' as '{new}'" for old, new in renamed.items())
+    report.add(name, f"columns read in another spelling: {told}", stops=False, count=len(renamed))
+    return cells.rename(columns=renamed)
+
+
+def read_text(path: Path, known_columns: Collection[str] = ()) -> TableText:
+    """Read every cell as stripped text; empty cells are missing.
+
+    Parameters
+    ----------
+    path : Path
+        See `open_table`.
+    known_columns : collection of str
+        Columns that a CSV should have: they tell its delimiter.
 
     Raises
     ------
@@ -100,25 +166,28 @@ def read_cells(path: Path) -> pd.DataFrame:
         If the file cannot be read as a table.
     """
     if path.is_dir():
-        return voc_cells(path)
+        return _numbered(voc_cells(path))
     if path.suffix == ".json":
-        return mask_cells(path)
+        return read_json_marks(path)
+    if path.suffix != ".parquet":
+        return read_csv_text(path, known_columns)
     try:
-        if path.suffix == ".parquet":
-            cells = pd.read_parquet(path).astype("string")
-        else:
-            cells = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""], encoding="utf-8-sig")
-    except (OSError, ValueError, EOFError, zlib.error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        cells = pd.read_parquet(path).astype("string")
+    except (OSError, ValueError) as error:
         raise ManifestError(
             f"{path.name}: cannot be read as a table ({type(error).__name__}); expected UTF-8 CSV or Parquet"
         ) from error
-    cells.columns = [str(column).strip() for column in cells.columns]
-    nameless = [c for c in cells.columns if (not c or c.startswith("Unnamed:")) and cells[c].isna().all()]
-    cells = cells.drop(columns=nameless)
-    for column in cells.columns:
-        stripped = cells[column].str.strip()
-        cells[column] = stripped.mask(stripped == "")
-    return cells
+    cells.columns = [plain_name(str(column)) for column in cells.columns]
+    return _numbered(stripped(cells))
+
+
+def read_cells(path: Path, known_columns: Collection[str] = ()) -> pd.DataFrame:
+    """Return the cells that `read_text` returns."""
+    return read_text(path, known_columns).cells
+
+
+def _numbered(cells: pd.DataFrame) -> TableText:
+    return TableText(cells, np.arange(2, len(cells) + 2, dtype=np.int64))
 
 
 def own_file(root: Path, name: str) -> Path | None:
