@@ -47,18 +47,18 @@ class FilmLungs:
         """
         zones = np.full(len(boxes), "", dtype=object)
         corners = boxes[CORNERS].to_numpy(np.float64)
-        for image_id, places in boxes.groupby("image_id", sort=False, observed=True).indices.items():
+        for image_id, indices in boxes.groupby("image_id", sort=False, observed=True).indices.items():
             to_grid = self.transforms[str(image_id)]
             scale = np.array([to_grid.scale_x, to_grid.scale_y] * 2)
-            moved = corners[places] * scale + np.array([to_grid.offset_x, to_grid.offset_y] * 2)
-            zones[places] = zones_of_boxes(moved, self.lungs[str(image_id)])
+            moved = corners[indices] * scale + np.array([to_grid.offset_x, to_grid.offset_y] * 2)
+            zones[indices] = zones_of_boxes(moved, self.lungs[str(image_id)])
         return list(zones)
 
     def table(self) -> pd.DataFrame:
         """Return `LUNG_COLUMNS`: one row a lung, one a film without any."""
         rows: list[tuple[object, ...]] = []
-        for image_id, found in self.lungs.items():
-            rows += _rows_of(image_id, found, self.transforms[image_id], self.windows[image_id].area)
+        for image_id, lungs in self.lungs.items():
+            rows += _rows_of(image_id, lungs, self.transforms[image_id], self.windows[image_id].area)
         return pd.DataFrame(rows, columns=list(LUNG_COLUMNS))
 
 
@@ -70,10 +70,10 @@ def read_lung_weights(path: Path | None) -> dict[str, Tensor]:
     CheckpointError
         If the file is missing, damaged, or no lung generator's.
     """
-    asked = lung_weights() if path is None else path
-    given, own = read_weights(asked), LungUNet().state_dict()
+    file = lung_weights() if path is None else path
+    given, own = read_weights(file), LungUNet().state_dict()
     if {name: value.shape for name, value in given.items()} != {name: value.shape for name, value in own.items()}:
-        raise CheckpointError(f"{asked}: no weights of a lung generator; make them with `camray lungs train`")
+        raise CheckpointError(f"{file}: no weights of a lung generator; make them with `camray lungs train`")
     return {name: value.to(own[name].dtype) for name, value in given.items()}
 
 
@@ -123,12 +123,12 @@ def _views(
         yield grey, probability, to_view
 
 
-def _rows_of(image_id: str, found: DetectedLungs, to_grid: GridTransform, film_px: int) -> Iterator[tuple[object, ...]]:
-    if not found.masks:
-        yield image_id, "", str(found.source), *(float("nan"),) * 5
-    for side, mask in found.masks.items():
+def _rows_of(image_id: str, lungs: DetectedLungs, to_grid: GridTransform, film_px: int) -> Iterator[tuple[object, ...]]:
+    if not lungs.masks:
+        yield image_id, "", str(lungs.source), *(float("nan"),) * 5
+    for side, mask in lungs.masks.items():
         box = box_from_mask(mask)
         if box is None:
             continue
         native = to_grid.box_to_native(box).as_tuple()
-        yield image_id, str(side), str(found.source), *native, float(mask.sum()) / film_px
+        yield image_id, str(side), str(lungs.source), *native, float(mask.sum()) / film_px

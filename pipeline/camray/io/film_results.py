@@ -70,7 +70,7 @@ def film_results(run: ExplainedRun, image_ids: Sequence[str], settings: Settings
     for image_id in image_ids:
         film = run.films.film(image_id)
         findings = [
-            _found_finding(run, finding, groups[image_id, finding.name], film, everything)
+            _finding_result(run, finding, groups[image_id, finding.name], film, everything)
             for finding in run.findings
             if (image_id, finding.name) in groups
         ]
@@ -84,7 +84,7 @@ def localized_at(run: ExplainedRun) -> datetime:
     return datetime.fromtimestamp(int(changed))
 
 
-def _found_finding(
+def _finding_result(
     run: ExplainedRun, finding: Finding, rows: pd.DataFrame, film: IngestedFilm, everything: bool
 ) -> FindingResult:
     first, boxes = rows.iloc[0], []

@@ -118,10 +118,10 @@ def sheet(panels: Sequence[Panel], columns: int, note: str = "") -> RgbImage:
     page = Image.new("RGB", (count * wide + GAP_PX, lines * high + GAP_PX + foot), PAPER_RGB)
     pen = ImageDraw.Draw(page)
     for number, panel in enumerate(panels):
-        left, top = GAP_PX + number % count * wide, GAP_PX + number // count * high
-        page.paste(Image.fromarray(panel.picture), (left, top))
+        x0, y0 = GAP_PX + number % count * wide, GAP_PX + number // count * high
+        page.paste(Image.fromarray(panel.picture), (x0, y0))
         text, size = fitted_text(pen, panel.caption, (CAPTION_PX, SMALLEST_PX), wide - GAP_PX)
-        pen.text((left, top + panel.picture.shape[0] + GAP_PX // 2), text, INK_RGB, font(size))
+        pen.text((x0, y0 + panel.picture.shape[0] + GAP_PX // 2), text, INK_RGB, font(size))
     if note:
         text, size = fitted_text(pen, note, (CAPTION_PX - 2, SMALLEST_PX), page.width - 2 * GAP_PX)
         pen.text((GAP_PX, page.height - foot), text, FAINT_RGB, font(size))

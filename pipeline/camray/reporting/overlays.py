@@ -158,15 +158,15 @@ def films_to_draw(
     candidates = sorted(set(negatives) & set(best))
     order = np.random.default_rng(seed).permutation(len(candidates))
     drawn = [candidates[int(index)] for index in order[: math.ceil(count / 4)]]
-    chosen: dict[str, str] = {}
+    label_of: dict[str, str] = {}
     queues = {label: [image_id for _, image_id in rows if image_id not in candidates] for label, rows in ranked.items()}
-    while len(chosen) < count - len(drawn) and any(queues.values()):
+    while len(label_of) < count - len(drawn) and any(queues.values()):
         for label, queue in queues.items():
-            while queue and queue[0] in chosen:
+            while queue and queue[0] in label_of:
                 queue.pop(0)
-            if queue and len(chosen) < count - len(drawn):
-                chosen[queue.pop(0)] = label
-    return [*chosen.items(), *((image_id, best[image_id][1]) for image_id in drawn)]
+            if queue and len(label_of) < count - len(drawn):
+                label_of[queue.pop(0)] = label
+    return [*label_of.items(), *((image_id, best[image_id][1]) for image_id in drawn)]
 
 
 def _rgb(grey: GreyImage) -> RgbImage:

@@ -183,16 +183,16 @@ def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, siz
     """Draw a ruler, unless it is too short or too long for the film; return the area that it occupies."""
     if not 8 <= length_px <= cols - 4 * GAP_PX:
         return []
-    right, bottom = cols - 2 * GAP_PX, rows - 2 * GAP_PX
-    left = right - round(length_px)
+    x1, bottom = cols - 2 * GAP_PX, rows - 2 * GAP_PX
+    x0 = x1 - round(length_px)
     for grow, rgb in ((1, OUTLINE_RGB), (0, INK_RGB)):
-        pen.rectangle((left - grow, bottom - 2 - grow, right + grow, bottom + grow), fill=rgb)
-        for end in (left, right):
+        pen.rectangle((x0 - grow, bottom - 2 - grow, x1 + grow, bottom + grow), fill=rgb)
+        for end in (x0, x1):
             pen.rectangle((end - 1 - grow, bottom - 8 - grow, end + grow, bottom + grow), fill=rgb)
     text = f"{RULER_MM:.0f} mm at detector"
-    at = (max(0, right - round(pen.textlength(text, font(size)))), bottom - size - 14)
+    at = (max(0, x1 - round(pen.textlength(text, font(size)))), bottom - size - 14)
     pen.text(at, text, INK_RGB, font(size), stroke_width=1, stroke_fill=OUTLINE_RGB)
-    return [(min(at[0], left), at[1], right, bottom)]
+    return [(min(at[0], x0), at[1], x1, bottom)]
 
 
 def _with_legend(film: Image.Image, lines: Sequence[str], has_heat: bool, size: int) -> RgbImage:

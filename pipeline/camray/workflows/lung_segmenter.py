@@ -78,10 +78,10 @@ def train_lungs(out: Path, films: int, epochs: int, seed: int, held_out: int) ->
         network, loss = deque(epochs_done, maxlen=1)[0]
         write_bytes(out, weights_bytes({name: value.half() for name, value in network.state_dict().items()}))
         trial = list(_drawn(seed + _HELD_OUT_SEEDS, held_out, "drawing films to try it on"))
-        told = _tried(read_lung_network(out, torch.device("cpu")), trial)
+        figures = _tried(read_lung_network(out, torch.device("cpu")), trial)
     finally:
         torch.set_num_threads(threads)
-    return LungsTrained(out, epochs, loss, round(time.monotonic() - started, 1), *told)
+    return LungsTrained(out, epochs, loss, round(time.monotonic() - started, 1), *figures)
 
 
 def show_lungs(film: Path, weights: Path | None, out: Path) -> LungsShown:
@@ -100,14 +100,14 @@ def show_lungs(film: Path, weights: Path | None, out: Path) -> LungsShown:
     network = read_lung_network(weights, torch.device("cpu"))
     likely = lung_probabilities(network, torch.from_numpy(grey)[None, None])[0, 0].numpy()
     window = window_of(to_grid, *read.pixels.shape)
-    found = find_lungs(grey, likely, window, side_of_laterality(read.header.laterality))
+    lungs = find_lungs(grey, likely, window, side_of_laterality(read.header.laterality))
     boxes: dict[str, tuple[float, ...]] = {
         str(side): to_grid.box_to_native(box).as_tuple()
-        for side, mask in found.masks.items()
+        for side, mask in lungs.masks.items()
         if (box := box_from_mask(mask)) is not None
     }
-    Image.fromarray(_picture(grey, found, window)).resize((512, 512), Image.Resampling.BILINEAR).save(out)
-    return LungsShown(str(found.source), boxes, out)
+    Image.fromarray(_picture(grey, lungs, window)).resize((512, 512), Image.Resampling.BILINEAR).save(out)
+    return LungsShown(str(lungs.source), boxes, out)
 
 
 def _drawn(seed: int, films: int, what: str) -> Iterator[tuple[LungSample, LungSample]]:
@@ -122,22 +122,22 @@ def _tried(network: LungUNet, pairs: list[tuple[LungSample, LungSample]]) -> tup
         films = torch.from_numpy(np.stack([sample.grey for sample in pair]))[:, None]
         of_pair = []
         for sample, likely in zip(pair, lung_probabilities(network, films)[:, 0].numpy(), strict=True):
-            found = find_lungs(sample.grey, likely, window)
-            found_by[str(found.source)] = found_by.get(str(found.source), 0) + 1
-            of_pair.append(dice(_union(found), sample.lung))
+            lungs = find_lungs(sample.grey, likely, window)
+            found_by[str(lungs.source)] = found_by.get(str(lungs.source), 0) + 1
+            of_pair.append(dice(_union(lungs), sample.lung))
         overlaps.append(of_pair)
     table = np.array(overlaps)
     whole, half = (float(value) for value in table.mean(axis=0))
     return round(whole, 4), round(half, 4), round(float(table.min()), 4), found_by
 
 
-def _union(found: DetectedLungs) -> NDArray[np.bool_]:
+def _union(lungs: DetectedLungs) -> NDArray[np.bool_]:
     nothing = np.zeros((SIDE_PX, SIDE_PX), np.bool_)
-    return np.asarray(np.logical_or.reduce([nothing, *found.masks.values()]), np.bool_)
+    return np.asarray(np.logical_or.reduce([nothing, *lungs.masks.values()]), np.bool_)
 
 
-def _picture(grey: NDArray[np.float32], found: DetectedLungs, window: FilmWindow) -> NDArray[np.uint8]:
+def _picture(grey: NDArray[np.float32], lungs: DetectedLungs, window: FilmWindow) -> NDArray[np.uint8]:
     colour: Any = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=2)
-    for side, mask in found.masks.items():
+    for side, mask in lungs.masks.items():
         colour[mask] = 0.65 * colour[mask] + 0.35 * np.array(_TINTS[side], np.float32)
     return np.asarray((colour * 255).round(), np.uint8)

@@ -119,8 +119,8 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
         If the folder holds no trained run, or another process works on it.
     """
     settings, folder = settings_of(run_root), RunFolder(run_root)
-    chosen, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}
-    digest, files = digest_of(chosen), artifacts_of(folder).sanity
+    options, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}
+    digest, files = digest_of(options), artifacts_of(folder).sanity
     with folder.locked():
         if not force and folder.is_done(STAGE, digest, inputs):
             return Checked(files.folder, files.table.read(), skipped=True)
@@ -128,7 +128,7 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
         with open_tracker(settings, folder) as tracker, tracker.stage(STAGE):
             started = time.monotonic()
             table = _check(settings, folder, choice, tracker)
-            claim = {"settings": chosen, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+            claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
             refused = int((table["reason"] != "").sum())
             result = StageResult(
                 Counts(len(table), len(table) - refused, refused), {"films": int(table["films"].max())}
@@ -141,11 +141,11 @@ def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker:
     methods = methods_named(choice.methods)
     device = choose_device(settings.device)
     network, contract = load_classifier(folder, device)
-    shown = _chosen_films(folder, contract, choice)
-    films = torch.from_numpy(shown.grey)[:, None].to(device)
+    sample = _films_to_examine(folder, contract, choice)
+    films = torch.from_numpy(sample.grey)[:, None].to(device)
     plan = SanityPlan(seed=choice.seed, most_passes=choice.most_passes or None)
-    examined = list(progress(examine(network, films, shown.labels, methods, plan), len(methods), "examining methods"))
-    examined += _baselines(network, contract, shown, films, plan)
+    examined = list(progress(examine(network, films, sample.labels, methods, plan), len(methods), "examining methods"))
+    examined += _baselines(network, contract, sample, films, plan)
     return _write(artifacts_of(folder).sanity, examined, tracker, asdict(choice))
 
 
@@ -158,7 +158,7 @@ class _Films:
     labels: list[int]
 
 
-def _chosen_films(folder: RunFolder, contract: ModelContract, choice: SanityChoice) -> _Films:
+def _films_to_examine(folder: RunFolder, contract: ModelContract, choice: SanityChoice) -> _Films:
     known = tuple(split.value for split in Split)
     if choice.split not in known:
         raise SettingsError(f"no split '{choice.split}'; the splits are {', '.join(known)}")
@@ -188,22 +188,22 @@ def _chosen_films(folder: RunFolder, contract: ModelContract, choice: SanityChoi
 def _baselines(
     network: PooledClassifier | EnsembleClassifier,
     contract: ModelContract,
-    shown: _Films,
+    sample: _Films,
     films: torch.Tensor,
     plan: SanityPlan,
 ) -> list[MethodFigures]:
-    names = [contract.labels[number] for number in shown.labels]
+    names = [contract.labels[number] for number in sample.labels]
     grid = (contract.feature_rows, contract.feature_cols)
     return [
         examine_order(
-            network, films, shown.labels, baseline_heat(name, plan.seed, shown.image_ids, names, grid), name, plan
+            network, films, sample.labels, baseline_heat(name, plan.seed, sample.image_ids, names, grid), name, plan
         )
         for name in (RANDOM, CENTRE)
     ]
 
 
 def _write(
-    files: SanityFiles, examined: Sequence[MethodFigures], tracker: Tracker, chosen: dict[str, Any]
+    files: SanityFiles, examined: Sequence[MethodFigures], tracker: Tracker, settings: dict[str, Any]
 ) -> pd.DataFrame:
     table, cascades, curves = sanity_table(examined), cascade_table(examined), curve_table(examined)
     files.table.write(table)
@@ -211,7 +211,7 @@ def _write(
         write_bytes(path, rows.to_csv(index=False, lineterminator="\n").encode())
     write_bytes(files.curves_chart, curves_chart(curves, table))
     write_bytes(files.cascade_chart, cascade_chart(cascades))
-    tracker.params({STAGE: chosen})
+    tracker.params({STAGE: settings})
     for row in table.to_dict("records"):
         figures = {key: float(row[key]) for key in SANITY_COLUMNS if key not in {"method", "reason", *COUNTS}}
         tracker.metrics({f"{row['method']}.{key}": value for key, value in figures.items()})

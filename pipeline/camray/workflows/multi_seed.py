@@ -122,13 +122,13 @@ def _summary_settings(settings: Settings) -> Settings:
 def headline_of(spread: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows a reader looks for first: per finding mean and spread of the shown method's numbers."""
     method = main_method(spread)
-    wanted = (("auroc", np.nan), ("hit_rate", np.nan), ("iou_accuracy", HEADLINE_IOU), ("mean_iou", np.nan))
+    metrics = (("auroc", np.nan), ("hit_rate", np.nan), ("iou_accuracy", HEADLINE_IOU), ("mean_iou", np.nan))
     rows = []
-    for metric, criterion in wanted:
-        chosen = spread[(spread["metric"] == metric) & (spread["method"].isin([method, "classifier"]))]
+    for metric, criterion in metrics:
+        selected = spread[(spread["metric"] == metric) & (spread["method"].isin([method, "classifier"]))]
         if np.isfinite(criterion):
-            chosen = chosen[np.isclose(chosen["criterion"], criterion)]
-        for row in chosen[chosen["threshold_source"] != "oracle"].to_dict("records"):
+            selected = selected[np.isclose(selected["criterion"], criterion)]
+        for row in selected[selected["threshold_source"] != "oracle"].to_dict("records"):
             rows.append({str(key): _plain(value) for key, value in row.items()})
     return rows
 

@@ -62,10 +62,10 @@ def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
         {
             "split": row.split,
             "finding": row.label,
-            **_plain("auroc", row.auroc),
+            **_with_interval("auroc", row.auroc),
             "best_probe_auroc": None if row.auroc_probe is None else row.auroc_probe.value,
-            **_beside("hit_rate", row.hit_rate),
-            **_beside("iou_accuracy_0.3", row.iou_accuracy),
+            **_with_baseline("hit_rate", row.hit_rate),
+            **_with_baseline("iou_accuracy_0.3", row.iou_accuracy),
         }
         for row in headline_rows(scores)
     ]
@@ -118,15 +118,15 @@ def _one_class(scores: pd.DataFrame) -> list[tuple[str, str]]:
     return [(str(split), str(label)) for split, label in zip(rows["split"], rows["label"], strict=True)]
 
 
-def _plain(name: str, found: Estimate | None) -> dict[str, float | None]:
-    values = (None, None, None) if found is None else (found.value, found.low, found.high)
+def _with_interval(name: str, estimate: Estimate | None) -> dict[str, float | None]:
+    values = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
     return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
 
 
-def _beside(name: str, found: BaselineComparison) -> dict[str, Any]:
-    ours, baseline = found.ours, found.baseline
+def _with_baseline(name: str, comparison: BaselineComparison) -> dict[str, Any]:
+    ours, baseline = comparison.ours, comparison.baseline
     return {
-        **_plain(name, ours),
+        **_with_interval(name, ours),
         f"{name}_films": None if ours is None else ours.n,
         f"{name}_threshold_source": None if ours is None or ours.threshold_source == "nan" else ours.threshold_source,
         f"{name}_best_baseline": None if baseline is None else baseline.value,

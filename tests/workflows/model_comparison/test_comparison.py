@@ -19,7 +19,8 @@ from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
 from camray.workflows.model_comparison import explanation as compare_explain
-from camray.workflows.model_comparison.comparison import STAGE, ModelComparison, compare
+from camray.workflows.model_comparison.combination import STAGE
+from camray.workflows.model_comparison.comparison import ModelComparison, compare
 from camray.workflows.model_comparison.explanation import Cost, is_expensive, try_methods
 from camray.workflows.model_comparison.film_sampling import choose_films
 from camray.workflows.model_comparison.plan import NO_POOL, plan_of

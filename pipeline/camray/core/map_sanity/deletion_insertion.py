@@ -173,8 +173,8 @@ def confidence_through(view: OneLabel, films: Tensor, heat: FloatArray, *, batch
     heat01 = np.clip(finite, 0.0, None) / np.where(peak > 0, peak, 1.0)[:, None, None]
     mask = resampled(torch.from_numpy(heat01)[:, None].to(films), (films.shape[-2], films.shape[-1]))
     whole = label_probabilities(view, films, batch_size).cpu().numpy()
-    shown = label_probabilities(view, films * mask, batch_size).cpu().numpy()
-    return Confidence(whole, np.where(is_shown, shown, np.nan))
+    seen_through_map = label_probabilities(view, films * mask, batch_size).cpu().numpy()
+    return Confidence(whole, np.where(is_shown, seen_through_map, np.nan))
 
 
 def _on_pixels(cells: Tensor, films: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def froc_chart(curves: Sequence[Curve], method: str) -> bytes:
     return _with_legend(figure, axes)
 
 
-def threshold_chart(accuracy: Mapping[str, NDArray[np.float64]], chosen: Mapping[str, int]) -> bytes:
+def threshold_chart(accuracy: Mapping[str, NDArray[np.float64]], chosen_levels: Mapping[str, int]) -> bytes:
     """Draw MaxBoxAcc, the share of films whose largest region's box is right, against the threshold.
 
     Parameters
@@ -75,10 +75,10 @@ def threshold_chart(accuracy: Mapping[str, NDArray[np.float64]], chosen: Mapping
     axes.axvline(float(LEVELS[FIXED_LEVEL]), color=FAINT, linewidth=0.8, linestyle=":", label="20 %, fixed")
     for number, (label, values) in enumerate(accuracy.items()):
         axes.plot(LEVELS, values, **_style(number), label=cut(label, 44))
-        if label in chosen:
-            level = chosen[label]
+        if label in chosen_levels:
+            level = chosen_levels[label]
             axes.plot([LEVELS[level]], [values[level]], "o", color=COLOURS[number % len(COLOURS)], markersize=5)
-    if chosen:
+    if chosen_levels:
         axes.plot([], [], "o", color=INK, markersize=5, label="chosen on validation")
     axes.set_xlim(-0.02, 1.02)
     return _with_legend(figure, axes)

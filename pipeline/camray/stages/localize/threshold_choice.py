@@ -170,11 +170,11 @@ def _cutoffs(run: ExplainedRun, notes: list[str]) -> list[ReportCutoff]:
         rows = labels[labels["label"] == label]
         value = image_ids.map(dict(zip(rows["image_id"], rows["value"], strict=True)))
         is_known = value.isin(["0", "1"]).to_numpy(dtype=bool)
-        chosen = choose_cutoff(probabilities[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool))
+        youden = choose_cutoff(probabilities[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool))
         criterion = "highest Youden J (sensitivity + specificity - 1)"
-        if not chosen.n:
+        if not youden.n:
             notes.append(f"cutoff of '{label}': validation films show not both classes; 0.5 taken")
             criterion = "0.5 for want of both classes among the validation films"
-        split = Split.VALIDATION.value if chosen.n else None
-        cutoffs.append(ReportCutoff(label, chosen.probability, split, criterion, chosen.n))
+        split = Split.VALIDATION.value if youden.n else None
+        cutoffs.append(ReportCutoff(label, youden.probability, split, criterion, youden.n))
     return cutoffs

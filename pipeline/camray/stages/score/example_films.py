@@ -59,9 +59,9 @@ def _choose(iou: NDArray[np.float64]) -> dict[str, int]:
     order = np.argsort(-iou, kind="stable")
     ranks = {"best": 0, "median": len(order) // 2, "worst": len(order) - 1}
     numbers: dict[str, int] = {}
-    for place, rank in ranks.items():
+    for name, rank in ranks.items():
         if int(order[rank]) not in numbers.values():
-            numbers[place] = int(order[rank])
+            numbers[name] = int(order[rank])
     return numbers
 
 

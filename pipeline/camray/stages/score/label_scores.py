@@ -90,8 +90,8 @@ def score_split(inputs: ProtocolInputs, levels: Levels) -> SplitScores:
         Bootstrap(settings.bootstrap, settings.confidence, settings.seed),
         _probe_logits(films),
     )
-    chosen = {key: level.max_box_acc for key, level in levels.items() if level is not None}
-    return SplitScores(table, accuracy, chosen)
+    max_box_acc_levels = {key: level.max_box_acc for key, level in levels.items() if level is not None}
+    return SplitScores(table, accuracy, max_box_acc_levels)
 
 
 def _label_values(

@@ -34,7 +34,7 @@ from camray.stages.score.protocol_inputs import ProtocolInputs
 def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
     """Make the rows of all labels and methods, and write the shown method's masks beside them."""
     statistics: list[Statistic] = []
-    shown = inputs.run.default_method
+    default_method = inputs.run.default_method
     segmentations: dict[str, dict[str, object]] = {}
     for label in inputs.run.labels:
         masks = inputs.films.masks.get(label, {})
@@ -47,15 +47,15 @@ def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
             cutoff: float | None = None
             if beside is not None and beside.masks.get(label):
                 tuning = _mask_counts(beside, beside.masks[label], method, label)
-                chosen, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
-                columns |= {} if chosen is None else {ThresholdSource.VALIDATION.value: chosen}
+                column, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
+                columns |= {} if column is None else {ThresholdSource.VALIDATION.value: column}
             statistics += mask_statistics(label, method, counts, columns, cutoff, human)
-            if method == shown:
-                column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
+            if method == default_method:
+                mask_column = columns.get(ThresholdSource.VALIDATION.value, OTSU)
                 for image_id in sorted(masks):
                     drawn = predicted_mask(
                         _native_heat01(inputs.films, method, label, image_id),
-                        None if column == OTSU else TUNED_THRESHOLDS[column],
+                        None if mask_column == OTSU else TUNED_THRESHOLDS[mask_column],
                     )
                     segmentations.setdefault(published_name(image_id), {})[label] = published_mask(drawn)
     if segmentations:

@@ -138,18 +138,18 @@ def _ilsvrc(inputs: ProtocolInputs) -> list[Statistic]:
     present = np.zeros((len(image_ids), len(labels)), np.bool_)
     for column, label in enumerate(labels):
         known = inputs.films.logits[label]
-        shown = {image_id for image_id, is_present in zip(known.image_ids, known.present, strict=True) if is_present}
-        shown |= set(inputs.films.items[label].image_ids) if label in inputs.films.items else set()
-        present[:, column] = [image_id in shown for image_id in image_ids]
+        true_ids = {image_id for image_id, is_present in zip(known.image_ids, known.present, strict=True) if is_present}
+        true_ids |= set(inputs.films.items[label].image_ids) if label in inputs.films.items else set()
+        present[:, column] = [image_id in true_ids for image_id in image_ids]
     logits = inputs.run.logit_table.loc[image_ids, list(labels)].to_numpy(np.float64)
     patients = np.array([inputs.films.patients[image_id] for image_id in image_ids], np.int64)
-    place = {image_id: number for number, image_id in enumerate(image_ids)}
+    row_of = {image_id: number for number, image_id in enumerate(image_ids)}
     statistics: list[Statistic] = []
     for use in inputs.uses if image_ids else ():
         right = np.zeros((len(image_ids), len(labels)))
         for label, items in inputs.films.items.items():
             if len(items):
-                rows = [place[image_id] for image_id in items.image_ids]
+                rows = [row_of[image_id] for image_id in items.image_ids]
                 overlaps, _ = best_overlaps(items, inputs.best_boxes(items, use))
                 right[rows, labels.index(label)] = overlaps >= LOCALIZATION_IOU
         statistics.append(top_errors_statistic(logits, present, right, patients, use.row_method, use.threshold_source))

@@ -107,8 +107,8 @@ def explain_sample(
         One for each method; those with a reason have no map.
     """
     inputs = {name: run.output_digest(name) for name in ("ingest", "train")}
-    chosen = {"methods": list(methods), "batch_size": batch_size}
-    digest, files = digest_of(chosen), artifacts_of(run).explain
+    options = {"methods": list(methods), "batch_size": batch_size}
+    digest, files = digest_of(options), artifacts_of(run).explain
     if run.is_done(STAGE, digest, inputs):
         return {each["method"]: Cost(**each) for each in read_json(files.costs)}
     run.begin(STAGE, digest, inputs)
@@ -129,7 +129,7 @@ def explain_sample(
     files.grid.write(_grid(contract, costs))
     for method in costs:
         files.unfinished_cost(method).unlink(missing_ok=True)
-    claim = {"settings": chosen, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+    claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
     run.finish(STAGE, claim, StageResult(Counts(len(images), len(images))))
     return costs
 

@@ -46,14 +46,14 @@ def choose_films(images: pd.DataFrame, annotations: pd.DataFrame, split: str, co
         label: list(generator.permutation(sorted(known.loc[known["label"] == label, "image_id"].unique())))
         for label in sorted(known["label"].unique())
     }
-    chosen: dict[str, None] = {}
-    while len(chosen) < count and any(waiting.values()):
+    sampled: dict[str, None] = {}
+    while len(sampled) < count and any(waiting.values()):
         for films in waiting.values():
-            while films and films[0] in chosen:
+            while films and films[0] in sampled:
                 films.pop(0)
-            if films and len(chosen) < count:
-                chosen[str(films.pop(0))] = None
-    return list(chosen)
+            if films and len(sampled) < count:
+                sampled[str(films.pop(0))] = None
+    return list(sampled)
 
 
 def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int], seed: int) -> None:
@@ -75,22 +75,22 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
     InputRefusedError
         If a split has no annotated film.
     """
-    wanted = {"films": dict(films), "seed": seed}
+    sample_settings = {"films": dict(films), "seed": seed}
     record, digest = inputs.record("ingest") or {}, inputs.output_digest("ingest")
-    found = sample.record("ingest")
-    if found is not None and (found.get("sample"), found.get("of")) == (wanted, digest):
+    existing = sample.record("ingest")
+    if existing is not None and (existing.get("sample"), existing.get("of")) == (sample_settings, digest):
         return
     source, target = artifacts_of(inputs).ingest, artifacts_of(sample).ingest
     shutil.rmtree(target.folder, ignore_errors=True)
     images, annotations = source.images.read(), source.annotations.read()
     kept = set(images.loc[images["split"] == Split.TRAIN.value, "image_id"])
     for split, count in films.items():
-        chosen = choose_films(images, annotations, split, count, seed)
-        if not chosen:
+        sampled = choose_films(images, annotations, split, count, seed)
+        if not sampled:
             raise InputRefusedError(
                 f"no film of the split '{split}' is annotated; there is nothing to compare boxes with"
             )
-        kept |= set(chosen)
+        kept |= set(sampled)
     link_tree(source.store_folder, target.store_folder)
     target.contract.write(source.contract.read())
     if source.ignored.is_file():
@@ -101,7 +101,7 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
         (target.annotations, annotations),
     ):
         file.write(table[table["image_id"].isin(kept)])
-    claim = {key: record[key] for key in _CLOSING if key in record} | {"sample": wanted, "of": digest}
+    claim = {key: record[key] for key in _CLOSING if key in record} | {"sample": sample_settings, "of": digest}
     sample.finish("ingest", claim, StageResult(Counts(len(kept), len(kept))))
 
 

@@ -4,7 +4,7 @@ Reads   ``ingest/ explain/ localize/ score/`` of samples, ``ingest/ train/`` of 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from camray.core.metrics.model_comparison import auroc_figures, baseline_rows, b
 from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU, TOP_KS, top_errors
 from camray.core.metrics.score_table import LabelLogits, score_table
 from camray.core.metrics.threshold_selection import MAIN_POLICY
-from camray.domain.contract import ModelContract
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.ingested_films import IngestedFilms, read_ingested
@@ -70,15 +69,15 @@ class Sample:
         boxes_of : mapping of str to sequence of ndarray of shape (n, 4)
             By label, one box a film of the label's items; several draws are averaged.
         """
-        found = np.zeros(self.present.shape)
-        place = {image_id: number for number, image_id in enumerate(self.image_ids)}
+        shares = np.zeros(self.present.shape)
+        row_of = {image_id: number for number, image_id in enumerate(self.image_ids)}
         for label, draws in boxes_of.items():
             items = self.test.items[label]
-            rows = [place[image_id] for image_id in items.image_ids]
+            rows = [row_of[image_id] for image_id in items.image_ids]
             share = [(best_overlaps(items, draw)[0] >= LOCALIZATION_IOU).astype(np.float64) for draw in draws]
             if rows and share:
-                found[rows, self.run.labels.index(label)] = np.mean(share, axis=0)
-        return found
+                shares[rows, self.run.labels.index(label)] = np.mean(share, axis=0)
+        return shares
 
 
 def read_sample(folder: RunFolder) -> Sample:
@@ -127,9 +126,9 @@ def error_figures(logits: FloatArray, present: NDArray[np.bool_], right: FloatAr
     figures: dict[str, float] = {}
     for k in TOP_KS:
         if k <= logits.shape[1]:
-            found = top_errors(logits, present, right, k)
-            figures[f"top{k}_classification_error"] = found.classification
-            figures[f"top{k}_localization_error"] = found.localization
+            errors = top_errors(logits, present, right, k)
+            figures[f"top{k}_classification_error"] = errors.classification
+            figures[f"top{k}_localization_error"] = errors.localization
     return figures
 
 
@@ -150,13 +149,13 @@ def all_baseline_rows(sample: Sample, seed: int, iou_criterion: float) -> list[d
 
 
 def network_auroc(
-    run: RunFolder, network: Classifier, contract: ModelContract, batch_size: int, seed: int, resamples: int
+    run: RunFolder, network: Classifier, labels_in_order: Sequence[str], batch_size: int, bootstrap: Bootstrap
 ) -> dict[str, float]:
     """Return the AUROC columns, over all test films whose labels are known."""
     ingested = read_ingested(run)
     images, labels = ingested.split(TEST).sort_values("image_id").reset_index(drop=True), ingested.labels
     if images.empty:
-        return auroc_figures(score_table(TEST, 0, {}, {}, Bootstrap(0, 0.95, seed)), 0)
+        return auroc_figures(score_table(TEST, 0, {}, {}, replace(bootstrap, resamples=0)), 0)
     patients = number_patients(images)
     device = next(iter(network.parameters())).device
     parts = []
@@ -165,7 +164,7 @@ def network_auroc(
         parts.append(film_logits(network, network_input(pixels, device), batch_size))
     logits = np.concatenate(parts).astype(np.float64)
     known: dict[str, LabelLogits] = {}
-    for number, label in enumerate(contract.labels):
+    for number, label in enumerate(labels_in_order):
         rows = labels[(labels["label"] == label) & labels["value"].isin(["0", "1"])]
         value = images["image_id"].map(dict(zip(rows["image_id"], rows["value"], strict=True)))
         is_known = value.notna().to_numpy(dtype=bool)
@@ -173,7 +172,7 @@ def network_auroc(
         known[label] = LabelLogits(
             numbers[is_known], logits[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool)
         )
-    table = score_table(TEST, len(set(patients.values())), known, {}, Bootstrap(resamples, 0.95, seed))
+    table = score_table(TEST, len(set(patients.values())), known, {}, bootstrap)
     return auroc_figures(table, len(images))
 
 
@@ -207,7 +206,7 @@ def _baseline_boxes(sample: Sample, seed: int, iou_criterion: float) -> dict[str
     """Return every baseline's boxes by label, one array for each draw."""
     validation = split_films(sample.run, VALIDATION, sample.run.labels)
     grid = sample.run.grid.shape_feature
-    found: dict[str, dict[str, list[FloatArray]]] = {name: {} for name in baselines.BASELINES}
+    boxes_by_baseline: dict[str, dict[str, list[FloatArray]]] = {name: {} for name in baselines.BASELINES}
     for label, items in sample.test.items.items():
         if not len(items):
             continue
@@ -222,8 +221,8 @@ def _baseline_boxes(sample: Sample, seed: int, iou_criterion: float) -> dict[str
             if level is not None:
                 fixed[name] = [_map_boxes(name, sample, items, seed, grid)[:, level.box]]
         for name, boxes in fixed.items():
-            found[name][label] = boxes
-    return {name: boxes for name, boxes in found.items() if boxes}
+            boxes_by_baseline[name][label] = boxes
+    return {name: boxes for name, boxes in boxes_by_baseline.items() if boxes}
 
 
 def _map_boxes(name: str, sample: Sample, items: AnnotatedFilms, seed: int, grid: tuple[int, int]) -> FloatArray:

@@ -57,16 +57,17 @@ def plan_of(settings: Settings) -> ComparePlan:
     SettingsError
         If a network, pool or method is unknown or stands twice, or settings do not fit one another.
     """
-    asked = settings.compare
-    for what, names, legal in (("networks", asked.networks, BACKBONES), ("pools", asked.pools, POOLS)):
+    options = settings.compare
+    for what, names, legal in (("networks", options.networks, BACKBONES), ("pools", options.pools, POOLS)):
         unknown = [name for name in names if name not in legal]
         if unknown or len(set(names)) != len(names):
             raise SettingsError(f"compare.{what}: {list(names)}; expected different names out of {', '.join(legal)}")
-    methods = tuple(METHODS) if asked.methods == (ALL,) else tuple(each.name for each in methods_named(asked.methods))
+    names = tuple(METHODS) if options.methods == (ALL,) else options.methods
+    methods = tuple(method.name for method in methods_named(names))
     combinations = tuple(
         _combination(settings, network, pool)
-        for network in asked.networks
-        for pool in ((NO_POOL,) if network in FULLY_CONNECTED else asked.pools)
+        for network in options.networks
+        for pool in ((NO_POOL,) if network in FULLY_CONNECTED else options.pools)
     )
     first = combinations[0].settings
     for other in combinations:
@@ -93,18 +94,18 @@ def _combination(settings: Settings, network: str, pool: str) -> Combination:
         "localize.zones": False,
         "track.enabled": False,  # the comparison is tracked as one run
     }
-    chosen = _changed(settings, changes)
-    spec = chosen.model.model_dump()
+    changed = _changed(settings, changes)
+    spec = changed.model.model_dump()
     try:
         network_spec = NetworkSpec(**{key: spec[key] for key in _NETWORK_KEYS})
     except ValueError as error:
         raise SettingsError(f"compare, {network} with pool {pool}: {error}") from error
-    if chosen.ingest.rows % network_spec.stride or chosen.ingest.cols % network_spec.stride:
+    if changed.ingest.rows % network_spec.stride or changed.ingest.cols % network_spec.stride:
         raise SettingsError(
-            f"compare, {network}: films of {chosen.ingest.rows} x {chosen.ingest.cols} px are no multiple of its "
+            f"compare, {network}: films of {changed.ingest.rows} x {changed.ingest.cols} px are no multiple of its "
             f"stride of {network_spec.stride} px; change compare.changes.ingest.rows and cols"
         )
-    return Combination(network, pool, chosen)
+    return Combination(network, pool, changed)
 
 
 def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -112,10 +113,10 @@ def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     plain = settings.model_dump(mode="json")
     for dotted, value in changes.items():
         *sections, key = dotted.split(".")
-        place = plain
+        node = plain
         for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
+            node = node.setdefault(section, {})
+            if not isinstance(node, dict):
                 raise SettingsError(f"compare: there is no setting '{dotted}'")
-        place[key] = value
+        node[key] = value
     return parse_settings(plain, "compare")

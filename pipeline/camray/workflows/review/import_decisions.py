@@ -146,8 +146,8 @@ def _reports_reader(run: _ReviewedRun, paths: Sequence[Path]) -> Reader:
 
     def read(path: Path, labels: Sequence[str], reader: str) -> DecisionsRead:
         reports, problems = read_reports(path)
-        found = decisions_of(reports, run.run.findings, run.claims, _source_name(path, paths), reader)
-        return replace(found, problems=(*problems, *found.problems))
+        decisions = decisions_of(reports, run.run.findings, run.claims, _source_name(path, paths), reader)
+        return replace(decisions, problems=(*problems, *decisions.problems))
 
     return read
 
@@ -171,18 +171,18 @@ def _open_reviewed(folder: RunFolder) -> _ReviewedRun:
     return _ReviewedRun(run, claims, digest)
 
 
-def _other_runs(found: Sequence[DecisionsRead], run: _ReviewedRun) -> list[Problem]:
+def _other_runs(files: Sequence[DecisionsRead], run: _ReviewedRun) -> list[Problem]:
     what = "made with another state of the run: its boxes may differ from those measured here; used all the same"
-    return [Problem(one.source, what) for one in found if one.run_digest and one.run_digest != run.digest]
+    return [Problem(one.source, what) for one in files if one.run_digest and one.run_digest != run.digest]
 
 
 def _joined(
-    found: Sequence[DecisionsRead], problems: list[Problem]
+    files: Sequence[DecisionsRead], problems: list[Problem]
 ) -> tuple[list[tuple[str, Decision]], list[tuple[str, Reading]]]:
     """Put the files together; of two answers to one question the later change counts, else the later file."""
     decisions: dict[tuple[str, str, str, str], tuple[str, Decision]] = {}
     readings: dict[tuple[str, str], tuple[str, Reading]] = {}
-    for one in found:
+    for one in files:
         for decision in one.decisions:
             key = (decision.reader, decision.image_id, decision.label, decision.phase)
             old = decisions.get(key)
@@ -265,9 +265,9 @@ def _counts(decisions: Sequence[Decision], readings: Sequence[Reading], problems
 def _track(tracker: Tracker, files: ReviewedFiles, agreement: pd.DataFrame, counts: Mapping[str, int]) -> None:
     with tracker.stage("review"):
         tracker.metrics({f"review.{key}": float(value) for key, value in counts.items()})
-        chosen = agreement[agreement["interval"].fillna("") != "wilson"]
+        tracked = agreement[agreement["interval"].fillna("") != "wilson"]
         row: Any
-        for row in chosen.itertuples(index=False):
+        for row in tracked.itertuples(index=False):
             at = f"@{row.criterion:g}" if np.isfinite(row.criterion) else ""
             versus = f".{row.other}" if row.other else ""
             tracker.metrics({f"{row.phase}.{row.reader}{versus}.{row.label}.{row.metric}{at}": float(row.value)})
@@ -279,7 +279,7 @@ def _track(tracker: Tracker, files: ReviewedFiles, agreement: pd.DataFrame, coun
 def headline(agreement: pd.DataFrame) -> pd.DataFrame:
     """Return the rows worth printing: every reader against the AI over all findings, and between readers."""
     several = ALL_LABELS in set(agreement["label"])
-    chosen = agreement[(agreement["label"] == ALL_LABELS) | ~agreement["label"].map(lambda _: several)]
+    rows = agreement[(agreement["label"] == ALL_LABELS) | ~agreement["label"].map(lambda _: several)]
     metrics = ["cohen_kappa", "fleiss_kappa", "box_iou", "claim_ppv", "claim_npv", "box_ppv", "median_seconds"]
-    chosen = chosen[chosen["metric"].isin(metrics) & (chosen["interval"].fillna("") != "wilson")]
-    return chosen.reset_index(drop=True)
+    rows = rows[rows["metric"].isin(metrics) & (rows["interval"].fillna("") != "wilson")]
+    return rows.reset_index(drop=True)

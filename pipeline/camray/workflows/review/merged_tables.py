@@ -66,11 +66,12 @@ def write_decisions(
     write_table(files.decisions, table, DECISION_COLUMNS)
     read = pd.DataFrame([asdict(one) for one in readings], columns=list(READING_COLUMNS))
     write_table(files.readings, read.sort_values(["reader", "image_id"]), READING_COLUMNS)
-    told = pd.DataFrame([asdict(one) for one in problems], columns=["source", "what", "reader", "image_id", "label"])
-    write_bytes(files.problems, told.to_csv(index=False, lineterminator="\n").encode())
+    columns = ["source", "what", "reader", "image_id", "label"]
+    problem_table = pd.DataFrame([asdict(one) for one in problems], columns=columns)
+    write_bytes(files.problems, problem_table.to_csv(index=False, lineterminator="\n").encode())
     marks = [(m.source, m.reader, m.image_id, m.words, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
-    left = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
-    write_bytes(files.unread, left.to_csv(index=False, lineterminator="\n").encode())
+    unread_table = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
+    write_bytes(files.unread, unread_table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def write_merged(
@@ -115,10 +116,10 @@ def _with_corners(annotations: pd.DataFrame, sizes: Mapping[str, tuple[int, int]
     """Give masks without corners the smallest boxes around them; empty masks go."""
     table = annotations.copy()
     corners = table[CORNERS].to_numpy(np.float64, copy=True)
-    for place in np.flatnonzero((table["x0"].isna() & (table["rle"] != "")).to_numpy(dtype=bool)):
-        row = table.iloc[int(place)]
+    for number in np.flatnonzero((table["x0"].isna() & (table["rle"] != "")).to_numpy(dtype=bool)):
+        row = table.iloc[int(number)]
         box = box_from_rle(str(row["rle"]), *sizes[str(row["image_id"])])
         if box is not None:
-            corners[place] = box.as_tuple()
+            corners[number] = box.as_tuple()
     table[CORNERS] = corners
     return table.dropna(subset=CORNERS)

@@ -25,7 +25,7 @@ MID_GREY = 0.5
 
 
 @dataclass(frozen=True)
-class Drawn:
+class LabelSheet:
     """Where the picture lies, and a row a label: `label`, and its probability at the start and at the end."""
 
     picture: Path
@@ -42,7 +42,7 @@ class LabelPictures:
     after: NDArray[np.float64]
 
 
-def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings, out: Path) -> Drawn:
+def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings, out: Path) -> LabelSheet:
     """Draw the pictures of a run's labels on one sheet.
 
     Parameters
@@ -62,20 +62,20 @@ def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings,
     CheckpointError
         If the run is not trained.
     """
-    found = pictures_of_labels(run_root, labels, ascent)
-    size = panel_size((found.grey.shape[1], found.grey.shape[2]), _PANEL_PX)
+    pictures = pictures_of_labels(run_root, labels, ascent)
+    size = panel_size((pictures.grey.shape[1], pictures.grey.shape[2]), _PANEL_PX)
     panels = []
-    for label, grey, after in zip(found.labels, found.grey, found.after, strict=True):
-        shown = Image.fromarray(np.rint(grey * 255).astype(np.uint8)).convert("RGB")
-        resized = shown.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    for label, grey, after in zip(pictures.labels, pictures.grey, pictures.after, strict=True):
+        picture = Image.fromarray(np.rint(grey * 255).astype(np.uint8)).convert("RGB")
+        resized = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
         panels.append(Panel(np.asarray(resized, np.uint8), f"{label} {after:.2f}"))
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet(panels, _COLUMNS, f"gradient ascent from mid-grey, {ascent.steps} steps")).save(out, "PNG")
     rows = [
         {"label": label, "before": float(before), "after": float(after)}
-        for label, before, after in zip(found.labels, found.before, found.after, strict=True)
+        for label, before, after in zip(pictures.labels, pictures.before, pictures.after, strict=True)
     ]
-    return Drawn(out, rows)
+    return LabelSheet(out, rows)
 
 
 def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings) -> LabelPictures:
@@ -84,16 +84,16 @@ def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSe
     unknown = [label for label in labels if label not in contract.labels]
     if unknown:
         raise SettingsError(f"no label {unknown}; the run knows {', '.join(contract.labels)}")
-    chosen = [contract.labels.index(label) for label in labels or contract.labels]
+    numbers = [contract.labels.index(label) for label in labels or contract.labels]
 
     def score(films: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = network(films)
-        return logits[:, chosen]
+        return logits[:, numbers]
 
     start = torch.full((1, contract.rows, contract.cols), MID_GREY)
-    pictures = maximize_activations(score, start, len(chosen), ascent)
+    pictures = maximize_activations(score, start, len(numbers), ascent)
     with torch.no_grad():
         before = torch.sigmoid(score(start[None])[0].double())
         after = torch.sigmoid(score(pictures).diagonal().double())
-    names = tuple(contract.labels[number] for number in chosen)
+    names = tuple(contract.labels[number] for number in numbers)
     return LabelPictures(names, pictures[:, 0].numpy(), before.numpy(), after.numpy())

@@ -6,7 +6,7 @@ Run     ``camray gallery --run runs/phantom --out docs``
 """
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,11 @@ _CLIMB = AscentSettings(steps=96, rate=0.02, total_variation=0.02, jitter=8, blu
 
 
 @dataclass(frozen=True, eq=False)
-class _Shown:
+class _GalleryFilm:
     """One finding on one film, on the model grid: `grey` and `mask` [rows, cols], and the part that the film covers."""
 
     label: str
-    place: int
+    label_index: int
     grey: NDArray[np.float32]
     mask: NDArray[np.bool_]
     boxes: tuple[Box, ...]
@@ -81,14 +81,14 @@ def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
     known = [label for label in contract.labels if label in FINDINGS]
     if not known:
         raise SettingsError(f"the run knows {', '.join(contract.labels)}; the gallery needs {', '.join(FINDINGS)}")
-    films = [_on_model_grid(label, contract, film) for label, film in _films_with(known, seed)]
-    questions = [(name, METHODS[name].note, ExplanationRequest(name)) for name in METHODS] + _further(network)
+    films = [_on_model_grid(label, contract, film) for label, film in _find_films(known, seed)]
+    requests = [(name, METHODS[name].note, ExplanationRequest(name)) for name in METHODS] + _further(network)
     sheets: dict[str, bytes] = {"films": _strip([_plain(film) for film in films])}
     rows: list[GalleryRow] = []
-    for title, note, question in progress(questions, len(questions), "explaining"):
+    for title, note, request in progress(requests, len(requests), "explaining"):
         panels, hits, overlaps = [], 0, []
         for film in films:
-            panel, hit, overlap = _explained(network, contract, film, question)
+            panel, hit, overlap = _explained(network, contract, film, request)
             panels.append(panel)
             hits += hit
             overlaps.append(overlap)
@@ -109,33 +109,33 @@ def _further(network: Any) -> list[tuple[str, str, ExplanationRequest]]:
     """Add what a method by itself does not show: layers fused, and views averaged."""
     layers = tuple(name for name, _ in network.named_modules() if name.removeprefix("backbone.") in
                    {"layer2", "layer3", "layer4"} and name.startswith("backbone."))  # fmt: skip
-    found = [("cam, flip and scales", "CAM averaged over the mirror image and input sizes 1 and 1.25",
+    requests = [("cam, flip and scales", "CAM averaged over the mirror image and input sizes 1 and 1.25",
               ExplanationRequest("cam", flip=True, scales=(1.0, 1.25)))]  # fmt: skip
     if layers:
         note = f"LayerCAM at {', '.join(layers)}, each as tanh(2 M / max M), the largest kept"
-        found.append(("layercam, layers fused", note, ExplanationRequest("layercam", layers=layers)))
-    return found
+        requests.append(("layercam, layers fused", note, ExplanationRequest("layercam", layers=layers)))
+    return requests
 
 
-def _films_with(labels: list[str], seed: int) -> list[tuple[str, PhantomFilm]]:
+def _find_films(labels: list[str], seed: int) -> list[tuple[str, PhantomFilm]]:
     """Find, for each finding, the first film that shows it and little else; no film twice."""
-    found: dict[str, PhantomFilm] = {}
+    film_of: dict[str, PhantomFilm] = {}
     used: set[int] = set()
     for most in (1, 2, len(FINDINGS)):
         for index in range(_SEARCHED if most == 1 else 40):
-            if len(found) == len(labels):
+            if len(film_of) == len(labels):
                 break
             if index in used:
                 continue
             film = render_film(seed, index, 128)
-            missing = [label for label in film.masks if label in labels and label not in found]
+            missing = [label for label in film.masks if label in labels and label not in film_of]
             if missing and len(film.masks) <= most:
-                found[missing[0]] = render_film(seed, index, _ROWS)
+                film_of[missing[0]] = render_film(seed, index, _ROWS)
                 used.add(index)
-    return [(label, found[label]) for label in labels if label in found]
+    return [(label, film_of[label]) for label in labels if label in film_of]
 
 
-def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _Shown:
+def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _GalleryFilm:
     spacing = (film.meta.row_spacing_mm, film.meta.col_spacing_mm)
     rows, cols = contract.rows, contract.cols
     fit: Any = contract.fit
@@ -143,9 +143,9 @@ def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _S
     native = np.any(film.masks[label], axis=0)
     mask, _ = to_model_grid(native.astype(np.float32), rows, cols, fit, *spacing)
     boxes = [box_from_mask(each) for each in film.masks[label]]
-    return _Shown(
+    return _GalleryFilm(
         label=label,
-        place=contract.labels.index(label),
+        label_index=contract.labels.index(label),
         grey=np.clip(grey, 0.0, 1.0),
         mask=mask >= 0.5,
         boxes=tuple(transform.box_to_model(box) for box in boxes if box is not None),
@@ -154,29 +154,29 @@ def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _S
 
 
 def _explained(
-    network: Any, contract: ModelContract, film: _Shown, question: ExplanationRequest
+    network: Any, contract: ModelContract, film: _GalleryFilm, of_method: ExplanationRequest
 ) -> tuple[Panel, bool, float]:
     """Draw one film's evidence; tell whether its peak hits the finding, and how much the first box overlaps it."""
     shape = (contract.rows, contract.cols)
     films = torch.from_numpy(film.grey)[None, None]
-    wanted = ExplanationRequest(question.method, question.layers, None, (film.place,), question.flip, question.scales)
-    answer = explain_images(network, films, (contract.feature_rows, contract.feature_cols), wanted)
-    heat = answer.heat[0, 0].float().numpy()
+    request = replace(of_method, labels=(film.label_index,))
+    explanation = explain_images(network, films, (contract.feature_rows, contract.feature_cols), request)
+    heat = explanation.heat[0, 0].float().numpy()
     located = locate(heat[None], film.window, shape, FIXED, min_area=_MIN_AREA)
     boxes = [Box(*map(float, corners)) for corners in located.boxes[:1]]
     x, y = located.peaks_xy[0]
     hit = any(box.contains_xy(float(x), float(y)) for box in film.boxes)
     overlap = max((iou(boxes[0], box) for box in film.boxes), default=0.0) if boxes else 0.0
-    shown = upsampled(answer.display_heat[0, 0].float().numpy()[None], shape, film.window)[0]
+    displayed = upsampled(explanation.display_heat[0, 0].float().numpy()[None], shape, film.window)[0]
     caption = f"{'hit' if hit else 'miss'}, IoU {overlap:.2f}" if boxes else "no localization"
-    return Panel(_panel(film, heat01_of(shown), boxes), caption), hit, overlap
+    return Panel(_panel(film, heat01_of(displayed), boxes), caption), hit, overlap
 
 
-def _plain(film: _Shown) -> Panel:
+def _plain(film: _GalleryFilm) -> Panel:
     return Panel(_panel(film, None, []), film.label)
 
 
-def _panel(film: _Shown, heat01: NDArray[np.float32] | None, boxes: list[Box]) -> NDArray[np.uint8]:
+def _panel(film: _GalleryFilm, heat01: NDArray[np.float32] | None, boxes: list[Box]) -> NDArray[np.uint8]:
     """Draw the part of the model grid that the film covers."""
     part = (slice(film.window.row0, film.window.row1), slice(film.window.col0, film.window.col1))
     grey = np.repeat(np.rint(film.grey[part] * 255).astype(np.uint8)[..., None], 3, axis=2)

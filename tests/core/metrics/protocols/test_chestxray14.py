@@ -11,7 +11,7 @@ from camray.core.metrics.localization.detections import Detections
 from camray.core.metrics.protocols.chestxray14 import (
     CRITERIA,
     accuracy_statistics,
-    found_and_false,
+    hits_and_false_boxes,
 )
 from camray.core.metrics.statistics import MeanOver, statistics_table
 from camray.domain.geometry import iobb_matrix, iou_matrix
@@ -115,8 +115,8 @@ def test_means_with_and_without_cardiomegaly() -> None:
 
 def test_nothing_predicted_and_nothing_annotated() -> None:
     box = np.array([[0.0, 0.0, 2.0, 2.0]])
-    np.testing.assert_array_equal(found_and_false(box, np.zeros((0, 4))), np.zeros((2, len(CRITERIA))))
-    found, false = found_and_false(np.zeros((0, 4)), box)
+    np.testing.assert_array_equal(hits_and_false_boxes(box, np.zeros((0, 4))), np.zeros((2, len(CRITERIA))))
+    found, false = hits_and_false_boxes(np.zeros((0, 4)), box)
     assert (found == 0).all()
     assert (false == 1).all()
 
@@ -128,7 +128,7 @@ def test_counts_equal_the_matrices_of_the_geometry(seed: int) -> None:
     low = rng.uniform(0, 20, (7, 2))
     boxes = np.concatenate([low, low + rng.uniform(1, 20, (7, 2))], axis=1)
     annotated, predicted = boxes[:3], boxes[3:]
-    found, false = found_and_false(annotated, predicted)
+    found, false = hits_and_false_boxes(annotated, predicted)
     for place, (kind, criterion) in enumerate(CRITERIA):
         overlap = (iou_matrix if kind == "iou" else iobb_matrix)(predicted, annotated)
         assert found[place] == (overlap.max(axis=0) > criterion).sum()
@@ -136,7 +136,7 @@ def test_counts_equal_the_matrices_of_the_geometry(seed: int) -> None:
     # overlaps do not depend on the frame
     wide = np.array([[2048.0, 512.0]])
     np.testing.assert_allclose(
-        found_and_false(frame_boxes(annotated, wide), frame_boxes(predicted, wide)), (found, false)
+        hits_and_false_boxes(frame_boxes(annotated, wide), frame_boxes(predicted, wide)), (found, false)
     )
 
 

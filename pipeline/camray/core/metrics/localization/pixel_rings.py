@@ -26,12 +26,12 @@ def _rings() -> NDArray[np.int8]:
         gain = (left + above + up_left >= 2) + (right + above + up_right >= 2)
         gain += (left + below + down_left >= 2) + (right + below + down_right >= 2)
         for corners in (0, 1):
-            chosen, reached = [], set[int]()
+            neighbours, reached = [], set[int]()
             for bit in range(8 if corners else 4):
                 if hot[bit] and bit not in reached:
-                    chosen.append(bit)
+                    neighbours.append(bit)
                     reached |= _around(bit, hot, 2 if corners else 1)
-            rings[corners, mask, : len(chosen) + 1] = [len(chosen), *chosen]
+            rings[corners, mask, : len(neighbours) + 1] = [len(neighbours), *neighbours]
             rings[corners, mask, 5] = gain
     return rings
 

@@ -33,7 +33,7 @@ IOBB_CRITERIA = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.9)
 CRITERIA = tuple([("iou", each) for each in IOU_CRITERIA] + [("iobb", each) for each in IOBB_CRITERIA])
 
 
-def found_and_false(annotated: FloatArray, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:
+def hits_and_false_boxes(annotated: FloatArray, predicted: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Count one film's annotated boxes found and predicted boxes that are false, at all criteria.
 
     Parameters
@@ -80,15 +80,15 @@ def accuracy_statistics(
     sequence of RatioStatistic
         Accuracies, and false boxes per annotated box of any label, at every criterion.
     """
-    found_and_false_counts = _counts(detections)
+    counts = _counts(detections)
     n_all = int(all_box_counts.sum())
     boxes = np.repeat(detections.annotated_counts[:, None].astype(float), len(CRITERIA), axis=1)
     all_boxes = np.repeat(all_box_counts[:, None].astype(float), len(CRITERIA), axis=1)
     found_rows = _rows(detections.label, method, source, "accuracy", len(detections.annotated))
     false_rows = _rows(detections.label, method, source, "afp", n_all)
     statistics = [
-        RatioStatistic(found_rows, detections.patients, found_and_false_counts[0], boxes),
-        RatioStatistic(false_rows, detections.patients, found_and_false_counts[1], all_boxes),
+        RatioStatistic(found_rows, detections.patients, counts[0], boxes),
+        RatioStatistic(false_rows, detections.patients, counts[1], all_boxes),
     ]
     if reported is not None:
         false = _counts(detections.kept(reported))[1]
@@ -99,12 +99,12 @@ def accuracy_statistics(
 
 def _counts(detections: Detections) -> tuple[FloatArray, FloatArray]:
     """Count found and false boxes film by film: [N, C] each."""
-    found, false = np.zeros((2, len(detections.patients), len(CRITERIA)))
+    hits, false = np.zeros((2, len(detections.patients), len(CRITERIA)))
     n_films = len(detections.patients)
     annotated, predicted = by_film(detections.annotated_film, n_films), by_film(detections.predicted_film, n_films)
     for film, (own, drawn) in enumerate(zip(annotated, predicted, strict=True)):
-        found[film], false[film] = found_and_false(detections.annotated[own], detections.predicted[drawn])
-    return found, false
+        hits[film], false[film] = hits_and_false_boxes(detections.annotated[own], detections.predicted[drawn])
+    return hits, false
 
 
 def _rows(label: str, method: str, source: str, kind: str, n: int) -> list[StatisticRow]:

@@ -191,8 +191,8 @@ def tuned_column(counts: MaskCounts) -> int | None:
     """Choose the threshold with the highest mean IoU over true positives; the lowest of equals, None without any."""
     values = []
     for column in range(len(TUNED_THRESHOLDS)):
-        shown = (counts.annotated > 0) & (counts.predicted[:, column] > 0)
-        values.append(float(mean_of_defined(np.where(shown, counts.iou(column), np.nan))))
+        counted = (counts.annotated > 0) & (counts.predicted[:, column] > 0)
+        values.append(float(mean_of_defined(np.where(counted, counts.iou(column), np.nan))))
     return int(np.nanargmax(values)) if np.isfinite(values).any() else None
 
 
@@ -233,8 +233,8 @@ class BelowHumanStatistic:
     @property
     def rows(self) -> list[StatisticRow]:
         """The same rows, their metrics renamed."""
-        chosen = [self.ratios.rows[column] for column in self.benchmark]
-        return [row._replace(metric=f"{row.metric}{BELOW_HUMAN}") for row in chosen]
+        compared = [self.ratios.rows[column] for column in self.benchmark]
+        return [row._replace(metric=f"{row.metric}{BELOW_HUMAN}") for row in compared]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Compare every draw's value."""
@@ -299,10 +299,10 @@ def mask_statistics(
         Metric (``miou_true_positive``, ``miou_annotated``, ``miou_all``, ``hit_rate``) to the label's benchmark, 0-1.
     """
     statistics: list[Statistic] = []
-    for source, column in columns.items():
-        ratios = _ratios(label, method, source, "", counts, column)
+    for source, threshold_column in columns.items():
+        ratios = _ratios(label, method, source, "", counts, threshold_column)
         statistics.append(ratios)
-        named = {row.metric.removeprefix("chexlocalize/"): place for place, row in enumerate(ratios.rows)}
+        named = {row.metric.removeprefix("chexlocalize/"): column for column, row in enumerate(ratios.rows)}
         benchmark = {named[metric]: value for metric, value in human.items() if metric in named}
         if benchmark:
             statistics.append(BelowHumanStatistic(ratios, benchmark))
@@ -312,19 +312,19 @@ def mask_statistics(
 
 
 def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCounts, column: int) -> RatioStatistic:
-    iou, shown = np.nan_to_num(counts.iou(column)), counts.annotated > 0
-    called = shown & (counts.predicted[:, column] > 0)
+    iou, is_annotated = np.nan_to_num(counts.iou(column)), counts.annotated > 0
+    called = is_annotated & (counts.predicted[:, column] > 0)
     both, predicted = counts.both[:, column], counts.predicted[:, column]
     outside = counts.pixels - counts.annotated
     columns: dict[str, tuple[FloatArray, FloatArray]] = {
         "miou_true_positive": (iou * called, called.astype(float)),
-        "miou_annotated": (iou * shown, shown.astype(float)),
-        "miou_all": (iou, (shown | (counts.predicted[:, column] > 0)).astype(float)),
+        "miou_annotated": (iou * is_annotated, is_annotated.astype(float)),
+        "miou_all": (iou, (is_annotated | (counts.predicted[:, column] > 0)).astype(float)),
         "pixel_sensitivity": (both, counts.annotated),
         "pixel_specificity": (outside - (predicted - both), outside),
     }
     if not suffix:
-        columns["hit_rate"] = ((counts.hit & shown).astype(float), shown.astype(float))
+        columns["hit_rate"] = ((counts.hit & is_annotated).astype(float), is_annotated.astype(float))
     rows = [
         StatisticRow(label, method, f"chexlocalize/{metric}{suffix}", None, source, int((below > 0).sum()))
         for metric, (_, below) in columns.items()
