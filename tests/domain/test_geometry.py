@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from camray.domain.geometry import (
     Box,
+    CropWindow,
     GridTransform,
     box_from_mask,
     boxes_to_array,
@@ -128,3 +129,11 @@ def test_transform_by_hand() -> None:
 def test_a_transform_cannot_flip() -> None:
     with pytest.raises(ValueError, match="positive"):
         GridTransform(-1.0, 1.0)
+
+
+def test_window_is_rows_then_columns() -> None:
+    window = CropWindow(1, 3, 2, 7)
+    assert (window.rows, window.cols, window.area) == (2, 5, 10)
+    grid = np.zeros((4, 9), bool)
+    grid[window.slices] = True
+    assert box_from_mask(grid) == Box(2.0, 1.0, 7.0, 3.0)

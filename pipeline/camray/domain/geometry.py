@@ -105,6 +105,36 @@ class GridTransform:
         )
 
 
+@dataclass(frozen=True)
+class CropWindow:
+    """The part of a grid that a film covers: rows [row0, row1), columns [col0, col1), px."""
+
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+
+    @property
+    def rows(self) -> int:
+        """Height, px."""
+        return self.row1 - self.row0
+
+    @property
+    def cols(self) -> int:
+        """Width, px."""
+        return self.col1 - self.col0
+
+    @property
+    def area(self) -> int:
+        """Area, px squared."""
+        return self.rows * self.cols
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns as slices of an array on the grid."""
+        return slice(self.row0, self.row1), slice(self.col0, self.col1)
+
+
 def box_from_mask(mask: NDArray[np.bool_]) -> Box | None:
     """Enclose the true pixels of a mask in the smallest upright box.
 

@@ -208,7 +208,7 @@ class ExplainedRun:
         placement, shape_model = self.placements[image_id], self.grid.shape_model
         window = placement.window
         raw = self.heat(threshold.method, threshold.label, image_id)
-        rows, cols = window.row1 - window.row0, window.col1 - window.col0
+        rows, cols = window.rows, window.cols
         return FilmView(
             self.films.grey(image_id)[window.row0 : window.row1, window.col0 : window.col1],
             upsampled(raw[None], shape_model, window, threshold.recipe.smooth)[0],

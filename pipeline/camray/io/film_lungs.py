@@ -16,11 +16,10 @@ from torch import Tensor
 from camray.adapters.checkpoints import read_weights
 from camray.adapters.progress import progress
 from camray.core.lungs.detection import DetectedLungs, find_lungs
-from camray.core.lungs.regions import FilmWindow
 from camray.core.lungs.zones import zones_of_boxes
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
 from camray.domain.errors import CheckpointError
-from camray.domain.geometry import GridTransform, box_from_mask
+from camray.domain.geometry import CropWindow, GridTransform, box_from_mask
 from camray.domain.package_data import lung_weights
 from camray.domain.records import CORNERS, LUNG_COLUMNS
 from camray.domain.zones import side_of_laterality
@@ -35,7 +34,7 @@ class FilmLungs:
 
     lungs: dict[str, DetectedLungs]
     transforms: dict[str, GridTransform]
-    windows: dict[str, FilmWindow]
+    windows: dict[str, CropWindow]
 
     def zones(self, boxes: pd.DataFrame) -> list[str]:
         """Name the zone of every row.
@@ -103,13 +102,13 @@ def find_film_lungs(films: IngestedFilms, image_ids: list[str], network: LungUNe
     return film_lungs
 
 
-def window_of(to_grid: GridTransform, rows: int, cols: int) -> FilmWindow:
+def window_of(to_grid: GridTransform, rows: int, cols: int) -> CropWindow:
     """Return the whole pixels of the lungs' grid that lie on a film of `rows` x `cols` native px."""
     x0, y0 = to_grid.xy_to_model(0.0, 0.0)
     x1, y1 = to_grid.xy_to_model(float(cols), float(rows))
     first = [max(0, round(low)) for low in (y0, x0)]
     last = [min(SIDE_PX, round(high)) for high in (y1, x1)]
-    return FilmWindow(first[0], first[1], max(last[0], first[0] + 1), max(last[1], first[1] + 1))
+    return CropWindow(first[0], max(last[0], first[0] + 1), first[1], max(last[1], first[1] + 1))
 
 
 def _views(

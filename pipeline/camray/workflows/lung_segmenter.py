@@ -22,11 +22,10 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folder import write_bytes
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.detection import DetectedLungs, find_lungs
-from camray.core.lungs.regions import FilmWindow
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities
 from camray.core.training.lung_segmenter import LungFitSettings, LungSample, dice, fit_lungs, lung_samples
 from camray.domain.films import FilmPolicy
-from camray.domain.geometry import box_from_mask
+from camray.domain.geometry import CropWindow, box_from_mask
 from camray.domain.zones import Side, side_of_laterality
 from camray.io.film_files import read_film
 from camray.io.film_lungs import read_lung_network, window_of
@@ -106,7 +105,7 @@ def show_lungs(film: Path, weights: Path | None, out: Path) -> LungsShown:
         for side, mask in lungs.masks.items()
         if (box := box_from_mask(mask)) is not None
     }
-    Image.fromarray(_picture(grey, lungs, window)).resize((512, 512), Image.Resampling.BILINEAR).save(out)
+    Image.fromarray(_picture(grey, lungs)).resize((512, 512), Image.Resampling.BILINEAR).save(out)
     return LungsShown(str(lungs.source), boxes, out)
 
 
@@ -115,7 +114,7 @@ def _drawn(seed: int, films: int, what: str) -> Iterator[tuple[LungSample, LungS
 
 
 def _tried(network: LungUNet, pairs: list[tuple[LungSample, LungSample]]) -> tuple[float, float, float, dict[str, int]]:
-    window = FilmWindow(0, 0, SIDE_PX, SIDE_PX)
+    window = CropWindow(0, SIDE_PX, 0, SIDE_PX)
     overlaps: list[list[float]] = []
     found_by: dict[str, int] = {}
     for pair in pairs:
@@ -136,7 +135,7 @@ def _union(lungs: DetectedLungs) -> NDArray[np.bool_]:
     return np.asarray(np.logical_or.reduce([nothing, *lungs.masks.values()]), np.bool_)
 
 
-def _picture(grey: NDArray[np.float32], lungs: DetectedLungs, window: FilmWindow) -> NDArray[np.uint8]:
+def _picture(grey: NDArray[np.float32], lungs: DetectedLungs) -> NDArray[np.uint8]:
     colour: Any = np.repeat(np.clip(grey, 0, 1)[..., None], 3, axis=2)
     for side, mask in lungs.masks.items():
         colour[mask] = 0.65 * colour[mask] + 0.35 * np.array(_TINTS[side], np.float32)

@@ -24,10 +24,10 @@ from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import locate
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
-from camray.core.localization.heat_maps import CropWindow, film_window
+from camray.core.localization.heat_maps import film_window
 from camray.domain.contract import ModelContract
 from camray.domain.errors import ImageError, SettingsError
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
 from camray.io.artifacts import RunArtifacts
 from camray.io.film_files import read_film

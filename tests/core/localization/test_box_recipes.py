@@ -16,9 +16,9 @@ from camray.core.localization.box_recipes import (
     recipe_from_json,
     with_prior,
 )
-from camray.core.localization.heat_maps import CropWindow, film_window
+from camray.core.localization.heat_maps import film_window
 from camray.domain.errors import CheckpointError
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import Box, CropWindow, GridTransform
 
 WHOLE = CropWindow(0, 32, 0, 32)
 PLAIN = BoxRecipe("max", 0.5)

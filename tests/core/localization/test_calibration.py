@@ -5,8 +5,7 @@ import pytest
 
 from camray.core.localization.box_recipes import BoxRecipe, locate
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, _from_samples, calibrate
-from camray.core.localization.heat_maps import CropWindow
-from camray.domain.geometry import iou_matrix
+from camray.domain.geometry import CropWindow, iou_matrix
 
 SHAPE, WINDOW = (128, 128), CropWindow(0, 128, 0, 128)
 GRID = RecipeGrid()

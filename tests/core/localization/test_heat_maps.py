@@ -6,14 +6,13 @@ import torch
 
 from camray.core.localization.connected_components import find_regions
 from camray.core.localization.heat_maps import (
-    CropWindow,
     film_window,
     peak_xy,
     peaks_xy,
     scaled_about_centre,
     upsampled,
 )
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import Box, CropWindow, GridTransform
 
 
 def boxes_from_heat(heat: np.ndarray, heat_threshold: float, min_area_px: int) -> list[Box]:

@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 
 from camray.core.lungs import thresholding
 from camray.core.lungs.detection import find_lungs
-from camray.core.lungs.regions import FilmWindow, assign_sides, connected_regions, is_plausible, lung_parts
+from camray.core.lungs.regions import assign_sides, connected_regions, is_plausible, lung_parts
 from camray.core.training.lung_segmenter import dice, lung_samples
-from camray.domain.geometry import Box
+from camray.domain.geometry import Box, CropWindow
 from camray.domain.zones import LungSource, Side
 
-WINDOW = FilmWindow(0, 0, 128, 128)
+WINDOW = CropWindow(0, 128, 0, 128)
 Bools = NDArray[np.bool_]
 
 
@@ -100,7 +100,7 @@ def test_an_implausible_answer_falls_back_to_thresholds_and_then_to_none() -> No
 
 
 def test_outside_the_film_there_is_no_lung() -> None:
-    window = FilmWindow(0, 32, 128, 96)
+    window = CropWindow(0, 128, 32, 96)
     found = find_lungs(np.zeros((128, 128), np.float32), _mask((64, 92, 50, 30)).astype(np.float32), window)
     assert not np.logical_or.reduce(list(found.masks.values()))[:, 96:].any()
 
@@ -114,8 +114,8 @@ def test_the_classical_way_finds_most_of_generated_lungs() -> None:
     assert np.median(overlaps) > 0.5
 
 
-@pytest.mark.parametrize("window", [FilmWindow(0, 20, 128, 108), FilmWindow(24, 0, 104, 128)])
-def test_limits_are_fractions_of_the_films_own_rows_and_columns(window: FilmWindow) -> None:
+@pytest.mark.parametrize("window", [CropWindow(0, 128, 20, 108), CropWindow(24, 104, 0, 128)])
+def test_limits_are_fractions_of_the_films_own_rows_and_columns(window: CropWindow) -> None:
     """Two lungs a seventh of the film's width apart pass on the narrow film and fail on the wide one."""
     height = 0.3 * window.rows / 2
     middle = (window.row0 + window.row1) / 2
@@ -132,7 +132,7 @@ def test_an_uneven_grid_keeps_rows_and_columns_apart() -> None:
     rows, cols = np.mgrid[:96, :160]
     lungs = [((rows - 48) / 30) ** 2 + ((cols - col) / 20) ** 2 <= 1 for col in (45, 115)]
     film = np.where(lungs[0] | lungs[1], 0.2, 0.8).astype(np.float32)
-    window = FilmWindow(0, 0, 96, 160)
+    window = CropWindow(0, 96, 0, 160)
     for probability in (np.where(film < 0.5, 1, 0).astype(np.float32), None):
         detected = find_lungs(film, probability, window)
         assert dice(detected.masks[Side.RIGHT], lungs[0]) > 0.95
@@ -154,20 +154,20 @@ def test_regions_join_through_edges_and_come_largest_first() -> None:
 
 def test_connected_lungs_are_split_by_the_width_of_their_own_film() -> None:
     """A region of 60 px is as wide as two lungs on a film of 80 x 128 px, and not on one of 128 x 80 px."""
-    tall, wide = FilmWindow(0, 24, 128, 104), FilmWindow(24, 0, 104, 128)
+    tall, wide = CropWindow(0, 128, 24, 104), CropWindow(24, 104, 0, 128)
     mask = _mask((64, 49, 30, 15), (64, 79, 30, 15))
     mask[62:66, 44:84] = True
     assert len(lung_parts(mask, tall)) == 2
     assert len(lung_parts(mask, wide)) == 1
 
 
-@pytest.mark.parametrize(("window", "searches"), [(FilmWindow(0, 0, 128, 80), 1), (FilmWindow(0, 0, 80, 128), 2)])
+@pytest.mark.parametrize(("window", "searches"), [(CropWindow(0, 128, 0, 80), 1), (CropWindow(0, 80, 0, 128), 2)])
 def test_only_a_film_wide_enough_for_two_lungs_is_searched_in_its_local_contrast(
-    monkeypatch: pytest.MonkeyPatch, window: FilmWindow, searches: int
+    monkeypatch: pytest.MonkeyPatch, window: CropWindow, searches: int
 ) -> None:
     searched = []
 
-    def nothing(values: NDArray[np.float32], window: FilmWindow, shape: tuple[int, ...]) -> list[Bools]:
+    def nothing(values: NDArray[np.float32], window: CropWindow, shape: tuple[int, ...]) -> list[Bools]:
         searched.append(values.shape)
         return []
 

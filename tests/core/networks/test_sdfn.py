@@ -11,7 +11,6 @@ from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.crop import cells_to_film
 from camray.core.lungs.detection import DetectedLungs
-from camray.core.lungs.regions import FilmWindow
 from camray.core.networks import sdfn
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier, build_network
@@ -19,7 +18,7 @@ from camray.core.networks.lung_unet import SIDE_PX
 from camray.core.networks.sdfn import SdfnClassifier, build_member, lit_box, load_member_weights
 from camray.core.phantom.film import render_film
 from camray.domain.contract import ModelContract, NetworkSpec
-from camray.domain.geometry import Box
+from camray.domain.geometry import Box, CropWindow
 
 POOLS = ("gap", "gmp", "lse", "lse_map", "pcam")
 
@@ -159,7 +158,7 @@ def test_a_letterboxs_margin_is_no_film(monkeypatch: pytest.MonkeyPatch) -> None
     seen = []
     find = sdfn.find_lungs
 
-    def watched(grey: np.ndarray, probability: np.ndarray, window: FilmWindow) -> DetectedLungs:
+    def watched(grey: np.ndarray, probability: np.ndarray, window: CropWindow) -> DetectedLungs:
         seen.append(window)
         return find(grey, probability, window)
 
@@ -168,4 +167,4 @@ def test_a_letterboxs_margin_is_no_film(monkeypatch: pytest.MonkeyPatch) -> None
     film[..., 24:72] = 0.5  # of 96 px the generator makes SIDE_PX
     _network().crop_boxes(film)
     part = SIDE_PX / 96
-    assert seen == [FilmWindow(round(16 * part), round(24 * part), round(80 * part), round(72 * part))]
+    assert seen == [CropWindow(round(16 * part), round(80 * part), round(24 * part), round(72 * part))]

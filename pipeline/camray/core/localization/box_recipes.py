@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from camray.core.localization.connected_components import FloatImage, RegionChoice, find_regions
-from camray.core.localization.heat_maps import CropWindow, peaks_xy, scaled_about_centre, upsampled
+from camray.core.localization.heat_maps import peaks_xy, scaled_about_centre, upsampled
 from camray.domain.errors import CheckpointError
+from camray.domain.geometry import CropWindow
 
 Reference = Literal["max", "range", "raw", "quantile", "otsu"]
 _SMALLEST_POSITIVE = np.nextafter(np.float32(0), np.float32(1))

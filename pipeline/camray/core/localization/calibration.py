@@ -13,8 +13,8 @@ from scipy.ndimage import convolve1d
 
 from camray.core.localization.box_recipes import BoxRecipe, Reference, heat_thresholds, hit_points, with_prior
 from camray.core.localization.connected_components import REGION_CHOICES, FloatImage, best_boxes
-from camray.core.localization.heat_maps import CropWindow, scaled_about_centre, upsampled
-from camray.domain.geometry import iou_matrix
+from camray.core.localization.heat_maps import scaled_about_centre, upsampled
+from camray.domain.geometry import CropWindow, iou_matrix
 
 _COARSE_SIDE_PX = 96  # maps are sampled about this finely while recipes are compared; boxes are drawn on the full grid
 _TIE = 1e-3  # weight of the mean IoU beside the accuracy: breaks ties, nothing more
@@ -256,7 +256,7 @@ def _by_window(windows: Sequence[CropWindow]) -> Iterator[tuple[CropWindow, NDAr
 
 def _from_samples(boxes: NDArray[np.float64], window: CropWindow, samples: tuple[int, int]) -> NDArray[np.float64]:
     """Map boxes [..., 4] from the coarse samples of a window to the model grid."""
-    scale = np.array([(window.col1 - window.col0) / samples[1], (window.row1 - window.row0) / samples[0]] * 2)
+    scale = np.array([window.cols / samples[1], window.rows / samples[0]] * 2)
     return np.asarray(boxes * scale + np.array([window.col0, window.row0] * 2))
 
 

@@ -3,7 +3,6 @@
 Boxes are half-open, px of the grid that the heat is on.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,17 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from camray.core.localization.connected_components import FloatImage, find_regions
-from camray.domain.geometry import GridTransform
-
-
-@dataclass(frozen=True)
-class CropWindow:
-    """The part of the model grid that a film covers: rows [row0, row1), columns [col0, col1), px."""
-
-    row0: int
-    row1: int
-    col0: int
-    col1: int
+from camray.domain.geometry import CropWindow, GridTransform
 
 
 def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]) -> CropWindow:

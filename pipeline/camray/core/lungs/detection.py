@@ -7,7 +7,6 @@ from scipy.ndimage import gaussian_filter
 
 from camray.core.lungs.regions import (
     BoolImage,
-    FilmWindow,
     FloatImage,
     assign_sides,
     closed,
@@ -16,7 +15,7 @@ from camray.core.lungs.regions import (
     lung_parts,
 )
 from camray.core.lungs.thresholding import lungs_by_threshold
-from camray.domain.geometry import Box, box_from_mask
+from camray.domain.geometry import Box, CropWindow, box_from_mask
 from camray.domain.zones import LungSource, Side
 
 _PROBABILITY_SIGMA_PX = 1.0  # transposed convolutions leave a fine grid in the probabilities
@@ -51,7 +50,7 @@ class DetectedLungs:
 
 
 def find_lungs(
-    grey: FloatImage, probability: FloatImage | None, window: FilmWindow, side: Side | None = None
+    grey: FloatImage, probability: FloatImage | None, window: CropWindow, side: Side | None = None
 ) -> DetectedLungs:
     """Detect the right and the left lung on a film.
 
@@ -61,7 +60,7 @@ def find_lungs(
         The film on the segmenter's grid, 0-1, air dark.
     probability : ndarray of shape (H, W), float32, or None
         The segmenter's probability of lung, 0-1, same grid; None to use thresholds only.
-    window : FilmWindow
+    window : CropWindow
         The film's part of the grid.
     side : Side, optional
         The only side that the film shows according to its header.

@@ -4,14 +4,13 @@ All masks are on the segmenter's square grid. Areas are fractions of the film (t
 so that a half of a chest on a narrow film is judged like a whole film.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, binary_opening
 from skimage.measure import label
 from skimage.morphology import convex_hull_image, isotropic_closing
 
+from camray.domain.geometry import CropWindow
 from camray.domain.zones import Side
 
 BoolImage = NDArray[np.bool_]
@@ -26,44 +25,14 @@ _MIN_DISTANCE = 0.15  # of the two centres, fraction of the film's columns
 _MERGED_WIDTH, _MERGED_WAIST = 0.55, 0.5  # one region that wide, with a waist that narrow, is two lungs
 
 
-@dataclass(frozen=True)
-class FilmWindow:
-    """Rows [row0, row1) and columns [col0, col1) of the segmenter's grid that the film covers, px."""
-
-    row0: int
-    col0: int
-    row1: int
-    col1: int
-
-    @property
-    def rows(self) -> int:
-        """Height, px."""
-        return self.row1 - self.row0
-
-    @property
-    def cols(self) -> int:
-        """Width, px."""
-        return self.col1 - self.col0
-
-    @property
-    def area(self) -> int:
-        """Area, px squared."""
-        return self.rows * self.cols
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns as slices of an array on the grid."""
-        return slice(self.row0, self.row1), slice(self.col0, self.col1)
-
-
-def lung_parts(mask: BoolImage, window: FilmWindow) -> list[BoolImage]:
+def lung_parts(mask: BoolImage, window: CropWindow) -> list[BoolImage]:
     """Clean a mask and keep its one or two largest regions, split in two where both lungs are connected.
 
     Parameters
     ----------
     mask : ndarray of shape (H, W), bool
         Segmenter's grid.
-    window : FilmWindow
+    window : CropWindow
         The film's part of the grid.
 
     Returns
@@ -82,14 +51,14 @@ def lung_parts(mask: BoolImage, window: FilmWindow) -> list[BoolImage]:
     return sorted(regions, key=lambda part: -int(part.sum()))
 
 
-def is_plausible(parts: list[BoolImage], window: FilmWindow) -> bool:
+def is_plausible(parts: list[BoolImage], window: CropWindow) -> bool:
     """Tell whether regions can be one or two lungs: by number, area, height, shape, and being side by side.
 
     Parameters
     ----------
     parts : list of ndarray of shape (H, W), bool
         Segmenter's grid.
-    window : FilmWindow
+    window : CropWindow
         The film's part of the grid.
 
     Returns
@@ -105,7 +74,7 @@ def is_plausible(parts: list[BoolImage], window: FilmWindow) -> bool:
     return abs(x0 - x1) >= _MIN_DISTANCE * window.cols and abs(x0 - x1) > abs(y0 - y1)
 
 
-def _is_lung_shaped(part: BoolImage, window: FilmWindow) -> bool:
+def _is_lung_shaped(part: BoolImage, window: CropWindow) -> bool:
     """Check the area, height, aspect ratio and solidity of one region."""
     if not MIN_LUNG_AREA * window.area <= part.sum() <= _MAX_LUNG_AREA * window.area:
         return False
@@ -117,14 +86,14 @@ def _is_lung_shaped(part: BoolImage, window: FilmWindow) -> bool:
     return bool(part.sum() >= _MIN_SOLIDITY * hull.sum())
 
 
-def assign_sides(parts: list[BoolImage], window: FilmWindow, side: Side | None) -> dict[Side, BoolImage]:
+def assign_sides(parts: list[BoolImage], window: CropWindow, side: Side | None) -> dict[Side, BoolImage]:
     """Assign each region to the right or the left lung.
 
     Parameters
     ----------
     parts : list of ndarray of shape (H, W), bool
         One or two plausible regions, segmenter's grid.
-    window : FilmWindow
+    window : CropWindow
         The film's part of the grid.
     side : Side or None
         The only side that the film shows according to its header. It names a single region; two regions are assigned
@@ -143,7 +112,7 @@ def assign_sides(parts: list[BoolImage], window: FilmWindow, side: Side | None) 
     return {side or _side_by_shape(parts[0], window): parts[0]}
 
 
-def _side_by_shape(part: BoolImage, window: FilmWindow) -> Side:
+def _side_by_shape(part: BoolImage, window: CropWindow) -> Side:
     """Infer the side of a single lung: lungs lean towards the spine at the top and away from it at the base."""
     rows = np.flatnonzero(part.any(axis=1))
     third = max(1, rows.size // 3)
@@ -175,14 +144,14 @@ def closed(part: BoolImage) -> BoolImage:
     return result
 
 
-def inside_window(mask: BoolImage, window: FilmWindow) -> BoolImage:
+def inside_window(mask: BoolImage, window: CropWindow) -> BoolImage:
     """Remove the part of a mask that is outside the film.
 
     Parameters
     ----------
     mask : ndarray of shape (H, W), bool
         Segmenter's grid.
-    window : FilmWindow
+    window : CropWindow
         The film's part of the grid.
 
     Returns
@@ -242,7 +211,7 @@ def border_fraction(part: BoolImage) -> float:
     return float(edge) / max(1, int(outline.sum()))
 
 
-def _split_at_waist(region: BoolImage, window: FilmWindow) -> list[BoolImage]:
+def _split_at_waist(region: BoolImage, window: CropWindow) -> list[BoolImage]:
     """Split a region at its waist if it is as wide as two lungs and has one."""
     cols = np.flatnonzero(region.any(axis=0))
     first_col, end_col = int(cols[0]), int(cols[-1]) + 1

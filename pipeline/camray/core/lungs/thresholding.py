@@ -8,7 +8,6 @@ from skimage.morphology import isotropic_opening
 from camray.core.lungs.regions import (
     MIN_LUNG_AREA,
     BoolImage,
-    FilmWindow,
     FloatImage,
     border_fraction,
     closed,
@@ -17,6 +16,7 @@ from camray.core.lungs.regions import (
     is_plausible,
     lung_parts,
 )
+from camray.domain.geometry import CropWindow
 
 _MAX_BORDER = 0.12  # a dark region with more of its outline on the film's edge is the air around the patient
 _MIN_RANGE = 1e-3  # of a film's grey values; below it the film has no contrast
@@ -28,14 +28,14 @@ _SURROUNDINGS_SIGMA_PX = 16.0
 _OFFSETS = (0.0, 0.04, 0.08, 0.12, 0.16, 0.2)  # below Otsu's threshold, fraction of the grey values' range
 
 
-def lungs_by_threshold(grey: FloatImage, window: FilmWindow) -> list[BoolImage]:
+def lungs_by_threshold(grey: FloatImage, window: CropWindow) -> list[BoolImage]:
     """Find dark regions inside the patient that have the shape of one or two lungs.
 
     Parameters
     ----------
     grey : ndarray of shape (H, W), float32
         Segmenter's grid, 0-1, air dark.
-    window : FilmWindow
+    window : CropWindow
         The film's part of the grid.
 
     Returns
@@ -61,7 +61,7 @@ def lungs_by_threshold(grey: FloatImage, window: FilmWindow) -> list[BoolImage]:
     return local_parts if len(local_parts) == 2 or not parts else parts
 
 
-def _at_falling_thresholds(values: FloatImage, window: FilmWindow, shape: tuple[int, ...]) -> list[BoolImage]:
+def _at_falling_thresholds(values: FloatImage, window: CropWindow, shape: tuple[int, ...]) -> list[BoolImage]:
     """Threshold the film's part of the grid until it shows two lungs, or else one."""
     value_range, inside = float(np.ptp(values)), np.ones(values.shape, np.bool_)
     single: list[BoolImage] = []
@@ -80,7 +80,7 @@ def _at_falling_thresholds(values: FloatImage, window: FilmWindow, shape: tuple[
     return single
 
 
-def _dark_parts(dark: BoolImage, window: FilmWindow, shape: tuple[int, ...]) -> list[BoolImage]:
+def _dark_parts(dark: BoolImage, window: CropWindow, shape: tuple[int, ...]) -> list[BoolImage]:
     """Keep the dark regions away from the film's edge, on the whole grid, cleaned and closed."""
     opened = isotropic_opening(dark, 2)  # type: ignore[no-untyped-call]
     mask = np.zeros(shape, np.bool_)

@@ -18,13 +18,12 @@ from torch.nn.functional import avg_pool2d
 
 from camray.core.lungs.crop import cells_to_film, crop_box, crop_films
 from camray.core.lungs.detection import find_lungs
-from camray.core.lungs.regions import FilmWindow
 from camray.core.networks.backbones import build_backbone
 from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
 from camray.core.networks.weights import WeightsReport, load_starting_weights
 from camray.domain.contract import NetworkSpec
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import Box, CropWindow, GridTransform
 
 _HEAD_STD = 0.01
 _CROP, _LUNGS = "crop_", "lungs."
@@ -237,7 +236,7 @@ def _crop_of(
 ) -> Box:
     left, top = to_view.xy_to_model(lit.x0, lit.y0)
     right, bottom = to_view.xy_to_model(lit.x1, lit.y1)
-    window = FilmWindow(round(top), round(left), min(SIDE_PX, round(bottom)), min(SIDE_PX, round(right)))
+    window = CropWindow(round(top), min(SIDE_PX, round(bottom)), round(left), min(SIDE_PX, round(right)))
     lungs = find_lungs(grey.numpy(), probability.numpy(), window).box()
     on_film = None if lungs is None else to_view.box_to_native(lungs).clipped(*shape)
     return crop_box(on_film, *shape, margin)

@@ -11,9 +11,8 @@ from camray.adapters.progress import progress
 from camray.adapters.settings.schema import LocalizeSettings
 from camray.core.localization.box_recipes import BoxRecipe, Located, locate
 from camray.core.localization.box_thresholds import Thresholds
-from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.rows import Placement
-from camray.domain.geometry import Box
+from camray.domain.geometry import Box, CropWindow
 from camray.domain.records import CORNERS, PREDICTION_COLUMNS
 from camray.domain.zones import NO_BOX
 from camray.io.explained_run import ExplainedRun

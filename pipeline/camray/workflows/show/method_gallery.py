@@ -22,12 +22,12 @@ from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_recipes import BoxRecipe, locate
-from camray.core.localization.heat_maps import CropWindow, film_window, upsampled
+from camray.core.localization.heat_maps import film_window, upsampled
 from camray.core.phantom.film import PhantomFilm, render_film
 from camray.core.phantom.findings import FINDINGS
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
-from camray.domain.geometry import Box, GridTransform, box_from_mask, iou
+from camray.domain.geometry import Box, CropWindow, GridTransform, box_from_mask, iou
 from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.method_gallery_page import GalleryRow, gallery_page
@@ -178,7 +178,7 @@ def _plain(film: _GalleryFilm) -> Panel:
 
 def _panel(film: _GalleryFilm, heat01: NDArray[np.float32] | None, boxes: list[Box]) -> NDArray[np.uint8]:
     """Draw the part of the model grid that the film covers."""
-    part = (slice(film.window.row0, film.window.row1), slice(film.window.col0, film.window.col1))
+    part = film.window.slices
     grey = np.repeat(np.rint(film.grey[part] * 255).astype(np.uint8)[..., None], 3, axis=2)
     moved = GridTransform(1.0, 1.0, -float(film.window.col0), -float(film.window.row0))
     size = panel_size((grey.shape[0], grey.shape[1]), _PANEL_PX)

@@ -20,10 +20,10 @@ from camray.core.explain.explanation import Explanation, ExplanationRequest, exp
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
 from camray.core.localization.box_recipes import BoxRecipe, locate
-from camray.core.localization.heat_maps import CropWindow, upsampled
+from camray.core.localization.heat_maps import upsampled
 from camray.core.networks.published import published_classifier
 from camray.domain.errors import SettingsError
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.overlays import heat01_of
 

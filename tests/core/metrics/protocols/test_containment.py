@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.component_tree import region_tree
 from camray.core.metrics.localization.rows import Geometry, Placement
@@ -18,7 +17,7 @@ from camray.core.metrics.protocols.containment import (
 )
 from camray.core.metrics.protocols.ilsvrc import top_errors_statistic
 from camray.core.metrics.statistics import statistics_table
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import CropWindow, GridTransform
 from tests.core.metrics import reference
 
 

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.component_tree import reached_levels
 from camray.core.metrics.protocols.max_box_acc import (
     FIXED_LEVEL,
@@ -18,7 +17,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     oracle_values,
     sweep_of_boxes,
 )
-from camray.domain.geometry import GridTransform, iou_matrix
+from camray.domain.geometry import CropWindow, GridTransform, iou_matrix
 from tests.core.metrics import reference
 
 IDENTITY = GridTransform(1.0, 1.0)

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms, whole_px
@@ -20,7 +19,7 @@ from camray.core.metrics.protocols.wsol_rows import (
     pixel_statistics,
 )
 from camray.core.metrics.statistics import statistics_table
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import CropWindow, GridTransform
 from tests.core.metrics import reference
 
 CROSS = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]

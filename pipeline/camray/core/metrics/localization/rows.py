@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.core.localization.heat_maps import CropWindow, peak_xy, upsampled
+from camray.core.localization.heat_maps import peak_xy, upsampled
 from camray.core.metrics.localization import baselines
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.hits_and_iou import (
@@ -27,7 +27,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     sweep_of_boxes,
 )
 from camray.core.metrics.score_table import LabelValues
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import CropWindow, GridTransform
 from camray.domain.records import CORNERS, ThresholdSource
 
 FIXED, VALIDATION, ORACLE = (source.value for source in ThresholdSource)
@@ -89,7 +89,7 @@ def sweep_maps(
         window = placed.window
         heat = upsampled(heat_of(image_id)[None].astype(np.float32), geometry.shape_model, window, step_px=step_px)
         builder.add(number, heat[0], window, placed.transform)
-        scale = np.array([window.col1 - window.col0, window.row1 - window.row0]) / heat.shape[:0:-1]
+        scale = np.array([window.cols, window.rows]) / heat.shape[:0:-1]
         x, y = peak_xy(heat[0]) * scale + [window.col0, window.row0]
         peaks[number] = placed.transform.xy_to_native(float(x), float(y))
     return builder.sweep(), peaks

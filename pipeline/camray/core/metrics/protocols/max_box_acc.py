@@ -15,12 +15,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from camray.core.localization.box_recipes import FLAT
-from camray.core.localization.heat_maps import CropWindow
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.component_tree import best_of_intervals, grown_regions, reached_levels
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from camray.core.metrics.localization.pixel_rings import RINGS
-from camray.domain.geometry import GridTransform, paired_iou
+from camray.domain.geometry import CropWindow, GridTransform, paired_iou
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
 FIXED_LEVEL = 20  # LEVELS[20]: the CAM paper's 20 %
@@ -49,7 +48,7 @@ def window_transform(transform: GridTransform, window: CropWindow, shape: tuple[
     """Return the transform from the native grid to a map of a shape (rows, cols) that covers the window."""
     rows, cols = shape
     return transform.then(1.0, 1.0, -float(window.col0), -float(window.row0)).then(
-        cols / (window.col1 - window.col0), rows / (window.row1 - window.row0)
+        cols / window.cols, rows / window.rows
     )
 
 
