@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom import Dataset, FileDataset, dcmread, uid
 from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 
 from camray.adapters.dicom.read.image import read_dicom
-from camray.domain.errors import ImageError
+from camray.domain.errors import ImageError, PixelError
 from camray.domain.films import FilmPolicy, VoiWindow
 from camray.domain.records import RefusalReason as Reason
 from tests.film_factory import FilmRecipe, film_dataset, lut_item
@@ -260,6 +261,31 @@ def test_padding_takes_the_pixels_sign(
 )
 def test_refusals(write_film: Write, elements: dict[str, Any], reason: Reason) -> None:
     assert refusal(write_film(FilmRecipe(), **elements)).reason == reason
+
+
+@pytest.mark.parametrize(
+    "syntax", [uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.RLELossless]
+)
+@pytest.mark.parametrize(
+    "changed", [{"Rows": 95}, {"Columns": 79}, {"Rows": 95, "Columns": 80}, {"Rows": 80, "Columns": 64}]
+)
+def test_wrong_rows_or_columns_shear_or_cut_no_film(write_film: Write, syntax: str, changed: dict[str, int]) -> None:
+    """96 x 80 px were stored; a header that says less would shift every row, or cut the lowest ones."""
+    path = write_film(FilmRecipe(syntax=syntax))
+    ds = pydicom.dcmread(path)
+    for keyword, value in changed.items():
+        setattr(ds, keyword, value)
+    ds.save_as(path)
+    with pytest.raises(PixelError) as caught:
+        read_dicom(path, None)
+    assert caught.value.reason is Reason.UNREADABLE_PIXELS
+
+
+@pytest.mark.parametrize("extra", [0, 2, 158])
+def test_padding_of_less_than_a_row_is_allowed(write_film: Write, extra: int) -> None:
+    cells = FilmRecipe().cells
+    path = write_film(FilmRecipe(), PixelData=cells + b"\0" * extra)
+    assert read_dicom(path, None).values.shape == (96, 80)
 
 
 def test_policy_is_asked_before_the_form(write_film: Write) -> None:

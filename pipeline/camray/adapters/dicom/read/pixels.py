@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, FileMetaDataset, uid
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
+from rle.rle import decode_segment
 
 from camray.adapters.dicom.read.elements import FAULTS
 from camray.domain.errors import PixelError
@@ -61,6 +62,11 @@ class PixelLayout:
     is_signed: bool
     is_word: bool = False  # value representation OW
 
+    @property
+    def shorter_side(self) -> int:
+        """Return the number of px from which surplus pixels mean wrong Rows or Columns."""
+        return min(self.rows, self.cols)
+
 
 def check_bits(layout: PixelLayout) -> None:
     """Refuse bit layouts that no codec decodes correctly.
@@ -89,7 +95,7 @@ def decode_native(data: bytes, layout: PixelLayout) -> Stored:
     Parameters
     ----------
     data : bytes
-        Value of Pixel Data; trailing padding is allowed.
+        Value of Pixel Data; padding is allowed, of less than a row and less than a column.
     layout : PixelLayout
         Bits already checked.
 
@@ -101,14 +107,15 @@ def decode_native(data: bytes, layout: PixelLayout) -> Stored:
     Raises
     ------
     PixelError
-        ``TRUNCATED`` if there are too few bytes, ``UNREADABLE_PIXELS`` if there are twice as many or more.
+        ``TRUNCATED`` if there are too few bytes. ``UNREADABLE_PIXELS`` if there are a row's or a column's bytes too
+        many: with wrong Rows or Columns the film would be cut or sheared.
     """
     size = layout.bits_allocated // 8
     count = layout.rows * layout.cols
     expected = count * size
     if len(data) < expected:
         raise PixelError(RefusalReason.TRUNCATED, f"Pixel Data has {len(data)} bytes; expected {expected}")
-    if len(data) >= 2 * expected:
+    if len(data) - expected >= layout.shorter_side * size:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS,
             f"Pixel Data has {len(data)} bytes; expected {expected} for {layout.rows} x {layout.cols} px",
@@ -150,7 +157,9 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
         frame = get_frame(data, 0, number_of_frames=1)
     except FAULTS:
         raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{name}: the fragments are damaged") from None
-    if layout.transfer_syntax != uid.RLELossless:
+    if layout.transfer_syntax == uid.RLELossless:
+        _check_rle(frame, layout, name)
+    else:
         _check_codestream(frame, layout, name)
     for plugin in PLUGINS[layout.transfer_syntax]:
         try:
@@ -226,6 +235,22 @@ def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
         ds.save_as(path, enforce_file_format=True)
         cells = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO"))
     return np.asarray(cells).reshape(layout.rows, layout.cols)
+
+
+def _check_rle(frame: bytes, layout: PixelLayout, name: str) -> None:
+    """Refuse segments that are longer than Rows x Columns (PS3.5 annex G): the codec would cut or shear the film."""
+    count = int.from_bytes(frame[:4], "little")
+    starts = [int.from_bytes(frame[at : at + 4], "little") for at in range(4, 4 + 4 * min(count, 15), 4)]
+    for start, end in zip(starts, [*starts[1:], len(frame)], strict=True):
+        try:
+            length = len(decode_segment(frame[start:end]))
+        except FAULTS:
+            return  # damaged: the codecs will say so
+        if length - layout.rows * layout.cols >= layout.shorter_side:
+            raise PixelError(
+                RefusalReason.UNREADABLE_PIXELS,
+                f"{name}: a segment has {length} px; expected {layout.rows} x {layout.cols} px",
+            )
 
 
 def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
