@@ -12,6 +12,7 @@ from pydicom import uid
 from tests.film_factory import FilmRecipe, film_dataset
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+CASES = REAL_DATA.parent / "cases"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +28,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def real_data() -> Path:
     """Folder of the real films."""
     return REAL_DATA
+
+
+@pytest.fixture
+def cases() -> Path:
+    """Folder of small inputs with the right answer, one folder per kind; the test is skipped where it is not."""
+    if not CASES.is_dir():
+        pytest.skip("example inputs are not at ../shared/cases")
+    return CASES
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ import pydicom
 import pytest
 from pydicom import Dataset, FileDataset, dcmread, uid
 from pydicom.data import get_testdata_file
+from pydicom.dataelem import RawDataElement
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.domain.errors import ImageError, PixelError
@@ -252,6 +254,8 @@ def test_padding_takes_the_pixels_sign(
         ({"Rows": 65535, "Columns": 65535}, Reason.UNREADABLE_PIXELS),
         ({"Rows": 97}, Reason.TRUNCATED),
         ({"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}, Reason.UNREADABLE_PIXELS),  # twice the bytes
+        ({"Rows": 95}, Reason.UNREADABLE_PIXELS),  # cut
+        ({"Columns": 79}, Reason.UNREADABLE_PIXELS),  # sheared
         ({"Rows": None, "Columns": None, "PixelData": None}, Reason.NO_PIXELS),
         ({"PixelData": None}, Reason.NO_PIXELS),
         ({"PixelData": b""}, Reason.NO_PIXELS),
@@ -267,7 +271,7 @@ def test_refusals(write_film: Write, elements: dict[str, Any], reason: Reason) -
     "syntax", [uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.RLELossless]
 )
 @pytest.mark.parametrize(
-    "changed", [{"Rows": 95}, {"Columns": 79}, {"Rows": 95, "Columns": 80}, {"Rows": 80, "Columns": 64}]
+    "changed", [{"Rows": 95}, {"Columns": 79}, {"Rows": 97, "Columns": 79}, {"Rows": 80, "Columns": 64}]
 )
 def test_wrong_rows_or_columns_shear_or_cut_no_film(write_film: Write, syntax: str, changed: dict[str, int]) -> None:
     """96 x 80 px were stored; a header that says less would shift every row, or cut the lowest ones."""
@@ -279,13 +283,6 @@ def test_wrong_rows_or_columns_shear_or_cut_no_film(write_film: Write, syntax: s
     with pytest.raises(PixelError) as caught:
         read_dicom(path, None)
     assert caught.value.reason is Reason.UNREADABLE_PIXELS
-
-
-@pytest.mark.parametrize("extra", [0, 2, 158])
-def test_padding_of_less_than_a_row_is_allowed(write_film: Write, extra: int) -> None:
-    cells = FilmRecipe().cells
-    path = write_film(FilmRecipe(), PixelData=cells + b"\0" * extra)
-    assert read_dicom(path, None).values.shape == (96, 80)
 
 
 def test_policy_is_asked_before_the_form(write_film: Write) -> None:
@@ -379,6 +376,69 @@ def test_compressed_pixels_under_a_native_syntax_are_refused(write_film: Write) 
     raw = path.read_bytes().replace(uid.JPEGLSLossless.encode(), b"1.2.840.10008.1.2.1\0\0\0")
     path.write_bytes(raw)
     assert refusal(path).reason == Reason.UNREADABLE_PIXELS
+
+
+@pytest.mark.parametrize(
+    "syntax", [uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian]
+)
+@pytest.mark.parametrize("extra", [1, 2, 7, 160])
+def test_native_pixels_beyond_the_last_row_are_refused(write_film: Write, syntax: str, extra: int) -> None:
+    recipe = FilmRecipe(syntax=syntax)
+    path = write_film(recipe)
+    ds = dcmread(path)
+    ds.PixelData = ds.PixelData + bytes(extra + extra % 2)
+    ds.save_as(path)
+    assert refusal(path).reason == Reason.UNREADABLE_PIXELS
+
+
+def test_the_padding_byte_of_an_odd_length_is_no_pixel(write_film: Write) -> None:
+    recipe = FilmRecipe(rows=65, cols=65, bits_allocated=8, bits_stored=8)
+    assert len(recipe.cells) == 65 * 65 + 1
+    np.testing.assert_array_equal(read_dicom(write_film(recipe), None).values, recipe.stored)
+
+
+@pytest.mark.parametrize("name", ["s13", "s15", "s21"])
+def test_damaged_dicom_wrong_rows_and_columns(cases: Path, name: str) -> None:
+    folder = cases / "damaged_dicom"
+    assert refusal(folder / f"{name}_009_rowscols_small.dcm").reason == Reason.UNREADABLE_PIXELS
+    assert read_dicom(folder / f"{name}_000_SEED.dcm", None).values.shape[0] == 96
+
+
+@pytest.mark.parametrize("is_implicit", [True, False])
+def test_decimal_comma_is_a_decimal_point(tmp_path: Path, is_implicit: bool) -> None:
+    ds = film_dataset(FilmRecipe())
+    for keyword, value in {
+        "WindowCenter": b"1500,5\\40",
+        "WindowWidth": b"1000,0\\80 ",
+        "PixelSpacing": b"0,2\\0,143 ",
+        "RescaleSlope": b"2,5",
+        "RescaleIntercept": b"-1,5e1 ",
+    }.items():
+        tag = Tag(keyword)
+        ds[tag] = RawDataElement(tag, "DS", len(value), value, 0, is_implicit, True)
+    del ds.file_meta
+    ds.save_as(tmp_path / "film", implicit_vr=is_implicit, little_endian=True)
+    film = read_dicom(tmp_path / "film", None)
+    assert film.grey.windows == (VoiWindow(1500.5, 1000), VoiWindow(40, 80))
+    assert (film.grey.slope, film.grey.intercept) == (2.5, -15)
+    assert (film.header.row_spacing_mm, film.header.col_spacing_mm) == (0.2, 0.143)
+
+
+@pytest.mark.parametrize("text", ["1.500,5", "0,143,0,143", "1;5"])
+def test_other_separators_are_not_guessed(write_film: Write, text: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = write_film(FilmRecipe(), WindowWidth="1000")
+        ds = dcmread(path)
+        ds.add_new("WindowCenter", "LO", text)
+        ds.save_as(path)
+    assert not any(window.is_valid for window in read_dicom(path, None).grey.windows)
+
+
+def test_decimal_comma(cases: Path) -> None:
+    comma, dot = (read_dicom(cases / "decimal_comma" / f"{name}.dcm", None) for name in ("comma", "dot"))
+    assert comma.grey.windows == dot.grey.windows == (VoiWindow(1500.5, 1000),)
+    assert (comma.header.row_spacing_mm, comma.header.col_spacing_mm) == (0.143, 0.143)
 
 
 def test_malformed_values_are_taken_as_absent(write_film: Write) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from camray.adapters.images.grayscale import is_picture, read_picture
+from camray.adapters.images.grayscale import is_picture, read_picture, read_picture_header
+from camray.adapters.images.photo import read_colours
 from camray.domain.errors import ImageError
 from camray.domain.records import RefusalReason as Reason
 
@@ -99,6 +100,43 @@ def test_cut_pictures_are_refused_wherever_they_are_cut(tmp_path: Path, name: st
     for tenth in range(10):
         path.write_bytes(whole[: len(whole) * tenth // 10])
         assert refusal(path).reason in {Reason.TRUNCATED, Reason.UNREADABLE_PIXELS}
+
+
+# what undoes each EXIF orientation: 6 (row 0 is the right side) is undone by a quarter turn clockwise
+TURNED = {
+    1: lambda upright: upright,
+    2: np.fliplr,
+    3: lambda upright: np.rot90(upright, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: np.rot90(upright, 2).T,
+    8: lambda upright: np.rot90(upright, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize(("kind", "mode"), [("png", np.uint8), ("png", np.uint16), ("jpg", np.uint8)])
+def test_turned_pictures_are_read_upright_by_every_reader(
+    tmp_path: Path, orientation: int, kind: str, mode: type
+) -> None:
+    shown = np.zeros((96, 80), mode)
+    shown[8:24, 40:72] = 200
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"film.{kind}"
+    Image.fromarray(np.ascontiguousarray(TURNED[orientation](shown))).save(path, exif=exif)
+    film, header = read_picture(path), read_picture_header(path)
+    assert (film.header.rows, film.header.cols, header.rows, header.cols) == (96, 80, 96, 80)
+    np.testing.assert_allclose(film.values, shown, atol=0 if kind == "png" else 60)
+    if mode is np.uint8:
+        np.testing.assert_array_equal(read_colours(path)[..., 0], film.values)
+
+
+def test_exif_rotated(cases: Path) -> None:
+    lying, upright = (read_picture(cases / "exif_rotated" / f"{name}.jpg").values for name in ("lying", "upright"))
+    assert lying.shape == upright.shape == (96, 80)
+    assert np.abs(lying.astype(int) - upright).mean() < 2
 
 
 def test_first_bytes_tell_a_picture() -> None:

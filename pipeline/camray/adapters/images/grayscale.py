@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from camray.adapters.images.orientation import upright, upright_size
 from camray.domain.errors import PixelError
 from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, GreyScale, StoredFilm, VoiWindow
 from camray.domain.records import RefusalReason
@@ -31,7 +32,8 @@ def read_picture(path: Path) -> StoredFilm:
     Parameters
     ----------
     path : Path
-        8 or 16 bit gray, or color with three equal channels of 8 bits; an alpha channel is ignored.
+        8 or 16 bit gray, or color with three equal channels of 8 bits; an alpha channel is ignored. The picture is
+        turned upright as its EXIF orientation says (CIPA DC-008, tag 0x0112), which is how viewers show it.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def read_picture(path: Path) -> StoredFilm:
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 _check_size(picture.height, picture.width)
                 syntax = str(picture.format).lower()
-                values, bits = _grey_values(picture, _png_depth(path))
+                values, bits = _grey_values(upright(picture), _png_depth(path))
     except _FAULTS_AND_BOMB as error:
         is_cut = "truncated" in str(error) or isinstance(error, EOFError)
         reason = RefusalReason.TRUNCATED if is_cut else RefusalReason.UNREADABLE_PIXELS
@@ -68,7 +70,7 @@ def read_picture(path: Path) -> StoredFilm:
 
 
 def read_picture_header(path: Path) -> FilmHeader:
-    """Read the size of an image without decoding it.
+    """Read the size of an image, upright, without decoding it.
 
     Raises
     ------
@@ -80,7 +82,8 @@ def read_picture_header(path: Path) -> FilmHeader:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 _check_size(picture.height, picture.width)
-                return FilmHeader(path.stem, rows=picture.height, cols=picture.width)
+                rows, cols = upright_size(picture)
+                return FilmHeader(path.stem, rows=rows, cols=cols)
     except _FAULTS_AND_BOMB as error:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS, f"the image cannot be read ({type(error).__name__})"

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from camray.adapters.images.orientation import upright
 from camray.domain.errors import PixelError, SettingsError
 from camray.domain.films import MAX_AREA_PX
 from camray.domain.records import RefusalReason
@@ -59,7 +60,7 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
                         RefusalReason.UNSUPPORTED_BITS,
                         f"the image has mode {picture.mode}; expected 8 bits per channel; explain films with --run",
                     )
-                return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"), dtype=np.uint8)
+                return np.asarray(upright(picture).convert("RGB"), dtype=np.uint8)
     except _FAULTS as error:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS, f"the image cannot be decoded ({type(error).__name__})"

@@ -86,7 +86,10 @@ def code_of(ds: Dataset, keyword: str) -> str:
 
 
 def numbers_of(ds: Dataset, keyword: str) -> list[float]:
-    """Return all values as numbers; NaN for a value that is not a number."""
+    """Return all values as numbers; NaN for a value that is not a number.
+
+    A single comma counts as the decimal point. PS3.5 table 6.2-1 allows no comma in a number, so none is misread.
+    """
     return [_number(value) for value in values_of(ds, keyword)]
 
 
@@ -112,6 +115,6 @@ def items_of(ds: Dataset, keyword: str) -> list[Dataset]:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
+        return float(value.replace(",", ".") if isinstance(value, str) else value)
     except FAULTS:
         return float("nan")
