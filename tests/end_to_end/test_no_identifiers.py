@@ -13,12 +13,13 @@ from PIL import Image
 from camray.adapters.dicom.write.source_header import TYPE_2, TYPE_3
 from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.delivery import ObjectKey, StoreAnswer
 from camray.io.artifacts import artifacts_of
 from camray.stages.export import stage as export
 from camray.workflows.pacs.retry import RetryPolicy
 from camray.workflows.pacs.send import deliver, objects_of
-from camray.workflows.review.import_decisions import import_decisions
+from camray.workflows.review.import_decisions import ImportOptions, import_decisions
 from tests.adapters.dicom.edited_reports import edited_by_ohif, film_of, ohif_mark
 from tests.dicom_run import LABELS, make_run, settings_of
 
@@ -82,7 +83,7 @@ def test_nothing_but_objects_names_a_patient(
             report = pydicom.dcmread(path)
             box = ohif_mark(film_of(report), None, LABELS[0], points=[5, 5, 60, 5, 60, 80, 5, 80, 5, 5])
             edited_by_ohif(report, [box]).save_as(read / path.name, enforce_file_format=True)
-    found = import_decisions([read], folder, NullTracker(), resamples=0)
+    found = import_decisions([read], folder, NullTracker(), ImportOptions(Bootstrap(0, 0.95, 1)))
     assert found.counts["films"] == len(films)
     others = [path for path in folder.root.rglob("*") if path.is_file() and path.suffix != ".dcm"]
     assert {"coco.json", "boxes.csv", "problems.csv", "delivered.sqlite"} <= {path.name for path in others}

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.cli import app
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.errors import PipelineError
 from camray.stages.localize import stage as localize
 from camray.workflows.paired_comparison import compare_runs
@@ -36,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def test_what_was_spoilt_is_told_and_what_was_not_is_not(runs: tuple[Path, Path]) -> None:
-    found = compare_runs(*runs, "test", None, 300, 0.95, 1)
+    found = compare_runs(*runs, "test", None, Bootstrap(300, 0.95, 1))
     rows = found.table.set_index(["label", "metric"])
     spoilt, same = rows.loc[("Square", "auroc")], rows.loc[("Other", "auroc")]
     assert spoilt["difference"] < -0.2
@@ -50,19 +51,19 @@ def test_what_was_spoilt_is_told_and_what_was_not_is_not(runs: tuple[Path, Path]
 
 
 def test_a_films_order_and_the_runs_places_do_not_matter(runs: tuple[Path, Path]) -> None:
-    one = compare_runs(*runs, "test", "gradcam", 100, 0.95, 1).table
-    other = compare_runs(*runs[::-1], "test", "gradcam", 100, 0.95, 1).table
+    one = compare_runs(*runs, "test", "gradcam", Bootstrap(100, 0.95, 1)).table
+    other = compare_runs(*runs[::-1], "test", "gradcam", Bootstrap(100, 0.95, 1)).table
     assert np.allclose(one["difference"], -other["difference"])
     assert one["first"].tolist() == other["second"].tolist()
 
 
 def test_runs_that_share_nothing_are_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="no maps of method 'scorecam'"):
-        compare_runs(*runs, "test", "scorecam", 100, 0.95, 1)
+        compare_runs(*runs, "test", "scorecam", Bootstrap(100, 0.95, 1))
     with pytest.raises(PipelineError, match="share 0 film"):
-        compare_runs(*runs, "elsewhere", None, 100, 0.95, 1)
+        compare_runs(*runs, "elsewhere", None, Bootstrap(100, 0.95, 1))
     with pytest.raises(PipelineError, match="not a run folder"):
-        compare_runs(runs[0], tmp_path, "test", None, 100, 0.95, 1)
+        compare_runs(runs[0], tmp_path, "test", None, Bootstrap(100, 0.95, 1))
 
 
 def test_the_command(runs: tuple[Path, Path], tmp_path: Path) -> None:

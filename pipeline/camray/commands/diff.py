@@ -50,11 +50,11 @@ def diff(
     Example: [bold]camray diff runs/rsna-seed1 runs/rsna-seed2[/bold]
     """
     from camray.adapters.run_folder import write_json
+    from camray.core.metrics.bootstrap import Bootstrap
     from camray.workflows.paired_comparison import compare_runs
 
-    comparison = compare_runs(
-        runs.first, runs.second, split, method, statistics.resamples, statistics.confidence, statistics.seed
-    )
+    bootstrap = Bootstrap(statistics.resamples, statistics.confidence, statistics.seed)
+    comparison = compare_runs(runs.first, runs.second, split, method, bootstrap)
     if out is not None:
         write_json(out, comparison.as_json())
     if as_json:

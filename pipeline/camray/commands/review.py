@@ -154,9 +154,10 @@ def import_(
     From a PACS: [bold]camray review import runs/phantom --from dicomweb https://pacs.example/dicom-web[/bold]
     """
     from camray.adapters.run_folder import RunFolder
+    from camray.core.metrics.bootstrap import Bootstrap
     from camray.io.tracking import open_tracker
     from camray.workflows.pacs.send import studies_of
-    from camray.workflows.review.import_decisions import headline, import_decisions
+    from camray.workflows.review.import_decisions import ImportOptions, headline, import_decisions
     from camray.workflows.run import settings_of
 
     *paths, run = arguments
@@ -169,9 +170,8 @@ def import_(
     if not paths:
         raise SettingsError("no decisions to import; name files or folders before RUN, or a PACS with --from")
     with open_tracker(settings, folder) as tracker:
-        imported = import_decisions(
-            paths, folder, tracker, reader=readers.reader, policy=readers.policy, resamples=readers.resamples
-        )
+        options = ImportOptions(Bootstrap(readers.resamples, 0.95, 1), readers.reader, readers.policy)
+        imported = import_decisions(paths, folder, tracker, options)
     rows = headline(imported.agreement)
     if as_json:
         plain = imported.agreement.astype(object).where(imported.agreement.notna(), None).to_dict("records")

@@ -45,7 +45,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     write_json(
         path,
         {
-            "thresholds": [threshold_as_json(threshold) for threshold in thresholds.boxes],
+            "thresholds": [_threshold_as_json(threshold) for threshold in thresholds.boxes],
             "cutoffs": [
                 {
                     "label": cutoff.label,
@@ -61,7 +61,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
     )
 
 
-def threshold_as_json(threshold: BoxThreshold) -> dict[str, Any]:
+def _threshold_as_json(threshold: BoxThreshold) -> dict[str, Any]:
     """Return one box threshold as an entry of the file."""
     plain: dict[str, Any] = {
         "id": threshold.id,

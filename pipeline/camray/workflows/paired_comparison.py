@@ -36,7 +36,7 @@ from camray.io.run_lookup import check_is_run
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """What `camray diff` tells.
+    """Result of `camray diff`.
 
     Parameters
     ----------
@@ -64,9 +64,7 @@ class _ScoredRun:
     predictions: pd.DataFrame
 
 
-def compare_runs(
-    first: Path, second: Path, split: str, method: str | None, resamples: int, confidence: float, seed: int
-) -> PairedComparison:
+def compare_runs(first: Path, second: Path, split: str, method: str | None, bootstrap: Bootstrap) -> PairedComparison:
     """Compare two runs on the films of a split that both have.
 
     Parameters
@@ -77,8 +75,8 @@ def compare_runs(
         Of both runs: a film that either was trained on is never compared.
     method : str or None
         Explanation method; None takes each run's first.
-    resamples, confidence, seed
-        Of the bootstrap, and of the intervals.
+    bootstrap : Bootstrap
+        Resamples of the patients, the same for both runs, and confidence of all intervals.
 
     Raises
     ------
@@ -98,11 +96,11 @@ def compare_runs(
     logits = [_known_logits(each.run, runs[0].run.films.labels, shared, patients, labels) for each in runs]
     table = pd.concat(
         [
-            paired_classification(logits[0], logits[1], confidence),
+            paired_classification(logits[0], logits[1], bootstrap.confidence),
             paired_localization(
                 _paired_values(runs, shared, patients, labels),
                 len(set(patients.values())),
-                Bootstrap(resamples, confidence, seed),
+                bootstrap,
             ),
         ],
         ignore_index=True,
@@ -117,8 +115,8 @@ def compare_runs(
         "films_only_in_second": len(films[1]) - len(shared),
         "methods": [each.method for each in runs],
         "annotations_agree": _annotations_agree(runs, shared),
-        "confidence": confidence,
-        "resamples": resamples,
+        "confidence": bootstrap.confidence,
+        "resamples": bootstrap.resamples,
     }
     return PairedComparison(table, about)
 

@@ -21,7 +21,7 @@ from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.localization.box_recipes import locate
+from camray.core.localization.box_recipes import RegionRules, locate
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import film_window
@@ -205,7 +205,7 @@ class Predictor:
                 recipe = self.thresholds[label].recipe
                 prior = None if self.prior is None else self.prior[number]
                 located = locate(
-                    heat[number][None], window, shape_model, recipe, min_area=settings.min_area, score=settings.score,
+                    heat[number][None], window, shape_model, recipe, RegionRules(settings.min_area, settings.score),
                     prior=prior,
                 )  # fmt: skip
                 for corners, score in zip(located.boxes, located.score, strict=True):

@@ -8,6 +8,7 @@ from skimage.filters import threshold_otsu
 
 from camray.core.localization.box_recipes import (
     BoxRecipe,
+    RegionRules,
     fixed_recipe,
     heat_thresholds,
     hit_points,
@@ -34,7 +35,7 @@ def test_one_bright_cell_of_a_letterboxed_film_gives_its_exact_native_box() -> N
     """Cells of 16 px; heat falls linearly to 0 over one cell: it is >= 0.5 within 8 px of the cell's centre line."""
     transform = GridTransform(0.16, 0.16, 16.0, 0.0)  # 400 x 200 px native, 16 px of margin left and right on 64 x 64
     window = film_window(transform, (400, 200), (64, 64))
-    found = locate(_bright(1, 2), window, (64, 64), BoxRecipe("max", 0.5), min_area=0)
+    found = locate(_bright(1, 2), window, (64, 64), BoxRecipe("max", 0.5), RegionRules(0))
     # the heat is the product of two tents: half its maximum along an axis lies 8 px from the centre (40, 24); the
     # highest sample is (31/32)^2, half of that is crossed where one factor is 31/64, 8.25 px off: last centre 7.5
     assert found.boxes.tolist() == [[32.0, 16.0, 48.0, 32.0]]
@@ -45,15 +46,15 @@ def test_one_bright_cell_of_a_letterboxed_film_gives_its_exact_native_box() -> N
 
 
 def test_axes_break_the_test_when_swapped() -> None:
-    found = locate(_bright(0, 3), WHOLE, (32, 32), PLAIN, min_area=0)
+    found = locate(_bright(0, 3), WHOLE, (32, 32), PLAIN, RegionRules(0))
     assert found.boxes.tolist() == [[24.0, 0.0, 32.0, 8.0]]
-    assert locate(_bright(3, 0), WHOLE, (32, 32), PLAIN, min_area=0).boxes.tolist() == [[0.0, 24.0, 8.0, 32.0]]
+    assert locate(_bright(3, 0), WHOLE, (32, 32), PLAIN, RegionRules(0)).boxes.tolist() == [[0.0, 24.0, 8.0, 32.0]]
 
 
 def test_the_margin_holds_neither_region_nor_peak() -> None:
     heat = _bright(1, 0, value=9.0) + _bright(2, 2)
     window = CropWindow(0, 32, 16, 32)
-    found = locate(heat, window, (32, 32), PLAIN, min_area=0)
+    found = locate(heat, window, (32, 32), PLAIN, RegionRules(0))
     assert len(found.boxes) == 1
     assert found.boxes[0, 0] >= 16
     assert found.peaks_xy.tolist() == [[20.0, 20.0]]
@@ -64,19 +65,19 @@ def test_the_margin_holds_neither_region_nor_peak() -> None:
 )
 @pytest.mark.parametrize("reference", ["max", "range", "raw", "quantile", "otsu"])
 def test_constant_and_never_positive_maps_hold_no_localization(heat: np.ndarray, reference: str) -> None:
-    found = locate(heat.astype(np.float32), WHOLE, (32, 32), BoxRecipe(reference, 0.2), min_area=0)
+    found = locate(heat.astype(np.float32), WHOLE, (32, 32), BoxRecipe(reference, 0.2), RegionRules(0))
     assert found.boxes.shape == (0, 4)
     assert np.isnan(found.peaks_xy).all()
 
 
 def test_a_constant_map_stays_constant_under_uneven_interpolation() -> None:
     heat = np.full((1, 7, 13), np.float32(0.1), np.float32)
-    assert not len(locate(heat, CropWindow(0, 50, 0, 37), (50, 37), PLAIN, min_area=0).boxes)
+    assert not len(locate(heat, CropWindow(0, 50, 0, 37), (50, 37), PLAIN, RegionRules(0)).boxes)
 
 
 def test_not_a_number_is_an_error() -> None:
     with pytest.raises(ValueError, match="NaN"):
-        locate(np.full((1, 4, 4), np.nan, np.float32), WHOLE, (32, 32), PLAIN, min_area=0)
+        locate(np.full((1, 4, 4), np.nan, np.float32), WHOLE, (32, 32), PLAIN, RegionRules(0))
 
 
 def test_thresholds_by_hand() -> None:
@@ -105,7 +106,7 @@ def test_no_threshold_takes_in_what_speaks_against_a_label_or_the_whole_film() -
 def test_a_higher_level_gives_boxes_inside_the_lower_ones(seed: int, level: float, more: float) -> None:
     heat = np.random.default_rng(seed).normal(size=(1, 6, 6)).astype(np.float32)
     low, high = (
-        locate(heat, WHOLE, (32, 32), BoxRecipe("range", each), min_area=0).boxes for each in (level, level + more)
+        locate(heat, WHOLE, (32, 32), BoxRecipe("range", each), RegionRules(0)).boxes for each in (level, level + more)
     )
     for box in high:
         assert ((low[:, :2] <= box[:2]) & (low[:, 2:] >= box[2:])).all(axis=1).any()
@@ -116,39 +117,40 @@ def test_a_higher_level_gives_boxes_inside_the_lower_ones(seed: int, level: floa
 def test_a_stack_equals_its_maps_one_by_one_and_cam_equals_gradcam_relative_to_the_maximum(seed: int) -> None:
     heat = np.random.default_rng(seed).normal(size=(5, 6, 6)).astype(np.float32)
     recipe = BoxRecipe("max", 0.4, smooth=0.7, dilate=1.2, region="largest")
-    whole = locate(heat, WHOLE, (32, 32), recipe, min_area=0.01)
+    whole = locate(heat, WHOLE, (32, 32), recipe, RegionRules(0.01))
     for number in range(5):
-        alone = locate(heat[number : number + 1], WHOLE, (32, 32), recipe, min_area=0.01)
+        alone = locate(heat[number : number + 1], WHOLE, (32, 32), recipe, RegionRules(0.01))
         mine = whole.map_index == number
         np.testing.assert_array_equal(whole.boxes[mine], alone.boxes)
         np.testing.assert_array_equal(whole.rank[mine], np.arange(len(alone.rank)))
         np.testing.assert_array_equal(whole.peaks_xy[number], alone.peaks_xy[0])
     plain = BoxRecipe("max", 0.4)
     np.testing.assert_array_equal(
-        locate(heat, WHOLE, (32, 32), plain, min_area=0).boxes,
-        locate(heat * 2.0**-8, WHOLE, (32, 32), plain, min_area=0).boxes,
+        locate(heat, WHOLE, (32, 32), plain, RegionRules(0)).boxes,
+        locate(heat * 2.0**-8, WHOLE, (32, 32), plain, RegionRules(0)).boxes,
     )
 
 
 def test_many_boxes_are_ranked_by_the_recipe_and_small_ones_dropped() -> None:
     heat = _bright(0, 0, 8, 1.0) + _bright(4, 4, 8, 0.8) + _bright(4, 5, 8, 0.8) + _bright(7, 1, 8, 0.6)
     shape, window = (64, 64), CropWindow(0, 64, 0, 64)
-    hottest = locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=0)
+    hottest = locate(heat, window, shape, BoxRecipe("max", 0.5), RegionRules(0))
     assert hottest.rank.tolist() == [0, 1, 2]
     assert hottest.score.tolist() == sorted(hottest.score, reverse=True)
     assert hottest.boxes[0].tolist()[:2] == [0, 0]
-    largest = locate(heat, window, shape, BoxRecipe("max", 0.5, region="largest"), min_area=0)
+    largest = locate(heat, window, shape, BoxRecipe("max", 0.5, region="largest"), RegionRules(0))
     assert largest.boxes[0].tolist() == hottest.boxes[1].tolist()
-    assert len(locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=60 / 4096).boxes) == 1  # 58, 72 and 10 px
-    mean = locate(heat, window, shape, BoxRecipe("max", 0.5), min_area=0, score="mean")
+    at_least_60_px = RegionRules(60 / 4096)  # of regions of 58, 72 and 10 px
+    assert len(locate(heat, window, shape, BoxRecipe("max", 0.5), at_least_60_px).boxes) == 1
+    mean = locate(heat, window, shape, BoxRecipe("max", 0.5), RegionRules(0, "mean"))
     assert (mean.score < hottest.score).all()
 
 
 def test_a_widened_box_keeps_its_centre_and_the_hit_point_has_its_own_smoothing() -> None:
     heat = _bright(1, 1, 8, 1.2) + _bright(5, 5, 8, 0.9) + _bright(5, 6, 8, 0.9) + _bright(6, 5, 8, 0.9)
     window = CropWindow(0, 64, 0, 64)
-    plain = locate(heat, window, (64, 64), BoxRecipe("max", 0.5), min_area=0)
-    wide = locate(heat, window, (64, 64), BoxRecipe("max", 0.5, dilate=2.0, peak_smooth=1.0), min_area=0)
+    plain = locate(heat, window, (64, 64), BoxRecipe("max", 0.5), RegionRules(0))
+    wide = locate(heat, window, (64, 64), BoxRecipe("max", 0.5, dilate=2.0, peak_smooth=1.0), RegionRules(0))
     centre = (plain.boxes[0, :2] + plain.boxes[0, 2:]) / 2
     np.testing.assert_allclose((wide.boxes[0, :2] + wide.boxes[0, 2:]) / 2, centre)
     np.testing.assert_allclose(wide.boxes[0, 2:] - wide.boxes[0, :2], 2 * (plain.boxes[0, 2:] - plain.boxes[0, :2]))
@@ -162,14 +164,14 @@ def test_the_prior_moves_boxes_but_makes_none() -> None:
     heat = np.concatenate([_bright(0, 0) + _bright(3, 3, value=0.9), np.zeros((1, 4, 4), np.float32)])
     prior = _bright(3, 3, value=0.4)[0]
     recipe = BoxRecipe("max", 0.5, prior=0.5, peak_prior=0.5)
-    found = locate(heat, WHOLE, (32, 32), recipe, min_area=0, prior=prior)
+    found = locate(heat, WHOLE, (32, 32), recipe, RegionRules(0), prior=prior)
     assert found.peaks_xy[0].tolist() == [30.0, 30.0]
     assert np.isnan(found.peaks_xy[1]).all()
     assert found.map_index.tolist() == [0, 0]
     np.testing.assert_allclose(with_prior(heat, prior, 0.5)[0, 3, 3], 1.1, rtol=1e-6)
     assert with_prior(heat, None, 0.0) is heat
     with pytest.raises(ValueError, match="no prior"):
-        locate(heat, WHOLE, (32, 32), recipe, min_area=0)
+        locate(heat, WHOLE, (32, 32), recipe, RegionRules(0))
 
 
 def test_recipes_travel_as_json_and_fixed_policies_have_theirs() -> None:
@@ -185,6 +187,6 @@ def test_recipes_travel_as_json_and_fixed_policies_have_theirs() -> None:
 
 def test_nothing_in_nothing_out() -> None:
     assert holds_localization(np.empty((0, 3, 3), np.float32)).tolist() == []
-    found = locate(np.empty((0, 4, 4), np.float32), WHOLE, (32, 32), PLAIN, min_area=0)
+    found = locate(np.empty((0, 4, 4), np.float32), WHOLE, (32, 32), PLAIN, RegionRules(0))
     assert found.boxes.shape == (0, 4)
     assert found.peaks_xy.shape == (0, 2)

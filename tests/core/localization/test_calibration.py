@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from camray.core.localization.box_recipes import BoxRecipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, _from_samples, calibrate
 from camray.domain.geometry import CropWindow, iou_matrix
 
@@ -26,7 +26,7 @@ def _maps(
 
 
 def _accuracy(maps: ValidationMaps, recipe: BoxRecipe, iou_threshold: float) -> float:
-    found = locate(maps.heat, WINDOW, SHAPE, recipe, min_area=0.001, prior=maps.prior)
+    found = locate(maps.heat, WINDOW, SHAPE, recipe, RegionRules(0.001), prior=maps.prior)
     first = found.rank == 0
     met = np.zeros(len(maps.heat))
     for number, box in zip(found.map_index[first], found.boxes[first], strict=True):

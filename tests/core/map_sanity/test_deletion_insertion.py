@@ -5,7 +5,13 @@ import pytest
 import torch
 from scipy.special import expit
 
-from camray.core.map_sanity.deletion_insertion import area_under, cell_order, confidence_through, removal_curves
+from camray.core.map_sanity.deletion_insertion import (
+    CurveSettings,
+    area_under,
+    cell_order,
+    confidence_through,
+    removal_curves,
+)
 from camray.core.map_sanity.single_label import OneLabel
 from tests.core.map_sanity.linear import LinearNetwork, films
 
@@ -13,7 +19,7 @@ SIDE = 4
 
 
 def _curves(network: LinearNetwork, x: torch.Tensor, heat: np.ndarray, steps: int = 16, label: int = 1):
-    return removal_curves(OneLabel(network, label), x, heat, steps=steps, blur_px=3.0, seed=0, batch_size=2)
+    return removal_curves(OneLabel(network, label), x, heat, CurveSettings(steps, blur_px=3.0, seed=0, batch_size=2))
 
 
 def _parts(network: LinearNetwork, x: torch.Tensor, label: int = 1) -> tuple[np.ndarray, np.ndarray, float]:

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from camray.domain.records import SCORE_COLUMNS
+from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold
+from camray.domain.records import SCORE_COLUMNS, ThresholdSource
 from camray.reporting.score_report.page import FilmPicture, SplitReport, report_page
 from tests.reporting.hostile_texts import TEXT, assert_escaped
 from tests.reporting.page_tables import PageTables
@@ -39,9 +41,13 @@ def test_the_headline_compares_with_baselines_in_words_and_signs() -> None:
 
 
 def test_thresholds_of_findings_chosen_alike_share_a_line() -> None:
-    entry = {"method": "cam", "policy": "box_accuracy", "source": "validation", "split": "validation", "criterion": "c"}
-    fixed = {"method": "cam", "policy": "fraction_of_max", "source": "fixed"}
-    page = report_page("name", [], [{**entry, "n": 31}, {**entry, "n": 27}, {**fixed, "n": None}], 0.9)
+    recipe = BoxRecipe("max", 0.2)
+    chosen = [
+        BoxThreshold(f"{n}", "cam", "Mass", "box_accuracy", ThresholdSource.VALIDATION, recipe, "validation", "c", n)
+        for n in (31, 27)
+    ]
+    fixed = BoxThreshold("f", "cam", "Mass", "fraction_of_max", ThresholdSource.FIXED, recipe, None, "", 0)
+    page = report_page("name", [], [*chosen, fixed], 0.9)
     lines = PageTables(page).tables[0][1]
     assert lines[1:] == [
         ["cam", "box_accuracy", "chosen on boxes of the validation split", "validation", "c", "27–31"],
@@ -70,7 +76,8 @@ def test_texts_from_outside_are_escaped() -> None:
     split = SplitReport(
         TEXT, 1, 1, 1, _scores(TEXT, TEXT), {TEXT: b"png"}, [_film(TEXT, TEXT)], {TEXT: b"png"}, ["wsol"]
     )
-    entry = {"method": TEXT, "policy": TEXT, "source": TEXT, "split": TEXT, "criterion": TEXT, "n": 1}
-    page = report_page(TEXT, [split], [entry], 0.95)
+    recipe = BoxRecipe("max", 0.2)
+    threshold = BoxThreshold(TEXT, TEXT, TEXT, TEXT, ThresholdSource.VALIDATION, recipe, TEXT, TEXT, 1)
+    page = report_page(TEXT, [split], [threshold], 0.95)
     assert page.count("{{ 7 * 7 }}") > 15
     assert_escaped(page)

@@ -15,13 +15,16 @@ from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.review.decisions import PAGE_FORMAT
 from camray.adapters.run_folder import RunFolder, read_table
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import Decision, DecisionsRead
 from camray.domain.records import ANNOTATION_COLUMNS, LABEL_COLUMNS
 from camray.workflows.review.export_page import run_digest
-from camray.workflows.review.import_decisions import import_decisions
+from camray.workflows.review.import_decisions import ImportOptions, import_decisions
 from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
+
+WITHOUT_INTERVALS = ImportOptions(Bootstrap(0, 0.95, 1))
 
 
 class Recorder(NullTracker):
@@ -72,7 +75,7 @@ def _ids(folder: RunFolder) -> list[str]:
 def test_a_reader_who_confirms_all_agrees_wholly(folder: RunFolder, tmp_path: Path) -> None:
     path = _write(folder, tmp_path / "a.json", "A", [_film(folder, image_id, {}) for image_id in _ids(folder)])
     tracker = Recorder()
-    found = import_decisions([path], folder, tracker, resamples=20)
+    found = import_decisions([path], folder, tracker, ImportOptions(Bootstrap(20, 0.95, 1)))
     row = found.agreement.set_index(["reader", "other", "label", "metric"]).sort_index()
     assert row.loc[("A", "AI", "all findings", "cohen_kappa"), "value"] == 1.0
     assert row.loc[("A", "AI", "all findings", "box_iou"), "value"] == 1.0
@@ -95,7 +98,7 @@ def test_mlflow_gets_it(folder: RunFolder, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     with MlflowTracker(tmp_path / "run", store, None, "reviewed", "unused:unused") as tracker:
-        import_decisions([path], folder, tracker, resamples=0)
+        import_decisions([path], folder, tracker, WITHOUT_INTERVALS)
     client = mlflow.MlflowClient(store_uri(None, store), registry_uri=store_uri(None, store))
     experiment = client.get_experiment_by_name("reviewed").experiment_id
     (run,) = client.search_runs([experiment], "attributes.run_name = 'review'")
@@ -109,7 +112,7 @@ def test_the_merged_tables_are_annotations(folder: RunFolder, tmp_path: Path) ->
     first, second = _ids(folder)[:2]
     verdicts = {"Mass": ("adjust", [[10, 20, 60, 90]]), "Nodule": ("uncertain", None), "Hernia": ("reject", None)}
     path = _write(folder, tmp_path / "a.json", "A", [_film(folder, first, verdicts)])
-    found = import_decisions([path], folder, NullTracker(), resamples=0)
+    found = import_decisions([path], folder, NullTracker(), WITHOUT_INTERVALS)
     labels = read_table(found.folder / "labels.parquet", LABEL_COLUMNS).set_index(["image_id", "label"])["value"]
     annotations = read_table(found.folder / "annotations.parquet", ANNOTATION_COLUMNS)
     before = read_table(folder.root / "ingest" / "labels.parquet", LABEL_COLUMNS).set_index(["image_id", "label"])
@@ -142,7 +145,7 @@ def test_unknown_films_and_findings_and_conflicts_are_told(folder: RunFolder, tm
     stranger = _film(folder, first, {}) | {"image_id": "9.9.9"}
     old = _write(folder, tmp_path / "old.json", "A", [_film(folder, first, {"Mass": ("uncertain", None)}, "1")])
     new = _write(folder, tmp_path / "new.json", "A", [film, stranger], digest="another")
-    found = import_decisions([new, old], folder, NullTracker(), resamples=0)
+    found = import_decisions([new, old], folder, NullTracker(), WITHOUT_INTERVALS)
     told = [(problem.source, problem.what) for problem in found.problems]
     for words in (
         "not one of this run", "'Plague' is no finding", "outside its film", "over its film's edge",
@@ -165,16 +168,18 @@ def test_another_form_comes_in_by_its_suffix(folder: RunFolder, tmp_path: Path) 
     def read(path: Path, labels: Any, reader: str) -> DecisionsRead:
         return DecisionsRead(path.name, "sr", decisions=(Decision("B", first, "Mass", "1", (Box(1, 2, 30, 40),)),))
 
-    found = import_decisions([path], folder, NullTracker(), resamples=0, readers={".dcm": read})
+    found = import_decisions(
+        [path], folder, NullTracker(), ImportOptions(Bootstrap(0, 0.95, 1), readers={".dcm": read})
+    )
     assert found.counts["decisions"] == 1
     with pytest.raises(AnnotationError, match=r"report\.dcm"):
-        import_decisions([path], folder, NullTracker())
+        import_decisions([path], folder, NullTracker(), WITHOUT_INTERVALS)
 
 
 def test_nothing_that_fits_is_an_error(folder: RunFolder, tmp_path: Path) -> None:
     stranger = _film(folder, _ids(folder)[0], {}) | {"image_id": "9.9.9"}
     path = _write(folder, tmp_path / "a.json", "A", [stranger])
     with pytest.raises(AnnotationError, match="not one of this run"):
-        import_decisions([path], folder, NullTracker())
+        import_decisions([path], folder, NullTracker(), WITHOUT_INTERVALS)
     with pytest.raises(AnnotationError, match="no such file"):
-        import_decisions([tmp_path / "none.json"], folder, NullTracker())
+        import_decisions([tmp_path / "none.json"], folder, NullTracker(), WITHOUT_INTERVALS)

@@ -14,10 +14,11 @@ from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.source_header import read_source
 from camray.adapters.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.stages.export import stage as export
-from camray.workflows.review.import_decisions import Imported, import_decisions
+from camray.workflows.review.import_decisions import Imported, ImportOptions, import_decisions
 from tests.adapters.dicom.edited_reports import (
     UNNAMED,
     by_highdicom,
@@ -68,7 +69,7 @@ def _save(ds: pydicom.Dataset, path: Path) -> Path:
 
 
 def _import(run: RunFolder, *paths: Path, reader: str = "") -> tuple[Imported, dict[tuple[str, str, str], Any]]:
-    found = import_decisions(list(paths), run, NullTracker(), resamples=0, reader=reader)
+    found = import_decisions(list(paths), run, NullTracker(), ImportOptions(Bootstrap(0, 0.95, 1), reader))
     table = pd.read_parquet(found.folder / "decisions.parquet")
     rows = {(row.reader, row.image_id, row.label): row for row in table.itertuples(index=False)}
     return found, rows

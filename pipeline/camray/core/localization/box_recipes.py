@@ -64,6 +64,22 @@ class BoxRecipe:
 
 
 @dataclass(frozen=True)
+class RegionRules:
+    """Rules of a run for all boxes, whatever their recipe.
+
+    Parameters
+    ----------
+    min_area : float
+        Smallest region, fraction of the window.
+    score : {'max', 'mean'}
+        A box's score: highest or mean heat of its region, smoothed and with the prior as the recipe says.
+    """
+
+    min_area: float
+    score: Literal["max", "mean"] = "max"
+
+
+@dataclass(frozen=True)
 class Located:
     """Boxes and hit points of a stack of N maps, on the model grid.
 
@@ -162,9 +178,7 @@ def locate(
     window: CropWindow,
     shape_model: tuple[int, int],
     recipe: BoxRecipe,
-    *,
-    min_area: float,
-    score: Literal["max", "mean"] = "max",
+    rules: RegionRules,
     prior: FloatImage | None = None,
 ) -> Located:
     """Draw the boxes of a stack of maps whose films cover the same window, best box first.
@@ -179,10 +193,8 @@ def locate(
         (rows, cols) of the model grid.
     recipe : BoxRecipe
         How.
-    min_area : float
-        Smallest region, fraction of the window.
-    score : {'max', 'mean'}
-        A box's score: highest or mean heat of its region, smoothed and with the prior as the recipe says.
+    rules : RegionRules
+        Which regions count, and their scores.
     prior : ndarray of shape (h, w), float32, optional
         The label's prior map; needed where the recipe gives it weight.
 
@@ -200,7 +212,7 @@ def locate(
         raise ValueError("heat maps hold NaN or infinity; explain again")
     maps = upsampled(with_prior(heat, prior, recipe.prior), shape_model, window, recipe.smooth)
     cut = heat_thresholds(maps, recipe.reference, np.array([recipe.level]))[:, 0]
-    regions = find_regions(maps, cut, min_area * maps.shape[1] * maps.shape[2])
+    regions = find_regions(maps, cut, rules.min_area * maps.shape[1] * maps.shape[2])
     order = regions.ranked(recipe.region)
     index = regions.map_index[order]
     boxes = scaled_about_centre(regions.boxes[order], recipe.dilate)
@@ -212,7 +224,7 @@ def locate(
         map_index=index,
         rank=np.arange(len(index)) - np.searchsorted(index, index, side="left"),
         boxes=boxes + np.array([window.col0, window.row0] * 2, np.float64),
-        score=(regions.peak if score == "max" else regions.mean)[order],
+        score=(regions.peak if rules.score == "max" else regions.mean)[order],
         peaks_xy=points,
     )
 

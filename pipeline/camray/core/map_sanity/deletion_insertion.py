@@ -61,9 +61,29 @@ def cell_order(heat: FloatArray, seed: int) -> NDArray[np.int64]:
     return np.asarray(shuffled[np.argsort(-flat[:, shuffled], axis=1, kind="stable")])
 
 
-def removal_curves(
-    view: OneLabel, films: Tensor, heat: FloatArray, *, steps: int, blur_px: float, seed: int, batch_size: int
-) -> Curves:
+@dataclass(frozen=True)
+class CurveSettings:
+    """Settings of deletion and insertion.
+
+    Parameters
+    ----------
+    steps : int
+        S. After step s the first ``round(s h w / S)`` cells are altered; where the grid has fewer cells, all are steps.
+    blur_px : float
+        Standard deviation of the Gaussian, px.
+    seed : int
+        See `cell_order`.
+    batch_size : int
+        Films per pass.
+    """
+
+    steps: int
+    blur_px: float
+    seed: int
+    batch_size: int
+
+
+def removal_curves(view: OneLabel, films: Tensor, heat: FloatArray, settings: CurveSettings) -> Curves:
     """Measure deletion and insertion (Petsiuk et al., BMVC 2018, section 3.2, algorithm 1).
 
     Parameters
@@ -74,14 +94,8 @@ def removal_curves(
         Grey 0-1.
     heat : ndarray of shape (N, h, w), float64
         Raw, signed; a map that is constant or not finite has no order, and NaN curves.
-    steps : int
-        S. After step s the first ``round(s h w / S)`` cells are altered; where the grid has fewer cells, all are steps.
-    blur_px : float
-        Standard deviation of the Gaussian, px.
-    seed : int
-        See `cell_order`.
-    batch_size : int
-        Films per pass.
+    settings : CurveSettings
+        Steps, blur, seed and batch size.
 
     Returns
     -------
@@ -89,18 +103,18 @@ def removal_curves(
         On the probability, not on the logit.
     """
     cells = heat.shape[1] * heat.shape[2]
-    counts = np.unique(np.rint(np.linspace(0, cells, min(steps, cells) + 1)).astype(np.int64))
-    order = cell_order(np.nan_to_num(heat), seed)
+    counts = np.unique(np.rint(np.linspace(0, cells, min(settings.steps, cells) + 1)).astype(np.int64))
+    order = cell_order(np.nan_to_num(heat), settings.seed)
     turn_of_cell = np.empty_like(order)
     np.put_along_axis(turn_of_cell, order, np.arange(cells)[None], axis=1)  # when a cell's turn comes
     turns = torch.from_numpy(turn_of_cell.reshape(heat.shape))[:, None]
     grey = films.mean(dim=(1, 2, 3), keepdim=True).expand_as(films)
-    soft = blurred(films, blur_px)
+    soft = blurred(films, settings.blur_px)
     deletion, insertion = [], []
     for count in counts.tolist():
         is_altered = _on_pixels((turns < count).to(films), films)
-        deletion.append(label_probabilities(view, torch.where(is_altered, grey, films), batch_size))
-        insertion.append(label_probabilities(view, torch.where(is_altered, films, soft), batch_size))
+        deletion.append(label_probabilities(view, torch.where(is_altered, grey, films), settings.batch_size))
+        insertion.append(label_probabilities(view, torch.where(is_altered, films, soft), settings.batch_size))
     curves = [torch.stack(each, dim=1).cpu().numpy() for each in (deletion, insertion)]
     lost = is_constant(heat)
     for curve in curves:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from camray.core.explain.autograd import evaluating
 from camray.core.explain.methods import Method
 from camray.core.explain.seam import SeamNetwork
-from camray.core.map_sanity.deletion_insertion import Curves, confidence_through, removal_curves
+from camray.core.map_sanity.deletion_insertion import Curves, CurveSettings, confidence_through, removal_curves
 from camray.core.map_sanity.method_figures import Cascade, MethodFigures
 from camray.core.map_sanity.similarity import (
     FloatArray,
@@ -178,20 +178,14 @@ def _examined(
 
 
 def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, plan: SanityPlan) -> MethodFigures:
-    size, blur_px = plan.batch_size, plan.blur * max(pairs.films.shape[-2:])
+    blur_px = plan.blur * max(pairs.films.shape[-2:])
+    settings = CurveSettings(plan.steps, blur_px, plan.seed, plan.batch_size)
     per_film: dict[str, FloatArray] = {key: np.zeros(len(heat)) for key in ("whole", "drop", "increase")}
     parts: list[tuple[list[int], Curves]] = []
     for label, at in pairs.by_label():
         view, films = OneLabel(_seam(network), label), pairs.films[at]
-        parts.append(
-            (
-                at,
-                removal_curves(
-                    view, films, heat[at], steps=plan.steps, blur_px=blur_px, seed=plan.seed, batch_size=size
-                ),
-            )
-        )
-        confidence = confidence_through(view, films, heat[at], batch_size=size)
+        parts.append((at, removal_curves(view, films, heat[at], settings)))
+        confidence = confidence_through(view, films, heat[at], batch_size=plan.batch_size)
         for key, values in per_film.items():
             values[at] = getattr(confidence, key)
     fractions = parts[0][1].fractions

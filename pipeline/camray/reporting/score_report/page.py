@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.summary import HEADLINE_IOU
 from camray.reporting.page_rendering import render
 from camray.reporting.score_report.headline_table import SOURCE_MEANINGS, headline_table
@@ -60,9 +61,7 @@ class SplitReport:
     protocols: Sequence[str] = ()
 
 
-def report_page(
-    name: str, splits: Sequence[SplitReport], thresholds: Sequence[Mapping[str, Any]], confidence: float
-) -> str:
+def report_page(name: str, splits: Sequence[SplitReport], thresholds: Sequence[BoxThreshold], confidence: float) -> str:
     """Write the page.
 
     Parameters
@@ -71,8 +70,8 @@ def report_page(
         Of the experiment.
     splits : sequence of SplitReport
         In the order of the page.
-    thresholds : sequence of mapping
-        Entries of ``thresholds.json``.
+    thresholds : sequence of BoxThreshold
+        Of the run.
     confidence : float
         Of the intervals, 0-1.
 
@@ -110,27 +109,27 @@ def _split_values(split: SplitReport) -> dict[str, Any]:
     }
 
 
-def _threshold_lines(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+def _threshold_lines(thresholds: Sequence[BoxThreshold]) -> list[tuple[str, ...]]:
     """Return one line of texts for the thresholds of all findings that were chosen in the same way."""
-    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        key = (str(entry["method"]), str(entry["policy"]), str(entry["source"]), str(entry.get("split") or ""))
-        groups.setdefault(key, []).append(entry)
+    groups: dict[tuple[str, str, str, str], list[BoxThreshold]] = {}
+    for threshold in thresholds:
+        key = (threshold.method, threshold.policy, str(threshold.source), threshold.split or "")
+        groups.setdefault(key, []).append(threshold)
     return [
         (
             method,
             policy,
             SOURCE_MEANINGS.get(source, source),
             split,
-            str(members[0].get("criterion") or ""),
+            members[0].criterion,
             _film_count(members),
         )
         for (method, policy, source, split), members in groups.items()
     ]
 
 
-def _film_count(entries: Sequence[Mapping[str, Any]]) -> str:
-    films = [int(entry["n"]) for entry in entries if entry.get("n")]
+def _film_count(thresholds: Sequence[BoxThreshold]) -> str:
+    films = [threshold.n for threshold in thresholds if threshold.n]
     if not films:
         return ""
     return f"{min(films)}–{max(films)}" if min(films) < max(films) else str(films[0])

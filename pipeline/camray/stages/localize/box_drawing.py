@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.settings.schema import LocalizeSettings
-from camray.core.localization.box_recipes import BoxRecipe, Located, locate
+from camray.core.localization.box_recipes import BoxRecipe, Located, RegionRules, locate
 from camray.core.localization.box_thresholds import Thresholds
 from camray.core.metrics.localization.rows import Placement
 from camray.domain.geometry import Box, CropWindow
@@ -79,8 +79,7 @@ def _draw(
             window,
             run.grid.shape_model,
             recipe,
-            min_area=settings.min_area,
-            score=settings.score,
+            RegionRules(settings.min_area, settings.score),
             prior=prior,
         )
         for position, film in enumerate(films):

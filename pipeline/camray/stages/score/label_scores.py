@@ -12,6 +12,7 @@ from camray.adapters.settings.schema import Settings
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 from camray.core.metrics.localization.rows import (
+    BaselineInputs,
     ChosenLevels,
     add_baselines,
     add_max_box_acc,
@@ -112,9 +113,7 @@ def _label_values(
         if len(items):
             accuracy[method, label] = max_box_acc_at_levels(sweep)
         add_max_box_acc(values, method, sweep, levels.get((method, label)), oracle)
-    add_baselines(
-        values,
-        items,
+    baseline_inputs = BaselineInputs(
         inputs.training[label],
         inputs.films.geometry,
         run.grid.shape_feature,
@@ -122,6 +121,7 @@ def _label_values(
         inputs.settings.seed,
         oracle,
     )
+    add_baselines(values, items, baseline_inputs)
     return values
 
 

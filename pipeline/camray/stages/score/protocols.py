@@ -20,7 +20,7 @@ from camray.core.metrics.protocols.containment import CEILING, ceiling_statistic
 from camray.core.metrics.protocols.detection import detection_statistics
 from camray.core.metrics.protocols.ilsvrc import top_errors_statistic
 from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU
-from camray.core.metrics.protocols.wsol_rows import max_box_acc_statistics, overlaps_of, pixel_statistics
+from camray.core.metrics.protocols.wsol_rows import MaskedFilms, max_box_acc_statistics, overlaps_of, pixel_statistics
 from camray.core.metrics.statistics import MeanOver, Statistic, statistics_table
 from camray.domain.records import ThresholdSource
 from camray.stages.score.mask_protocol import chexlocalize_statistics
@@ -58,9 +58,8 @@ def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
                     validated = overlaps_of(*of_beside, thresholds)
                 statistics += max_box_acc_statistics(items, method, overlaps, validated, inputs.settings.oracle)
             if masks:
-                patients, geometry = inputs.films.patients, inputs.films.geometry
-                ignored = inputs.films.ignored.get(label, {})
-                statistics += pixel_statistics(label, method, masks, ignored, patients, heat_of, geometry, thresholds)
+                masked = MaskedFilms(label, masks, inputs.films.ignored.get(label, {}), inputs.films.patients)
+                statistics += pixel_statistics(masked, method, heat_of, inputs.films.geometry, thresholds)
     return statistics
 
 

@@ -18,7 +18,6 @@ from camray.io.artifacts import ScoreFiles
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 from camray.io.ingested_films import read_ingested
 from camray.io.split_films import SplitFilms, split_films
-from camray.io.thresholds import threshold_as_json
 from camray.reporting.score_report.page import report_page
 from camray.reporting.score_report.protocol_sections import protocols_without_rows
 from camray.stages.score.label_scores import SplitScores, score_split, validation_levels
@@ -83,8 +82,8 @@ def _write(
     for each in pictures:
         for name, png in each.files.items():
             write_bytes(files.pictures / name, png)
-    thresholds = [threshold_as_json(threshold) for threshold in explained.thresholds.boxes]
-    page = report_page(settings.name, [each.page for each in pictures], thresholds, settings.score.confidence)
+    splits, thresholds = [each.page for each in pictures], explained.thresholds.boxes
+    page = report_page(settings.name, splits, thresholds, settings.score.confidence)
     write_bytes(files.report_page, page.encode())
 
 

@@ -112,12 +112,17 @@ def method_rows(sample: Sample, costs: Mapping[str, Cost], named: Mapping[str, A
         spent = {"seconds_a_film": cost.seconds, "passes_a_film": cost.passes}
         for source, policy in _POLICIES.items():
             boxes = _boxes(sample, name, policy)
-            rows.append({
-                **shared, "method": name, "threshold_source": source, **spent,
-                "boxed_labels": boxed_labels(sample.scores, name),
-                **placed_figures(sample.scores, name, source),
-                **error_figures(sample.logits, sample.present, sample.right(boxes)),
-            })  # fmt: skip
+            rows.append(
+                {
+                    **shared,
+                    "method": name,
+                    "threshold_source": source,
+                    **spent,
+                    "boxed_labels": boxed_labels(sample.scores, name),
+                    **placed_figures(sample.scores, name, source),
+                    **error_figures(sample.logits, sample.present, sample.right(boxes)),
+                }
+            )
     return rows
 
 

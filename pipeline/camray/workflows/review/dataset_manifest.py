@@ -50,13 +50,17 @@ def write_data_set(folder: RunFolder, findings: Sequence[Finding]) -> None:
         "films": _film_rules(folder),
         "label_table": {"file": str(files.labels_csv.resolve()), "form": "wide", **_KEY},
         "box_table": {
-            "file": str(files.boxes_csv.resolve()), **_KEY, "label": "label", "corners": ["x0", "y0", "x1", "y1"],
-            "frame": "native", "reader": "reader",
+            "file": str(files.boxes_csv.resolve()),
+            **_KEY,
+            "label": "label",
+            "corners": ["x0", "y0", "x1", "y1"],
+            "frame": "native",
+            "reader": "reader",
         },
         "splits": {split: str(files.split_list(split).resolve()) for split in sorted(films)},
         "split_key_is": "image_id",
         "labels": [_label(finding) for finding in findings],
-    }  # fmt: skip
+    }
     write_json(files.manifest, manifest)  # JSON is YAML
 
 

@@ -7,7 +7,7 @@ Run     ``camray review import decisions-*.json runs/phantom``
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from camray.adapters.dicom.read.sr import is_dicom, read_reports
 from camray.adapters.review.decisions import read_decisions
 from camray.adapters.run_folder import RunFolder, write_bytes, write_json
 from camray.adapters.tracking.interface import Tracker
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.reader_study.agreement_table import ALL_LABELS, AgreementPlan, Claim, agreement_rows
 from camray.core.reader_study.consensus import MergePolicy, merge
 from camray.core.reader_study.sr_decisions import decisions_of
@@ -63,18 +64,29 @@ class _ReviewedRun:
         return self.run.films.images
 
 
-def import_decisions(
-    paths: Sequence[Path],
-    folder: RunFolder,
-    tracker: Tracker,
-    *,
-    reader: str = "",
-    policy: MergePolicy = "majority",
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 1,
-    readers: Mapping[str, Reader] | None = None,
-) -> Imported:
+@dataclass(frozen=True)
+class ImportOptions:
+    """Options of an import.
+
+    Parameters
+    ----------
+    bootstrap : Bootstrap
+        Of the intervals.
+    reader : str
+        Who read, for forms that do not say.
+    policy : {'majority', 'union'}
+        See `camray.core.reader_study.consensus.merge`.
+    readers : mapping of suffix to Reader
+        Forms beyond `READERS`.
+    """
+
+    bootstrap: Bootstrap
+    reader: str = ""
+    policy: MergePolicy = "majority"
+    readers: Mapping[str, Reader] = field(default_factory=dict)
+
+
+def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker, options: ImportOptions) -> Imported:
     """Read decisions, measure them and merge them; everything is written to ``reviewed/`` anew.
 
     Parameters
@@ -86,14 +98,8 @@ def import_decisions(
         The run that was reviewed.
     tracker : Tracker
         Gets figures and tables, without comments: they are free text.
-    reader : str
-        Who read, for forms that do not say.
-    policy : {'majority', 'union'}
-        See `camray.core.reader_study.consensus.merge`.
-    resamples, confidence, seed
-        Of the intervals.
-    readers : mapping of suffix to Reader, optional
-        Forms beyond `READERS`.
+    options : ImportOptions
+        Reader, merging, intervals and further forms.
 
     Raises
     ------
@@ -103,8 +109,8 @@ def import_decisions(
         If the run has no boxes.
     """
     reviewed = _open_reviewed(folder)
-    forms = {**READERS, ".dcm": _reports_reader(reviewed, paths), **(readers or {})}
-    read = [_read(path, reviewed, reader, forms) for path in paths]
+    forms = {**READERS, ".dcm": _reports_reader(reviewed, paths), **options.readers}
+    read = [_read(path, reviewed, options.reader, forms) for path in paths]
     problems = [problem for each in read for problem in each.problems] + _other_runs(read, reviewed)
     decisions, readings = _of_this_run(*_joined(read, problems), reviewed, problems)
     if not decisions:
@@ -113,16 +119,17 @@ def import_decisions(
             + "; ".join(sorted({problem.what for problem in problems})[:5])
         )
     patients = dict(zip(reviewed.images["image_id"], reviewed.images["patient_key"], strict=True))
-    plan = AgreementPlan(patients, resamples=resamples, confidence=confidence, seed=seed)
+    bootstrap = options.bootstrap
+    plan = AgreementPlan(patients, resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=bootstrap.seed)
     agreement = agreement_rows(decisions, reviewed.claims, readings, plan)
     counts = _counts(decisions, readings, problems)
     run, files = reviewed.run, artifacts_of(folder).reviewed
     unread = [mark for each in read for mark in each.unread]
     write_decisions(files, decisions, readings, problems, unread)
     write_bytes(files.agreement, agreement.to_csv(index=False, lineterminator="\n").encode())
-    write_merged(run.films, files, run.labels, merge(decisions, policy))
+    write_merged(run.films, files, run.labels, merge(decisions, options.policy))
     write_data_set(folder, run.findings)
-    write_json(files.summary, {"counts": counts, "policy": policy, "run_digest": reviewed.digest})
+    write_json(files.summary, {"counts": counts, "policy": options.policy, "run_digest": reviewed.digest})
     _track(tracker, files, agreement, counts)
     return Imported(files.folder, counts, agreement, tuple(problems))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camray.core.explain.explanation import ExplanationRequest, explain_images
-from camray.core.localization.box_recipes import BoxRecipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
 from camray.core.localization.heat_maps import upsampled
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
@@ -176,8 +176,8 @@ def _fixed_boxes(
 ) -> tuple[tuple[Box, float], ...]:
     contract, settings = predictor.contract, predictor.localizing
     located = locate(
-        heat[None], predictor.window(prediction), (contract.rows, contract.cols), FIXED, min_area=settings.min_area
-    )  # fmt: skip
+        heat[None], predictor.window(prediction), (contract.rows, contract.cols), FIXED, RegionRules(settings.min_area)
+    )
     boxes = []
     for corners, score in zip(located.boxes, located.score, strict=True):
         box = prediction.transform.box_to_native(Box(*map(float, corners))).clipped(*prediction.film.pixels.shape)

@@ -21,7 +21,7 @@ from camray.core.explain.activation_maximization import AscentSettings, maximize
 from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.localization.box_recipes import BoxRecipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
 from camray.core.localization.heat_maps import film_window, upsampled
 from camray.core.phantom.film import PhantomFilm, render_film
 from camray.core.phantom.findings import FINDINGS
@@ -107,10 +107,10 @@ def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
 
 def _further(network: Any) -> list[tuple[str, str, ExplanationRequest]]:
     """Add what a method by itself does not show: layers fused, and views averaged."""
-    layers = tuple(name for name, _ in network.named_modules() if name.removeprefix("backbone.") in
-                   {"layer2", "layer3", "layer4"} and name.startswith("backbone."))  # fmt: skip
-    requests = [("cam, flip and scales", "CAM averaged over the mirror image and input sizes 1 and 1.25",
-              ExplanationRequest("cam", flip=True, scales=(1.0, 1.25)))]  # fmt: skip
+    stages = {f"backbone.layer{number}" for number in (2, 3, 4)}
+    layers = tuple(name for name, _ in network.named_modules() if name in stages)
+    note = "CAM averaged over the mirror image and input sizes 1 and 1.25"
+    requests = [("cam, flip and scales", note, ExplanationRequest("cam", flip=True, scales=(1.0, 1.25)))]
     if layers:
         note = f"LayerCAM at {', '.join(layers)}, each as tanh(2 M / max M), the largest kept"
         requests.append(("layercam, layers fused", note, ExplanationRequest("layercam", layers=layers)))
@@ -162,7 +162,7 @@ def _explained(
     request = replace(of_method, labels=(film.label_index,))
     explanation = explain_images(network, films, (contract.feature_rows, contract.feature_cols), request)
     heat = explanation.heat[0, 0].float().numpy()
-    located = locate(heat[None], film.window, shape, FIXED, min_area=_MIN_AREA)
+    located = locate(heat[None], film.window, shape, FIXED, RegionRules(_MIN_AREA))
     boxes = [Box(*map(float, corners)) for corners in located.boxes[:1]]
     x, y = located.peaks_xy[0]
     hit = any(box.contains_xy(float(x), float(y)) for box in film.boxes)

@@ -19,7 +19,7 @@ from camray.adapters.images.photo import read_class_names, read_colours
 from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
-from camray.core.localization.box_recipes import BoxRecipe, locate
+from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
 from camray.core.localization.heat_maps import upsampled
 from camray.core.networks.published import published_classifier
 from camray.domain.errors import SettingsError
@@ -168,7 +168,7 @@ def _box(
 ) -> list[float] | None:
     """Enclose the largest region above 20 % of the maximum, as the CAM paper does; native px, or None."""
     window = CropWindow(0, side, 0, side)
-    located = locate(heat[None].astype(np.float32), window, (side, side), CAM_PAPER, min_area=_MIN_AREA)
+    located = locate(heat[None].astype(np.float32), window, (side, side), CAM_PAPER, RegionRules(_MIN_AREA))
     for corners in located.boxes:
         box = transform.box_to_native(Box(*map(float, corners))).clipped(shape_native[0], shape_native[1])
         if box is not None:

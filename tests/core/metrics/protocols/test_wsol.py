@@ -12,6 +12,7 @@ from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_pre
 from camray.core.metrics.protocols.wsol_rows import (
     CLEAN,
     ORIGINAL,
+    MaskedFilms,
     mask_on_map,
     max_box_acc_statistics,
     original_mask_on_map,
@@ -202,7 +203,7 @@ def test_the_pixel_row_takes_masks_to_the_map() -> None:
     heat[2:6, 2:6] = 1
     placed = Placement(GridTransform(0.5, 0.5), CropWindow(0, 10, 0, 10))
     parts = pixel_statistics(
-        "a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS
+        MaskedFilms("a", {"f": mask}, {}, {"f": 0}), "cam", lambda _: heat, Geometry((10, 10), {"f": placed}), LEVELS
     )
     assert [part.row.metric for part in parts] == ["wsol/pxap", "wsol_original/pxap"]
     for part in parts:
@@ -253,7 +254,9 @@ def test_pixel_precision_of_the_original_differs_where_a_mask_shifts_by_a_px() -
     mask[0, 0::2] = True  # even columns: what the first corners show of a map of 4 columns
     heat = np.array([[4.0, 3.0, 2.0, 1.0]], np.float32)
     placed = Geometry((1, 4), {"f": Placement(GridTransform(0.5, 1.0), CropWindow(0, 1, 0, 4))})
-    clean, original = pixel_statistics("a", "cam", {"f": mask}, {}, {"f": 0}, lambda _: heat, placed, LEVELS)
+    clean, original = pixel_statistics(
+        MaskedFilms("a", {"f": mask}, {}, {"f": 0}), "cam", lambda _: heat, placed, LEVELS
+    )
     assert np.isnan(clean(np.ones((1, 1)))[0, 0])  # odd columns lie under the centres: no pixel of the mask
     np.testing.assert_allclose(original(np.ones((1, 1))), [[1.0]])
 
@@ -266,7 +269,7 @@ def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None
     ignored[:2, :] = True  # the wrong pixel of 0.8, and the mask's own of 1.0, where the mask goes before
     placed = Geometry((2, 2), {"f": Placement(GridTransform(0.5, 0.5), CropWindow(0, 2, 0, 2))})
     values = [
-        pixel_statistics("a", "cam", {"f": mask}, left_out, {"f": 0}, lambda _: heat, placed, LEVELS)[0](
+        pixel_statistics(MaskedFilms("a", {"f": mask}, left_out, {"f": 0}), "cam", lambda _: heat, placed, LEVELS)[0](
             np.ones((1, 1))
         )[0, 0]
         for left_out in ({}, {"f": ignored}, {"g": ignored})

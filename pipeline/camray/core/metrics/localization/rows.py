@@ -103,12 +103,12 @@ def choose_levels(sweep: ThresholdSweep, iou_criterion: float) -> ChosenLevels |
 
 
 def add_max_box_acc(
-    values: LabelValues, method: str, sweep: ThresholdSweep, chosen: ChosenLevels | None, oracle: bool
+    values: LabelValues, method: str, sweep: ThresholdSweep, levels: ChosenLevels | None, oracle: bool
 ) -> None:
     """Add MaxBoxAcc and V2 at 20 % of the range, at the levels chosen on validation, and at the best if requested."""
     values.add(method, FIXED, max_box_acc_at(sweep, FIXED_LEVEL, (FIXED_LEVEL,) * 3))
-    if chosen is not None:
-        values.add(method, VALIDATION, max_box_acc_at(sweep, chosen.max_box_acc, chosen.max_box_acc_v2))
+    if levels is not None:
+        values.add(method, VALIDATION, max_box_acc_at(sweep, levels.max_box_acc, levels.max_box_acc_v2))
     if oracle:
         values.add(method, ORACLE, oracle_values(sweep))
 
@@ -137,16 +137,35 @@ def add_predictions(
     values.add(method, source, box_measures(items, by_film[CORNERS].to_numpy(dtype=np.float64)))
 
 
-def add_baselines(
-    values: LabelValues,
-    items: AnnotatedFilms,
-    training: FloatArray,
-    geometry: Geometry,
-    shape_feature: tuple[int, int],
-    chosen: Mapping[str, ChosenLevels | None],
-    seed: int,
-    oracle: bool,
-) -> None:
+@dataclass(frozen=True, eq=False)
+class BaselineInputs:
+    """What the baselines of one label depend on, besides its annotated films.
+
+    Parameters
+    ----------
+    training : ndarray of shape (A, 4), float64
+        The label's training boxes, as fractions of their films' sides.
+    geometry : Geometry
+        Positions of the films on the model grid.
+    shape_feature : tuple of int
+        (rows, cols) of the feature grid.
+    levels : mapping
+        Levels of the two baselines that are maps, from `baseline_levels`.
+    seed : int
+        Of the random map and of the shuffles.
+    oracle : bool
+        Also give numbers whose threshold was chosen on these films.
+    """
+
+    training: FloatArray
+    geometry: Geometry
+    shape_feature: tuple[int, int]
+    levels: Mapping[str, ChosenLevels | None]
+    seed: int
+    oracle: bool
+
+
+def add_baselines(values: LabelValues, items: AnnotatedFilms, inputs: BaselineInputs) -> None:
     """Add all baselines' rows.
 
     Parameters
@@ -155,36 +174,27 @@ def add_baselines(
         Filled in place.
     items : AnnotatedFilms
         The label's annotated films.
-    training : ndarray of shape (A, 4), float64
-        The label's training boxes, as fractions of their films' sides.
-    geometry : Geometry
-        Positions of the films on the model grid.
-    shape_feature : tuple of int
-        (rows, cols) of the feature grid.
-    chosen : mapping
-        Levels of the two baselines that are maps, from `baseline_levels`.
-    seed : int
-        Of the random map and of the shuffles.
-    oracle : bool
-        Also give numbers whose threshold was chosen on these films.
+    inputs : BaselineInputs
+        Training boxes, grids, levels and seed.
     """
-    for method, draws in _map_baselines(items, geometry, shape_feature, seed, baselines.RANDOM_DRAWS).items():
-        levels = chosen.get(method)
+    maps = _map_baselines(items, inputs.geometry, inputs.shape_feature, inputs.seed, baselines.RANDOM_DRAWS)
+    for method, draws in maps.items():
+        levels = inputs.levels.get(method)
         values.add(method, FIXED, mean_of_measures([_at_level(items, draw, FIXED_LEVEL) for draw in draws]))
         if levels is not None:
             values.add(method, VALIDATION, mean_of_measures([_at_level(items, draw, levels.box) for draw in draws]))
         for source, measures in _max_box_acc_of_draws(draws, levels).items():
             values.add(method, source, measures)
-        if oracle:
+        if inputs.oracle:
             values.add(method, ORACLE, oracle_values(draws[0][0]))
-    mean_box = baselines.native_boxes(baselines.class_mean_box(training), items.sizes_xy)
+    mean_box = baselines.native_boxes(baselines.class_mean_box(inputs.training), items.sizes_xy)
     whole = baselines.native_boxes(np.array([0.0, 0.0, 1.0, 1.0]), items.sizes_xy)
     values.add(baselines.CLASS_MEAN_BOX, FIXED, _box_and_centre(items, mean_box))
-    point = baselines.fixed_point(training) * items.sizes_xy
-    hits = point_hits(items, point) if len(training) else np.full(len(items), np.nan)
+    point = baselines.fixed_point(inputs.training) * items.sizes_xy
+    hits = point_hits(items, point) if len(inputs.training) else np.full(len(items), np.nan)
     values.add(baselines.FIXED_POINT, FIXED, {("hit_rate", None): hits})
     values.add(baselines.WHOLE_IMAGE, FIXED, _box_and_centre(items, whole))
-    shuffles = [_box_and_centre(items, boxes) for boxes in baselines.shuffled_boxes(items, seed)]
+    shuffles = [_box_and_centre(items, boxes) for boxes in baselines.shuffled_boxes(items, inputs.seed)]
     values.add(baselines.SHUFFLED, FIXED, mean_of_measures(shuffles))
 
 

@@ -206,26 +206,37 @@ def _taken(mask: NDArray[np.bool_], y: NDArray[np.int64], x: NDArray[np.int64]) 
 _MASKS_ON_MAP = {CLEAN: mask_on_map, ORIGINAL: original_mask_on_map}
 
 
+@dataclass(frozen=True, eq=False)
+class MaskedFilms:
+    """Films that carry a mask of one label.
+
+    Parameters
+    ----------
+    label : str
+        Finding.
+    masks, ignored : mapping
+        ``image_id`` to the native mask of all instances, and to pixels that do not count where there are any.
+    patients : mapping
+        ``image_id`` to patient number.
+    """
+
+    label: str
+    masks: Mapping[str, NDArray[np.bool_]]
+    ignored: Mapping[str, NDArray[np.bool_]]
+    patients: Mapping[str, int]
+
+
 def pixel_statistics(
-    label: str,
-    method: str,
-    masks: Mapping[str, NDArray[np.bool_]],
-    ignored: Mapping[str, NDArray[np.bool_]],
-    patients: Mapping[str, int],
-    heat_of: HeatOf,
-    geometry: Geometry,
-    thresholds: FloatArray,
+    films: MaskedFilms, method: str, heat_of: HeatOf, geometry: Geometry, thresholds: FloatArray
 ) -> list[PixelPrecisionStatistic]:
     """Make the rows of PxAP over the films that carry a mask of the label, by both sets of conventions.
 
     Parameters
     ----------
-    label, method : str
-        What the rows are about.
-    masks, ignored : mapping
-        ``image_id`` to the native mask of all instances, and to pixels that do not count where there are any.
-    patients : mapping
-        ``image_id`` to patient number.
+    films : MaskedFilms
+        Masks of one label.
+    method : str
+        As in the score table.
     heat_of, geometry, thresholds
         As for `overlaps_of`.
 
@@ -234,24 +245,24 @@ def pixel_statistics(
     list of PixelPrecisionStatistic
         ``wsol/pxap`` and ``wsol_original/pxap``, which differ in how a mask is sampled.
     """
-    image_ids = sorted(masks)
+    image_ids = sorted(films.masks)
     histograms = {each: np.zeros((2, len(image_ids), len(thresholds) + 1)) for each in _MASKS_ON_MAP}
     for number, image_id in enumerate(image_ids):
         heat, to_heat = film_heat(heat_of, image_id, geometry)
         low, high = float(heat.min()), float(heat.max())
         heat01 = (heat.astype(np.float64) - low) / (high - low) if high > low else np.zeros(heat.shape)
-        ignored_mask = ignored.get(image_id, np.zeros((1, 1), bool))
+        ignored_mask = films.ignored.get(image_id, np.zeros((1, 1), bool))
         for convention, on_map in _MASKS_ON_MAP.items():
             histograms[convention][:, number] = pixel_histograms(
                 heat01,
-                on_map(masks[image_id], to_heat, heat.shape),
+                on_map(films.masks[image_id], to_heat, heat.shape),
                 on_map(ignored_mask, to_heat, heat.shape),
                 thresholds,
             )
-    numbers: IntArray = np.array([patients[image_id] for image_id in image_ids], np.int64)
+    numbers: IntArray = np.array([films.patients[image_id] for image_id in image_ids], np.int64)
     return [
         PixelPrecisionStatistic(
-            StatisticRow(label, method, f"{convention}/pxap", None, FIXED, len(image_ids)), numbers, *counted
+            StatisticRow(films.label, method, f"{convention}/pxap", None, FIXED, len(image_ids)), numbers, *counted
         )
         for convention, counted in histograms.items()
     ]
