@@ -37,7 +37,7 @@ def compare(
 
     Example: [bold]camray compare configs/phantom.yaml compare.test_films=24 compare.sanity_films=0[/bold]
     """
-    from camray.io.artifacts import ComparisonFiles
+    from camray.io.workflow_artifacts import ComparisonFiles
     from camray.workflows.model_comparison.comparison import compare as compare_all
 
     started = time.monotonic()

@@ -133,7 +133,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
 
 def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output: OutputOptions) -> None:
     from camray.adapters.run_folder import RunFolder
-    from camray.io.artifacts import SpreadFiles
+    from camray.io.workflow_artifacts import SpreadFiles
     from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
     from camray.workflows.run import STAGE_NAMES
 

@@ -200,7 +200,7 @@ def _print_agreement(imported: Any, rows: Any) -> None:
             f"[yellow]{escape(problem.source)}[/yellow] {escape(where)}: {escape(problem.what)}", highlight=False
         )
     if len(imported.problems) > MAX_PROBLEMS_PRINTED:
-        from camray.io.artifacts import ReviewedFiles
+        from camray.io.workflow_artifacts import ReviewedFiles
 
         more = len(imported.problems) - MAX_PROBLEMS_PRINTED
         console.print(f"and {more} more in {escape(str(ReviewedFiles(imported.folder).problems))}")

@@ -1,4 +1,4 @@
-"""Artifacts of a run: every file name and its type. No other module names a file of a run folder.
+"""Artifacts of a run: every file name of a stage and its type; those of workflows are in `workflow_artifacts`.
 
 ``RunArtifacts(root).ingest.images.read()`` reads a table, ``RunArtifacts(root).score.report_page`` is a path.
 """
@@ -15,8 +15,6 @@ from camray.adapters.checkpoints import read_contract
 from camray.adapters.pixel_store import OPEN_SHARDS, PixelStore, shard_path
 from camray.adapters.run_folder import RunFolder, write_bytes, write_json
 from camray.core.localization.box_thresholds import Thresholds
-from camray.core.map_sanity.table import SANITY_COLUMNS
-from camray.core.metrics.model_comparison import COMPARE_COLUMNS
 from camray.domain.contract import ModelContract
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
@@ -32,6 +30,7 @@ from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, path_of,
 from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
 from camray.io.thresholds import read_thresholds, write_thresholds
+from camray.io.workflow_artifacts import ComparedFiles, ReviewedFiles, ReviewFiles, SanityFiles
 
 
 def _write_contract(path: Path, contract: ModelContract) -> None:
@@ -192,76 +191,6 @@ class ExportFiles(ArtifactFolder):
     def dicom_objects(self) -> list[Path]:
         """List the DICOM objects that exist, sorted."""
         return sorted(self.dicom.glob("*.dcm"))
-
-
-class SanityFiles(ArtifactFolder):
-    """``sanity/``: results of the map checks."""
-
-    table = table_of("sanity.parquet", SANITY_COLUMNS)
-    table_csv = path_of("sanity.csv")
-    cascade_csv = path_of("cascade.csv")
-    curves_csv = path_of("curves.csv")
-    cascade_chart = path_of("cascade.png")
-    curves_chart = path_of("curves.png")
-
-
-class ReviewFiles(ArtifactFolder):
-    """``review/``: the review page."""
-
-    index = path_of("index.html")
-
-
-class ReviewedFiles(ArtifactFolder):
-    """``reviewed/``: decisions of the readers, and the data set that they make."""
-
-    decisions = path_of("decisions.parquet")
-    readings = path_of("readings.parquet")
-    agreement = path_of("agreement.csv")
-    problems = path_of("problems.csv")
-    unread = path_of("unread.csv")
-    labels = table_of("labels.parquet", LABEL_COLUMNS)
-    annotations = table_of("annotations.parquet", ANNOTATION_COLUMNS)
-    labels_csv = path_of("labels.csv")
-    boxes_csv = path_of("boxes.csv")
-    manifest = path_of("manifest.yaml")
-    summary = path_of("summary.json")
-
-    def split_list(self, split: str) -> Path:
-        """Return the list of a split's films."""
-        return self.folder / f"split-{split}.txt"
-
-    def split_table(self, table: Path, split: str) -> Path:
-        """Return the part of `labels_csv` or `boxes_csv` that belongs to a split."""
-        return table.with_name(f"{table.stem}-{split}{table.suffix}")
-
-
-class ComparedFiles(ArtifactFolder):
-    """``compared/`` of one network of a comparison."""
-
-    rows = table_of("rows.parquet", COMPARE_COLUMNS)
-    baselines = path_of("baselines.json")
-    strip = path_of("strip.jpg")
-    strip_texts = path_of("strip.json")
-
-
-class ComparisonFiles(ArtifactFolder):
-    """Root of a comparison of networks: its results, the shared inputs, and the samples that are explained."""
-
-    table = path_of("comparison.csv")
-    page = path_of("comparison.html")
-    summary = path_of("comparison.json")
-    inputs = path_of("inputs")
-
-    def sample(self, size: str) -> Path:
-        """Return the root of a sample."""
-        return self.folder / "sample" / size
-
-
-class SpreadFiles(ArtifactFolder):
-    """Results over several seeds, in a root of their own."""
-
-    table = path_of("spread.csv")
-    headline = path_of("spread.json")
 
 
 class RunArtifacts(ArtifactFolder):

@@ -38,11 +38,12 @@ from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import Counts, Split, StageResult
-from camray.io.artifacts import SanityFiles, artifacts_of
+from camray.io.artifacts import artifacts_of
 from camray.io.ingested_films import grey_of, read_ingested
 from camray.io.labelled_films import targets_of
 from camray.io.tracking import open_tracker
 from camray.io.trained_model import load_classifier
+from camray.io.workflow_artifacts import SanityFiles
 from camray.reporting.map_sanity_charts import cascade_chart, curves_chart
 from camray.workflows.run import settings_of
 

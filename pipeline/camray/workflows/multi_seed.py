@@ -20,8 +20,9 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.seed_spread import spread_of
 from camray.core.metrics.summary import HEADLINE_IOU, main_method
 from camray.domain.errors import PipelineError, SettingsError
-from camray.io.artifacts import SpreadFiles, artifacts_of
+from camray.io.artifacts import artifacts_of
 from camray.io.tracking import open_tracker
+from camray.io.workflow_artifacts import SpreadFiles
 
 SHARED_STAGES = ("generate", "ingest")  # no seed of training changes them
 

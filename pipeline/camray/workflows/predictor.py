@@ -21,10 +21,10 @@ from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.localization.box_recipes import RegionRules, locate
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import film_window
+from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.contract import ModelContract
 from camray.domain.errors import ImageError, SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform

@@ -6,18 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
-from camray.core.localization.box_recipes import (
-    BoxRecipe,
+from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe, recipe_from_json
+from camray.core.localization.heat_maps import film_window
+from camray.core.localization.located_boxes import (
     RegionRules,
-    fixed_recipe,
     heat_thresholds,
     hit_points,
     holds_localization,
     locate,
-    recipe_from_json,
     with_prior,
 )
-from camray.core.localization.heat_maps import film_window
 from camray.domain.errors import CheckpointError
 from camray.domain.geometry import Box, CropWindow, GridTransform
 

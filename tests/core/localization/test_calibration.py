@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.calibration import RecipeGrid, ValidationMaps, _from_samples, calibrate
+from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.geometry import CropWindow, iou_matrix
 
 SHAPE, WINDOW = (128, 128), CropWindow(0, 128, 0, 128)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from camray.core.localization.box_recipes import BoxRecipe, Reference, heat_thresholds, hit_points, with_prior
+from camray.core.localization.box_recipes import BoxRecipe, Reference
 from camray.core.localization.connected_components import REGION_CHOICES, FloatImage, best_boxes
 from camray.core.localization.heat_maps import scaled_about_centre, upsampled
+from camray.core.localization.located_boxes import heat_thresholds, hit_points, with_prior
 from camray.domain.geometry import CropWindow, iou_matrix
 
 _COARSE_SIDE_PX = 96  # maps are sampled about this finely while recipes are compared; boxes are drawn on the full grid
@@ -35,7 +36,7 @@ class ValidationMaps:
     annotated : sequence of ndarray of shape (A, 4), float64
         The label's boxes on each film, at least one, on the *model* grid (IoU is the same there), px.
     prior : ndarray of shape (h, w), float32
-        As in `camray.core.localization.box_recipes.locate`; zero where there is no prior map.
+        As in `camray.core.localization.located_boxes.locate`; zero where there is no prior map.
     """
 
     heat: FloatImage

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.settings.schema import LocalizeSettings
-from camray.core.localization.box_recipes import BoxRecipe, Located, RegionRules, locate
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import Thresholds
+from camray.core.localization.located_boxes import Located, RegionRules, locate
 from camray.core.metrics.localization.rows import Placement
 from camray.domain.geometry import Box, CropWindow
 from camray.domain.records import CORNERS, PREDICTION_COLUMNS

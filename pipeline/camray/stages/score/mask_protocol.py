@@ -16,8 +16,6 @@ from camray.core.metrics.protocols.chexlocalize import (
     TUNED_THRESHOLDS,
     MaskCounts,
     count_film,
-    mask_statistics,
-    means_below_human,
     native_heat01,
     predicted_mask,
     published_mask,
@@ -25,6 +23,7 @@ from camray.core.metrics.protocols.chexlocalize import (
     tuned_column,
     tuned_cutoff,
 )
+from camray.core.metrics.protocols.chexlocalize_rows import mask_statistics, means_below_human
 from camray.core.metrics.statistics import Statistic
 from camray.domain.records import ThresholdSource
 from camray.io.split_films import SplitFilms

@@ -21,9 +21,10 @@ from camray.core.metrics.model_comparison import SANITY, compare_table
 from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.records import Counts, Split, StageResult
-from camray.io.artifacts import ComparisonFiles, artifacts_of
+from camray.io.artifacts import artifacts_of
 from camray.io.ingested_films import read_ingested
 from camray.io.trained_model import load_classifier, network_input
+from camray.io.workflow_artifacts import ComparisonFiles
 from camray.workflows.map_sanity import SanityChoice, check_run
 from camray.workflows.model_comparison.explanation import Classifier, Cost, explain_sample, is_expensive, try_methods
 from camray.workflows.model_comparison.film_sampling import share

@@ -20,9 +20,10 @@ from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.model_comparison import SANITY, compare_table
 from camray.domain.errors import PipelineError
 from camray.domain.records import Split
-from camray.io.artifacts import ComparisonFiles, artifacts_of
+from camray.io.artifacts import artifacts_of
 from camray.io.json_files import read_json
 from camray.io.tracking import open_tracker
+from camray.io.workflow_artifacts import ComparisonFiles
 from camray.reporting.model_comparison_page import compare_page
 from camray.workflows.model_comparison.combination import (
     CHEAP,

@@ -25,8 +25,9 @@ from camray.core.reader_study.sr_decisions import decisions_of
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import Decision, DecisionsRead, Problem, Reading
-from camray.io.artifacts import ReviewedFiles, artifacts_of
+from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
+from camray.io.workflow_artifacts import ReviewedFiles
 from camray.workflows.review.dataset_manifest import write_data_set
 from camray.workflows.review.export_page import run_digest
 from camray.workflows.review.merged_tables import write_decisions, write_merged

@@ -18,8 +18,8 @@ from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.reader_study.consensus import MergedDecision
 from camray.domain.reader_decisions import Decision, Problem, Reading, Unread
 from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS
-from camray.io.artifacts import ReviewedFiles
 from camray.io.ingested_films import IngestedFilms
+from camray.io.workflow_artifacts import ReviewedFiles
 
 DECISION_COLUMNS = {
     "reader": "string",

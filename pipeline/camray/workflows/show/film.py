@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camray.core.explain.explanation import ExplanationRequest, explain_images
-from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import upsampled
+from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.reporting.overlays import draw_overlay, heat01_of

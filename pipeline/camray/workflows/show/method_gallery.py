@@ -21,8 +21,9 @@ from camray.core.explain.activation_maximization import AscentSettings, maximize
 from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
 from camray.core.imaging.resampling import to_model_grid
-from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import film_window, upsampled
+from camray.core.localization.located_boxes import RegionRules, locate
 from camray.core.phantom.film import PhantomFilm, render_film
 from camray.core.phantom.findings import FINDINGS
 from camray.domain.contract import ModelContract

@@ -19,8 +19,9 @@ from camray.adapters.images.photo import read_class_names, read_colours
 from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
-from camray.core.localization.box_recipes import BoxRecipe, RegionRules, locate
+from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import upsampled
+from camray.core.localization.located_boxes import RegionRules, locate
 from camray.core.networks.published import published_classifier
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform

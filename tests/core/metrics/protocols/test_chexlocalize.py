@@ -11,16 +11,14 @@ from camray.core.metrics.protocols.chexlocalize import (
     TUNED_THRESHOLDS,
     MaskCounts,
     count_film,
-    mask_statistics,
-    means_below_human,
     native_heat01,
-    percent_below,
     predicted_mask,
     published_mask,
     published_name,
     tuned_column,
     tuned_cutoff,
 )
+from camray.core.metrics.protocols.chexlocalize_rows import mask_statistics, means_below_human, percent_below
 from camray.core.metrics.statistics import statistics_table
 from camray.domain.geometry import GridTransform, iou_matrix
 

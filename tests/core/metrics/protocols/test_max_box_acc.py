@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.metrics.localization.component_tree import reached_levels
+from camray.core.metrics.localization.region_growing import reached_levels
 from camray.core.metrics.protocols.max_box_acc import (
     FIXED_LEVEL,
     LEVELS,

@@ -22,9 +22,9 @@ from numba import njit
 
 from camray.core.localization.heat_maps import upsampled
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray
-from camray.core.metrics.localization.component_tree import grown_regions, reached_levels
 from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
 from camray.core.metrics.localization.pixel_rings import RINGS
+from camray.core.metrics.localization.region_growing import grown_regions, reached_levels
 from camray.core.metrics.localization.rows import FIXED, Geometry
 from camray.core.metrics.protocols.max_box_acc import LEVELS, best_ious, low_and_span, native_corners, window_transform
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow

@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from camray.core.localization.box_recipes import FLAT
+from camray.core.localization.located_boxes import FLAT
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
-from camray.core.metrics.localization.component_tree import best_of_intervals, grown_regions, reached_levels
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from camray.core.metrics.localization.pixel_rings import RINGS
+from camray.core.metrics.localization.region_growing import best_of_intervals, grown_regions, reached_levels
 from camray.domain.geometry import CropWindow, GridTransform, paired_iou
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
@@ -75,7 +75,7 @@ def best_ious(boxes: Any, annotated: Any) -> Any:
 def low_and_span(heat: Any) -> Any:
     """Return a map's lowest heat and its range; 0 for the range of a map that is flat or nowhere positive.
 
-    The compiled twin of `camray.core.localization.box_recipes.holds_localization`.
+    The compiled twin of `camray.core.localization.located_boxes.holds_localization`.
     """
     low, high = heat.min(), heat.max()
     low32, high32 = np.float32(low), np.float32(high)

@@ -1,6 +1,6 @@
 /* Heat maps: from the bytes that the run stored to the map that boxes are cut from.
  *
- * The arithmetic is that of camray/core/localization/heat_maps.py (upsampled) and camray/core/localization/box_recipes.py (with_prior,
+ * The arithmetic is that of camray/core/localization/heat_maps.py (upsampled) and camray/core/localization/located_boxes.py (with_prior,
  * heat_thresholds), in the same order and rounded to single precision at the same places (Math.fround), so that boxes
  * at the run's own threshold are the run's own boxes.
  */
