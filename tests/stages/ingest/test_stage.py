@@ -297,6 +297,24 @@ def test_a_complete_data_set_misses_what_its_tables_name(tmp_path: Path) -> None
     assert result.figures["boxes"] == 1
 
 
+def test_a_refused_film_of_a_complete_data_set_is_counted_once(tmp_path: Path) -> None:
+    root = _write_tb(tmp_path / "in")
+    cut = root / "dicom" / "3.dcm"
+    cut.write_bytes(cut.read_bytes()[:-2000])  # its header tells who it is
+    (root / "dicom" / "5.dcm").write_bytes(bytes(4000))  # nothing does
+    (root / "dicom" / "notes.txt").write_text("no film")
+    with (root / "boxes.csv").open("a") as stream:
+        stream.write("1.2.3.3,Active Tuberculosis,700,700,800,800\n")
+    result = run(settings_for(root, "tb_hemithorax"), tmp_path / "run")
+    assert result.counts.as_json() == {"in": 10, "done": 6, "refused": 4}
+    refusals = table(tmp_path / "run", "refusals").set_index("source")
+    assert refusals["reason"].to_dict() == {
+        "dicom/3.dcm": "truncated", "dicom/5.dcm": "not_dicom", "dicom/notes.txt": "not_dicom",
+        "labels.csv:7": "missing_file",
+    }  # fmt: skip
+    assert "or is 1 of 1 refused file(s)" in refusals["message"]["labels.csv:7"]
+
+
 def test_pictures_take_patient_and_view_from_the_table_and_boxes_from_its_frame(tmp_path: Path) -> None:
     root = tmp_path / "in"
     (root / "images").mkdir(parents=True)

@@ -61,7 +61,7 @@ class FilmIndex:
 
     def _match_one(self, keys: "pd.Series[str]", kind: _Kind) -> NDArray[np.int64]:
         if kind == "path_end":
-            return self._match_path_ends(keys)
+            return self._matchpath_ends(keys)
         names = self.names(kind)
         if kind == "file_name":
             keys = keys.map(lambda key: key.rsplit("/", 1)[-1])
@@ -77,7 +77,7 @@ class FilmIndex:
             position[keys.isin(ambiguous).to_numpy()] = AMBIGUOUS
         return np.asarray(position, dtype=np.int64)
 
-    def _match_path_ends(self, keys: "pd.Series[str]") -> NDArray[np.int64]:
+    def _matchpath_ends(self, keys: "pd.Series[str]") -> NDArray[np.int64]:
         """Match keys that are paths from another folder than the root: the longest common end, of two parts or more."""
         films = np.full(len(keys), NOT_FOUND, dtype=np.int64)
         paths = [place for place, key in enumerate(keys) if "/" in key]
@@ -85,11 +85,11 @@ class FilmIndex:
             return films
         ends: dict[str, int] = {}
         for film in np.argsort(self.usable, kind="stable"):  # usable films last, so that they win
-            for end in _path_ends(self.sources.iloc[film]):
+            for end in path_ends(self.sources.iloc[film]):
                 is_taken = end in ends and ends[end] != AMBIGUOUS and self.usable[ends[end]]
                 ends[end] = AMBIGUOUS if is_taken else int(film)
         for place in paths:
-            films[place] = next((ends[end] for end in _path_ends(keys.iloc[place]) if end in ends), NOT_FOUND)
+            films[place] = next((ends[end] for end in path_ends(keys.iloc[place]) if end in ends), NOT_FOUND)
         films[films == AMBIGUOUS] = NOT_FOUND
         return films
 
@@ -121,7 +121,7 @@ def _of_one_path(matched: NDArray[np.int64], keys: "pd.Series[str]", earlier: ND
     return np.where(by_path & np.isin(matched, list(unclear)), NOT_FOUND, matched) if unclear else matched
 
 
-def _path_ends(path: str) -> list[str]:
+def path_ends(path: str) -> list[str]:
     """Return the ends of a path with at least two parts, longest first."""
     parts = path.split("/")
     return ["/".join(parts[start:]) for start in range(len(parts) - 1)]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.datasets.films_index import NOT_FOUND, FilmIndex, kinds_of
+from camray.adapters.datasets.films_index import NOT_FOUND, FilmIndex, kinds_of, path_ends
 from camray.adapters.datasets.manifest import Key
 
 _ENDING = re.compile(r"(\.[A-Za-z][A-Za-z0-9]{1,5})?(\.gz)?$")
@@ -64,13 +64,15 @@ def match_nearly(keys: "pd.Series[str]", matched: NDArray[np.int64], films: Film
     free = set(range(len(films.usable))) - set(matched[matched >= 0].tolist())
     kinds = [films.names(kind).tolist() for kind in kinds_of(key_is) if kind != "path_end"]
     names = [(film, kind[film]) for film in sorted(free) for kind in kinds]
+    if key_is == "any":
+        names += [(film, end) for film in sorted(free) for end in path_ends(str(films.sources.iloc[film]))]
     forms = {key: key for key in rows_of}
     for difference, change in _DIFFERENCES:
         if not free or not forms:
             break
         forms = {key: change(form) for key, form in forms.items()}
         names = [(film, change(name)) for film, name in names if film in free]
-        for key, fitting, is_clear in _pairs(forms, names):
+        for key, fitting, is_clear in _pairs(forms, names, may_be_elsewhere=key_is in {"any", "file_name"}):
             rows = rows_of[key]
             if is_clear:
                 near.films[rows] = fitting[0]
@@ -98,12 +100,22 @@ def name_shape(name: str) -> str:
     return masked + (ending.group() if ending else "")
 
 
-def _pairs(forms: dict[str, str], names: list[tuple[int, str]]) -> list[tuple[str, list[int], bool]]:
-    """Return each key that agrees with films, these films, and whether no other key and film agree."""
+def _pairs(
+    forms: dict[str, str], names: list[tuple[int, str]], *, may_be_elsewhere: bool
+) -> list[tuple[str, list[int], bool]]:
+    """Return each key that agrees with films, these films, and whether no other key and film agree.
+
+    A key that is a path may begin with other folders than the film, where `may_be_elsewhere`.
+    """
     named: dict[str, set[int]] = defaultdict(set)
     for film, name in names:
         named[name].add(film)
-    fitting = {key: sorted(named[form]) for key, form in forms.items() if form in named}
+    fitting = {}
+    for key, form in forms.items():
+        ends = (form, *path_ends(form), form.rsplit("/", 1)[-1]) if may_be_elsewhere else (form,)
+        end = next((end for end in ends if end in named), None)
+        if end is not None:
+            fitting[key] = sorted(named[end])
     keys_of: dict[int, int] = defaultdict(int)
     for films in fitting.values():
         for film in films:

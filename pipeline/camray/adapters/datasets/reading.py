@@ -18,7 +18,7 @@ from camray.adapters.datasets.box_table import (
     without_ignored,
 )
 from camray.adapters.datasets.faults import FaultReport
-from camray.adapters.datasets.films_index import NOT_FOUND, FilmIndex
+from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.label_table import (
     LabelMatrix,
     derive,
@@ -29,6 +29,7 @@ from camray.adapters.datasets.label_table import (
 )
 from camray.adapters.datasets.label_values import ABSENT, PRESENT, UNKNOWN
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules, LabelTableRules, Manifest, TableRules
+from camray.adapters.datasets.table_coverage import missing_films, named_films, nearly_named, report_mismatch
 from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.datasets.tables import TextTable, match_rows, open_table, read_text, report_filmless
 from camray.domain.labels import Finding
@@ -54,6 +55,10 @@ class Dataset:
         False if no table says which findings are present.
     readers : ndarray of shape (films,), int64
         Number of readers per film; 0 if the tables name none.
+    is_named : ndarray of shape (films,), bool
+        Whether a row of any table names the film; refused films too.
+    nearly : mapping of int to str
+        Which lines of a label table nearly name a film, as the end of a sentence.
     report : FaultReport
         Faults that do not make the result wrong; `read_tables` raises the others, `survey_tables` lists them too.
     """
@@ -65,6 +70,8 @@ class Dataset:
     missing: list[tuple[str, int]]
     has_label_table: bool
     readers: NDArray[np.int64]
+    is_named: NDArray[np.bool_]
+    nearly: dict[int, str]
     report: FaultReport = field(repr=False)
 
 
@@ -115,6 +122,7 @@ def survey_tables(
     boxed = [_opened_boxes(path, box_rules, films, report) for path in paths.box_tables]
     ruled = [(table, own_rules) for table, own_rules in boxed if table is not None]
     box_tables = [table for table, _ in ruled]
+    report_mismatch(label_tables, box_tables, films, report, stops=not fixed)
     rules = _labels(manifest, label_tables, label_rules, ruled, fixed)
     if label_tables and not rules:
         report_no_labels(label_tables[0], label_rules, report)
@@ -140,13 +148,15 @@ def survey_tables(
         LabelMatrix(derive(labels.values, rules), labels.in_table, labels.facts),
         derive_boxes(boxes, rules),
         derive_boxes(ignored, rules),
-        _missing(*label_tables, *box_tables),
+        missing_films(*label_tables, *box_tables),
         bool(label_tables or (box_tables and manifest.unmarked_absent)),
         _reader_counts(
             [(table, label_rules.reader) for table in label_tables]
             + [(table, own_rules.reader) for table, own_rules in ruled],
             len(films.usable),
         ),
+        named_films(films, *label_tables, *box_tables),
+        nearly_named(label_tables),
         report,
     )
 
@@ -254,15 +264,3 @@ def _implied(
         values[film[silent], label[silent]] = PRESENT
         in_table[film] = True
     return LabelMatrix(values, in_table, labels.facts)
-
-
-def _missing(*tables: TextTable) -> list[tuple[str, int]]:
-    seen: set[str] = set()
-    missing = []
-    for table in tables:
-        for row in np.flatnonzero(table.films == NOT_FOUND):
-            key = str(table.key.iloc[row])
-            if key not in seen:
-                seen.add(key)
-                missing.append((table.name, int(table.lines[row])))
-    return missing

@@ -12,6 +12,12 @@ from camray.adapters.datasets.tables import own_file, read_cells
 from camray.domain.errors import ManifestError
 from camray.domain.records import Split
 
+_SPELLINGS = {
+    Split.TRAIN: ("train", "training"),
+    Split.VALIDATION: ("validation", "valid", "val", "dev", "development", "tune", "tuning"),
+    Split.TEST: ("test", "testing"),
+}
+
 
 def read_split_lists(manifest: Manifest, root: Path, films: FilmIndex) -> NDArray[np.object_]:
     """Return the official split of each film; empty text for films in no list.
@@ -62,3 +68,23 @@ def _split_names(manifest: Manifest, path: Path) -> tuple["pd.Series[str]", Key]
     if rules is not None and rules.key_pattern is not None:
         names = names.str.extract(rules.key_pattern, expand=False).fillna(names)
     return names.reset_index(drop=True), key_is
+
+
+def splits_of_texts(texts: "pd.Series[str]") -> NDArray[np.object_]:
+    """Return the split that each film's text in a column ``split`` names; empty text for films without one.
+
+    Raises
+    ------
+    ManifestError
+        If a text names none of the three splits.
+    """
+    names = {text: str(split) for split, spellings in _SPELLINGS.items() for text in spellings}
+    folded = texts.str.strip().str.casefold()
+    unknown = (folded != "") & ~folded.isin(set(names))
+    if unknown.any():
+        legal = ", ".join(f"'{text}'" for text in names)
+        raise ManifestError(
+            f"the label table's column of splits has {int(unknown.sum())} film(s) with another text than {legal}; "
+            "correct it, or set ingest.split=seeded"
+        )
+    return folded.map(names).fillna("").to_numpy(dtype=object)

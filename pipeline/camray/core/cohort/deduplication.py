@@ -1,6 +1,7 @@
 """Conflicting identities and duplicates among readable films, and keys that split films by patient."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,35 @@ def conflicting_patients(films: pd.DataFrame) -> list[RefusedFilm]:
             index = int(str(row))
             refused.setdefault(index, RefusedFilm(index, RefusalReason.CONFLICTING_PATIENT, message))
     return [refused[index] for index in sorted(refused)]
+
+
+def image_ids_by_path(films: pd.DataFrame, image_ids: "pd.Series[str]") -> "pd.Series[str]":
+    """Name films by their path where different films of several folders have one file name.
+
+    Parameters
+    ----------
+    films : DataFrame
+        One row per readable film: ``image_id``, ``source``, ``pixel_sha256``, ``transfer_syntax`` (empty for a
+        picture, which has no identifier but its file name).
+    image_ids : Series of str
+        Identifiers of all films, also of those not in `films`.
+
+    Returns
+    -------
+    Series of str
+        `image_ids` with the path without the file's ending (or with it, if two files differ by it alone) in place of
+        file names that several films with different pixels have.
+    """
+    paths = films["source"].map(PurePosixPath)
+    is_stem = films["image_id"] == paths.map(lambda path: path.stem)
+    by_name = films[is_stem & ((films["transfer_syntax"] == "") | ~films["image_id"].str.fullmatch("[0-9.]{1,64}"))]
+    pictures = by_name.groupby("image_id")["pixel_sha256"].transform("nunique")
+    shared = by_name.index[(pictures > 1).to_numpy(dtype=bool)]
+    short = paths[shared].map(lambda path: path.with_suffix("").as_posix())
+    unique = short.where(~short.duplicated(keep=False), films.loc[shared, "source"])
+    changed = image_ids.copy()
+    changed.loc[shared] = unique
+    return changed
 
 
 def duplicate_ids(films: pd.DataFrame) -> list[RefusedFilm]:

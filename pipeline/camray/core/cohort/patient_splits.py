@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from camray.domain.errors import ManifestError
 from camray.domain.records import Split
 
+LARGE_SHARE, MANY_FILMS = 1 / 3, 12
+_CORRECT_PATIENTS = "correct it, or name another source with films.patient in a data manifest"
 SPLITS = (str(Split.TRAIN), str(Split.VALIDATION), str(Split.TEST))
 
 
@@ -136,6 +138,38 @@ def patients_in_two(patients: Sequence[str], splits: Sequence[str]) -> int:
     pairs = set(zip(patients, splits, strict=True))
     counts = Counter(patient for patient, _ in pairs)
     return sum(count > 1 for count in counts.values())
+
+
+def patients_warning(patients: Sequence[str], splits: Sequence[str], sources: Sequence[str]) -> str:
+    """Say what is odd about the patients of a data set; empty if nothing is.
+
+    Parameters
+    ----------
+    patients, splits : sequence of str
+        Of each film.
+    sources : sequence of str
+        Where each film's patient is from: ``header`` or ``table`` for a Patient ID.
+
+    Returns
+    -------
+    str
+        About one patient with all films, or with more than `LARGE_SHARE` of `MANY_FILMS` or more, which may be a
+        placeholder; and about splits without films.
+    """
+    films = len(patients)
+    if films < 2:
+        return ""
+    patient, count = Counter(patients).most_common(1)[0]
+    named = sources[list(patients).index(patient)] in {"header", "table"}
+    what = "one Patient ID" if named else "one patient"
+    empty = ", ".join(split for split in SPLITS if split not in set(splits))
+    without = f"no film is in {empty}" if empty else ""
+    if count == films:
+        return f"{what} on all {films} films, so {without}; is it a placeholder? {_CORRECT_PATIENTS}"
+    if count >= LARGE_SHARE * films and films >= MANY_FILMS:
+        more = f"; {without}" if without else ""
+        return f"{what} on {count} of {films} films, all in one split; is it a placeholder? {_CORRECT_PATIENTS}{more}"
+    return f"{without}: {len(set(patients))} patients are too few, or the lists name none" if without else ""
 
 
 def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 Reads   the records of all files, and the tables of the data manifest
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.datasets.box_table import IGNORE
 from camray.adapters.datasets.film_files import UnreadEntry
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import Manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
-from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.pseudonyms import pseudonym
 from camray.adapters.settings.films import IngestSettings
@@ -26,17 +23,16 @@ from camray.core.cohort.deduplication import (
     conflicting_patients,
     duplicate_ids,
     duplicate_pixels,
-    patient_split_key,
+    image_ids_by_path,
 )
-from camray.core.cohort.patient_splits import check_no_leak, official_splits, seeded_splits
+from camray.core.cohort.patient_splits import patients_warning
 from camray.core.cohort.reader_fusion import fuse_readers
 from camray.domain.errors import ImageError
 from camray.domain.films import FilmHeader, FilmPolicy
 from camray.domain.labels import Finding
-from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS, RefusalReason, Split
-from camray.stages.ingest.film_worker import printable
-
-_VALUE_NAMES = np.array(["0", "1", "uncertain"], dtype=object)  # positions are the codes of a label matrix
+from camray.domain.records import RefusalReason, Split
+from camray.stages.ingest.refusals import MissingFilms, missing_once, refusals_table
+from camray.stages.ingest.split_choice import choose_splits, read_official_splits
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,8 @@ class Admitted:
         In the order of the columns of `values`.
     faults : list of dict
         Faults of the tables that do not make the result wrong.
+    notes : dict
+        Texts for the log, by the name of the figure.
     """
 
     films: pd.DataFrame
@@ -95,6 +93,7 @@ class Admitted:
     refusals: pd.DataFrame
     findings: tuple[Finding, ...]
     faults: list[dict[str, object]]
+    notes: dict[str, str]
 
 
 def admit(
@@ -125,6 +124,8 @@ def admit(
         for row in _rows(records["reason"] != "")
     }
     _refuse(refusals_by_row, conflicting_patients(_remaining(records, refusals_by_row)))
+    if source.manifest.films.image_id == "sop_instance_uid":
+        records = records.assign(image_id=image_ids_by_path(_remaining(records, refusals_by_row), records["image_id"]))
     _refuse(refusals_by_row, duplicate_ids(_remaining(records, refusals_by_row)))
     usable = np.array([row not in refusals_by_row for row in range(len(records))], dtype=bool)
     index = FilmIndex(records["image_id"].astype(str), records["source"].astype(str), usable)
@@ -139,92 +140,39 @@ def admit(
     )
     _refuse(refusals_by_row, _unwanted_views(_remaining(films, refusals_by_row), FilmPolicy(views=settings.views)))
     if source.is_training and dataset.has_label_table:
-        absent = _remaining(films, refusals_by_row).index[
-            ~dataset.labels.in_table[_remaining(films, refusals_by_row).index]
-        ]
-        _refuse(
-            refusals_by_row,
-            [RefusedFilm(int(row), RefusalReason.NOT_IN_TABLE, "the label table does not name it") for row in absent],
-        )
-    official = _official(source, settings, index, films, refusals_by_row)
+        _refuse(refusals_by_row, _without_row(_remaining(films, refusals_by_row), dataset))
+    official = _official(source, settings, index, dataset, _remaining(films, refusals_by_row))
+    if official is not None:
+        _refuse(refusals_by_row, _without_split(_remaining(films, refusals_by_row), official))
     if not settings.keep_duplicates:
         _refuse(refusals_by_row, duplicate_pixels(_remaining(films, refusals_by_row)))
     kept = _remaining(films, refusals_by_row)
     positions = kept.index.to_numpy()
     values = dataset.labels.values[positions]
-    splits = _splits(kept, values, settings, official[positions] if official is not None else None, source)
+    splits = np.full(len(kept), str(Split.TEST), dtype=object)
+    if source.is_training:
+        splits = choose_splits(kept, values, settings, official if official is None else official[positions])
     new_position = np.full(len(records), -1, dtype=np.int64)
     new_position[positions] = np.arange(len(positions))
     fused = fuse_readers(dataset.boxes, dataset.readers, source.manifest.readers)
     boxes, ignored = (
         marks.assign(film=new_position[marks["film"].to_numpy(np.int64)]) for marks in (fused, dataset.ignored)
     )
+    _report_lost_boxes(dataset, new_position < 0, source)
+    missing = MissingFilms()
+    if source.manifest.complete and source.is_training:
+        table = source.tables.labels or source.tables.boxes
+        missing = missing_once(records, dataset, unread, table.name if table else "")
     return Admitted(
         kept.assign(split=splits).reset_index(drop=True),
         values,
         boxes[boxes["film"] >= 0].reset_index(drop=True),
         ignored[ignored["film"] >= 0].reset_index(drop=True),
-        _refusals(
-            records, refusals_by_row, dataset.missing if source.manifest.complete and source.is_training else [], unread
-        ),
+        refusals_table(records, refusals_by_row, missing, unread),
         dataset.findings,
         [fault.as_json() for fault in dataset.report.faults],
+        _notes(kept, splits, dataset, settings) if source.is_training else {},
     )
-
-
-def label_rows(admitted: Admitted) -> pd.DataFrame:
-    """Return the labels table: film by film, findings in order, nothing where there is no information."""
-    film, label = np.nonzero(admitted.values >= 0)
-    names = np.array([finding.name for finding in admitted.findings], dtype=object)
-    return pd.DataFrame(
-        {
-            "image_id": admitted.films["image_id"].to_numpy(dtype=object)[film],
-            "label": names[label] if len(names) else np.array([], dtype=object),
-            "value": _VALUE_NAMES[admitted.values[film, label]],
-        },
-        columns=list(LABEL_COLUMNS),
-    )
-
-
-def annotation_rows(admitted: Admitted) -> pd.DataFrame:
-    """Return the annotations table: film by film, findings in order, boxes as the table lists them."""
-    return _mark_rows(admitted, admitted.boxes)
-
-
-def ignored_rows(admitted: Admitted) -> pd.DataFrame:
-    """Return the regions to ignore, in the form of the annotations table, with the kind ``ignore``."""
-    return _mark_rows(admitted, admitted.ignored).assign(kind=IGNORE)
-
-
-def _mark_rows(admitted: Admitted, marks: pd.DataFrame) -> pd.DataFrame:
-    boxes = marks.sort_values(["film", "label"], kind="stable")
-    names = np.array([finding.name for finding in admitted.findings], dtype=object)
-    film, label = boxes["film"].to_numpy(np.int64), boxes["label"].to_numpy(np.int64)
-    table = pd.DataFrame(
-        {
-            "image_id": admitted.films["image_id"].to_numpy(dtype=object)[film],
-            "label": names[label] if len(names) else np.array([], dtype=object),
-            "reader": boxes["reader"].to_numpy(dtype=object),
-            "kind": np.where(boxes["rle"] == "", "box", "mask"),
-            "rle": boxes["rle"].to_numpy(dtype=object),
-        }
-    )
-    for corner in CORNERS:
-        table[corner] = boxes[corner].to_numpy(np.float64)
-    return table[list(ANNOTATION_COLUMNS)]
-
-
-def data_digest(admitted: Admitted) -> str:
-    """Digest what a network could learn from: films, splits, labels and boxes; independent of the site's key."""
-    total = hashlib.sha256()
-    for column in ("image_id", "pixel_sha256", "split"):
-        total.update("\n".join(admitted.films[column].astype(str)).encode() + b"\0")
-    total.update("\n".join(finding.name for finding in admitted.findings).encode() + b"\0")
-    total.update(np.ascontiguousarray(admitted.values).tobytes())
-    total.update(annotation_rows(admitted).to_csv(index=False).encode())
-    if len(admitted.ignored):
-        total.update(ignored_rows(admitted).to_csv(index=False).encode())
-    return total.hexdigest()
 
 
 def _rows(mask: "pd.Series[bool]") -> list[int]:
@@ -279,55 +227,49 @@ def _unwanted_views(films: pd.DataFrame, policy: FilmPolicy) -> list[RefusedFilm
     return refused
 
 
+def _without_row(films: pd.DataFrame, dataset: Dataset) -> list[RefusedFilm]:
+    refused = []
+    for row in films.index[~dataset.labels.in_table[films.index]]:
+        message = "the label table does not name it" + dataset.nearly.get(int(row), "")
+        refused.append(RefusedFilm(int(row), RefusalReason.NOT_IN_TABLE, message))
+    return refused
+
+
+def _without_split(films: pd.DataFrame, official: NDArray[np.object_]) -> list[RefusedFilm]:
+    message = "no official split names it; ingest.split=seeded would let it in"
+    unnamed = [int(row) for row in films.index if not official[row]]
+    return [RefusedFilm(row, RefusalReason.NOT_IN_TABLE, message) for row in unnamed]
+
+
 def _official(
-    source: Source,
-    settings: IngestSettings,
-    index: FilmIndex,
-    films: pd.DataFrame,
-    refusals_by_row: dict[int, tuple[str, str]],
+    source: Source, settings: IngestSettings, index: FilmIndex, dataset: Dataset, films: pd.DataFrame
 ) -> NDArray[np.object_] | None:
+    """Return the official splits, if they are used; the splits of refused films are not looked at."""
     if not source.is_training or settings.split == "seeded":
         return None
-    official = read_split_lists(source.manifest, source.root, index)
-    message = "no official split list names it; ingest.split=seeded would let it in"
-    unnamed = [int(row) for row in _remaining(films, refusals_by_row).index if not official[row]]
-    _refuse(refusals_by_row, [RefusedFilm(row, RefusalReason.NOT_IN_TABLE, message) for row in unnamed])
-    return official
+    texts = dataset.labels.facts["split"]
+    remaining = texts.where(texts.index.isin(films.index), "")
+    return read_official_splits(source.manifest, source.root, index, remaining)
 
 
-def _splits(
-    kept: pd.DataFrame,
-    values: NDArray[np.int8],
-    settings: IngestSettings,
-    official: NDArray[np.object_] | None,
-    source: Source,
-) -> NDArray[np.object_]:
-    if not source.is_training:
-        return np.full(len(kept), str(Split.TEST), dtype=object)
-    patients = patient_split_key(kept["patient_key"].to_numpy(dtype=object), kept["source"].to_numpy(dtype=object))
-    signatures = [",".join(map(str, row)) for row in values]
-    if official is None:
-        splits = seeded_splits(patients, signatures, settings.fractions, settings.split_seed)
-    else:
-        splits = official_splits(list(official), patients, signatures, settings.fractions, settings.split_seed)
-    check_no_leak(list(kept["patient_key"]), list(splits))
-    return splits
+def _report_lost_boxes(dataset: Dataset, is_refused: NDArray[np.bool_], source: Source) -> None:
+    """Report the boxes of films that are refused after the tables were read."""
+    own = [not dataset.findings[label].any_of for label in dataset.boxes["label"].to_numpy(np.int64)]
+    lost = is_refused[dataset.boxes["film"].to_numpy(np.int64)] & np.array(own, dtype=bool)
+    name = source.tables.boxes.name if source.tables.boxes else ""
+    dataset.report.add(name, "boxes of refused films; not used", stops=False, count=int(lost.sum()))
 
 
-def _refusals(
-    records: pd.DataFrame,
-    refusals_by_row: dict[int, tuple[str, str]],
-    missing: Sequence[tuple[str, int]],
-    unread: Sequence[UnreadEntry],
-) -> pd.DataFrame:
-    rows = [(str(records.at[row, "source"]), *refusals_by_row[row]) for row in sorted(refusals_by_row)]
-    rows += [(printable(entry.source), str(entry.reason), entry.message) for entry in unread]
-    rows += [
-        (
-            f"{table}:{line}",
-            str(RefusalReason.MISSING_FILE),
-            f"{table} names a film in line {line} that is not under the root",
+def _notes(
+    kept: pd.DataFrame, splits: NDArray[np.object_], dataset: Dataset, settings: IngestSettings
+) -> dict[str, str]:
+    notes = {}
+    warning = patients_warning(list(kept["patient_key"]), list(splits), list(kept["patient_source"]))
+    if warning:
+        notes["note_patients"] = warning
+    if settings.split == "seeded" and (dataset.labels.facts["split"] != "").any():
+        notes["note_split"] = (
+            "the label table has a column of splits, which is not used: the split is drawn by patient; "
+            "ingest.split=official uses the column"
         )
-        for table, line in missing
-    ]
-    return pd.DataFrame(rows, columns=["source", "reason", "message"])
+    return notes

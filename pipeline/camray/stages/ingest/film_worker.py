@@ -14,7 +14,7 @@ from camray.core.imaging.film_statistics import StoredPixels, film_area, image_s
 from camray.core.imaging.resampling import Fit, to_model_grid
 from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmHeader, FilmPolicy
-from camray.io.film_files import read_film
+from camray.io.film_files import read_film, read_film_header
 from camray.stages.ingest.ingest_record import IngestRecord
 
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -79,12 +79,15 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     source : str
         Path relative to the root, with ``/``.
 
-    Raises
-    ------
-    ImageError
-        If the file is no usable film.
+    Returns
+    -------
+    FilmRow
+        Refused, with its reason, if the file is no usable film.
     """
-    film = read_film(plan.root / source, plan.policy)
+    try:
+        film = read_film(plan.root / source, plan.policy)
+    except ImageError as error:
+        return refused_row(source, error, _uid_of_refused(plan, source))
     header = film.header
     spaced = header.row_spacing_mm is not None and header.col_spacing_mm is not None
     spacing = (header.row_spacing_mm, header.col_spacing_mm) if spaced else (None, None)
@@ -123,10 +126,21 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     return FilmRow(record, stored, np.concatenate([statistics.histogram, statistics.thumbnail, statistics.tiles]))
 
 
-def refused_row(source: str, error: ImageError) -> FilmRow:
-    """Return the row of a file that is not used."""
+def refused_row(source: str, error: ImageError, image_id: str = "") -> FilmRow:
+    """Return the row of a file that is not used; without an `image_id`, the file's stem is taken."""
     name = printable(source)
-    return FilmRow(IngestRecord(name, PurePosixPath(name).stem, str(error.reason), error.message))
+    return FilmRow(IngestRecord(name, image_id or PurePosixPath(name).stem, str(error.reason), error.message))
+
+
+def _uid_of_refused(plan: FilmPlan, source: str) -> str:
+    """Return the identifier of a file whose pixels or properties are refused, so that tables still find it."""
+    if plan.image_id != "sop_instance_uid":
+        return ""
+    try:
+        image_id = read_film_header(plan.root / source, None).image_id
+    except ImageError:
+        return ""
+    return image_id if _UID.fullmatch(image_id) else ""
 
 
 def printable(source: str) -> str:

@@ -29,15 +29,8 @@ from camray.domain.records import IMAGE_COLUMNS, Counts, RefusalReason, Split, S
 from camray.io.artifacts import IngestFiles, artifacts_of
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
-from camray.stages.ingest.admission import (
-    Admitted,
-    Source,
-    admit,
-    annotation_rows,
-    data_digest,
-    ignored_rows,
-    label_rows,
-)
+from camray.stages.ingest.admission import Admitted, Source, admit
+from camray.stages.ingest.admitted_tables import annotation_rows, data_digest, ignored_rows, label_rows
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Parts, chunked
@@ -172,6 +165,7 @@ def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source, listed
         "shortcuts": sum(probe.is_shortcut for probe in probes),
         "table_faults": len(admitted.faults),
         **(one_class_note(one_class_of(admitted)) if source.is_training else {}),
+        **admitted.notes,
         **_doubt_note(admitted.films),
         **_unread_note(listed),
     }

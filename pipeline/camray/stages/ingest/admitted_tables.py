@@ -1,0 +1,67 @@
+"""Tables of labels, annotations and regions to ignore of the admitted films, and a digest of all of them."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from camray.adapters.datasets.box_table import IGNORE
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS
+from camray.stages.ingest.admission import Admitted
+
+_VALUE_NAMES = np.array(["0", "1", "uncertain"], dtype=object)  # positions are the codes of a label matrix
+
+
+def label_rows(admitted: Admitted) -> pd.DataFrame:
+    """Return the labels table: film by film, findings in order, nothing where there is no information."""
+    film, label = np.nonzero(admitted.values >= 0)
+    names = np.array([finding.name for finding in admitted.findings], dtype=object)
+    return pd.DataFrame(
+        {
+            "image_id": admitted.films["image_id"].to_numpy(dtype=object)[film],
+            "label": names[label] if len(names) else np.array([], dtype=object),
+            "value": _VALUE_NAMES[admitted.values[film, label]],
+        },
+        columns=list(LABEL_COLUMNS),
+    )
+
+
+def annotation_rows(admitted: Admitted) -> pd.DataFrame:
+    """Return the annotations table: film by film, findings in order, boxes as the table lists them."""
+    return _mark_rows(admitted, admitted.boxes)
+
+
+def ignored_rows(admitted: Admitted) -> pd.DataFrame:
+    """Return the regions to ignore, in the form of the annotations table, with the kind ``ignore``."""
+    return _mark_rows(admitted, admitted.ignored).assign(kind=IGNORE)
+
+
+def _mark_rows(admitted: Admitted, marks: pd.DataFrame) -> pd.DataFrame:
+    boxes = marks.sort_values(["film", "label"], kind="stable")
+    names = np.array([finding.name for finding in admitted.findings], dtype=object)
+    film, label = boxes["film"].to_numpy(np.int64), boxes["label"].to_numpy(np.int64)
+    table = pd.DataFrame(
+        {
+            "image_id": admitted.films["image_id"].to_numpy(dtype=object)[film],
+            "label": names[label] if len(names) else np.array([], dtype=object),
+            "reader": boxes["reader"].to_numpy(dtype=object),
+            "kind": np.where(boxes["rle"] == "", "box", "mask"),
+            "rle": boxes["rle"].to_numpy(dtype=object),
+        }
+    )
+    for corner in CORNERS:
+        table[corner] = boxes[corner].to_numpy(np.float64)
+    return table[list(ANNOTATION_COLUMNS)]
+
+
+def data_digest(admitted: Admitted) -> str:
+    """Digest what a network could learn from: films, splits, labels and boxes; independent of the site's key."""
+    total = hashlib.sha256()
+    for column in ("image_id", "pixel_sha256", "split"):
+        total.update("\n".join(admitted.films[column].astype(str)).encode() + b"\0")
+    total.update("\n".join(finding.name for finding in admitted.findings).encode() + b"\0")
+    total.update(np.ascontiguousarray(admitted.values).tobytes())
+    total.update(annotation_rows(admitted).to_csv(index=False).encode())
+    if len(admitted.ignored):
+        total.update(ignored_rows(admitted).to_csv(index=False).encode())
+    return total.hexdigest()
