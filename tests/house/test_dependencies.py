@@ -29,8 +29,14 @@ FIXED_IN = {
     "jinja2": ("3.1.6", "CVE-2025-27516: breakout of the sandbox"),
     "scikit-learn": ("1.5", "CVE-2024-5206: training data in the vectorizer"),
 }
-DECODERS = {"pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm"}  # pydicom imports them
-MODULES = {"pillow": "PIL", "pyyaml": "yaml", "scikit-image": "skimage", "scikit-learn": "sklearn"}
+DECODERS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}  # pydicom imports them
+MODULES = {
+    "pillow": "PIL",
+    "pylibjpeg-rle": "rle",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
 
 
 def _module(name: str) -> str:
