@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.localization.box_recipes import BoxRecipe

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.schema import Settings
 from camray.domain.labels import Finding
 from camray.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS

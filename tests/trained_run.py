@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.pixel_store import shard_path, write_shard
-from camray.adapters.run_folder import RunFolder, write_table
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.domain.labels import Finding

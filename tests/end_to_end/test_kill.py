@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.workflows.run import STAGE_NAMES
 from tests.end_to_end.conftest import SMALL, camray
 

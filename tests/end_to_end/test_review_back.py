@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from camray.adapters.review.decisions import PAGE_FORMAT
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.records import CORNERS
 from tests.end_to_end.conftest import SMALL, camray
 

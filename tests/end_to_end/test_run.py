@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.cli import main
 from camray.domain.records import SCORE_COLUMNS
 from camray.workflows.run import STAGE_NAMES

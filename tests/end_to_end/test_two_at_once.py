@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from camray import cli
-from camray.adapters.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.run_folder import RunFolder, write_json
 from camray.adapters.settings.schema import Settings
 from camray.io.tracking import open_tracker
 
@@ -16,7 +16,7 @@ HOLD = """
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 with ExitStack() as held:
     for root in sys.argv[1:]:
         held.enter_context(RunFolder(Path(root)).locked())

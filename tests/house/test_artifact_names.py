@@ -18,7 +18,7 @@ ALLOWED = {
     "adapters/datasets/reading.py": {"labels.csv", "boxes.csv"},  # of a user's own films
     "adapters/pixel_store.py": {".npy"},  # the store's format
     "adapters/review/page_folder.py": {"index.html", "files.json"},  # protocol of the review folder
-    "adapters/run_folder.py": {"settings.json"},  # what makes a folder a run; begin.json, stage.json, .lock
+    "adapters/run_folders/run_folder.py": {"settings.json"},  # what makes a folder a run; begin.json, stage.json, .lock
     "commands/lungs.py": {"lungs.safetensors", "Weights to write, *.safetensors"},  # not of a run
     "domain/package_data.py": {"lungs.safetensors"},  # shipped with the package
     "reporting/review_page/page.py": {"index.html"},  # as in adapters/review/page_folder.py
@@ -66,7 +66,7 @@ def test_no_path_of_a_stage_is_put_together_outside_io() -> None:
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         where = path.relative_to(PACKAGE).as_posix()
-        if where.startswith("io/") or where == "adapters/run_folder.py":
+        if where.startswith("io/") or where == "adapters/run_folders/run_folder.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             part = node.right if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) else None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from camray import cli
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.commands.arguments import print_json
 from camray.domain.errors import SettingsError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.commands.experiment import opened
 from camray.domain.errors import SettingsError

@@ -11,7 +11,9 @@ from PIL import Image
 
 from camray.adapters.checkpoints import weights_bytes
 from camray.adapters.pixel_store import shard_path, write_shard
-from camray.adapters.run_folder import RunFolder, file_digest, read_table, write_table
+from camray.adapters.run_folders.finished_outputs import file_digest
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.imaging.resampling import to_model_grid

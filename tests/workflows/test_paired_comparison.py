@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.cli import app
 from camray.core.metrics.bootstrap import Bootstrap

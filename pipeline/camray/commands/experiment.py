@@ -111,7 +111,7 @@ def predict(
 
 def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
     """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
-    from camray.adapters.run_folder import SETTINGS_FILE, RunFolder
+    from camray.adapters.run_folders.run_folder import SETTINGS_FILE, RunFolder
     from camray.adapters.settings.loading import load_settings
     from camray.io.artifacts import RunArtifacts
     from camray.io.run_lookup import check_is_run
@@ -132,7 +132,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
 
 
 def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output: OutputOptions) -> None:
-    from camray.adapters.run_folder import RunFolder
+    from camray.adapters.run_folders.run_folder import RunFolder
     from camray.io.workflow_artifacts import SpreadFiles
     from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
     from camray.workflows.run import STAGE_NAMES

@@ -39,7 +39,7 @@ def gallery(
 
 def _demo(runs: Path) -> Path:
     """Return the run of the demo, trained if it is not yet."""
-    from camray.adapters.run_folder import RunFolder
+    from camray.adapters.run_folders.run_folder import RunFolder
     from camray.adapters.settings.loading import config_path, load_settings
     from camray.adapters.tracking.interface import NullTracker
     from camray.workflows.run import run as run_stages

@@ -103,7 +103,7 @@ def build(
 
     Example: [bold]camray review runs/phantom[/bold], then open runs/phantom/review/index.html
     """
-    from camray.adapters.run_folder import RunFolder
+    from camray.adapters.run_folders.run_folder import RunFolder
     from camray.workflows.review.export_page import build as build_page
     from camray.workflows.run import settings_of
 
@@ -153,7 +153,7 @@ def import_(
 
     From a PACS: [bold]camray review import runs/phantom --from dicomweb https://pacs.example/dicom-web[/bold]
     """
-    from camray.adapters.run_folder import RunFolder
+    from camray.adapters.run_folders.run_folder import RunFolder
     from camray.core.metrics.bootstrap import Bootstrap
     from camray.io.tracking import open_tracker
     from camray.workflows.pacs.send import studies_of

@@ -19,7 +19,7 @@ def track_sync(
 
     Example: [bold]camray track sync runs/phantom[/bold]
     """
-    from camray.adapters.run_folder import RunFolder
+    from camray.adapters.run_folders.run_folder import RunFolder
     from camray.adapters.tracking.sync import has_journal, sync
     from camray.io.run_lookup import check_is_run
 

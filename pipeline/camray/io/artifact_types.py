@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import pandas as pd
 
-from camray.adapters.run_folder import read_table, write_table
+from camray.adapters.run_folders.tables import read_table, write_table
 
 _T = TypeVar("_T")
 
@@ -20,11 +20,11 @@ class TableFile:
     columns: Mapping[str, str]
 
     def read(self, categories: Collection[str] = ()) -> pd.DataFrame:
-        """Read the table; see `camray.adapters.run_folder.read_table`."""
+        """Read the table; see `camray.adapters.run_folders.run_folder.read_table`."""
         return read_table(self.path, self.columns, categories)
 
     def write(self, table: pd.DataFrame) -> None:
-        """Write the table; see `camray.adapters.run_folder.write_table`."""
+        """Write the table; see `camray.adapters.run_folders.run_folder.write_table`."""
         write_table(self.path, table, self.columns)
 
     def is_file(self) -> bool:

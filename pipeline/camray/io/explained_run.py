@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import PixelStore
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder, how_to_write
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import film_window, upsampled
@@ -194,7 +194,9 @@ class ExplainedRun:
 
     def prior(self, method: str) -> NDArray[np.float32] | None:
         """Return one method's prior maps [L, h, w], or None where none were made."""
-        return artifacts_of(self.folder.model_run).explain.read_prior(method)
+        run = self.folder.model_run
+        run.check_outputs("explain")
+        return artifacts_of(run).explain.read_prior(method)
 
     def pixel_aspect(self, image_id: str) -> float:
         """Return height over width of a model pixel in the patient: 1 unless films were stretched."""
@@ -216,14 +218,25 @@ class ExplainedRun:
             rows / cols * self.pixel_aspect(image_id),
         )
 
+    def _check_localized(self) -> None:
+        """Refuse boxes that have changed, or that were drawn from other maps."""
+        if self.folder.record("localize") is not None and not self.folder.is_current("localize"):
+            path = self.artifacts.localize.predictions.path
+            raise PipelineError(
+                f"{path}: boxes of other heat maps, films or weights than the run has now; {how_to_write(path)}"
+            )
+        self.folder.check_outputs("localize")
+
     @cached_property
     def thresholds(self) -> Thresholds:
         """Box thresholds and cutoffs that the boxes were drawn with."""
+        self._check_localized()
         return self.artifacts.localize.thresholds.read()
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """`PREDICTION_COLUMNS` of all films, methods and thresholds; texts are categories."""
+        self._check_localized()
         return self.artifacts.localize.predictions.read(PREDICTION_CATEGORIES)
 
     @property
@@ -250,8 +263,9 @@ def open_explained_run(folder: RunFolder) -> ExplainedRun:
     Raises
     ------
     PipelineError
-        If ingest or explain has not finished, or the two do not belong together.
+        If ingest or explain has not finished, an output has changed since, or the two do not belong together.
     """
+    folder.check_outputs("explain")
     files = artifacts_of(folder).explain
     grid, explained = files.grid.read(), files.images.read()
     explained["image_id"] = explained["image_id"].astype(str)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import PixelStore
-from camray.adapters.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.run_folder import RunFolder, write_json
 from camray.core.metrics.localization.annotated_films import collect_annotated_films, number_patients
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.domain.errors import PipelineError
@@ -175,8 +175,9 @@ def read_ingested(folder: RunFolder) -> IngestedFilms:
     Raises
     ------
     PipelineError
-        If ingest has not finished.
+        If ingest has not finished, or an output of it has changed since.
     """
+    folder.check_outputs("ingest")
     files = artifacts_of(folder).ingest
     return IngestedFilms(files, _with_text_ids(files.images.read()))
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from camray.adapters.run_folder import how_to_write
+from camray.adapters.run_folders.run_folder import how_to_write
 from camray.domain.errors import PipelineError
 
 

@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from camray.adapters.run_folder import SETTINGS_FILE
+from camray.adapters.run_folders.run_folder import SETTINGS_FILE
 from camray.domain.errors import SettingsError
 
 MAX_RUNS_LISTED = 8

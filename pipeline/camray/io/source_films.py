@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.io.artifacts import artifacts_of
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from camray.adapters.checkpoints import read_weights
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier, build_network
 from camray.domain.contract import ModelContract
@@ -36,7 +36,10 @@ def load_classifier(
     ------
     CheckpointError
         If weights or contract are missing or damaged, or do not fit each other exactly.
+    PipelineError
+        If they are not those that the run trained.
     """
+    run.check_outputs("train")
     files = artifacts_of(run).train
     weights, contract = read_weights(files.weights), files.contract.read()
     try:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
-from camray.adapters.run_folder import RunFolder, code_version, digest_of, write_bytes
+from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, write_bytes
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import METHODS, methods_named
@@ -125,8 +125,8 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
     with folder.locked():
         if not force and folder.is_done(STAGE, digest, inputs):
             return Checked(files.folder, files.table.read(), skipped=True)
-        folder.begin(STAGE, digest, inputs)
-        with open_tracker(settings, folder) as tracker, tracker.stage(STAGE):
+        with open_tracker(settings, folder) as tracker, tracker.stage(STAGE), folder.replacing(STAGE):
+            folder.begin(STAGE, digest, inputs)
             started = time.monotonic()
             table = _check(settings, folder, choice, tracker)
             claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}

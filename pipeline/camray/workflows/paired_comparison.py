@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_thresholds
 from camray.core.metrics.bootstrap import Bootstrap

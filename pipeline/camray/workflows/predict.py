@@ -7,7 +7,7 @@ Run     ``camray predict runs/phantom films/ --out findings``
 
 from pathlib import Path
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.io.artifacts import RunArtifacts

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
 from camray.core.explain.methods import methods_named
@@ -235,12 +235,14 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     CheckpointError
         If weights and contract do not fit.
     PipelineError
-        If the thresholds are missing.
+        If the thresholds are missing, or an output of the run has changed since.
     SettingsError
         If the run has no thresholds for the method.
     """
-    run = RunArtifacts(run_root)
-    network, contract = load_classifier(RunFolder(run_root), _CPU)
+    run, folder = RunArtifacts(run_root), RunFolder(run_root)
+    for stage in ("localize", "explain"):
+        folder.check_outputs(stage)
+    network, contract = load_classifier(folder, _CPU)
     thresholds = run.localize.thresholds.read().boxes
     settings = parse_settings(read_json(run.settings), str(run_root))
     methods = list(dict.fromkeys(threshold.method for threshold in thresholds))

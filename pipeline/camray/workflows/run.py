@@ -10,7 +10,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 
 from camray.adapters.datasets.manifest import manifest_path
-from camray.adapters.run_folder import RunFolder, code_version, digest_of, folder_digest, write_json
+from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, folder_digest, write_json
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
@@ -116,7 +117,8 @@ def run(
         _help_train(stages, settings, folder)
         return
     with folder.locked():
-        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
+        _check_trained(folder)
+        _write_settings(settings, folder)
         tracker.params(settings.model_dump(mode="json"))
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
         for stage in stages:
@@ -129,7 +131,7 @@ def run_these(names: Collection[str], settings: Settings, folder: RunFolder, tra
     For runs that share earlier stages with another one. Raises and yields as `run` does.
     """
     with folder.locked():
-        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
+        _write_settings(settings, folder)
         for stage in STAGES:
             if stage.name in names:
                 yield _run_stage(stage, settings, folder, tracker, force=False)
@@ -175,34 +177,51 @@ def on_this_machine(stored: Settings) -> Settings:
     return stored
 
 
+def _write_settings(settings: Settings, folder: RunFolder) -> None:
+    with _os_errors_reported("the run", folder):
+        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
+
+
+def _check_trained(folder: RunFolder) -> None:
+    """Check what new films take from the run that owns the network, before hours are spent on them."""
+    if folder.trained is not None:
+        folder.model_run.check_outputs("train")
+        folder.model_run.check_outputs("localize")
+        folder.model_run.check_outputs("ingest", {artifacts_of(folder.model_run).ingest.contract.path.name})
+
+
 def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tracker, force: bool) -> StageReport:
-    chosen = _sections(stage, settings)
-    settings_digest, inputs = digest_of(chosen), _input_digests(stage, settings, folder)
+    selected = _sections(stage, settings)
+    settings_digest, inputs = digest_of(selected), _input_digests(stage, settings, folder)
     if not force and folder.is_done(stage.name, settings_digest, inputs):
         return StageReport(folder.record(stage.name) or {}, skipped=True, resumed=False)
-    resumed = folder.begin(stage.name, settings_digest, inputs)
-    started = time.monotonic()
-    with tracker.stage(stage.name):
-        try:
-            result = stage.work(settings, folder, tracker)
-        except OSError as error:
-            raise IncompleteError(_explain_os_error(error, stage, folder)) from error
-        seconds = time.monotonic() - started
-        peak_mib = _peak_memory_mib()
-        claim = {
-            "settings": chosen,
-            "settings_digest": settings_digest,
-            "inputs": inputs,
-            "code_version": code_version(),
-            "seconds": round(seconds, 3),
-            "peak_memory_mib": peak_mib,
-        }
-        record = folder.finish(stage.name, claim, result)
-        numbers = {k: float(v) for k, v in result.figures.items() if isinstance(v, int | float)}
-        counts = {f"counts.{key}": float(value) for key, value in record["counts"].items()}
-        tracker.metrics({**counts, **numbers, "seconds": seconds, "peak_memory_mib": peak_mib})
+    for name in stage.reads:
+        (folder.model_run if name == "train" else folder).check_outputs(name)
+    with _os_errors_reported(f"stage '{stage.name}'", folder), folder.replacing(stage.name):
+        resumed = folder.begin(stage.name, settings_digest, inputs)
+        claim = {"settings": selected, "settings_digest": settings_digest, "inputs": inputs}
+        record = _work(stage, settings, folder, tracker, claim)
+    numbers = _numbers(record["figures"])
     tracker.metrics({f"{stage.name}/{key}": value for key, value in numbers.items()})  # the whole run's figures
     return StageReport(record, skipped=False, resumed=resumed)
+
+
+def _work(
+    stage: Stage, settings: Settings, folder: RunFolder, tracker: Tracker, claim: dict[str, Any]
+) -> dict[str, Any]:
+    """Run a stage that has begun, and return its record."""
+    started = time.monotonic()
+    with tracker.stage(stage.name):
+        result = stage.work(settings, folder, tracker)
+        cost = {"seconds": round(time.monotonic() - started, 3), "peak_memory_mib": _peak_memory_mib()}
+        record = folder.finish(stage.name, {**claim, "code_version": code_version(), **cost}, result)
+        counts = {f"counts.{key}": float(value) for key, value in record["counts"].items()}
+        tracker.metrics({**counts, **_numbers(result.figures), **cost})
+    return record
+
+
+def _numbers(figures: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in figures.items() if isinstance(value, int | float)}
 
 
 def _help_train(stages: list[Stage], settings: Settings, folder: RunFolder) -> None:
@@ -264,13 +283,23 @@ def _data_digest(settings: Settings) -> str:
     return digest_of([folder_digest(root), *[folder_digest(path) for path in [*tables, manifest]]])
 
 
-def _explain_os_error(error: OSError, stage: Stage, folder: RunFolder) -> str:
-    free = shutil.disk_usage(folder.root).free >> 20
-    what = error.strerror or type(error).__name__
-    return (
-        f"stage '{stage.name}' stopped: {what} ({free} MiB free at {folder.root}); "
-        "correct the cause and run the same command again to resume"
-    )
+@contextmanager
+def _os_errors_reported(what: str, folder: RunFolder) -> Iterator[None]:
+    """Turn a full disk, missing permissions and their like into a message."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or type(error).__name__
+        raise IncompleteError(
+            f"{what} stopped: {cause}{_free_space(folder.root)}; "
+            "correct the cause and run the same command again to resume"
+        ) from error
+
+
+def _free_space(folder: Path) -> str:
+    with suppress(OSError):
+        return f" ({shutil.disk_usage(folder).free >> 20} MiB free at {folder})"
+    return ""
 
 
 def _peak_memory_mib() -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
@@ -105,7 +105,7 @@ def write_csv_tables(folder: RunFolder) -> None:
 
 def _scores(folder: RunFolder) -> pd.DataFrame | None:
     path = artifacts_of(folder).score.scores
-    if folder.record("score") is None or not path.is_file():
+    if not folder.is_current("score") or not path.is_file():  # of other maps: no result of this run
         return None
     scores = pd.read_csv(path)
     return scores if len(scores) else None
@@ -136,7 +136,7 @@ def _with_baseline(name: str, comparison: BaselineComparison) -> dict[str, Any]:
 
 def _exported_boxes(folder: RunFolder) -> dict[str, int] | None:
     path = artifacts_of(folder).export.boxes
-    if not path.is_file():
+    if not folder.is_current("export") or not path.is_file():
         return None
     counts = pd.read_csv(path, usecols=["image_id"], dtype=str)["image_id"].value_counts()
     return {str(image_id): int(count) for image_id, count in counts.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import ExportError
 from camray.domain.film_results import on_export_grid

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from camray.adapters.run_folder import RunFolder, read_table, write_table
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.geometry import Box, iou

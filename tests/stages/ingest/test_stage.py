@@ -14,7 +14,8 @@ from PIL import Image
 
 from camray.adapters.datasets.manifest import manifest_path
 from camray.adapters.pixel_store import PixelStore
-from camray.adapters.run_folder import RunFolder, read_table
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import read_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from camray.adapters.run_folder import RunFolder, read_table
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import read_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import ManifestError

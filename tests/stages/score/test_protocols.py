@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pycocotools import mask as coco
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.localization.baselines import CENTRE_BOX
 from camray.core.metrics.summary import BASELINE_NAMES

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import PipelineError
 from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS

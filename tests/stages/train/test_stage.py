@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 import torch
 
-from camray.adapters.run_folder import RunFolder, file_digest, read_table
+from camray.adapters.run_folders.finished_outputs import file_digest
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import read_table
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
@@ -243,7 +245,7 @@ def test_two_processes_train_together_and_one_writes(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     code = (
         "import sys; from pathlib import Path; from camray.stages import train;"
-        "from camray.adapters.run_folder import RunFolder;"
+        "from camray.adapters.run_folders.run_folder import RunFolder;"
         "from camray.adapters.tracking.interface import NullTracker; from tests.trained_run import small_settings;"
         "train.run(small_settings(), RunFolder(Path(sys.argv[1])), NullTracker())"
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.core.explain.methods import METHODS

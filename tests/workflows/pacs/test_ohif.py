@@ -13,7 +13,8 @@ import pydicom
 import pytest
 from typer.testing import CliRunner
 
-from camray.adapters.run_folder import RunFolder, write_json, write_table
+from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.tables import write_table
 from camray.adapters.tracking.interface import NullTracker
 from camray.cli import app
 from camray.domain.geometry import Box

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from camray.adapters.run_folder import RunFolder, write_table
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import write_table
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.records import IMAGE_COLUMNS
 from camray.io.film_files import read_film

@@ -13,7 +13,8 @@ from camray.adapters.datasets.manifest import load_manifest
 from camray.adapters.datasets.reading import read_tables
 from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.review.decisions import PAGE_FORMAT
-from camray.adapters.run_folder import RunFolder, read_table
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.tables import read_table
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.errors import AnnotationError

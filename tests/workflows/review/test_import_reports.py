@@ -12,7 +12,7 @@ import pytest
 
 from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.dicom.write.source_header import read_source
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.errors import AnnotationError

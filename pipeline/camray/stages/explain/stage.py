@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import open_shard
 from camray.adapters.progress import progress
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import ExplainSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.methods import Method, methods_named

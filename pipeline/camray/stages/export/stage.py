@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from camray.adapters.export_formats import write_boxes_csv, write_coco, write_label_studio, write_voc
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.domain.file_names import file_names

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import ShardWriter, open_shard, shard_path, write_shard
-from camray.adapters.run_folder import read_table, write_table
+from camray.adapters.run_folders.tables import read_table, write_table
 from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE
 from camray.domain.errors import PipelineError
 from camray.io.artifacts import UnfinishedIngestFiles

@@ -17,7 +17,7 @@ from camray.adapters.datasets.table_paths import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import load_key
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.films import IngestSettings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker

@@ -8,7 +8,7 @@ Run     ``camray localize configs/phantom.yaml``
 
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.box_thresholds import Thresholds

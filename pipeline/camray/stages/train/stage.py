@@ -16,7 +16,7 @@ from torch import Tensor
 
 from camray.adapters.checkpoints import read_weights, weights_bytes
 from camray.adapters.distributed import training_processes
-from camray.adapters.run_folder import RunFolder, code_version, write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder, code_version, write_bytes, write_json
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier

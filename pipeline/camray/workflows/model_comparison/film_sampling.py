@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.errors import InputRefusedError
 from camray.domain.records import Counts, Split, StageResult
 from camray.io.artifacts import artifacts_of

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization import baselines
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, number_patients

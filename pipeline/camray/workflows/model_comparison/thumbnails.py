@@ -6,7 +6,7 @@ Writes  ``strip.jpg strip.json``
 
 from collections.abc import Collection, Iterable
 
-from camray.adapters.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
 from camray.domain.geometry import Box
 from camray.io.artifacts import artifacts_of
 from camray.io.json_files import read_json

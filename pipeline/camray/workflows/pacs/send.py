@@ -15,7 +15,8 @@ from pydicom import dcmread
 
 from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.progress import progress
-from camray.adapters.run_folder import RunFolder, file_digest
+from camray.adapters.run_folders.finished_outputs import file_digest
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.delivery import DeliveryState, ObjectKey, StoreAnswer
 from camray.domain.errors import ExportError, UnreachableError
 from camray.io.artifacts import artifacts_of

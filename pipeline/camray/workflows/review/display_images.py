@@ -14,7 +14,7 @@ from PIL import Image
 
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.process_pool import count_workers, map_processes
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import ImageError
 from camray.io.artifacts import artifacts_of

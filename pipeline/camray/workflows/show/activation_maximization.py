@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from camray.adapters.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.domain.errors import SettingsError
 from camray.io.trained_model import load_classifier

@@ -1,10 +1,15 @@
+import json
 import multiprocessing
+import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from camray.adapters.run_folder import RunFolder, file_digest, folder_digest, read_table, write_json, write_table
+from camray.adapters.run_folders.finished_outputs import file_digest
+from camray.adapters.run_folders.run_folder import RunFolder, folder_digest, write_json
+from camray.adapters.run_folders.tables import read_table, write_table
 from camray.domain.errors import PipelineError
 from camray.domain.records import REFUSAL_COLUMNS, Counts, StageResult
 
@@ -61,6 +66,108 @@ def test_a_half_written_record_is_no_record(tmp_path: Path, text: str) -> None:
     assert folder.record("train") is None
     with pytest.raises(PipelineError, match="has not finished"):
         folder.output_digest("train")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{}", "null", "7", '{"outputs": 5}', '{"outputs": {"weights": 5}}', '{"outputs": {}, "inputs": []}', "[" * 9999],
+)
+def test_junk_is_no_record(tmp_path: Path, text: str) -> None:
+    folder = RunFolder(tmp_path / "r")
+    (folder.stage("train") / "stage.json").write_text(text, encoding="utf-8")
+    assert folder.record("train") is None
+    assert not folder.is_done("train", "s", {})
+    with pytest.raises(PipelineError, match="has not finished"):
+        folder.output_digest("train")
+
+
+def _flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("knows_sizes", [True, False])
+def test_a_changed_output_is_named_with_the_command_that_mends_it(tmp_path: Path, *, knows_sizes: bool) -> None:
+    folder = RunFolder(tmp_path / "r")
+    finished(folder)
+    write_json(folder.root / "settings.json", {})
+    if not knows_sizes:  # as early versions wrote it
+        record = json.loads((folder.root / "train" / "stage.json").read_text(encoding="utf-8"))
+        del record["files"]
+        write_json(folder.root / "train" / "stage.json", record)
+    folder.check_outputs("train")
+    assert folder.is_done("train", "s", {"ingest": "i"})
+    _flip_a_byte(folder.root / "train" / "weights")
+    for check in (lambda: folder.check_outputs("train"), lambda: folder.is_done("train", "s", {"ingest": "i"})):
+        with pytest.raises(PipelineError, match=r"train.weights: changed or damaged .* run `camray train .*r --force`"):
+            check()
+    folder.check_outputs("train", {"another"})
+
+
+def test_a_copied_run_with_other_times_is_read_and_accepted(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    finished(folder)
+    shutil.copytree(folder.root, tmp_path / "copy", copy_function=shutil.copyfile)
+    os.utime(tmp_path / "copy" / "train" / "weights", (1, 1))
+    assert RunFolder(tmp_path / "copy").is_done("train", "s", {"ingest": "i"})
+
+
+def test_a_model_is_read_whatever_its_time_says(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    folder.begin("train", "s", {})
+    weights = folder.stage("train") / "model.safetensors"
+    weights.write_bytes(b"weights")
+    folder.finish("train", CLAIM, StageResult(Counts(2, 2)))
+    before = weights.stat()
+    _flip_a_byte(weights)
+    os.utime(weights, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(PipelineError, match=r"model\.safetensors: changed or damaged"):
+        folder.check_outputs("train")
+
+
+def _repeat_until_the_disk_is_full(folder: RunFolder) -> None:
+    with folder.replacing("train"):
+        assert not folder.begin("train", "s", {"ingest": "i"})
+        (folder.stage("train") / "part").write_bytes(b"p")
+        raise OSError("disk full")
+
+
+def test_a_repetition_that_fails_leaves_the_finished_outputs_and_resumes(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    finished(folder)
+    with pytest.raises(OSError, match="disk"):
+        _repeat_until_the_disk_is_full(folder)
+    assert folder.is_done("train", "s", {"ingest": "i"})
+    assert [path.name for path in (folder.root / "train").glob("[pw]*")] == ["weights"]
+    assert folder.begin("train", "s", {"ingest": "i"})
+    assert (folder.root / "train" / "part").is_file()
+    folder.finish("train", CLAIM, StageResult(Counts(2, 2)))
+    assert sorted(path.name for path in folder.root.iterdir()) == ["train"]
+
+
+def test_a_repetition_that_is_killed_leaves_the_finished_outputs(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    finished(folder)
+    folder.begin("train", "other", {"ingest": "i"})
+    assert not folder.is_done("train", "s", {"ingest": "i"})
+    with folder.locked():  # the next command
+        assert folder.is_done("train", "s", {"ingest": "i"})
+
+
+def test_a_result_is_current_while_what_it_was_made_from_is_there(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    for stage, source in (("ingest", None), ("explain", "ingest"), ("score", "explain")):
+        inputs = {} if source is None else {source: folder.output_digest(source)}
+        folder.begin(stage, "s", inputs)
+        (folder.stage(stage) / "out").write_text(stage)
+        folder.finish(stage, {"inputs": inputs}, StageResult(Counts(1, 1)))
+    assert folder.is_current("score")
+    folder.begin("ingest", "s", {})
+    (folder.stage("ingest") / "out").write_text("other films")
+    folder.finish("ingest", {"inputs": {}}, StageResult(Counts(1, 1)))
+    assert not folder.is_current("score")
+    assert not folder.is_current("train")
 
 
 def _try_to_lock(root: Path, answers: "multiprocessing.Queue[str]") -> None:
@@ -159,3 +266,22 @@ def test_a_folder_digest_sees_linked_folders_and_ends(tmp_path: Path) -> None:
     first = folder_digest(tmp_path / "root")
     (tmp_path / "elsewhere" / "b").write_text("x")
     assert folder_digest(tmp_path / "root") != first
+
+
+@pytest.mark.parametrize("part", ["middle", "tail", "everything"])
+def test_a_damaged_table_names_the_command_that_mends_it(tmp_path: Path, part: str) -> None:
+    run = tmp_path / "r"
+    path = run / "ingest" / "refusals.parquet"
+    table = pd.DataFrame({"source": ["a.dcm"] * 50, "reason": ["blank"] * 50, "message": ["x"] * 50})
+    write_table(path, table, REFUSAL_COLUMNS)
+    write_json(run / "settings.json", {})
+    (run / "train").mkdir()
+    content = path.read_bytes()
+    damaged = {
+        "middle": content[:60] + bytes(40) + content[100:],
+        "tail": content[:-20],
+        "everything": b"",
+    }
+    path.write_bytes(damaged[part])
+    with pytest.raises(PipelineError, match=r"refusals\.parquet: .*run `camray ingest .*r --force` again"):
+        read_table(path, REFUSAL_COLUMNS)

@@ -1,7 +1,8 @@
 """Run folders: one folder per stage, a lock, and ``stage.json`` written last.
 
 ``begin.json`` records the inputs and settings of an unfinished stage: a second start resumes its files, or deletes them
-if anything changed. ``stage.json`` proves that the stage finished.
+if anything changed. ``stage.json`` proves that the stage finished. Outputs of a finished stage that runs again are kept
+until the new ones are complete.
 """
 
 import functools
@@ -9,7 +10,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,15 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow
-import pyarrow.parquet
 from filelock import FileLock, Timeout
 
+from camray.adapters.run_folders.finished_outputs import changed_output, describe_outputs, file_digest, is_record
+from camray.adapters.run_folders.stage_replacement import (
+    BEGIN_FILE,
+    STAGE_FILE,
+    delete,
+    forget,
+    restore,
+    restore_all,
+    set_aside,
+)
 from camray.domain.errors import IncompleteError, PipelineError, SettingsError
 from camray.domain.records import StageResult
 
-STAGE_FILE, BEGIN_FILE, LOCK_FILE = "stage.json", "begin.json", ".lock"
+LOCK_FILE = ".lock"
 SETTINGS_FILE = "settings.json"  # a folder with this file is a run
 
 
@@ -57,14 +64,8 @@ class RunFolder:
 
     def record(self, name: str) -> dict[str, Any] | None:
         """Return a finished stage's ``stage.json``, or None if it has not finished."""
-        path = self.root / name / STAGE_FILE
-        if not path.is_file():
-            return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            return None
-        return record if isinstance(record, dict) else None
+        record = _json_or_none(self.root / name / STAGE_FILE)
+        return record if is_record(record) else None
 
     def output_digest(self, name: str) -> str:
         """Return one digest over all outputs of a finished stage.
@@ -104,41 +105,96 @@ class RunFolder:
                 "writable folder with --runs, or with --out of `camray predict`"
             ) from error
         try:
+            if lock.lock_counter == 1:
+                restore_all(self.root)
             yield
         finally:
             lock.release()
 
     def is_done(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
-        """Return whether the stage finished with the same settings and inputs, and all its outputs exist."""
+        """Return whether the stage finished with the same settings and inputs, and all its outputs exist.
+
+        Raises
+        ------
+        PipelineError
+            If it did, and an output has changed since.
+        """
         record = self.record(name)
         if record is None or record.get("settings_digest") != settings_digest or record.get("inputs") != dict(inputs):
             return False
-        return all((self.root / name / path).is_file() for path in record["outputs"])
+        is_whole = {"stage", "counts", "figures"} <= record.keys()
+        if not is_whole or not all((self.root / name / path).is_file() for path in record["outputs"]):
+            return False
+        self.check_outputs(name)
+        return True
+
+    def check_outputs(self, name: str, only: Collection[str] | None = None) -> None:
+        """Compare the outputs of a stage with its record; a stage without one has nothing to compare.
+
+        Parameters
+        ----------
+        name : str
+            Stage.
+        only : collection of str or None
+            Paths of the outputs to compare; None compares all.
+
+        Raises
+        ------
+        PipelineError
+            If an output has changed; the message names the file and the command that writes it again.
+        """
+        record = self.record(name)
+        changed = None if record is None else changed_output(self.root / name, record, only)
+        if changed is not None:
+            mend = how_to_write(self.root / name / STAGE_FILE, again=True)
+            raise PipelineError(
+                f"{changed}: changed or damaged since stage '{name}' wrote it (its digest differs from the one in "
+                f"{STAGE_FILE}); restore the file, or {mend}"
+            )
+
+    def is_current(self, name: str) -> bool:
+        """Return whether a stage finished, and with what the stages that it reads have now written."""
+        record = self.record(name)
+        if record is None:
+            return False
+        for source, digest in record.get("inputs", {}).items():
+            run = self.model_run if source in {"train", "trained_localize"} else self
+            before = run.record(source.removeprefix("trained_"))
+            if before is not None and digest_of(before["outputs"]) != digest:
+                return False
+            if before is not None and run is self and not self.is_current(source):
+                return False
+        return True
 
     def begin(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
-        """Start a stage: keep unfinished work with the same settings and inputs, delete everything else.
+        """Start a stage: keep unfinished work with the same settings and inputs, delete other unfinished work.
 
-        A stage that had finished starts from nothing.
+        A stage that had finished starts from nothing; its outputs are set aside until `finish`.
 
         Returns
         -------
         bool
             Whether unfinished work was kept, so that the stage resumes.
         """
-        folder = self.stage(name)
+        folder = self.root / name
         claim = {"settings_digest": settings_digest, "inputs": dict(inputs)}
-        begin_file = folder / BEGIN_FILE
-        resumes = False
-        if begin_file.is_file() and not (folder / STAGE_FILE).is_file():
-            try:
-                resumes = json.loads(begin_file.read_text(encoding="utf-8")) == claim
-            except ValueError:
-                resumes = False
+        restore(self.root, name)
+        if (folder / STAGE_FILE).is_file():
+            set_aside(self.root, name)
+        resumes = bool(_json_or_none(folder / BEGIN_FILE) == claim)
         if not resumes:
-            shutil.rmtree(folder)
-            folder.mkdir()
-        write_json(begin_file, claim)
+            delete(folder)
+        write_json(folder / BEGIN_FILE, claim)
         return resumes
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[None]:
+        """Bring back a stage's earlier outputs if the block, which begins and finishes it again, fails."""
+        try:
+            yield
+        except BaseException:
+            restore(self.root, name)
+            raise
 
     def finish(self, name: str, claim: Mapping[str, Any], result: StageResult) -> dict[str, Any]:
         """Write ``stage.json`` with the digests of all outputs, atomically and last.
@@ -153,20 +209,24 @@ class RunFolder:
             Return value of the stage.
         """
         folder = self.stage(name)
-        outputs = {
-            path.relative_to(folder).as_posix(): file_digest(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name not in {STAGE_FILE, BEGIN_FILE} and not path.name.endswith(".tmp")
-        }
         record = {
             "stage": name,
             "counts": result.counts.as_json(),
             "figures": result.figures,
             **claim,
-            "outputs": outputs,
+            **describe_outputs(folder, {STAGE_FILE, BEGIN_FILE}),
         }
         write_json(folder / STAGE_FILE, record)
+        forget(self.root, name)
         return record
+
+
+def _json_or_none(path: Path) -> Any:
+    """Read JSON, or return None where the file is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        return None
 
 
 def digest_of(value: Any) -> str:
@@ -208,15 +268,9 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 @functools.cache
 def code_version() -> str:
     """Version of the package and a digest of its sources, for instance ``0.1.0+3f9a1c2b7d04``."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     sources = {p.relative_to(package).as_posix(): file_digest(p) for p in sorted(package.rglob("*.py"))}
     return f"{importlib.metadata.version('camray')}+{digest_of(sources)[:12]}"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -235,80 +289,15 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, default=str) + "\n").encode())
 
 
-def write_table(path: Path, table: pd.DataFrame, columns: Mapping[str, str]) -> None:
-    """Write a Parquet table with exactly these columns and types, atomically.
-
-    Raises
-    ------
-    PipelineError
-        If columns are missing or too many, or a value does not fit its type.
-    """
-    if list(table.columns) != list(columns):
-        raise PipelineError(f"{path.name}: columns {list(table.columns)}, expected {list(columns)}")
-    try:
-        typed = table.reset_index(drop=True).astype(dict(columns))
-    except (TypeError, ValueError) as error:
-        raise PipelineError(f"{path.name}: a value does not fit its column's type: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    typed.to_parquet(temporary, index=False)
-    temporary.replace(path)
-
-
-def read_table(path: Path, columns: Mapping[str, str], categories: Collection[str] = ()) -> pd.DataFrame:
-    """Read a Parquet table with its column types.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    columns : mapping
-        Name to type, in order.
-    categories : collection of str
-        Text columns with few values, read as categories in alphabetical order. With millions of rows, texts would not
-        fit into memory.
-
-    Raises
-    ------
-    PipelineError
-        If the file is missing or has other columns; the message names the command that writes it again.
-    """
-    if not path.is_file():
-        raise PipelineError(f"{path}: no such table; {how_to_write(path)}")
-    present = list(pyarrow.parquet.read_schema(path).names)
-    if present != list(columns):
-        raise PipelineError(f"{path}: {_difference(present, list(columns))}; {how_to_write(path, again=True)}")
-    table = _with_categories(path, categories) if categories else pd.read_parquet(path)
-    return table.astype({name: kind for name, kind in columns.items() if name not in categories})
-
-
-def _difference(present: list[str], expected: list[str]) -> str:
-    """Describe how the columns of a table differ from the expected ones."""
-    missing = [name for name in expected if name not in present]
-    unknown = [name for name in present if name not in expected]
-    version = "a later" if unknown and not missing else "an earlier"
-    parts = [f"{what} {', '.join(names)}" for what, names in (("lacks", missing), ("also has", unknown)) if names]
-    return f"written by {version} version of camray ({'; '.join(parts) or 'its columns have another order'})"
-
-
-def _with_categories(path: Path, categories: Collection[str]) -> pd.DataFrame:
-    read = pyarrow.parquet.read_table(path, read_dictionary=list(categories))
-    table: pd.DataFrame = read.to_pandas(
-        categories=list(categories), ignore_metadata=True, split_blocks=True, self_destruct=True
-    )
-    del read
-    pyarrow.default_memory_pool().release_unused()
-    for name in categories:
-        table[name] = table[name].cat.set_categories(sorted(table[name].cat.categories.astype(str)))
-    return table
-
-
 def how_to_write(path: Path, *, again: bool = False) -> str:
     """Return the advice which command writes a run's table, or writes it again."""
     root, stage = path.parent.parent, path.parent.name
     if not (root / SETTINGS_FILE).is_file():
         return "run the stage that writes it" + (" again" if again else "")
-    if stage not in {"ingest", "train"} and not (root / "train").is_dir():  # its model is from another run
+    if not (root / "train").is_dir():
         first = f"delete {path.parent} and run" if again else "run"
+        is_first = stage in {"generate", "ingest", "train"} and not (root / "explain").is_dir()
+        if is_first:  # a stage command needs a trained run
+            return f"{first} `camray run CONFIG`" + (" again" if again else "")
         return f"{first} the `camray predict` that made {root}" + (" again" if again else "")
     return f"run `camray {stage} {root}" + (" --force` again" if again else "`")
