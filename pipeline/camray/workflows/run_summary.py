@@ -136,7 +136,8 @@ def _with_baseline(name: str, comparison: BaselineComparison) -> dict[str, Any]:
 
 def _exported_boxes(folder: RunFolder) -> dict[str, int] | None:
     path = artifacts_of(folder).export.boxes
-    if not folder.is_current("export") or not path.is_file():
+    is_stale = folder.record("export") is not None and not folder.is_current("export")
+    if is_stale or not path.is_file():
         return None
     counts = pd.read_csv(path, usecols=["image_id"], dtype=str)["image_id"].value_counts()
     return {str(image_id): int(count) for image_id, count in counts.items()}
