@@ -145,3 +145,15 @@ def test_the_other_forms_lose_no_box_either(changes: dict[str, object], tmp_path
         write_label_studio(tmp_path / "ls.json", IMAGES, _boxes(**changes), LABELS)
     with pytest.raises(ExportError, match="not listed"):
         write_voc(tmp_path / "voc", IMAGES, _boxes(**changes), LABELS, {"1.2": "a", "1.3": "b"})
+
+
+def test_label_with_line_break(tmp_path: Path) -> None:
+    labels = ["Mass\n(left)", "Mass (left)", "Opacity: right", "#1 nodule"]
+    boxes = pd.concat([_boxes().iloc[:1].assign(label=label) for label in labels])
+    write_voc(tmp_path, IMAGES, boxes, labels, {"1.2": "a", "1.3": "b"})
+    lines = (tmp_path / "labelmap.txt").read_text().splitlines()
+    named = [line.split(":")[0] for line in lines if not line.startswith("#")]
+    assert named == ["Mass (left)_", "Mass (left)", "Opacity_ right", "_1 nodule"]
+    assert "# _1 nodule stands for '#1 nodule'" in lines
+    written = [ElementTree.parse(path) for path in (tmp_path / "Annotations").glob("*.xml")]
+    assert sorted(item.text or "" for tree in written for item in tree.iter("name")) == sorted(named)

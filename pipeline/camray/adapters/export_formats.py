@@ -1,6 +1,7 @@
 """Boxes in formats of other tools: CSV, COCO, Label Studio, Pascal VOC. Native px, corner origin, half-open."""
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -194,19 +195,44 @@ def write_voc(
     -----
     ``xmin ymin xmax ymax`` are the corners as in all of camray: fractional, half-open, with the origin at the outer
     corner of the first pixel. Datumaro and CVAT read them so; the VOC files of 2007-2012 count whole pixels from 1,
-    including the last.
+    including the last. Names of findings are spelled as `voc_label_names` returns them, in all files.
     """
     _check(folder, boxes)
     (folder / "Annotations").mkdir(parents=True, exist_ok=True)
     (folder / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+    spelled = voc_label_names(labels)
     by_film = _by_film(folder, images, boxes, labels)
     for film, film_boxes in by_film:
         name = names[str(film["image_id"])]
+        film_boxes = [{**box, "label": spelled[str(box["label"])]} for box in film_boxes]
         _write_xml(folder / "Annotations" / f"{name}.xml", _voc_annotation(name, film, film_boxes))
     listed = "".join(names[str(film["image_id"])] + "\n" for film, _ in by_film)
     (folder / "ImageSets" / "Main" / "default.txt").write_text(listed, encoding="utf-8")
-    lines = ["# label:color_rgb:parts:actions", *(f"{label}:::" for label in labels)]
+    lines = ["# label:color_rgb:parts:actions"]
+    lines += [f"# {name} stands for {label!r}" for label, name in spelled.items() if name != label]
+    lines += [f"{name}:::" for name in spelled.values()]
     (folder / "labelmap.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def voc_label_names(labels: Sequence[str]) -> dict[str, str]:
+    """Return a name for each finding that ``labelmap.txt`` can hold, no two alike.
+
+    A line of that file is ``name:color:parts:actions``, and a line that begins with ``#`` is a comment.
+
+    Examples
+    --------
+    >>> voc_label_names(["Mass", "Opacity: right", "#1 nodule"])
+    {'Mass': 'Mass', 'Opacity: right': 'Opacity_ right', '#1 nodule': '_1 nodule'}
+    """
+    names: dict[str, str] = {}
+    for label in labels:
+        visible = "".join(sign if sign.isprintable() else " " for sign in label)
+        plain = label if visible == label else " ".join(visible.split())
+        name = re.sub(r"^\s*#", "_", plain.replace(":", "_"))
+        while name != label and (name in names.values() or name in labels):
+            name += "_"
+        names[label] = name
+    return names
 
 
 def _voc_annotation(name: str, film: dict[str, Any], boxes: list[dict[str, Any]]) -> ElementTree.Element:

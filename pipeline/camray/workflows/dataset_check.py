@@ -25,6 +25,7 @@ from camray.adapters.datasets.split_lists import read_split_lists, split_list
 from camray.adapters.datasets.table_paths import TablePaths, own_table_files, table_paths
 from camray.adapters.datasets.tables import read_cells
 from camray.adapters.progress import progress
+from camray.core.cohort.deduplication import image_ids_by_path
 from camray.core.cohort.patient_splits import patients_in_two
 from camray.core.imaging.chest_plausibility import chest_plausibility_warning
 from camray.core.imaging.film_statistics import film_area, quantise
@@ -200,7 +201,12 @@ def _index(manifest: Manifest, sources: Sequence[str], read: dict[int, FilmHeade
             by_header = manifest.films.image_id == "sop_instance_uid" and header is not None and header.image_id
             ids.append(str(by_header) if by_header else path.stem)
     usable = np.array([place not in read or read[place] is not None for place in range(len(sources))], dtype=bool)
-    return FilmIndex(pd.Series(ids, dtype=str), pd.Series(list(sources), dtype=str), usable)
+    names, paths = pd.Series(ids, dtype=str), pd.Series(list(sources), dtype=str)
+    if manifest.films.image_id == "sop_instance_uid":
+        syntax = [header.transfer_syntax if (header := read.get(i)) is not None else "" for i in range(len(sources))]
+        films = pd.DataFrame({"image_id": names, "source": paths, "pixel_sha256": paths, "transfer_syntax": syntax})
+        names = image_ids_by_path(films, names)
+    return FilmIndex(names, paths, usable)
 
 
 def _survey(
@@ -231,6 +237,8 @@ def _survey(
     if patients is not None:
         found.counts["patients"] = len(set(patients[index.usable]) - {""})
         _against_published(found, manifest, "patients", found.counts["patients"])
+        if found.counts["patients"] == 1 and index.usable.sum() > 1:
+            found.notes.append("one Patient ID on all films: is it a placeholder? there would be no film to test on")
     _splits(manifest, root, index, patients, found)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
-from camray.adapters.datasets.manifest import Manifest
+from camray.adapters.datasets.manifest import Manifest, load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.datasets.table_paths import TablePaths, table_paths
@@ -249,3 +249,103 @@ def test_faults_of_regions_to_ignore_are_faults(tmp_path: Path) -> None:
     manifest = _manifest(box_table={**CORNERS, "kind": "what"})
     with pytest.raises(AnnotationError, match=r"inverted.*line 2"):
         _read(tmp_path, manifest, None, "id,label,x0,y0,x1,y1,what\ni0,A,10,0,0,10,ignore\n")
+
+
+def _folder(tmp_path: Path, labels: str, boxes: str | None = None, kind: str = "csv") -> Dataset:
+    (tmp_path / "labels.csv").write_text(labels)
+    if boxes is not None:
+        (tmp_path / f"boxes.{kind}").write_text(boxes)
+    paths = TablePaths(tmp_path / "labels.csv", None if boxes is None else tmp_path / f"boxes.{kind}")
+    return read_tables(load_manifest("folder"), paths, _films(), SIZES)
+
+
+LABELS = "file_name,A\nf0.dcm,1\nf1.dcm,0\nf2.png,1\n"
+BOX_HEADER = "file_name,label,x0,y0,x1,y1\n"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "f0.dcm,A,0.1,0.2,0.4,0.5\nf2.png,A,0,0,1,1\n",
+        "f0.dcm,A,0.1,0.2,0.4,0.5\nf2.png,A,10,20,40,50\n",
+        "f0.dcm,A,-0.001,0.2,1.001,0.5\n",
+    ],
+)
+def test_boxes_normalised(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(AnnotationError, match=r"all numbers of the box are in 0-1.*line 2"):
+        _folder(tmp_path, LABELS, BOX_HEADER + rows)
+
+
+def test_boxes_normalised_in_other_forms(tmp_path: Path) -> None:
+    rules = {"file": "b.csv", "key": "id", "label": "label", "size": ["x", "y", "w", "h"], "frame": ["r", "c"]}
+    text = "id,label,x,y,w,h,r,c\ni0,A,0.5,0.5,0.2,0.3,100,50\n"
+    with pytest.raises(AnnotationError, match="all numbers of the box are in 0-1"):
+        _read(tmp_path, _manifest(box_table=rules), None, text)
+
+
+def test_a_small_box_in_px_at_the_corner_is_legal(tmp_path: Path) -> None:
+    data = _folder(tmp_path, LABELS, BOX_HEADER + "f0.dcm,A,0,0,1,1\nf2.png,A,0.5,0.5,1.5,2\n")
+    assert len(data.boxes) == 2
+
+
+def test_tables(tmp_path: Path) -> None:
+    labels = "Filename;Tuberculosis\nf0.dcm;Yes\nf1.dcm;no\nf2.png;TRUE\n"
+    boxes = "Filename;Label;X0;Y0;X1;Y1\nf0.dcm;tuberculosis;1,5;2;30,25;40\n"
+    data = _folder(tmp_path, labels, boxes)
+    assert data.labels.values[:, 0].tolist() == [1, 0, 1]
+    assert data.boxes[["film", "x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[0, 1.5, 2, 30.25, 40]]
+    assert str(data.report.faults[0]) == "  labels.csv: columns read in another spelling: 'Filename' as 'filename'"
+
+
+def test_a_comma_that_may_separate_thousands_is_no_number(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="not finite numbers"):
+        _folder(tmp_path, LABELS, BOX_HEADER + 'f2.png,A,1,2,"1,024",40\n')
+
+
+def test_a_nameless_column_of_row_numbers_is_no_label(tmp_path: Path) -> None:
+    data = _folder(tmp_path, ",file_name,A\n0,f0.dcm,1\n1,f1.dcm,0\n")
+    assert [finding.name for finding in data.findings] == ["A"]
+
+
+def test_missing_columns_are_told_with_those_that_are_there(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"no columns 'x0'.*the columns are 'file_name', 'label', 'x', 'y'"):
+        _folder(tmp_path, LABELS, "file_name,label,x,y,w,h\nf0.dcm,A,1,2,3,4\n")
+    with pytest.raises(ManifestError, match=r"for the film; the columns are 'picture', 'A'"):
+        _folder(tmp_path, "picture,A\nf0.dcm,1\n")
+
+
+def test_the_first_key_column_that_names_films_is_taken(tmp_path: Path) -> None:
+    data = _folder(tmp_path, "image_id,file_name,A\n1,f0.dcm,1\n2,f1.dcm,0\n")
+    assert data.labels.in_table.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"images": [], "categories": [], "annotations": [{"image_id": 1, "category_id": 1}]}', "1 annotation"),
+        ('{"images": [{"id": 1}], "categories": [], "annotations": 3}', "cannot be read as COCO"),
+        ("[]", "its JSON is a list; expected COCO"),
+        ("{", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        ('{"f0": 3}', "cannot be read as masks"),
+    ],
+)
+def test_json_that_is_no_table_is_named(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        _folder(tmp_path, LABELS, content, "json")
+
+
+def test_voc_and_masks_are_read_without_a_manifest_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "voc").mkdir()
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>21</xmax><ymax>42</ymax></bndbox>"
+    size = "<size><width>25</width><height>50</height></size>"
+    text = f"<annotation>{size}<object><name>A</name>{box}</object></annotation>"
+    (tmp_path / "voc" / "f0.xml").write_text(text)
+    (tmp_path / "labels.csv").write_text(LABELS)
+    paths = TablePaths(tmp_path / "labels.csv", tmp_path / "voc")
+    boxes = read_tables(load_manifest("folder"), paths, _films(), SIZES).boxes
+    assert boxes[["x0", "y0", "x1", "y1"]].to_numpy().tolist() == [[2, 4, 42, 84]]
+    data = _folder(
+        tmp_path, LABELS, '{"f0": {"img_size": [100, 50], "A": [[[2, 4], [2, 20], [12, 20], [12, 4]]]}}', "json"
+    )
+    assert data.boxes[["film", "x0", "y0"]].to_numpy().tolist() == [[0, 2, 4]]

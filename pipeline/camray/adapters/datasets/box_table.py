@@ -18,7 +18,7 @@ from camray.adapters.datasets.tables import TextTable, report_unknown_columns
 from camray.domain.records import CORNERS
 
 TOLERANCE_PX = 1.0  # annotation tools round: a box may exceed the film by this much without a report
-SHARE_TOLERANCE = 0.01  # shares may leave 0-1 by rounding
+SHARE_TOLERANCE = 0.01  # shares of a side may leave 0-1 by rounding
 IGNORE = "ignore"
 BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
 
@@ -180,8 +180,10 @@ def _marks(
 
 
 def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDArray[np.float64]:
-    corners = _numbers(table, list(rules.corners or rules.size or ()), report)
-    _report_shares(table, corners, report)
+    columns = list(rules.corners or rules.size or ())
+    corners = _numbers(table, columns, report)
+    if set(columns) <= set(table.cells.columns):
+        _report_shares(table, corners, report)
     if rules.corners is None:
         corners[:, 2:] += corners[:, :2]
     elif rules.inclusive:

@@ -1,4 +1,4 @@
-"""Reading of all tables of a data set: labels, boxes, facts about films, and one report of faults."""
+"""All tables of a data set: labels, boxes and facts about films, with one report of faults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -137,9 +137,11 @@ def _with_near_names(table: TextTable, rules: TableRules, films: FilmIndex, repo
 
 def _with_known_names(name: str, cells: pd.DataFrame, rules: TableRules, report: FaultReport) -> pd.DataFrame:
     """Give columns the manifest's spelling where case, blanks, hyphens or underscores differ."""
-    known = {folded(column): column for column in reversed(rules.columns) if column not in cells.columns}
+    known: dict[str, str] = {}
+    for fold in (folded, str.casefold):  # the spelling that differs by case alone comes first
+        known |= {fold(column): column for column in reversed(rules.columns) if column not in cells.columns}
     own = [column for column in cells.columns if column not in rules.columns]
-    spellings = [folded(column) for column in own]
+    spellings = [column.casefold() if column.casefold() in known else folded(column) for column in own]
     renamed = {
         column: known[spelling]
         for column, spelling in zip(own, spellings, strict=True)

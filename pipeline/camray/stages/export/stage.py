@@ -6,11 +6,19 @@ Writes  ``export/overlays/*.png boxes.csv coco.json labelstudio.json voc/ dicom/
 Run     ``camray export configs/phantom.yaml``
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from camray.adapters.export_formats import write_boxes_csv, write_coco, write_label_studio, write_voc
+from camray.adapters.export_formats import (
+    voc_label_names,
+    write_boxes_csv,
+    write_coco,
+    write_label_studio,
+    write_voc,
+)
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -31,7 +39,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     boxes = exported_boxes(explained, image_ids, everything=settings.localize.report == "all")
     for path in _write_tables(settings, explained, image_ids, boxes):
         tracker.artifact(path)
-    figures = {"overlays": 0, "boxes": len(boxes)}
+    figures: dict[str, Any] = {"overlays": 0, "boxes": len(boxes)}
+    if "voc" in settings.export.formats:
+        figures |= _respelled_note(explained.labels)
     if "overlays" in settings.export.formats and settings.export.max_overlays:
         overlays = draw_overlays(explained, image_ids, settings)
         track_overlays(overlays, explained.artifacts.export.overlays, settings.track.overlays, tracker)
@@ -47,6 +57,12 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if objects.header_changes:
         figures["films_with_changed_header_values"] = len(objects.header_changes)
     return StageResult(Counts(n_films, n_films - n_refused, n_refused), figures)
+
+
+def _respelled_note(labels: Sequence[str]) -> dict[str, str]:
+    respelled = {label: name for label, name in voc_label_names(labels).items() if name != label}
+    listed = ", ".join(f"{label!r} as {name!r}" for label, name in respelled.items())
+    return {"note_voc": f"names of findings that labelmap.txt cannot hold are respelled: {listed}"} if listed else {}
 
 
 def _write_tables(settings: Settings, explained: ExplainedRun, image_ids: list[str], boxes: pd.DataFrame) -> list[Path]:
