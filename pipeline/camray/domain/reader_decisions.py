@@ -119,12 +119,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Unread:
-    """A mark of no finding of the run. Its `words` are free text, which stays in the run folder."""
+    """A mark of no finding of the run. Its `text` is free text, which stays in the run folder."""
 
     source: str
     reader: str
     image_id: str
-    words: str
+    text: str
     box: Box | None = None
 
 
@@ -142,7 +142,7 @@ class ReportMark:
         Native px, only for ``area``.
     codes : tuple of (value, scheme)
         Of its finding.
-    words : tuple of str
+    texts : tuple of str
         All texts that may name the finding: code meanings, free text, comments. Without repetition.
     identifier : str
         Tracking identifier.
@@ -156,7 +156,7 @@ class ReportMark:
     shape: str
     box: Box | None
     codes: tuple[tuple[str, str], ...] = ()
-    words: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     identifier: str = ""
     is_present: bool | None = None
     by_algorithm: bool = False

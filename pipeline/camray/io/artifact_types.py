@@ -28,7 +28,7 @@ class TableFile:
         write_table(self.path, table, self.columns)
 
     def is_file(self) -> bool:
-        """Tell whether the file exists."""
+        """Return whether the file exists."""
         return self.path.is_file()
 
 
@@ -49,7 +49,7 @@ class RecordFile(Generic[_T]):
         self.writer(self.path, record)
 
     def is_file(self) -> bool:
-        """Tell whether the file exists."""
+        """Return whether the file exists."""
         return self.path.is_file()
 
 

@@ -282,5 +282,5 @@ def open_explained_run(folder: RunFolder) -> ExplainedRun:
 
 
 def is_explained(folder: RunFolder) -> bool:
-    """Tell whether a run has heat maps."""
+    """Return whether a run has heat maps."""
     return artifacts_of(folder).explain.grid.is_file()

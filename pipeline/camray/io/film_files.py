@@ -26,7 +26,7 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
     path : Path
         DICOM (any extension, with or without preamble), PNG or JPEG.
     policy : FilmPolicy or None
-        Which films are wanted; None lets everything in. Pictures have no header, so it does not concern them.
+        Which films are admitted; None admits all. It does not apply to PNG and JPEG, which have no header.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
 
 
 def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
-    """Judge one file by its header alone: a small part of the cost of `read_film`, whose arguments it takes.
+    """Check one file by its header alone, at a small part of the cost of `read_film`.
 
     Raises
     ------

@@ -30,7 +30,7 @@ _FILMS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class FilmLungs:
-    """Films by image_id: their lungs, where a native point lies on the lungs' grid, and what the film covers there."""
+    """Lungs of films by image_id, with the transform from the native to the lungs' grid and the film's window there."""
 
     lungs: dict[str, DetectedLungs]
     transforms: dict[str, GridTransform]
@@ -54,7 +54,7 @@ class FilmLungs:
         return list(zones)
 
     def table(self) -> pd.DataFrame:
-        """Return `LUNG_COLUMNS`: one row a lung, one a film without any."""
+        """Return `LUNG_COLUMNS`: one row per lung, and one per film without lungs."""
         rows: list[tuple[object, ...]] = []
         for image_id, lungs in self.lungs.items():
             rows += _rows_of(image_id, lungs, self.transforms[image_id], self.windows[image_id].area)
@@ -72,7 +72,7 @@ def read_lung_weights(path: Path | None) -> dict[str, Tensor]:
     file = lung_weights() if path is None else path
     given, own = read_weights(file), LungUNet().state_dict()
     if {name: value.shape for name, value in given.items()} != {name: value.shape for name, value in own.items()}:
-        raise CheckpointError(f"{file}: no weights of a lung generator; make them with `camray lungs train`")
+        raise CheckpointError(f"{file}: not weights of a lung generator; make them with `camray lungs train`")
     return {name: value.to(own[name].dtype) for name, value in given.items()}
 
 
@@ -103,7 +103,7 @@ def find_film_lungs(films: IngestedFilms, image_ids: list[str], network: LungUNe
 
 
 def window_of(to_grid: GridTransform, rows: int, cols: int) -> CropWindow:
-    """Return the whole pixels of the lungs' grid that lie on a film of `rows` x `cols` native px."""
+    """Return the whole pixels of the lungs' grid that are on a film of `rows` x `cols` native px."""
     x0, y0 = to_grid.xy_to_model(0.0, 0.0)
     x1, y1 = to_grid.xy_to_model(float(cols), float(rows))
     first = [max(0, round(low)) for low in (y0, x0)]

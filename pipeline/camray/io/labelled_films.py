@@ -60,7 +60,7 @@ def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: Sequenc
     Parameters
     ----------
     image_ids : Series of str
-        Films wanted, in order.
+        Films, in order.
     table : DataFrame
         `LABEL_COLUMNS`; one row for each film and label at most.
     labels : sequence of str

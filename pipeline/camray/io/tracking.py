@@ -20,7 +20,7 @@ LOADER = "camray.workflows.predictor:load_predictor"
 def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
     """Hold a run and open its tracker; the tracked run ends with the block, as finished, failed or killed.
 
-    A second process is refused here, before it tells MLflow anything.
+    A second process is refused here, before it logs anything to MLflow.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def open_tracker(settings: Settings, folder: RunFolder) -> Iterator[Tracker]:
         ``track.enabled`` false gives the null tracker. Without ``track.uri`` the variable ``MLFLOW_TRACKING_URI``
         counts, as everywhere with MLflow.
     folder : RunFolder
-        The run; the default store lies beside it, or beside the run whose network it uses.
+        The run; the default store is beside it, or beside the run whose network it uses.
 
     Yields
     ------

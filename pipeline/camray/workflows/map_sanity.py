@@ -50,7 +50,7 @@ from camray.workflows.run import settings_of
 STAGE = "sanity"
 ALL = "all"
 EXPENSIVE = ("integrated_gradients", "occlusion")
-"""Not among the default methods: hundreds of passes a map. Occlusion's coarse-to-fine variant is."""
+"""Not among the default methods: hundreds of passes per map. Occlusion's coarse-to-fine variant is a default method."""
 DEFAULT_METHODS = tuple(name for name in METHODS if name not in EXPENSIVE)
 MOST_PASSES = 2500
 
@@ -85,7 +85,7 @@ class SanityChoice:
 
 @dataclass(frozen=True)
 class Checked:
-    """Where the results lie, their table (`SANITY_COLUMNS`), and whether they were there before."""
+    """Folder of the results, their table (`SANITY_COLUMNS`), and whether they existed before."""
 
     folder: Path
     table: pd.DataFrame
@@ -98,7 +98,7 @@ def parse_methods(text: str | None) -> tuple[str, ...]:
     Raises
     ------
     SettingsError
-        If a name is unknown or stands twice.
+        If a name is unknown or repeated.
     """
     if text is None:
         return DEFAULT_METHODS
@@ -108,16 +108,16 @@ def parse_methods(text: str | None) -> tuple[str, ...]:
 
 
 def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Checked:
-    """Examine a trained run and write it down; what is up to date is not done again.
+    """Examine a trained run and write the results; results that are up to date are not computed again.
 
     Raises
     ------
     SettingsError
-        If the run has no such split or label, or no film is asked for.
+        If the run has no such split or label, or no film is requested.
     InputRefusedError
         If no film of the split shows a label.
     PipelineError
-        If the folder holds no trained run, or another process works on it.
+        If the folder holds no trained run, or another process holds its lock.
     """
     settings, folder = settings_of(run_root), RunFolder(run_root)
     options, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}

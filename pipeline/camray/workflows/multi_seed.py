@@ -52,7 +52,7 @@ def share_inputs(first: RunFolder, other: RunFolder) -> None:
     """Give another seed's run the films that the first one ingested, as links to the same bytes.
 
     A stage that the other run has finished or begun stays as it is. What is linked is what an ingest of its own would
-    write: the stage's record says so by its digests, and is checked against the settings as ever.
+    write: the stage's record holds its digests, and is checked against the settings.
     """
     for name in SHARED_STAGES:
         if first.record(name) is None or (other.root / name).exists():
@@ -64,12 +64,12 @@ def share_inputs(first: RunFolder, other: RunFolder) -> None:
 
 
 def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.DataFrame:
-    """Write mean and spread over the seeds' score tables, and tell MLflow of them as a run beside the seeds' own.
+    """Write mean and spread over the seeds' score tables, and log them to MLflow as a run beside those of the seeds.
 
     Returns
     -------
     DataFrame
-        As `camray.core.metrics.seed_spread.spread_of` has it.
+        See `camray.core.metrics.seed_spread.spread_of`.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _summary_settings(settings: Settings) -> Settings:
 
 
 def headline_of(spread: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows a reader looks for first: per finding mean and spread of the shown method's numbers."""
+    """Return the main rows: mean and spread of the default method's numbers per finding."""
     method = main_method(spread)
     metrics = (("auroc", np.nan), ("hit_rate", np.nan), ("iou_accuracy", HEADLINE_IOU), ("mean_iou", np.nan))
     rows = []

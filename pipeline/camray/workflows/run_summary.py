@@ -32,7 +32,7 @@ class Findings:
         Findings, in the network's order.
     rows : list of dict
         The films of the highest probabilities, highest first: ``image_id``, ``probabilities`` by label, and ``boxes``,
-        how many boxes were exported (None: none were asked for).
+        how many boxes were exported (None: boxes were not exported).
     """
 
     films: int

@@ -58,7 +58,7 @@ class Located:
 
 
 def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
-    """Tell which maps localize anything: not constant, and with a value above zero.
+    """Return which maps localize anything: not constant, and with a value above zero.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def lung_parts(mask: BoolImage, window: CropWindow) -> list[BoolImage]:
 
 
 def is_plausible(parts: list[BoolImage], window: CropWindow) -> bool:
-    """Tell whether regions can be one or two lungs: by number, area, height, shape, and being side by side.
+    """Return whether regions can be one or two lungs: by number, area, height, shape, and being side by side.
 
     Parameters
     ----------

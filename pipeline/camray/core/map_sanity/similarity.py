@@ -11,7 +11,7 @@ _SMALLEST_WINDOW = 3
 
 
 def is_constant(heat: FloatArray) -> NDArray[np.bool_]:
-    """Tell which maps rank no cell above another: constant, or not finite.
+    """Return which maps rank no cell above another: constant, or not finite.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ from camray.core.metrics.statistics import OwnInterval, RatioStatistic, Statisti
 from camray.domain.records import ThresholdSource
 
 ECE_BINS = 15
-WANTED = 0.9
+TARGET_RATE = 0.9
 _FIXED, _VALIDATION = ThresholdSource.FIXED.value, ThresholdSource.VALIDATION.value
 
 
@@ -57,8 +57,8 @@ def operating_points(logits: FloatArray, present: NDArray[np.bool_]) -> dict[str
     youden = np.append(0.0, youden[::-1])
     choices = {
         "_youden": youden >= youden.max() - TIE,
-        f"_specificity_{WANTED * 100:.0f}": np.where(1 - false >= WANTED, true, -1.0),
-        f"_sensitivity_{WANTED * 100:.0f}": np.where(true >= WANTED, 1 - false, -1.0),
+        f"_specificity_{TARGET_RATE * 100:.0f}": np.where(1 - false >= TARGET_RATE, true, -1.0),
+        f"_sensitivity_{TARGET_RATE * 100:.0f}": np.where(true >= TARGET_RATE, 1 - false, -1.0),
     }
     return {suffix: float(thresholds[int(np.argmax(each))]) for suffix, each in choices.items()}
 

@@ -39,7 +39,7 @@ class Estimate:
 
     @property
     def is_defined(self) -> bool:
-        """Tell whether there is a number at all."""
+        """Return whether there is a number."""
         return bool(np.isfinite(self.value))
 
     def text(self) -> str:

@@ -141,7 +141,7 @@ class _Names:
     def label(self, mark: ReportMark) -> tuple[str | None, list[str]]:
         """Return the finding that a mark names, if any, and the words that do not name it."""
         named, rest = [], []
-        for word in mark.words:
+        for word in mark.texts:
             label = self._words.get(_plain(_SUMMARY.sub("", word)))
             if label is None:
                 rest.append(word)
@@ -222,7 +222,9 @@ def _marked(
     by_label: dict[str, _Marked] = {}
     where = (report.source, who, image_id)
     for mark in report.marks:
-        if mark.image_id != image_id or (mark.shape == "" and mark.by_algorithm):  # the latter is the AI's own word
+        if mark.image_id != image_id or (
+            mark.shape == "" and mark.by_algorithm
+        ):  # the latter is the AI's own statement
             continue
         label, rest = names.label(mark)
         if label is None and mark.box is not None and not rest:
@@ -230,11 +232,11 @@ def _marked(
         if label is None:
             gathered.unread.append(Unread(*where, " | ".join(rest), mark.box))
             what = "a mark that names no finding of this run; left out (its text is in unread.csv)"
-            gathered.problems.append(Problem(*_told(where, what)))
+            gathered.problems.append(_problem_at(where, what))
             continue
         if mark.shape == "line":
             what = "a mark without area, such as a length; left out"
-            gathered.problems.append(Problem(*_told(where, what), label))
+            gathered.problems.append(_problem_at(where, what, label))
             continue
         one = by_label.setdefault(label, _Marked())
         if mark.box is not None:
@@ -247,9 +249,9 @@ def _marked(
     return by_label
 
 
-def _told(where: tuple[str, str, str], what: str) -> tuple[str, str, str, str]:
+def _problem_at(where: tuple[str, str, str], what: str, label: str = "") -> Problem:
     source, who, image_id = where
-    return source, what, who, image_id
+    return Problem(source, what, who, image_id, label)
 
 
 def _by_overlap(
@@ -265,7 +267,7 @@ def _by_overlap(
         return None
     (label,) = covered
     what = f"a mark without text, taken for this finding because it covers the AI's box (IoU {SAME_IOU:g} or more)"
-    gathered.problems.append(Problem(*_told(where, what), label))
+    gathered.problems.append(_problem_at(where, what, label))
     return label
 
 
@@ -288,5 +290,5 @@ def _tell_of_marks_without_film(report: MarkedReport, reader: str, gathered: _Ga
     for mark in report.marks:
         if not mark.image_id and mark.shape:
             who = reader or report.observer
-            gathered.unread.append(Unread(report.source, who, "", " | ".join(mark.words), mark.box))
+            gathered.unread.append(Unread(report.source, who, "", " | ".join(mark.texts), mark.box))
             gathered.problems.append(Problem(report.source, "a mark that refers to no named image; left out", who))

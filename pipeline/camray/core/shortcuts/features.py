@@ -10,7 +10,7 @@ from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, 
 
 RARE_FILMS = 5
 MOST_YEARS = 120  # NIH's table holds ages over 400
-CORNER_TILES = 3  # a quarter of each side: where markers and text stand
+CORNER_TILES = 3  # a quarter of each side: where markers and text are
 LUNG_SHARE, LUNG_FILMS = 0.1, 0.05  # a tile is lung if so much of it is, on more than this share of the films
 FEWEST_LUNG_FILMS = 8
 SCANNER_TAGS = ("maker", "spacing", "size", "transfer_syntax", "photometric", "bits_stored", "spacing_source")
@@ -159,7 +159,7 @@ def acquisition_tags(images: pd.DataFrame) -> dict[str, list[str]]:
     Parameters
     ----------
     images : DataFrame
-        Columns of the images table and ``maker``, any text that stands for the manufacturer.
+        Columns of the images table and ``maker``, any text that names the manufacturer.
     """
     spacing = images["row_spacing_mm"].round(2).astype(str)
     size = (images["rows"] // 64 * 64).astype(str) + "x" + (images["cols"] // 64 * 64).astype(str)

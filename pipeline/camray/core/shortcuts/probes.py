@@ -49,7 +49,7 @@ class Probe:
 
     @property
     def is_shortcut(self) -> bool:
-        """Tell whether the trivial features predict the label better than they should."""
+        """Return whether the trivial features predict the label better than they should."""
         return self.auc is not None and self.auc > WARNING_AUC
 
 

@@ -55,12 +55,12 @@ class _Explanation:
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
-    """Explain all films of the wanted splits; see `camray.workflows.run` for the calling.
+    """Explain all films of the requested splits; see `camray.workflows.run`.
 
     Raises
     ------
     InputRefusedError
-        If no film lies in these splits.
+        If these splits have no film.
     CheckpointError
         If the films were brought to another model grid than the network's, or a map is not finite.
     """
@@ -176,7 +176,7 @@ def _check_grid(pixels: NDArray[np.uint8] | NDArray[np.uint16], contract: ModelC
 
 
 def _is_done(job: _Explanation, shard: int, films: int) -> bool:
-    """Tell whether a shard's logits and maps are all there; its logits are written last."""
+    """Return whether a shard's logits and maps are complete; its logits are written last."""
     try:
         if len(_read_logits(job.files.unfinished_logits(shard))) != films:
             return False

@@ -74,7 +74,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
 
 
 def make_film(files: GeneratedFiles, settings: GenerateSettings, index: int) -> dict[str, Any]:
-    """Draw and write one film, unless it lies there whole; return what the tables need of it.
+    """Draw and write one film, unless it is complete; return its row of the tables.
 
     Parameters
     ----------

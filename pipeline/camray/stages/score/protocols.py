@@ -1,4 +1,4 @@
-"""Rows of the published protocols that ``score.protocols`` asks for, beside the score table's own.
+"""Rows of the published protocols that ``score.protocols`` requests, in addition to those of the score table.
 
 Reads   what `score` reads; the masks of ``ingest/annotations.parquet``, and ``ingest/ignored.parquet``
 Run     ``camray score configs/phantom.yaml score.protocols='[wsol,detection]'``
@@ -28,7 +28,7 @@ from camray.stages.score.protocol_inputs import ProtocolInputs
 
 
 def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
-    """Make the rows of all protocols asked for, in the form of the score table, and always those of the ceiling."""
+    """Make the rows of all requested protocols, in the form of the score table, and always those of the ceiling."""
     statistics: list[Statistic] = []
     names = list(dict.fromkeys((*inputs.settings.protocols, CEILING)))
     for name in progress(names, len(names), f"protocols on {inputs.films.split}"):

@@ -44,5 +44,5 @@ def split_pictures(inputs: ProtocolInputs, scores: SplitScores) -> SplitPictures
 
 
 def is_chart(file_name: str) -> bool:
-    """Tell whether a picture is a chart, not an example film."""
+    """Return whether a picture is a chart, not an example film."""
     return _EXAMPLE not in file_name

@@ -37,7 +37,7 @@ Classifier = PooledClassifier | EnsembleClassifier
 
 @dataclass(frozen=True)
 class Cost:
-    """What one method costs a film of all labels, or why it refuses the network.
+    """Cost of one method per film, all labels together, or why it refuses the network.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ class Cost:
     reason : str
         Empty where it does not refuse.
     seconds : float
-        A film, the forward pass included; on this machine, at this batch size.
+        Per film, the forward pass included; on this machine, at this batch size.
     passes : float
-        Films through the network's features, without backward passes.
+        Forward passes of the network's features per film.
     exponent : int
-        What lies on disk is the map times 2 to this power.
+        The stored map is the map times 2 to this power.
     """
 
     method: str
@@ -75,27 +75,27 @@ class _Counted:
 def try_methods(network: Classifier, film: torch.Tensor, methods: Sequence[str]) -> dict[str, Cost]:
     """Try every method on one film [1, 1, H, W]: which refuse the network, and the cost of the others.
 
-    The seconds are of a cold start and not to be shown.
+    The seconds include a cold start; do not report them.
     """
     return {name: _explained(network, METHODS[name], film, 1)[0] for name in methods}
 
 
 def is_expensive(cost: Cost, films: int, most_passes: int) -> bool:
-    """Tell whether a method would cost more passes than it may."""
+    """Return whether a method needs more passes than allowed."""
     return cost.passes * films > most_passes
 
 
 def explain_sample(
     run: RunFolder, network: Classifier, contract: ModelContract, methods: Sequence[str], batch_size: int
 ) -> dict[str, Cost]:
-    """Explain a sample's validation and test films by all methods, as far as that was not done before.
+    """Explain a sample's validation and test films by all methods, except what an earlier start finished.
 
     Parameters
     ----------
     run : RunFolder
         The sample; its ``ingest`` and ``train`` are there.
     network, contract
-        What ``train`` holds.
+        Contents of ``train``.
     methods : sequence of str
         At least one.
     batch_size : int

@@ -21,7 +21,7 @@ _CLOSING = ("settings", "settings_digest", "inputs", "code_version")
 
 
 def choose_films(images: pd.DataFrame, annotations: pd.DataFrame, split: str, count: int, seed: int) -> list[str]:
-    """Choose annotated films of a split, shared out among the labels.
+    """Choose annotated films of a split, spread over the labels.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
     inputs : RunFolder
         Its ``ingest`` is done.
     sample : RunFolder
-        Where the sample's lies; one that is up to date stays.
+        Run of the sample; a sample that is up to date is kept.
     films : mapping of str to int
         Films at most by split, validation and test; training films are all kept.
     seed : int
@@ -106,7 +106,7 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
 
 
 def share(first: RunFolder, other: RunFolder, stage: str) -> None:
-    """Give another run what the first one's stage wrote, as links; what is the same already stays."""
+    """Link the files of one run's stage into another run, unless they are the same already."""
     if other.record(stage) is not None and other.output_digest(stage) == first.output_digest(stage):
         return
     shutil.rmtree(other.root / stage, ignore_errors=True)
@@ -116,7 +116,7 @@ def share(first: RunFolder, other: RunFolder, stage: str) -> None:
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Copy a folder as links to the same bytes, or as bytes where links are not to be had."""
+    """Copy a folder as links to the same bytes, or copy the bytes where links are not supported."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, copy_function=_link)
 

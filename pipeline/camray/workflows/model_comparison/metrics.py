@@ -62,12 +62,12 @@ class Sample:
         return self.run.logit_table.loc[self.image_ids].to_numpy(dtype=np.float64)
 
     def right(self, boxes_of: Mapping[str, Sequence[FloatArray]]) -> FloatArray:
-        """Tell which labels' boxes are right, [N, L].
+        """Return which labels' boxes are right, [N, L].
 
         Parameters
         ----------
         boxes_of : mapping of str to sequence of ndarray of shape (n, 4)
-            By label, one box a film of the label's items; several draws are averaged.
+            By label, one box per annotated film of the label; several draws are averaged.
         """
         shares = np.zeros(self.present.shape)
         row_of = {image_id: number for number, image_id in enumerate(self.image_ids)}
@@ -138,7 +138,7 @@ def error_figures(logits: FloatArray, present: NDArray[np.bool_], right: FloatAr
 
 
 def all_baseline_rows(sample: Sample, seed: int, iou_criterion: float) -> list[dict[str, Any]]:
-    """Return the trivial baselines' rows; they name labels by how common these are in training.
+    """Return the trivial baselines' rows; they name labels by their frequency in training.
 
     Levels of the baselines that are maps were chosen on the sample's validation films, as the score stage does.
     """

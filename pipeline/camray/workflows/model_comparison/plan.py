@@ -42,7 +42,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class ComparePlan:
-    """Everything that will be done: `inputs` are the settings of the films that all combinations share."""
+    """Plan of a comparison; `inputs` are the settings of the ingested films that all combinations share."""
 
     inputs: Settings
     combinations: tuple[Combination, ...]
@@ -50,12 +50,12 @@ class ComparePlan:
 
 
 def plan_of(settings: Settings) -> ComparePlan:
-    """Settle networks, pools, methods and every run's settings.
+    """Plan networks, pools, methods and the settings of every run.
 
     Raises
     ------
     SettingsError
-        If a network, pool or method is unknown or stands twice, or settings do not fit one another.
+        If a network, pool or method is unknown or repeated, or settings contradict one another.
     """
     options = settings.compare
     for what, names, legal in (("networks", options.networks, BACKBONES), ("pools", options.pools, POOLS)):
@@ -102,7 +102,7 @@ def _combination(settings: Settings, network: str, pool: str) -> Combination:
         raise SettingsError(f"compare, {network} with pool {pool}: {error}") from error
     if changed.ingest.rows % network_spec.stride or changed.ingest.cols % network_spec.stride:
         raise SettingsError(
-            f"compare, {network}: films of {changed.ingest.rows} x {changed.ingest.cols} px are no multiple of its "
+            f"compare, {network}: films of {changed.ingest.rows} x {changed.ingest.cols} px are not a multiple of its "
             f"stride of {network_spec.stride} px; change compare.changes.ingest.rows and cols"
         )
     return Combination(network, pool, changed)

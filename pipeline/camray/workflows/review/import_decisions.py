@@ -40,7 +40,7 @@ READERS: dict[str, Reader] = {".json": read_decisions}  # by suffix; DICOM repor
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import found: the folder written, counts, and the tables for people."""
+    """Result of an import: its folder, counts, agreement and problems."""
 
     folder: Path
     counts: dict[str, int]
@@ -50,7 +50,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class _ReviewedRun:
-    """What decisions are compared with: the run, the AI's claims by film and label, and its digest."""
+    """The run that decisions are compared with, the AI's claims by film and label, and its digest."""
 
     run: ExplainedRun
     claims: dict[tuple[str, str], Claim]
@@ -187,7 +187,7 @@ def _other_runs(files: Sequence[DecisionsRead], run: _ReviewedRun) -> list[Probl
 def _joined(
     files: Sequence[DecisionsRead], problems: list[Problem]
 ) -> tuple[list[tuple[str, Decision]], list[tuple[str, Reading]]]:
-    """Put the files together; of two answers to one question the later change counts, else the later file."""
+    """Join the files; of two decisions on one finding the one that was changed later counts, else the later file's."""
     decisions: dict[tuple[str, str, str, str], tuple[str, Decision]] = {}
     readings: dict[tuple[str, str], tuple[str, Reading]] = {}
     for one in files:
@@ -285,7 +285,7 @@ def _track(tracker: Tracker, files: ReviewedFiles, agreement: pd.DataFrame, coun
 
 
 def headline(agreement: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows worth printing: every reader against the AI over all findings, and between readers."""
+    """Return the main rows: every reader against the AI over all findings, and between readers."""
     several = ALL_LABELS in set(agreement["label"])
     rows = agreement[(agreement["label"] == ALL_LABELS) | ~agreement["label"].map(lambda _: several)]
     metrics = ["cohen_kappa", "fleiss_kappa", "box_iou", "claim_ppv", "claim_npv", "box_ppv", "median_seconds"]

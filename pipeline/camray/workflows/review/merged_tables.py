@@ -51,7 +51,7 @@ def write_decisions(
     problems: Sequence[Problem],
     unread: Sequence[Unread] = (),
 ) -> None:
-    """Write what was decided, how long it took, and what could not be used."""
+    """Write decisions, reading times, problems and unread marks."""
     rows = [
         {
             **{key: getattr(one, key) for key in ("reader", "image_id", "label", "value", "is_explicit")},
@@ -70,7 +70,7 @@ def write_decisions(
     columns = ["source", "what", "reader", "image_id", "label"]
     problem_table = pd.DataFrame([asdict(one) for one in problems], columns=columns)
     write_bytes(files.problems, problem_table.to_csv(index=False, lineterminator="\n").encode())
-    marks = [(m.source, m.reader, m.image_id, m.words, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
+    marks = [(m.source, m.reader, m.image_id, m.text, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
     unread_table = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
     write_bytes(files.unread, unread_table.to_csv(index=False, lineterminator="\n").encode())
 
@@ -84,7 +84,7 @@ def write_merged(
     """Write the run's labels and annotations with the readers' answers in place of what they judged.
 
     ``labels.csv`` (1, 0, -1 uncertain, empty unknown) and ``boxes.csv`` have the form of the data manifest ``folder``;
-    a mask stands there as the box around it.
+    a mask is replaced by its enclosing box.
     """
     labels, annotations = films.files.labels.read(), films.files.annotations.read()
     labels, annotations = (
@@ -114,7 +114,7 @@ def _stacked(table: pd.DataFrame, rows: Sequence[tuple[Any, ...]], columns: Mapp
 
 
 def _with_corners(annotations: pd.DataFrame, sizes: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Give masks without corners the smallest boxes around them; empty masks go."""
+    """Give masks without corners the smallest boxes around them; empty masks are dropped."""
     table = annotations.copy()
     corners = table[CORNERS].to_numpy(np.float64, copy=True)
     for number in np.flatnonzero((table["x0"].isna() & (table["rle"] != "")).to_numpy(dtype=bool)):

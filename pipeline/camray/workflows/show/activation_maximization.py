@@ -26,7 +26,7 @@ MID_GREY = 0.5
 
 @dataclass(frozen=True)
 class LabelSheet:
-    """Where the picture lies, and a row a label: `label`, and its probability at the start and at the end."""
+    """Path of the picture, and a row per label: `label`, and its probability `before` and `after` the ascent."""
 
     picture: Path
     labels: list[dict[str, Any]]
@@ -34,7 +34,7 @@ class LabelSheet:
 
 @dataclass(frozen=True, eq=False)
 class LabelPictures:
-    """A picture a label, [labels, rows, cols] in grey 0-1, with its own label's probability `before` and `after`."""
+    """A picture per label, [labels, rows, cols] in grey 0-1, with its own label's probability `before` and `after`."""
 
     labels: tuple[str, ...]
     grey: NDArray[np.float32]

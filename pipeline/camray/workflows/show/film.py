@@ -57,7 +57,7 @@ class FilmRequest:
 
 @dataclass(frozen=True)
 class ShownFilm:
-    """Where the picture lies, what it shows, and every finding: label, probability, boxes on the native grid."""
+    """Path of the picture, its content, and every finding: label, probability, boxes on the native grid."""
 
     picture: Path
     label: str
@@ -87,8 +87,8 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
     run_root : Path
         A trained run.
     request : FilmRequest
-        A method that the run has thresholds for, asked as the run asks it, gives the run's own boxes; any other gives
-        boxes at 20 % of each map's maximum.
+        A method that the run has thresholds for, with the settings of the run, gives the run's own boxes; any other
+        gives boxes at 20 % of each map's maximum.
     out : Path or None
         PNG to write; None writes ``<stem>.<label>.png`` into the current folder.
 

@@ -54,7 +54,7 @@ class _GalleryFilm:
 
 @dataclass(frozen=True)
 class GalleryResult:
-    """Where the page lies, how many pictures belong to it, and their bytes in all."""
+    """Path of the page, number of its pictures, and their bytes in all."""
 
     page: Path
     pictures: int
@@ -107,7 +107,7 @@ def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
 
 
 def _further(network: Any) -> list[tuple[str, str, ExplanationRequest]]:
-    """Add what a method by itself does not show: layers fused, and views averaged."""
+    """Return requests beyond single methods: averaged views and fused layers."""
     stages = {f"backbone.layer{number}" for number in (2, 3, 4)}
     layers = tuple(name for name, _ in network.named_modules() if name in stages)
     note = "CAM averaged over the mirror image and input sizes 1 and 1.25"
@@ -157,7 +157,7 @@ def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _G
 def _explained(
     network: Any, contract: ModelContract, film: _GalleryFilm, of_method: ExplanationRequest
 ) -> tuple[Panel, bool, float]:
-    """Draw one film's evidence; tell whether its peak hits the finding, and how much the first box overlaps it."""
+    """Draw one film's evidence; return the panel, whether its peak hits the finding, and the first box's IoU."""
     shape = (contract.rows, contract.cols)
     films = torch.from_numpy(film.grey)[None, None]
     request = replace(of_method, labels=(film.label_index,))

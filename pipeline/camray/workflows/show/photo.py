@@ -43,7 +43,7 @@ class PhotoRequest:
     backbone : str
         Whose weights they are.
     classes : Path or None
-        Names of the classes; numbers stand for them where it is None.
+        Names of the classes; None uses their numbers.
     size : int
         Side of the network's input, px.
     fit : str
@@ -68,7 +68,7 @@ class PhotoRequest:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """The drawing, and its content: a row a class or target, boxes native px, half-open."""
+    """The drawing, and its content: a row per class or target, boxes native px, half-open."""
 
     picture: Path
     rows: list[dict[str, Any]]

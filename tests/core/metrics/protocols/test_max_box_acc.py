@@ -11,7 +11,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     ThresholdSweep,
     best_ious,
     best_level,
-    chosen_levels,
+    best_levels,
     low_and_span,
     max_box_acc_at,
     oracle_values,
@@ -138,7 +138,7 @@ def test_levels_are_chosen_by_the_most_films_and_the_lowest_of_equals() -> None:
     sweep = two_films()
     assert best_level(sweep.iou_largest, 0.5) == 40
     assert best_level(sweep.iou_largest, 0.9) == 0
-    assert chosen_levels(sweep) == (40, (40, 40, 45))
+    assert best_levels(sweep) == (40, (40, 40, 45))
 
 
 def test_max_box_acc_by_hand() -> None:

@@ -134,7 +134,7 @@ def _evaluations(item: Dataset, films: Sequence[str]) -> Iterator[ReportMark]:
         shape="",
         box=None,
         codes=(_name(item),),
-        words=(str(item.ConceptNameCodeSequence[0].get("CodeMeaning", "")).strip(),),
+        texts=(str(item.ConceptNameCodeSequence[0].get("CodeMeaning", "")).strip(),),
         is_present=is_present,
         by_algorithm=any(_name(each) == _ALGORITHM for each in _walk(item)),
     )
@@ -162,7 +162,7 @@ def _marks(group: Dataset, films: Sequence[str]) -> Iterator[ReportMark]:
     presence = [_PRESENT.get(_code(item)) for item in items if _name(item) == _PRESENCE]
     shared: dict[str, Any] = {
         "codes": tuple(_code(item) for item in findings if _code(item)[0] not in _FREE_TEXT),
-        "words": tuple(dict.fromkeys(_labels(items))),
+        "texts": tuple(dict.fromkeys(_labels(items))),
         "identifier": next((_text(item) for item in items if _name(item) == _TRACKING), ""),
         "is_present": next((value for value in presence if value is not None), None),
         "by_algorithm": any(_name(item) == _ALGORITHM for item in items),

@@ -42,7 +42,7 @@ def best_overlaps(items: AnnotatedFilms, predicted: FloatArray) -> tuple[FloatAr
 
 
 def point_hits(items: AnnotatedFilms, points: FloatArray) -> FloatArray:
-    """Tell which films' predicted point is in an annotated box.
+    """Return which films' predicted point is in an annotated box.
 
     Parameters
     ----------

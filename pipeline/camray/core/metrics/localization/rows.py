@@ -21,7 +21,7 @@ from camray.core.metrics.protocols.max_box_acc import (
     SweepBuilder,
     ThresholdSweep,
     best_level,
-    chosen_levels,
+    best_levels,
     max_box_acc_at,
     oracle_values,
     sweep_of_boxes,
@@ -99,7 +99,7 @@ def choose_levels(sweep: ThresholdSweep, iou_criterion: float) -> ChosenLevels |
     """Choose all levels on validation films; None where there is no annotated one."""
     if len(sweep.iou_largest) == 0:
         return None
-    return ChosenLevels(best_level(sweep.iou_largest, iou_criterion), *chosen_levels(sweep))
+    return ChosenLevels(best_level(sweep.iou_largest, iou_criterion), *best_levels(sweep))
 
 
 def add_max_box_acc(

@@ -1,14 +1,14 @@
 """Protocol `chexlocalize`: segmentation from heat maps, Saporta et al., Nature Machine Intelligence 2022.
 
 - A map is first interpolated to the film's own pixels (bilinear, corner origin), then rescaled to 0-1 there.
-- Its mask is what lies *above* a threshold: Otsu's on 8 bits (``fixed``: no annotation has a part in it), or the one of
+- Its mask is the pixels *above* a threshold: Otsu's on 8 bits (``fixed``: it uses no annotation), or the one of
   0.2, 0.3, ... 0.8 that gives the label the highest mean IoU on validation films, true positives only.
 - With a probability cutoff a film below it has an empty mask (rows ``..._cutoff``): Otsu's masks, and the cutoff of 0,
   0.1, ... 0.8 that gives the label the highest ``miou_all`` on validation films.
 - ``miou_true_positive``: mean IoU over the films whose annotated and predicted masks both hold something; ``miou_all``:
   over the films where either does, so that a mask on a film without the label is a 0, and a missing one too;
   ``miou_annotated`` (camray's own): over the films that are annotated with something.
-- ``hit_rate``: the map's highest pixel (the first in reading order) lies in the annotated mask.
+- ``hit_rate``: the map's highest pixel (the first in reading order) is in the annotated mask.
 - ``pixel_sensitivity`` and ``pixel_specificity``: over the pixels of all films together, those known not to show the
   label included.
 - ``..._percent_below_human``: how far below a human benchmark a number is, in percent of the benchmark; over labels,

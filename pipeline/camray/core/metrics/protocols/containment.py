@@ -1,10 +1,10 @@
 """Protocol `containment`: predicted boxes that hold the annotated centre; and the ceiling of a feature grid.
 
-IoU says little of lesions smaller than a cell of the feature grid: no box drawn from such a map can fit them. Whether
-the box holds the lesion's centre still can be asked, if it stands beside what the same box would hold
+IoU says little about lesions smaller than a cell of the feature grid: no box drawn from such a map can fit them.
+Whether the box holds the lesion's centre is still informative, compared with a box of the same size
 
 - at a place drawn at random, wholly on the film (``_random``, exact: no draws are made);
-- about the point that lies in most training boxes of the label (``_fixed_point``).
+- about the point that is in most training boxes of the label (``_fixed_point``).
 
 Rows ``containment/centre...`` count annotated boxes; ``containment/centre_small...`` those less than a cell in both
 directions. Boxes are half-open.
@@ -34,7 +34,7 @@ CEILING = "ceiling"
 
 
 def holds(boxes: FloatArray, points: FloatArray) -> FloatArray:
-    """Tell which boxes contain their point.
+    """Return which boxes contain their point.
 
     Parameters
     ----------

@@ -256,7 +256,7 @@ def max_box_acc_at_levels(sweep: ThresholdSweep) -> FloatArray:
     return np.asarray((sweep.iou_largest >= MAX_BOX_ACC_CRITERION).mean(axis=0))
 
 
-def chosen_levels(sweep: ThresholdSweep) -> tuple[int, tuple[int, ...]]:
+def best_levels(sweep: ThresholdSweep) -> tuple[int, tuple[int, ...]]:
     """Choose the thresholds of MaxBoxAcc and of V2's criteria on these films."""
     level = best_level(sweep.iou_largest, MAX_BOX_ACC_CRITERION)
     return level, tuple(best_level(sweep.iou_any, criterion) for criterion in MAX_BOX_ACC_V2_CRITERIA)

@@ -1,13 +1,13 @@
 """Top-k classification and localization error, as defined by ILSVRC and the CAM paper, for films of several labels.
 
-ILSVRC asks one thing of a picture with one true label C and boxes B (Russakovsky et al., IJCV 2015, section 4; Zhou et
+ILSVRC scores a picture with one true label C and boxes B (Russakovsky et al., IJCV 2015, section 4; Zhou et
 al., CVPR 2016, section 3.2): among the k labels a method names, in order and each with one box, classification is right
 if C is one of them, localization if C is one of them and its box overlaps one of B with IoU >= 0.5. The error is the
 share of pictures that are wrong.
 
 A film may show several labels, or none. Here
 
-- films without a true label are left out: there is nothing to name and nothing to place;
+- films without a true label are left out: there is nothing to name or localize;
 - *classification* is right if any of the k labels with the highest logits is present on the film;
 - *localization* is right if any of them is present, and the box that the method draws for that very label overlaps one
   of that label's annotated boxes with IoU >= 0.5 (a missing box overlaps nothing);
@@ -15,7 +15,7 @@ A film may show several labels, or none. Here
 
 On films with exactly one true label both are ILSVRC's; a film with more is easier, since any of them will do.
 Localization is never right where classification is wrong. With k equal to the number of labels (five, in the generated
-films) classification is right by construction, and localization asks whether *any* present finding was placed right.
+films) classification is right by construction, and localization is right if *any* present finding was localized.
 """
 
 from dataclasses import dataclass
