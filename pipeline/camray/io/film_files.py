@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.adapters.dicom.read.image import read_dicom, read_dicom_header
-from camray.adapters.images.grayscale import is_picture, read_picture, read_picture_header
+from camray.adapters.dicom.read.jpeg_damage import is_damaged_jpeg
+from camray.adapters.images.grayscale import JPEG_MAGIC, is_picture, read_picture, read_picture_header
 from camray.core.imaging.grayscale import is_blank, to_unit_scale
 from camray.domain.errors import DicomError, PixelError
 from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm
@@ -87,7 +88,14 @@ def _read_stored(path: Path, policy: FilmPolicy | None) -> StoredFilm:
     try:
         with path.open("rb") as stream:
             start = stream.read(16)
-        return read_picture(path) if is_picture(start) else read_dicom(path, policy)
+        if not is_picture(start):
+            return read_dicom(path, policy)
+        film = read_picture(path)
+        if start.startswith(JPEG_MAGIC) and is_damaged_jpeg(path.read_bytes()):
+            raise PixelError(
+                RefusalReason.UNREADABLE_PIXELS, "the JPEG is damaged: it decodes with warnings, to other values"
+            )
+        return film
     except OSError as error:
         raise DicomError(
             RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"

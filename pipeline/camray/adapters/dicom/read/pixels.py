@@ -3,11 +3,7 @@
 Native and RLE cells are masked and sign-extended here, since every reader takes High Bit to be Bits Stored - 1.
 """
 
-import os
-import struct
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,10 @@ from pydicom import Dataset, FileMetaDataset, uid
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 
+from camray.adapters.dicom.read.codestreams import codestream_form
 from camray.adapters.dicom.read.elements import FAULTS
+from camray.adapters.dicom.read.j2k_damage import j2k_damage
+from camray.adapters.dicom.read.jpeg_damage import captured_stderr, is_damaged_jpeg
 from camray.adapters.dicom.read.rle import decode_rle
 from camray.domain.errors import PixelError
 from camray.domain.records import RefusalReason
@@ -45,7 +44,6 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     uid.HTJ2KLosslessRPCL: ("pylibjpeg",),
     uid.HTJ2K: ("pylibjpeg",),
 }
-_SOF = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # start of frame, JPEG-LS included
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
     Raises
     ------
     PixelError
-        ``TRUNCATED`` if the codestream has no end, ``UNREADABLE_PIXELS`` if no codec decodes it.
+        ``TRUNCATED`` if the codestream has no end, ``UNREADABLE_PIXELS`` if no codec decodes it, or one warns.
     """
     name = uid.UID(layout.transfer_syntax).name
     if layout.transfer_syntax not in (*PLUGINS, uid.RLELossless):
@@ -158,27 +156,19 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
     _check_codestream(frame, layout, name)
     for plugin in PLUGINS[layout.transfer_syntax]:
         try:
-            with _no_stderr():
-                if plugin == "simpleitk":
-                    return _decode_by_simpleitk(data, layout)
-                return _decode_by_pydicom(data, layout, plugin)
+            with captured_stderr() as messages:
+                cells = _decode_by_plugin(data, layout, plugin)
         except BaseException as error:  # a Rust codec's panic is no Exception and its class has no importable name
             if not isinstance(error, FAULTS) and type(error).__name__ != "PanicException":
                 raise
+            continue
+        if messages.damage or _is_damaged(frame, layout.transfer_syntax):
+            raise PixelError(
+                RefusalReason.UNREADABLE_PIXELS,
+                f"{name}: the pixels are damaged: they decode with warnings, to other values; get the film again",
+            )
+        return cells
     raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{name}: no codec decodes these pixels; they are damaged")
-
-
-@contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Redirect file descriptor 2 to /dev/null: codecs write to stderr from C."""
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)
 
 
 def _align_bits(cells: Stored, layout: PixelLayout) -> Stored:
@@ -191,7 +181,9 @@ def _align_bits(cells: Stored, layout: PixelLayout) -> Stored:
     return np.right_shift(aligned, layout.bits_allocated - layout.bits_stored, out=aligned)
 
 
-def _decode_by_pydicom(data: bytes, layout: PixelLayout, plugin: str) -> Stored:
+def _decode_by_plugin(data: bytes, layout: PixelLayout, plugin: str) -> Stored:
+    if plugin == "simpleitk":
+        return _decode_by_simpleitk(data, layout)
     options: dict[str, Any] = {
         "rows": layout.rows,
         "columns": layout.cols,
@@ -229,11 +221,18 @@ def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
     return np.asarray(cells).reshape(layout.rows, layout.cols)
 
 
+def _is_damaged(frame: bytes, transfer_syntax: str) -> bool:
+    """Look for damage that the decoder of the film does not report."""
+    if transfer_syntax in (uid.JPEG2000Lossless, uid.JPEG2000):
+        return j2k_damage(frame) is not None
+    return transfer_syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit) and is_damaged_jpeg(frame)
+
+
 def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
     """Refuse a codestream without an end marker, or of another size than the header's: codecs would invent or crash."""
     if b"\xff\xd9" not in frame[-1024:]:
         raise PixelError(RefusalReason.TRUNCATED, f"{name}: the codestream has no end marker")
-    form = _codestream_form(frame)
+    form = codestream_form(frame)
     if form is None:
         return
     rows, cols, samples, bits = form
@@ -246,17 +245,3 @@ def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
             f"{name}: the codestream is {rows} x {cols} px of {bits} bits, the header says {layout.rows} x "
             f"{layout.cols} in {layout.bits_allocated}",
         )
-
-
-def _codestream_form(frame: bytes) -> tuple[int, int, int, int] | None:
-    """Return rows, columns, samples and bits as a JPEG, JPEG-LS or JPEG 2000 codestream states them, or None."""
-    if frame[:4] == b"\xff\x4f\xff\x51" and len(frame) > 42:  # SIZ (ISO/IEC 15444-1, A.5.1)
-        right, low, left, top = struct.unpack(">4I", frame[8:24])
-        return low - top, right - left, int.from_bytes(frame[40:42], "big"), (frame[42] & 0x7F) + 1
-    at = 2
-    while frame[:2] == b"\xff\xd8" and at + 10 <= len(frame) and frame[at] == 0xFF:
-        if frame[at + 1] in _SOF:  # ISO/IEC 10918-1, B.2.2
-            bits, rows, cols, samples = struct.unpack(">BHHB", frame[at + 4 : at + 10])
-            return rows, cols, samples, bits
-        at += 1 if frame[at + 1] == 0xFF else 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
-    return None
