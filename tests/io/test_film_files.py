@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom import uid
+from pydicom import dcmread, uid
 from pydicom.data import get_testdata_files
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from camray.core.imaging.resampling import to_model_grid
 from camray.domain.errors import ImageError
@@ -14,7 +16,7 @@ from camray.domain.films import Film, FilmPolicy
 from camray.domain.geometry import Box
 from camray.domain.records import RefusalReason as Reason
 from camray.io.film_files import pixel_digest, read_film
-from tests.film_factory import FilmRecipe
+from tests.film_factory import FilmRecipe, lut_item
 
 Write = Callable[..., Path]
 SYNTAXES = (
@@ -107,6 +109,44 @@ def test_policy_concerns_films_and_not_pictures(write_film: Write, tmp_path: Pat
 def test_blank_film_is_refused(write_film: Write) -> None:
     path = write_film(FilmRecipe(), PixelData=np.full(96 * 80, 7, "<u2").tobytes())
     assert outcome(path) == Reason.BLANK
+
+
+@pytest.mark.parametrize(
+    "rescale", [("1e-310", "-1"), ("nan", "0"), ("inf", "0"), ("1e308", "0"), ("1", "1e300"), ("1e-30", "5")]
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_rescale_that_makes_the_film_flat_is_not_applied(
+    write_film: Write, rescale: tuple[str, str], photometric: str
+) -> None:
+    recipe = FilmRecipe(photometric=photometric)
+    plain = film_of(write_film(recipe))
+    path = write_film(recipe)
+    ds = dcmread(path)
+    for keyword, value in zip(("RescaleSlope", "RescaleIntercept"), rescale, strict=True):
+        tag = Tag(keyword)
+        ds[tag] = RawDataElement(tag, "DS", len(value), value.encode() + b" " * (len(value) % 2), 0, False, True)
+    ds.save_as(path)
+    film = film_of(path)
+    np.testing.assert_array_equal(film.pixels, plain.pixels)
+    assert plain.note == ""
+    assert ("not applied" in film.note) == (rescale[0] not in ("nan", "inf"))  # those count as absent
+
+
+def test_a_useless_window_is_noted(write_film: Write) -> None:
+    film = film_of(write_film(FilmRecipe(), WindowCenter="40000", WindowWidth="2000"))
+    np.testing.assert_array_equal(film.pixels, film_of(write_film(FilmRecipe())).pixels)
+    assert "percentiles" in film.note
+
+
+def test_a_modality_table_of_one_output_is_refused(write_film: Write) -> None:
+    path = write_film(FilmRecipe(), ModalityLUTSequence=lut_item(0, [7] * 4096, 12))
+    assert outcome(path) == Reason.BLANK
+
+
+def test_damaged_dicom_unusable_rescale(cases: Path) -> None:
+    film = film_of(cases / "damaged_dicom" / "s18_069_nanrescale.dcm")
+    assert np.ptp(film.pixels) > 0.9
+    assert "not applied" in film.note
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

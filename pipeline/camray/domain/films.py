@@ -79,6 +79,8 @@ class GreyScale:
         As the header lists them; the first is shown, before any window.
     presentation_lut_shape : str
         ``IDENTITY``, ``INVERSE`` or empty.
+    note : str
+        Which of the header's values are not used, and why; else empty.
     """
 
     photometric: str = "MONOCHROME2"
@@ -91,6 +93,7 @@ class GreyScale:
     windows: tuple[VoiWindow, ...] = ()
     voi_luts: tuple[LookupTable, ...] = ()
     presentation_lut_shape: str = ""
+    note: str = ""
 
     @property
     def is_inverted(self) -> bool:
@@ -183,11 +186,14 @@ class Film:
         What else is known.
     pixel_sha256 : str
         Digest of the stored values and the shape: equal for equal pixels in different encodings.
+    note : str
+        Why the film is not displayed as its header says; empty if it is.
     """
 
     pixels: NDArray[np.float32]
     header: FilmHeader
     pixel_sha256: str
+    note: str = ""
 
 
 @dataclass(frozen=True)

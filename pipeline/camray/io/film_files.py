@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from camray.adapters.dicom.read.image import read_dicom, read_dicom_header
 from camray.adapters.dicom.read.jpeg_damage import is_damaged_jpeg
 from camray.adapters.images.grayscale import JPEG_MAGIC, is_picture, read_picture, read_picture_header
-from camray.core.imaging.grayscale import is_blank, to_unit_scale
+from camray.core.imaging.grayscale import grey_note, is_blank, to_unit_scale
 from camray.domain.errors import DicomError, PixelError
 from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm
 from camray.domain.records import RefusalReason
@@ -42,7 +42,10 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
     film = _read_stored(path, policy)
     if is_blank(film.values, film.grey):
         raise PixelError(RefusalReason.BLANK, "all pixels are (nearly) equal; there is no picture")
-    return Film(to_unit_scale(film.values, film.grey), film.header, pixel_digest(film.values))
+    pixels = to_unit_scale(film.values, film.grey)
+    if pixels.min() == pixels.max():
+        raise PixelError(RefusalReason.BLANK, "the header's modality transform gives all pixels one grey")
+    return Film(pixels, film.header, pixel_digest(film.values), grey_note(film.values, film.grey))
 
 
 def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:

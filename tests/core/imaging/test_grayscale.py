@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.imaging.grayscale import is_blank, to_unit_scale
+from camray.core.imaging.grayscale import grey_note, is_blank, to_unit_scale
 from camray.domain.films import GreyScale, LookupTable, VoiWindow
 
 
@@ -93,6 +93,39 @@ def test_window_that_shows_one_grey_only_gives_way_to_the_percentiles() -> None:
     assert scaled([1000, 1500, 2000], windows=(VoiWindow(40, 80),)) == [0, 0.5, 1]
     padded = scaled([-2000, 1000, 1500, 2000], windows=(VoiWindow(40, 80),), padding=(-2000, -2000))
     assert padded == [0, 0, 0.5, 1]
+
+
+BRIGHT = np.arange(3000, 3600, dtype=np.uint16).reshape(20, 30)
+BRIGHT[0, 0] = 0  # one dark pixel
+LINEAR_DARK = LookupTable(0, np.r_[np.arange(100), np.full(3900, 99)].astype(np.uint16), 12)
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        {"windows": (VoiWindow(400, 800),)},  # all white but one pixel
+        {"windows": (VoiWindow(9000, 1000),)},  # all black
+        {"windows": (VoiWindow(60000, 9000, "SIGMOID"),)},  # all black, with differences of 1e-11
+        {"windows": (VoiWindow(1e9, 2e9, "LINEAR_EXACT"),)},  # all in one grey
+        {"windows": (VoiWindow(3300, 0),)},
+        {"voi_luts": (LINEAR_DARK,)},
+    ],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_film_that_its_window_shows_in_one_grey_is_shown_by_percentiles(
+    useless: dict[str, object], photometric: str
+) -> None:
+    grey = GreyScale(photometric=photometric, **useless)
+    plain = to_unit_scale(BRIGHT, GreyScale(photometric=photometric))
+    np.testing.assert_array_equal(to_unit_scale(BRIGHT, grey), plain)
+    assert np.ptp(plain[1:]) > 0.9
+    assert "percentiles" in grey_note(BRIGHT, grey)
+
+
+def test_a_usable_window_or_none_needs_no_note() -> None:
+    assert grey_note(BRIGHT, GreyScale(windows=(VoiWindow(3300, 600),))) == ""
+    assert grey_note(BRIGHT, GreyScale(windows=(VoiWindow(3300, 0), VoiWindow(3300, 600)))) == ""
+    assert grey_note(BRIGHT, GreyScale()) == ""
 
 
 def test_rare_values_are_shown_although_percentiles_coincide() -> None:

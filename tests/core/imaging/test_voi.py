@@ -16,6 +16,8 @@ CASES = {
     "no window": (RAMP, GreyScale()),
     "window beside all values": (RAMP, GreyScale(windows=(VoiWindow(40000, 2000),))),
     "window below all values": (RAMP, GreyScale(windows=(VoiWindow(-40000, 2000, "SIGMOID"),))),
+    "window that shows next to nothing": (RAMP, GreyScale(windows=(VoiWindow(1e9, 2e9, "LINEAR_EXACT"),))),
+    "sigmoid far above": (RAMP, GreyScale(windows=(VoiWindow(60000, 9000, "SIGMOID"),))),
     "a table that is dark throughout": (RAMP, GreyScale(voi_luts=(DARK_LUT,))),
     "window narrower than 1": (RAMP, GreyScale(windows=(VoiWindow(1500, 0.5),))),
     "values that span less than 1": (RAMP, GreyScale(slope=1 / 4096, intercept=-0.25)),

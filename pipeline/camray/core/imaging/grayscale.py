@@ -12,6 +12,7 @@ from camray.domain.films import GreyScale, LookupTable, VoiWindow
 PERCENTILES = (0.5, 99.5)  # displayed range of a film whose header has no usable window
 BLANK_PERCENTILES = (0.1, 99.9)
 BLANK_LEVELS = 4  # a film with fewer levels between the two percentiles is blank
+_ONE_GREY = BLANK_LEVELS / 256  # a VOI transform that shows less between the two percentiles is not used
 _MAX_TABLE = 2**20  # levels; of a wider range only the distinct values are computed
 
 Floats = NDArray[np.float64]
@@ -35,8 +36,9 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
     Notes
     -----
     The first VOI LUT is applied, else the first valid window, else the film's own 0.5 and 99.5 percentiles (padding
-    excluded) become 0 and 1; also where the VOI transform would display the whole film in one grey. Inversion
-    (MONOCHROME1 or INVERSE) is 1 - x of the VOI output range, whatever the film's maximum.
+    excluded) become 0 and 1; also where the VOI transform would display the whole film in one grey: less than 4 of 256
+    greys between its 0.1 and 99.9 percentiles. Inversion (MONOCHROME1 or INVERSE) is 1 - x of the VOI output range,
+    whatever the film's maximum.
 
     Examples
     --------
@@ -44,9 +46,9 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
     >>> to_unit_scale(np.array([[0, 1, 4]], np.uint8), grey)
     array([[1.  , 0.75, 0.  ]], dtype=float32)
     """
-    levels, index, low = _levels_of(stored)
+    levels, index = _levels_of(stored)
     padding = _is_padding(levels, grey)
-    unit, _ = _shown(_modality(levels, grey), index, levels >= low, padding, grey)
+    unit, _ = _shown(_modality(levels, grey), index, padding, grey)
     if grey.is_inverted:
         unit = 1.0 - unit
     unit[padding] = 0.0
@@ -69,8 +71,24 @@ def stretched_range(stored: NDArray[np.integer], grey: GreyScale) -> tuple[float
         In units of the modality transform's output; equal for a film of one level. None where the header's VOI LUT or
         window is used.
     """
-    levels, index, low = _levels_of(stored)
-    return _shown(_modality(levels, grey), index, levels >= low, _is_padding(levels, grey), grey)[1]
+    levels, index = _levels_of(stored)
+    return _shown(_modality(levels, grey), index, _is_padding(levels, grey), grey)[1]
+
+
+def grey_note(stored: NDArray[np.integer], grey: GreyScale) -> str:
+    """Return why the film is not displayed as its header says; empty if it is.
+
+    Parameters
+    ----------
+    stored : ndarray of shape (H, W), any integer dtype
+        Stored values, native grid.
+    grey : GreyScale
+        From the film's header.
+    """
+    if not (grey.windows or grey.voi_luts) or stretched_range(stored, grey) is None:
+        return grey.note
+    window = "the header's window is not usable or shows the film in one grey; its percentiles are displayed"
+    return "; ".join(filter(None, (grey.note, window)))
 
 
 def is_blank(stored: NDArray[np.integer], grey: GreyScale) -> bool:
@@ -101,15 +119,15 @@ def _spread(values: NDArray[np.integer], percentiles: tuple[float, float]) -> in
     return int(high) - int(low)
 
 
-def _levels_of(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer], int]:
-    """Return all levels in ascending order, each pixel's index into them, and the lowest level that occurs."""
+def _levels_of(stored: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    """Return all levels in ascending order, and each pixel's index into them."""
     low, high = int(stored.min()), int(stored.max())
     if low >= 0 and high < _MAX_TABLE:
-        return np.arange(high + 1), stored, low
+        return np.arange(high + 1), stored
     if high - low < _MAX_TABLE:
-        return np.arange(low, high + 1), stored.astype(np.int64) - low, low
+        return np.arange(low, high + 1), stored.astype(np.int64) - low
     levels, index = np.unique(stored, return_inverse=True)
-    return levels.astype(np.int64), index.reshape(stored.shape), low
+    return levels.astype(np.int64), index.reshape(stored.shape)
 
 
 def _is_padding(levels: NDArray[np.integer], grey: GreyScale) -> NDArray[np.bool_]:
@@ -160,21 +178,30 @@ def _look_up(values: Floats, lut: LookupTable) -> Floats:
 def _shown(
     values: Floats,
     index: NDArray[np.integer],
-    occurring: NDArray[np.bool_],
     padding: NDArray[np.bool_],
     grey: GreyScale,
 ) -> tuple[Floats, tuple[float, float] | None]:
     """Return each level's grey before inversion, and the range that was stretched if the header's VOI is not used."""
-    unit, present = _voi(values, grey), occurring & ~padding
-    if unit is None or (present.any() and np.ptp(unit[present]) == 0) or padding.any():
-        counts = np.bincount(index.ravel(), minlength=values.size)
-        counts[padding] = 0
-        if unit is None or (counts.any() and np.ptp(unit[counts > 0]) == 0):
-            low, high = _percentile_range(values, counts)
-            if high <= low:
-                return np.zeros_like(values), (low, low)
-            return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0)), (low, high)
-    return unit, None
+    unit = _voi(values, grey)
+    sample = index[::8, ::8]
+    if unit is not None and _is_varied(unit[sample[~padding[sample]]], (5, 95)):
+        return unit, None  # decides for nearly every film
+    counts = np.bincount(index.ravel(), minlength=values.size)
+    counts[padding] = 0
+    if unit is not None and (not counts.any() or _is_varied(np.repeat(unit, counts), BLANK_PERCENTILES)):
+        return unit, None
+    low, high = _percentile_range(values, counts)
+    if high <= low:
+        return np.zeros_like(values), (low, low)
+    return np.asarray(np.clip((values - low) / (high - low), 0.0, 1.0)), (low, high)
+
+
+def _is_varied(unit: Floats, percentiles: tuple[float, float]) -> bool:
+    """Return whether pixels differ visibly in grey between two percentiles."""
+    if unit.size == 0:
+        return False
+    low, high = np.percentile(unit, percentiles, method="nearest")
+    return bool(high - low >= _ONE_GREY)
 
 
 def _percentile_range(values: Floats, counts: NDArray[np.int64]) -> tuple[float, float]:

@@ -116,7 +116,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         sex=header.sex if header.sex in {"M", "F", "O"} else "",
         age_years=header.age_years,
         maker=pseudonym(plan.key, "maker", header.manufacturer)[:8],
-        doubt=chest_plausibility_warning(inside),
+        doubt="; ".join(filter(None, (chest_plausibility_warning(inside), film.note))),
         grey_mean=statistics.mean,
         grey_deviation=statistics.deviation,
         grey_low=statistics.low,

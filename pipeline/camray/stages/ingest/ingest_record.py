@@ -26,7 +26,7 @@ class IngestRecord:
     age_years : float or None
         None where the age is not known.
     doubt : str
-        Why the film does not look like a chest film; empty if it does.
+        Why the film does not look like a chest film, or is not displayed as its header says; else empty.
     grey_mean, grey_deviation, grey_low, grey_median, grey_high : float or None
         Statistics of the film on the model grid, 0-1.
     """

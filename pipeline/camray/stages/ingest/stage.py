@@ -182,12 +182,15 @@ def _unread_note(listed: FilmFiles) -> dict[str, str]:
 
 
 def _doubt_note(films: pd.DataFrame) -> dict[str, str]:
-    """Name films that do not look like chest films; they are kept."""
+    """Name films that do not look like chest films, or have a useless window; they are kept."""
     doubtful = [str(image_id) for image_id in films.loc[films["doubt"] != "", "image_id"]]
     if not doubtful:
         return {}
     named = ", ".join(doubtful[:SHOWN_DOUBTFUL]) + (", ..." if len(doubtful) > SHOWN_DOUBTFUL else "")
-    what = f"{len(doubtful)} film(s) do not look like chest films and are kept; the audit page says why: {named}"
+    what = (
+        f"{len(doubtful)} film(s) do not look like chest films, or their headers' windows are not usable; they are "
+        f"kept; the audit page says why: {named}"
+    )
     return {"note_doubtful": what}
 
 

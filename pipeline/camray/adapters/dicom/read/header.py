@@ -91,8 +91,7 @@ def grey_scale(ds: Dataset, header: FilmHeader) -> GreyScale:
         With ``UNREADABLE_HEADER`` if a modality LUT is present but unusable: without it the values would be wrong.
     """
     is_signed = integer_of(ds, "PixelRepresentation") == 1
-    slope = number_of(ds, "RescaleSlope", 1.0)
-    intercept = number_of(ds, "RescaleIntercept", 0.0)
+    slope, intercept, note = _rescale(ds)
     modality_items = items_of(ds, "ModalityLUTSequence")
     modality_lut = _lookup_table(modality_items[0], is_signed) if modality_items else None
     if modality_items and modality_lut is None:
@@ -106,14 +105,26 @@ def grey_scale(ds: Dataset, header: FilmHeader) -> GreyScale:
         photometric=header.photometric,
         bits_stored=header.bits_stored,
         is_signed=is_signed,
-        slope=slope or 1.0,  # 0 is a placeholder; it would make every film flat
+        slope=slope,
         intercept=intercept,
         modality_lut=modality_lut,
         padding=_padding(ds, is_signed, integer_of(ds, "BitsAllocated", 16)),
         windows=_windows(ds),
         voi_luts=tuple(table for table in tables if table is not None),
         presentation_lut_shape=code_of(ds, "PresentationLUTShape"),
+        note=note,
     )
+
+
+def _rescale(ds: Dataset) -> tuple[float, float, str]:
+    """Return slope, intercept and a note; 1 and 0 where they would give all stored values one output.
+
+    A slope of 0 is a placeholder, whose intercept counts.
+    """
+    slope, intercept = number_of(ds, "RescaleSlope", 1.0) or 1.0, number_of(ds, "RescaleIntercept", 0.0)
+    if intercept + slope != intercept and np.isfinite(intercept + slope * 2.0**32):
+        return slope, intercept, ""
+    return 1.0, 0.0, "the header's rescale slope gives all values one output; it is not applied"
 
 
 def _view(ds: Dataset) -> str:
