@@ -142,7 +142,7 @@ class ExplainedRun:
 
     @cached_property
     def placements(self) -> dict[str, Placement]:
-        """Where each explained film is on the model grid, in the order of logits and maps."""
+        """Position of each explained film on the model grid, in the order of logits and maps."""
         rows = self.films.images.set_index("image_id").loc[self.explained["image_id"], list(_PLACED_BY)]
         placements, alike = {}, dict[tuple[Any, ...], Placement]()  # most films of a run are placed alike
         film: Any

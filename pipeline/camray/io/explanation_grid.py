@@ -12,7 +12,7 @@ from camray.io.json_files import other_version, read_json
 
 @dataclass(frozen=True)
 class ExplanationGrid:
-    """What all heat maps of a run share.
+    """Grid, labels and methods of all heat maps of a run.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from camray.io.json_files import other_version, read_json
 
 @dataclass(frozen=True)
 class IngestContract:
-    """What later stages must know of an ingest.
+    """Properties of ingested films that later stages depend on.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class SplitFilms:
 
     @property
     def geometry(self) -> Geometry:
-        """Where the films are on the model grid."""
+        """Positions of the films on the model grid."""
         return self.run.geometry
 
     @property

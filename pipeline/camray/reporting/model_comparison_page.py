@@ -46,7 +46,7 @@ _INTERVALS = ("auroc", "hit_rate", "iou_accuracy_0.3", "iou_accuracy_0.5", "mean
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _ComparisonCell:
     """A cell's text, what the column is sorted by (None: the text itself), and the text under the pointer."""
 
     text: str
@@ -55,11 +55,11 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ComparisonRow:
     """A row; its kind is ``baseline``, ``fixed`` or empty."""
 
     kind: str
-    cells: tuple[_Cell, ...]
+    cells: tuple[_ComparisonCell, ...]
 
 
 @dataclass(frozen=True)
@@ -131,24 +131,26 @@ def compare_page(name: str, table: pd.DataFrame, strips: Sequence[Strip]) -> str
     return render("model_comparison.html.j2", name=name, heads=heads, rows=rows, strips=strips)
 
 
-def _row(row: Mapping[Any, Any]) -> _Row:
+def _row(row: Mapping[Any, Any]) -> _ComparisonRow:
     is_baseline = row["network"] == BASELINE_NETWORK
     is_fixed = row["threshold_source"] == ThresholdSource.FIXED.value and not is_baseline
     method = BASELINE_NAMES.get(str(row["method"]), str(row["method"]))
     texts = (row["network"], row["pool"], method, row["threshold_source"])
     numbers = [_cell(row, column, digits) for column, digits in _COLUMNS.values()]
-    cells = (*(_Cell(str(text)) for text in texts), *numbers, _Cell(str(row["reason"])))
-    return _Row("baseline" if is_baseline else "fixed" if is_fixed else "", cells)
+    cells = (*(_ComparisonCell(str(text)) for text in texts), *numbers, _ComparisonCell(str(row["reason"])))
+    return _ComparisonRow("baseline" if is_baseline else "fixed" if is_fixed else "", cells)
 
 
-def _cell(row: Mapping[Any, Any], column: str, digits: int) -> _Cell:
+def _cell(row: Mapping[Any, Any], column: str, digits: int) -> _ComparisonCell:
     value = row[column]
     if isinstance(value, str):
-        return _Cell(value)
+        return _ComparisonCell(value)
     number = float(value)
     if not np.isfinite(number) or (digits == 0 and number == 0):
-        return _Cell("", sort_value="")
-    return _Cell(f"{number:.{digits}f}", f"{number:.6g}", _interval(row, column) if column in _INTERVALS else "")
+        return _ComparisonCell("", sort_value="")
+    return _ComparisonCell(
+        f"{number:.{digits}f}", f"{number:.6g}", _interval(row, column) if column in _INTERVALS else ""
+    )
 
 
 def _interval(row: Mapping[Any, Any], column: str) -> str:

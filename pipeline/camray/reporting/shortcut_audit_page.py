@@ -16,7 +16,7 @@ _QUANTILES = ("min", "p05", "median", "p95", "max")
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _AuditCell:
     """A cell's text; numbers are aligned to the right."""
 
     text: str
@@ -24,10 +24,10 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _AuditRow:
     """Cells of a row, and whether the row is highlighted."""
 
-    cells: tuple[_Cell, ...]
+    cells: tuple[_AuditCell, ...]
     is_warning: bool = False
 
 
@@ -36,7 +36,7 @@ class _Table:
     """Names of the columns, and the rows."""
 
     head: tuple[str, ...]
-    rows: tuple[_Row, ...]
+    rows: tuple[_AuditRow, ...]
 
 
 def audit_page(
@@ -85,8 +85,8 @@ def _fault_text(fault: Mapping[str, Any]) -> str:
     return f"{fault['table']}: {fault['what']}: {fault['count']}{lines}"
 
 
-def _row(values: Sequence[object], is_warning: bool = False) -> _Row:
-    return _Row(tuple(_Cell(str(value), isinstance(value, int | float)) for value in values), is_warning)
+def _row(values: Sequence[object], is_warning: bool = False) -> _AuditRow:
+    return _AuditRow(tuple(_AuditCell(str(value), isinstance(value, int | float)) for value in values), is_warning)
 
 
 def _probe_table(probes: Sequence[Mapping[str, Any]]) -> _Table:
@@ -94,10 +94,10 @@ def _probe_table(probes: Sequence[Mapping[str, Any]]) -> _Table:
     return _Table(head, tuple(_probe_row(probe) for probe in probes))
 
 
-def _probe_row(probe: Mapping[str, Any]) -> _Row:
-    auc = _Cell("–") if probe["auc"] is None else _Cell(f"{probe['auc']:.3f}", is_number=True)
+def _probe_row(probe: Mapping[str, Any]) -> _AuditRow:
+    auc = _AuditCell("–") if probe["auc"] is None else _AuditCell(f"{probe['auc']:.3f}", is_number=True)
     names, counts = _row([probe["label"], probe["features"]]), _row([probe["n"], probe["n_present"], probe["skipped"]])
-    return _Row((*names.cells, auc, *counts.cells), bool(probe["warning"]))
+    return _AuditRow((*names.cells, auc, *counts.cells), bool(probe["warning"]))
 
 
 def _label_table(by_split: Mapping[str, Mapping[str, Mapping[str, int]]]) -> _Table:

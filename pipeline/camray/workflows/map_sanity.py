@@ -57,7 +57,7 @@ MOST_PASSES = 2500
 
 @dataclass(frozen=True)
 class SanityChoice:
-    """What is examined.
+    """Methods and films to examine.
 
     Parameters
     ----------

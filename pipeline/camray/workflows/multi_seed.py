@@ -49,7 +49,7 @@ def settings_of_seed(settings: Settings, seed: int) -> Settings:
 
 
 def share_inputs(first: RunFolder, other: RunFolder) -> None:
-    """Give another seed's run the films that the first one ingested, as links to the same bytes.
+    """Link the films that the first seed's run ingested into another seed's run.
 
     A stage that the other run has finished or begun stays as it is. What is linked is what an ingest of its own would
     write: the stage's record holds its digests, and is checked against the settings.
@@ -114,7 +114,7 @@ def track_spread(
 
 
 def _summary_settings(settings: Settings) -> Settings:
-    """Put the summary into the experiment that holds the seeds' runs."""
+    """Return the settings of the summary, in the experiment that holds the seeds' runs."""
     experiment = settings.track.experiment or settings.name
     track = settings.track.model_copy(update={"experiment": experiment})
     return settings.model_copy(update={"name": f"{settings.name}-seeds", "track": track})

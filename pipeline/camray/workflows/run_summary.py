@@ -22,7 +22,7 @@ _NO_AUROC = "none: one class"
 
 @dataclass(frozen=True)
 class Findings:
-    """What a network says of films.
+    """Probabilities of a network on films.
 
     Parameters
     ----------

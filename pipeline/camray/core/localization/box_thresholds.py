@@ -9,7 +9,7 @@ from camray.domain.records import ThresholdSource
 
 @dataclass(frozen=True)
 class BoxThreshold:
-    """How the maps of one method and label become boxes.
+    """Threshold and recipe for the boxes of one method and label.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class BoxThreshold:
     split : str or None
         Split whose boxes it was chosen on; None if no boxes were used.
     criterion : str
-        What was optimized, in words.
+        What was optimized, as text.
     n : int
         Number of annotated films it was chosen on.
     reached : mapping of str to float
@@ -56,7 +56,7 @@ class ReportCutoff:
     split : str or None
         Split it was chosen on; None if that split lacks one of the two classes.
     criterion : str
-        What was optimized, in words.
+        What was optimized, as text.
     n : int
         Number of films it was chosen on.
     """

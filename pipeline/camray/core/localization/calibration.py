@@ -47,7 +47,7 @@ class ValidationMaps:
 
 @dataclass(frozen=True)
 class RecipeGrid:
-    """Which recipes are compared.
+    """Recipes to compare.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ class SanityPlan:
 def examine(
     network: nn.Module, films: Tensor, labels: Sequence[int], methods: Iterable[Method], plan: SanityPlan
 ) -> Iterator[MethodFigures]:
-    """Put every method to all checks.
+    """Run all checks of every method.
 
     Parameters
     ----------

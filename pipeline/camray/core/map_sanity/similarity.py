@@ -1,4 +1,4 @@
-"""How far two heat maps agree: rank correlation, structural similarity, relative change. NaN where undefined."""
+"""Agreement of two heat maps: rank correlation, structural similarity, relative change. NaN where undefined."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -120,7 +120,7 @@ class PatientSums:
 
     @property
     def patients(self) -> int:
-        """How many patients take part."""
+        """Number of patients."""
         return len(self._numbers)
 
     def means(self, counts: FloatArray) -> FloatArray:

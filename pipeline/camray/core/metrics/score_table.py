@@ -17,7 +17,7 @@ CLASSIFIER = "classifier"
 
 
 class RowKey(NamedTuple):
-    """What one row is about, except its label."""
+    """Key of one row, without its label."""
 
     method: str
     metric: str

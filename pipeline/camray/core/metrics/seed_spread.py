@@ -11,7 +11,7 @@ SPREAD_COLUMNS = (*KEYS, "mean", "sd", "low", "high", "seeds", "n")
 
 
 def spread_of(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
-    """Put the score tables of runs that differ in their seed alone beside each other.
+    """Combine the score tables of runs that differ in their seed alone.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from camray.domain.records import SCORE_COLUMNS
 
 
 class StatisticRow(NamedTuple):
-    """What one row is about; `n` counts what its mean is taken over."""
+    """Key of one row; `n` is the number of values in its mean."""
 
     label: str
     method: str

@@ -156,7 +156,7 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
 
 
 def _compared(rows: pd.DataFrame, label: str, method: str | None) -> BaselineComparison:
-    """Put one label's number of a method beside the best baseline; `rows` are of one split, metric and criterion."""
+    """Compare one label's number of a method with the best baseline; `rows` are of one split, metric and criterion."""
     of_label = rows[rows["label"] == label]
     ours = estimate_of(of_label, method)
     if label == MEAN_LABEL and ours is not None:

@@ -1,4 +1,4 @@
-"""What the review page shows: the run, its findings' box recipes, and its films."""
+"""Records of the review page: the run, its findings' box recipes, and its films."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from camray.domain.geometry import Box, GridTransform
 
 @dataclass(frozen=True)
 class PageRecipe:
-    """How one finding's boxes are cut; see `camray.core.localization.box_recipes.BoxRecipe`.
+    """Box recipe of one finding; see `camray.core.localization.box_recipes.BoxRecipe`.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class PageRecipe:
 
 @dataclass(frozen=True, eq=False)
 class PageRun:
-    """What all films of a page share.
+    """Run and findings of all films of a page.
 
     Parameters
     ----------

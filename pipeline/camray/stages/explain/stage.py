@@ -38,7 +38,7 @@ from camray.io.trained_model import load_classifier, network_input
 
 @dataclass(frozen=True)
 class _Explanation:
-    """What is computed, shard by shard, and how a film becomes network input."""
+    """Inputs of the computation, which goes shard by shard."""
 
     films: pd.DataFrame  # image_id, split, shard and index of the heat; film_shard and film_index of the pixels
     network: SeamNetwork
@@ -109,7 +109,7 @@ def _films_to_explain(images: pd.DataFrame, splits: Sequence[str] | None, shard_
 
 
 def _explain_shards(job: _Explanation) -> int:
-    """Compute what is not there yet, a shard at a time; return how many films that were."""
+    """Compute the missing shards, one at a time; return their number of films."""
     films_of = {int(shard): job.films[job.films["shard"] == shard] for shard in job.films["shard"].unique()}
     missing = {shard: films for shard, films in films_of.items() if not _is_done(job, shard, len(films))}
     collected: list[MapsAndLogits] = []
@@ -200,7 +200,7 @@ def _write_shard(job: _Explanation, shard: int, collected: Sequence[MapsAndLogit
 
 
 def _close(job: _Explanation) -> None:
-    """Write what concerns all shards, then delete the unfinished logits."""
+    """Write the tables of all shards, then delete the unfinished logits."""
     parts = [job.files.unfinished_logits(int(shard)) for shard in sorted(job.films["shard"].unique())]
     save_array(job.files.logits, np.concatenate([_read_logits(part) for part in parts]))
     contract = job.contract

@@ -29,7 +29,7 @@ def annotated_labels(films: SplitFilms) -> list[str]:
 
 
 def draw_charts(inputs: ProtocolInputs, scores: SplitScores) -> Charts:
-    """Draw the charts that have anything to show."""
+    """Draw the charts whose numbers exist."""
     table, methods = scores.table, list(inputs.run.methods)
     charts: Charts = {}
     if np.isfinite(rows_of(table, "hit_rate")["value"]).any():

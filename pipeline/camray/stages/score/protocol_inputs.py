@@ -1,4 +1,4 @@
-"""One split as the protocols see it: films, boxes with confidences, and the validation films beside them."""
+"""Inputs of the protocols: films of one split, boxes with confidences, and validation films."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from camray.io.split_films import SplitFilms
 
 @dataclass(frozen=True, eq=False)
 class ProtocolInputs:
-    """One split as the protocols see it.
+    """Inputs of the protocols for one split.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _detections(
     film_of: IntArray,
     confidence: FloatArray,
 ) -> Detections:
-    """Put predicted boxes beside the annotated ones; films without a number are left out."""
+    """Join predicted and annotated boxes; films without a number are left out."""
     owners = np.array([numbers.get(image_id, -1) for image_id in items.image_ids], np.int64)[items.owners]
     return Detections(
         items.label,

@@ -20,7 +20,7 @@ class SplitPictures:
 
 
 def split_pictures(inputs: ProtocolInputs, scores: SplitScores) -> SplitPictures:
-    """Draw everything that the page shows of one split; no pictures if ``score.pictures`` is off."""
+    """Draw all pictures of one split; none if ``score.pictures`` is off."""
     films, draw = inputs.films, inputs.settings.pictures
     charts = draw_charts(inputs, scores) if draw else {}
     examples = draw_examples(inputs) if draw else []

@@ -40,7 +40,7 @@ class DisplayFilm:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """How films are drawn; sent to every process."""
+    """Settings of the display images, sent to every process."""
 
     root: Path | None
     store: Path

@@ -28,7 +28,7 @@ DISPLAY_PX = 1024
 
 @dataclass(frozen=True)
 class BuiltPage:
-    """What was built: the page to open, its films, how many of them only at model resolution, and its size."""
+    """Result of an export: the page, its films, how many of them only at model resolution, and its size."""
 
     index: Path
     films: int

@@ -114,7 +114,7 @@ def _stacked(table: pd.DataFrame, rows: Sequence[tuple[Any, ...]], columns: Mapp
 
 
 def _with_corners(annotations: pd.DataFrame, sizes: Mapping[str, tuple[int, int]]) -> pd.DataFrame:
-    """Give masks without corners the smallest boxes around them; empty masks are dropped."""
+    """Set the corners of masks to their enclosing boxes; empty masks are dropped."""
     table = annotations.copy()
     corners = table[CORNERS].to_numpy(np.float64, copy=True)
     for number in np.flatnonzero((table["x0"].isna() & (table["rle"] != "")).to_numpy(dtype=bool)):

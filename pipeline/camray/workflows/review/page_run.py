@@ -1,4 +1,4 @@
-"""What all films of a review page share: grid, labels, and recipes in words."""
+"""Run of a review page: grid, labels, and box recipes as text."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d

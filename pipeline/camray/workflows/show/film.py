@@ -29,7 +29,7 @@ FIXED = BoxRecipe("max", 0.2)  # for what the run has no thresholds for: 20 % of
 
 @dataclass(frozen=True)
 class FilmRequest:
-    """How a film is explained; None takes the run's own setting.
+    """Settings of the explanation of a film; None takes the run's own setting.
 
     Parameters
     ----------

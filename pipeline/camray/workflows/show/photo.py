@@ -34,7 +34,7 @@ _PANEL_PX, _COLUMNS, _MIN_AREA = 320, 3, 0.001
 
 @dataclass(frozen=True)
 class PhotoRequest:
-    """How a picture is explained.
+    """Settings of the explanation of a picture.
 
     Parameters
     ----------

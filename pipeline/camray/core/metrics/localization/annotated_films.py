@@ -83,7 +83,7 @@ class AnnotatedFilms:
 
 
 def number_patients(films: pd.DataFrame) -> dict[str, int]:
-    """Give the patients of a split numbers from 0; a film without ``patient_key`` is a patient of its own.
+    """Return numbers from 0 for the patients of a split; a film without ``patient_key`` is a patient of its own.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ def fixed_point(training: FloatArray) -> FloatArray:
 
 
 def shuffled_boxes(items: AnnotatedFilms, seed: int) -> list[FloatArray]:
-    """Give every film an annotated box of another film of the same label.
+    """Assign every film an annotated box of another film of the same label.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class Detections:
 
 @dataclass(frozen=True)
 class Matches:
-    """What became of each predicted box, in the order given.
+    """Matches of predicted boxes, in the order given.
 
     Parameters
     ----------

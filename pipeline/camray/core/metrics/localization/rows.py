@@ -139,7 +139,7 @@ def add_predictions(
 
 @dataclass(frozen=True, eq=False)
 class BaselineInputs:
-    """What the baselines of one label depend on, besides its annotated films.
+    """Inputs of the baselines of one label, besides its annotated films.
 
     Parameters
     ----------

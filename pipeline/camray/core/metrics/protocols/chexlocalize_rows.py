@@ -49,7 +49,7 @@ class BelowHumanStatistic:
 
 @dataclass(frozen=True)
 class MeanBelowHumanStatistic:
-    """How far, in percent, one metric's mean over labels is below the mean of their benchmarks: one row."""
+    """One row: percent by which a metric's mean over labels is below the mean of their benchmarks."""
 
     members: Sequence[tuple[RatioStatistic, int, float]]  # statistic, column, and benchmark of each label
 

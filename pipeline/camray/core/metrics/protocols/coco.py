@@ -25,7 +25,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 def evaluated(detections: Detections) -> Any:
-    """Let the library match; return its evaluation."""
+    """Match boxes with the library; return its evaluation."""
     films = [{"id": number + 1, "width": 1, "height": 1, "file_name": ""} for number in range(len(detections.patients))]
     sides = detections.annotated[:, 2:] - detections.annotated[:, :2]
     annotations = [

@@ -27,7 +27,7 @@ FIXED_LEVEL = 20  # LEVELS[20]: the CAM paper's 20 %
 
 @dataclass(frozen=True)
 class ThresholdSweep:
-    """What the maps of N films give at all T thresholds.
+    """Boxes and overlaps of the maps of N films at all T thresholds.
 
     Parameters
     ----------

@@ -148,7 +148,7 @@ def _inclusive(boxes: NDArray[Any], last: NDArray[np.int64]) -> NDArray[np.int64
 
 
 def _grown(boxes: NDArray[np.int64]) -> FloatArray:
-    """Give inclusive boxes the half-open corners that have the same areas and overlaps."""
+    """Convert inclusive boxes to half-open ones with the same areas and overlaps."""
     return np.asarray(boxes + np.array([0.0, 0.0, 1.0, 1.0]))
 
 
