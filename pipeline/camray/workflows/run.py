@@ -212,6 +212,7 @@ def _work(
     """Run a stage that has begun, and return its record."""
     started = time.monotonic()
     with tracker.stage(stage.name):
+        tracker.params(claim["settings"])  # each execution has its own: MLflow never changes those of the whole run
         result = stage.work(settings, folder, tracker)
         cost = {"seconds": round(time.monotonic() - started, 3), "peak_memory_mib": _peak_memory_mib()}
         record = folder.finish(stage.name, {**claim, "code_version": code_version(), **cost}, result)

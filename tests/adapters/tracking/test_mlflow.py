@@ -20,6 +20,7 @@ from PIL import Image
 from camray.adapters.tracking import sender as sender_module
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.tracking.journal import Journal
+from camray.adapters.tracking.keys import tracking_key
 from camray.adapters.tracking.mlflow import MlflowTracker
 from camray.adapters.tracking.store import (
     REGISTRY_VARIABLE,
@@ -115,7 +116,7 @@ def _check_everything(root: Path) -> None:
         assert runs[stage].data.tags["mlflow.parentRunId"] == parent.info.run_id
     train = runs["train"].info.run_id
     assert [(m.step, m.value) for m in client.get_metric_history(train, "loss")] == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
-    assert set(runs["train"].data.metrics) == {"loss", "AUROC Mass _left_"}
+    assert set(runs["train"].data.metrics) == {"loss", tracking_key("AUROC Mass (left)")}
     (dataset,) = runs["train"].inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("films", "ab" * 18)
     assert json.loads(dataset.dataset.profile)["num_rows"] == 1
@@ -409,3 +410,121 @@ def test_a_store_is_whole_or_not_there(tmp_path: Path) -> None:
         tables = {name for (name,) in store.execute("select name from sqlite_master where type = 'table'")}
     store.close()
     assert {"experiments", "runs", "metrics", "logged_models"} <= tables
+
+
+def _loss_history(root: Path) -> list[float]:
+    runs, client = _runs(root), _client(root)
+    return [metric.value for metric in client.get_metric_history(runs["train"].info.run_id, "loss")]
+
+
+def _track_a_loss(root: Path) -> None:
+    with _tracker(root) as tracker:
+        tracker.params({"a": 1})
+        with tracker.stage("train"):
+            tracker.metrics({"loss": 1.0}, 0)
+
+
+@pytest.mark.parametrize("how", ["vanished", "replaced", "replaced before sync", "run deleted"])
+def test_a_store_that_lost_the_runs_receives_the_whole_journal(run_root: Path, empty_store: Path, how: str) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # MLflow keeps the store open in a process
+        pool.submit(_track_a_loss, run_root).result()
+    store = run_root.parent / "mlflow.db"
+    if how == "run deleted":
+        _client(run_root).delete_run(_runs(run_root)["demo"].info.run_id)
+    else:
+        store.unlink()
+    if how.startswith("replaced"):
+        store.write_bytes(empty_store.read_bytes())
+    if how == "replaced before sync":
+        assert sync(run_root)["sent"] == len(Journal(run_root).entries)
+    with _tracker(run_root) as tracker:
+        tracker.tags({"later": "1"})
+    assert Journal(run_root).rejected == 0
+    assert _loss_history(run_root) == [1.0]
+    demo = _runs(run_root)["demo"].data
+    assert (demo.params["a"], demo.tags["later"]) == ("1", "1")
+
+
+@pytest.mark.parametrize("line", [0, 2, 3])
+@pytest.mark.parametrize("byte", [b"\xff", b"\n"])
+def test_a_damaged_byte_in_the_journal_costs_its_entry_alone(
+    run_root: Path, monkeypatch: pytest.MonkeyPatch, line: int, byte: bytes
+) -> None:
+    def away(self: sender_module.Sender, entry: dict[str, Any], in_doubt: bool) -> None:
+        raise TimeoutError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sender_module.Sender, "send", away)
+        with _tracker(run_root) as tracker:
+            tracker.params({"a": 1})
+            with tracker.stage("train"):  # lines: start, params, start of train, two metrics, two ends
+                tracker.metrics({"loss": 1.0}, 0)
+                tracker.metrics({"loss": 0.5}, 1)
+    path = run_root / "mlflow" / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line][:9] + byte + lines[line][10:]
+    path.write_bytes(b"".join(lines))
+    assert len(Journal(run_root).entries) == len(lines)
+    assert sync(run_root) == {"sent": len(lines) - 1, "rejected": 1, "pending": 0}
+    assert _loss_history(run_root) == ([0.5] if line == 3 else [1.0, 0.5])
+    assert _runs(run_root)["train"].data.tags["mlflow.parentRunId"] == _runs(run_root)["demo"].info.run_id
+
+
+@pytest.mark.parametrize("name", ["sent", "state.json"])
+def test_a_damaged_state_doubles_nothing(run_root: Path, name: str) -> None:
+    with _tracker(run_root) as tracker:
+        _tell_everything(tracker, run_root)
+    (run_root / "mlflow" / name).write_bytes(b"\xff\x00[")
+    sync(run_root)
+    _check_everything(run_root)
+
+
+def test_a_tag_names_a_changed_setting_as_long_as_it_differs(run_root: Path) -> None:
+    seen = []
+    for epochs in (2, 3, 2, 3):
+        with _tracker(run_root) as tracker:
+            tracker.params({"train": {"epochs": epochs}})
+        data = _runs(run_root)["demo"].data
+        seen.append((data.params["train.epochs"], data.tags.get("changed.train.epochs")))
+    assert seen == [("2", None), ("2", "3"), ("2", None), ("2", "3")]
+
+
+@pytest.mark.parametrize("folder", ["what?", "a%20b", "a%3Fb#c"])
+def test_the_store_is_in_the_folder_of_the_runs_whatever_its_name(
+    tmp_path: Path, empty_store: Path, folder: str
+) -> None:
+    root = tmp_path / folder / "demo"
+    root.mkdir(parents=True)
+    (root.parent / "mlflow.db").write_bytes(empty_store.read_bytes())
+    (root / "note.txt").write_text("x", encoding="utf-8")
+    with _tracker(root) as tracker:
+        tracker.artifact(root / "note.txt")
+    assert set(_runs(root)) == {"demo"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [folder]
+    assert len(list((tmp_path / folder / "mlflow-artifacts").rglob("note.txt"))) == 1
+
+
+def test_another_store_receives_the_model_although_the_settings_were_written_again(
+    run_root: Path, tmp_path: Path, empty_store: Path
+) -> None:
+    contract, settings = run_root / "train" / "contract.json", run_root / "settings.json"
+    contract.parent.mkdir()
+    contract.write_text('{"labels": ["Mass"]}', encoding="utf-8")
+    settings.write_text('{"track": {"uri": null}}', encoding="utf-8")
+    with _tracker(run_root) as tracker:
+        tracker.model([contract, settings], "demo")
+    other = tmp_path / "other.db"
+    other.write_bytes(empty_store.read_bytes())
+    settings.write_text('{"track": {"uri": "another"}}', encoding="utf-8")
+    with _tracker(run_root, f"sqlite:///{other}") as tracker:
+        tracker.tags({"later": "1"})
+    assert Journal(run_root).rejected == 0
+    import mlflow
+
+    with quiet_calls():
+        uri = f"sqlite:///{other}"
+        version = mlflow.MlflowClient(uri, registry_uri=uri).get_model_version_by_alias("demo", "candidate")
+    assert int(version.version) == 1
+    (copy,) = (tmp_path / "mlflow-artifacts").rglob("settings.json")
+    assert copy.parent.name == "run"
+    assert json.loads(copy.read_text(encoding="utf-8")) == {"track": {"uri": None}}

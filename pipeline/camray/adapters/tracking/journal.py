@@ -2,7 +2,8 @@
 
 ``mlflow/journal.jsonl`` has one call per line, ``mlflow/sent`` the number of processed calls, ``mlflow/state.json`` the
 runs of the store. Files are referenced by their path below the run's root and a digest, and not copied; only files from
-elsewhere are copied into ``mlflow/files``.
+elsewhere, and the small files of a model, are copied into ``mlflow/files``: the settings are written again by every
+command.
 """
 
 import hashlib
@@ -16,7 +17,11 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 FOLDER, FILES = "mlflow", "files"
+ROOT = "run"  # local name of the whole run
 JOURNAL, SENT, STATE, REJECTED = "journal.jsonl", "sent", "state.json", "rejected.jsonl"
+
+SMALL_BYTES = 2**20
+DAMAGED = "damaged"  # call of an entry whose line cannot be read
 
 Entry = dict[str, Any]
 
@@ -41,7 +46,9 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.entries: list[Entry] = self._load()
         self.state: dict[str, Any] = self._load_state()
-        self.sent = min(self._load_sent(), len(self.entries))
+        self.sent = self._load_sent()
+        if self.sent and not self.state["runs"]:  # the state was lost
+            self.start_over()
 
     def append(self, call: str, run: str, **payload: Any) -> Entry:
         """Record one call; from now on it counts as made.
@@ -89,10 +96,21 @@ class Journal:
         _replace(self.folder / STATE, json.dumps(self.state, indent=1, sort_keys=True) + "\n")
 
     def start_over(self) -> None:
-        """Reset the cursor: another store receives everything from the beginning."""
+        """Reset the cursor: a store without these runs receives everything from the beginning."""
+        self.remember(runs={}, doubtful=max(self.sent, self._doubtful))
+        (self.folder / REJECTED).unlink(missing_ok=True)
         self.sent = 0
         _replace(self.folder / SENT, "0")
-        self.remember(runs={})
+
+    @property
+    def experiment(self) -> str:
+        """Name of the MLflow experiment."""
+        named = (str(entry["experiment"]) for entry in self.entries if entry.get("experiment"))
+        return next(named, str(self.state.get("experiment") or self.run_root.resolve().name))
+
+    def is_doubtful(self, entry: Entry) -> bool:
+        """Return whether the store may have an entry already, because it was sent before `start_over`."""
+        return bool(entry["n"] < self._doubtful)
 
     def reference(self, path: Path) -> dict[str, str]:
         """Return a reference to a file or folder, with a digest to detect changes.
@@ -105,12 +123,30 @@ class Journal:
         root, target = self.run_root.resolve(), path.resolve()
         digest = digest_of_path(target)
         if not target.is_relative_to(root):
-            kept = self.folder / FILES / digest[:16] / target.name
-            if not kept.exists():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                (shutil.copytree if target.is_dir() else shutil.copyfile)(target, kept)
-            target = kept.resolve()
+            target = self._copy(target, digest)
         return {"path": target.relative_to(root).as_posix(), "digest": digest}
+
+    def reference_to_model_file(self, path: Path) -> dict[str, str]:
+        """Return a reference to a file of a model; a small one is copied, so that it can be sent again later.
+
+        Returns
+        -------
+        dict
+            As of `reference`, and ``as``: path below the root of the model's files.
+        """
+        reference = self.reference(path)
+        place = reference["path"]
+        if path.stat().st_size <= SMALL_BYTES:
+            copied = self._copy(path.resolve(), reference["digest"])
+            reference["path"] = copied.relative_to(self.run_root.resolve()).as_posix()
+        return {**reference, "as": place}
+
+    def _copy(self, target: Path, digest: str) -> Path:
+        copied = self.folder / FILES / digest[:16] / target.name
+        if not copied.exists():
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if target.is_dir() else shutil.copyfile)(target, copied)
+        return copied.resolve()
 
     def find(self, reference: dict[str, str]) -> Path | None:
         """Return the path of a reference, or None if it does not exist or has changed."""
@@ -123,37 +159,76 @@ class Journal:
         path = self.folder / JOURNAL
         if not path.is_file():
             return []
-        entries: list[Entry] = []
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True):
-            try:
-                if not line.endswith(b"\n"):
-                    break
-                entries.append(json.loads(line))
-            except ValueError:
-                break
-            whole += len(line)
-        if whole < path.stat().st_size:  # the process was killed while it wrote
+        lines = path.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):  # the process was killed while it wrote
             logger.warning("%s: dropped an incomplete line at its end", path)
             with path.open("r+b") as stream:
-                stream.truncate(whole)
+                stream.truncate(sum(map(len, lines[:-1])))
+            lines.pop()
+        entries = _entries_of(lines)
+        n_damaged = sum(entry["call"] == DAMAGED for entry in entries)
+        if n_damaged:
+            logger.warning("%s: %d line(s) are damaged and not sent; all others are", path, n_damaged)
         return entries
 
     def _load_sent(self) -> int:
         path = self.folder / SENT
-        text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-        return int(text) if text.isdigit() else 0
+        try:
+            return min(max(int(path.read_bytes()), 0), len(self.entries)) if path.is_file() else 0
+        except ValueError:  # what was sent is unknown
+            self.remember(doubtful=len(self.entries))
+            return 0
+
+    @property
+    def _doubtful(self) -> int:
+        value = self.state.get("doubtful", 0)
+        return value if isinstance(value, int) else len(self.entries)
 
     def _load_state(self) -> dict[str, Any]:
         path = self.folder / STATE
         try:
-            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        except ValueError:
+            content = json.loads(path.read_bytes()) if path.is_file() else {}
+        except (ValueError, RecursionError):
             content = {}
         state: dict[str, Any] = content if isinstance(content, dict) else {}
-        state.setdefault("journal", uuid.uuid4().hex)
-        state.setdefault("runs", {})
+        if not isinstance(state.get("journal"), str):
+            state["journal"] = next((e["journal"] for e in self.entries if "journal" in e), uuid.uuid4().hex)
+        if not isinstance(state.get("runs"), dict):
+            state["runs"] = {}
         return state
+
+
+def _entries_of(lines: list[bytes]) -> list[Entry]:
+    """Return the entries of whole lines, each at its number; a placeholder for each that is damaged."""
+    entries: list[Entry] = []
+    is_after_damage = False
+    for line in lines:
+        entry = _entry_of(line)
+        if entry is None:
+            is_after_damage = True
+            continue
+        if is_after_damage:  # a damaged byte may have joined or split lines: the number tells how many are missing
+            missing = min(max(entry["n"] - len(entries), 1), len(lines))
+            entries += [_placeholder(len(entries) + number) for number in range(missing)]
+            is_after_damage = False
+        entries.append({**entry, "n": len(entries)})
+    if is_after_damage:
+        entries.append(_placeholder(len(entries)))
+    return entries
+
+
+def _entry_of(line: bytes) -> Entry | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("n"), int):
+        return None
+    return entry if all(isinstance(entry.get(key), str) for key in ("call", "run")) else None
+
+
+def _placeholder(number: int) -> Entry:
+    return {"n": number, "call": DAMAGED, "run": ""}
 
 
 def digest_of_path(path: Path) -> str:

@@ -4,25 +4,30 @@ import json
 import logging
 import math
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from camray.adapters.tracking.journal import FOLDER, Journal
+from camray.adapters.tracking.journal import FOLDER, ROOT, Entry, Journal
+from camray.adapters.tracking.keys import picture_key, tracking_key
 from camray.adapters.tracking.sender import Sender
 from camray.adapters.tracking.store import import_mlflow, quiet_calls, store_uri
 from camray.adapters.tracking.sync import brief, drain, left_open
 
 logger = logging.getLogger(__name__)
-ROOT = "run"
 VALUE_CHARACTERS, DIGEST_CHARACTERS = 500, 36
 RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _ModelFile:
+    path: Path
 
 
 class MlflowTracker:
@@ -71,16 +76,14 @@ class MlflowTracker:
             self._lock = FileLock(folder / ".lock")
             self._lock.acquire(timeout=0)
             self._journal = Journal(self._run_root)
-            _point_at_store(self._journal, self._uri, self._store_folder)
+            _point_at_store(self._journal, self._uri, self._store_folder, self._experiment)
         except (OSError, Timeout) as error:
             logger.warning("%s: the run is not tracked (%s)", self._run_root, type(error).__name__)
             self._journal = None
             return self
         self._sender = Sender(store_uri(self._uri, self._store_folder), self._store_folder, self._journal)
         self._in_doubt = bool(self._journal.pending)
-        for entry in self._journal.entries:
-            if entry["call"] in {"params", "tags"}:
-                self._known.setdefault((entry["run"], entry["call"]), {}).update(entry["values"])
+        self._known = _known_values(self._journal.entries)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
@@ -104,7 +107,9 @@ class MlflowTracker:
             yield
             return
         self._open()
-        earlier = sum(e["call"] == "start" and e["name"] == name and e["run"] != ROOT for e in self._journal.entries)
+        earlier = sum(
+            e["call"] == "start" and e.get("name") == name and e["run"] != ROOT for e in self._journal.entries
+        )
         outer, self._run = self._run, f"{name}#{earlier + 1}"
         self._tell("start", self._run, name=name, parent=outer, experiment=self._experiment)
         try:
@@ -118,11 +123,18 @@ class MlflowTracker:
             self._run = outer
 
     def params(self, values: Mapping[str, Any]) -> None:
-        """Record settings, flattened with dots; a changed one becomes a tag ``changed.<key>``."""
+        """Record settings, flattened with dots.
+
+        MLflow never changes a param: as long as a setting has another value than at first, the tag ``changed.<key>``
+        holds it.
+        """
         known = self._known.setdefault((self._run, "params"), {})
-        given = {_key(key): str(value)[:VALUE_CHARACTERS] for key, value in _flat(values).items()}
+        given = {tracking_key(key): str(value)[:VALUE_CHARACTERS] for key, value in _flat(values).items()}
         new = {key: value for key, value in given.items() if key not in known}
-        changed = {f"changed.{key}": value for key, value in given.items() if known.get(key, value) != value}
+        changed = {
+            tracking_key(f"changed.{key}"): value for key, value in given.items() if known.get(key, value) != value
+        }
+        self._remove_tags([tracking_key(f"changed.{key}") for key in given if known.get(key) == given[key]])
         if new:
             known.update(new)
             self._record("params", values=new)
@@ -131,15 +143,21 @@ class MlflowTracker:
     def tags(self, values: Mapping[str, str]) -> None:
         """Record facts about the run."""
         known = self._known.setdefault((self._run, "tags"), {})
-        new = {_key(key): str(value)[:VALUE_CHARACTERS] for key, value in values.items()}
+        new = {tracking_key(key): str(value)[:VALUE_CHARACTERS] for key, value in values.items()}
         new = {key: value for key, value in new.items() if known.get(key) != value}
         if new:
             known.update(new)
             self._record("tags", values=new)
 
+    def _remove_tags(self, keys: Sequence[str]) -> None:
+        known = self._known.get((self._run, "tags"), {})
+        present = [key for key in keys if known.pop(key, None) is not None]
+        if present:
+            self._record("untag", keys=present)
+
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Record figures of one step in one batch; values that are not finite are omitted."""
-        finite = {_key(key): float(value) for key, value in values.items() if math.isfinite(value)}
+        finite = {tracking_key(key): float(value) for key, value in values.items() if math.isfinite(value)}
         if finite:
             self._record("metrics", values=finite, step=int(step))
 
@@ -164,7 +182,7 @@ class MlflowTracker:
 
     def picture(self, path: Path, key: str, step: int = 0) -> None:
         """Show a PNG as a card with a step slider in the UI."""
-        self._record("picture", key=re.sub(r"[^A-Za-z0-9_\-./ ]", "_", key), step=int(step), file=path)
+        self._record("picture", key=picture_key(key), step=int(step), file=path)
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """Upload a file, or a whole folder, below `folder`."""
@@ -177,12 +195,12 @@ class MlflowTracker:
             pictures = [Path(path) for path in rows[picture_column]]
             rows = rows.assign(**{picture_column: ""})
         plain = json.loads(rows.reset_index(drop=True).to_json(orient="split", index=False))
-        self._record("table", name=_key(name), rows=plain, pictures=pictures, picture_column=picture_column)
+        self._record("table", name=tracking_key(name), rows=plain, pictures=pictures, picture_column=picture_column)
 
     def model(self, files: Sequence[Path], name: str) -> None:
         """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
         existing = [path for path in files if path.is_file()]
-        self._record("model", name=name, loader=self._loader, files=existing)
+        self._record("model", name=name, loader=self._loader, files=[_ModelFile(path) for path in existing])
 
     def _record(self, call: str, **payload: Any) -> None:
         if self._journal is None:
@@ -196,7 +214,8 @@ class MlflowTracker:
             return
         self._opened = True
         if not any(entry["call"] == "start" for entry in self._journal.entries):
-            self._tell("start", ROOT, name=self._run_root.name, parent=None, experiment=self._experiment)
+            root = {"name": self._run_root.name, "parent": None, "experiment": self._experiment}
+            self._tell("start", ROOT, **root, journal=self._journal.state["journal"])
             return
         for run in left_open(self._journal.entries):
             if run != ROOT:
@@ -218,6 +237,8 @@ class MlflowTracker:
     def _referenced(self, value: Any) -> Any:
         if self._journal is not None and isinstance(value, Path):
             return self._journal.reference(value)
+        if self._journal is not None and isinstance(value, _ModelFile):
+            return self._journal.reference_to_model_file(value.path)
         if isinstance(value, list):
             return [self._referenced(item) for item in value]
         return value
@@ -237,12 +258,24 @@ class MlflowTracker:
             logger.warning("MLflow cannot be reached (%s); the run continues and its calls are kept", brief(error))
 
 
-def _point_at_store(journal: Journal, uri: str | None, store_folder: Path) -> None:
+def _point_at_store(journal: Journal, uri: str | None, store_folder: Path, experiment: str) -> None:
     """Record the store; a new store receives the whole journal from its beginning."""
     relative = os.path.relpath(store_folder.resolve(), journal.run_root.resolve())
     if "store_folder" in journal.state and (journal.state.get("uri"), journal.state["store_folder"]) != (uri, relative):
         journal.start_over()
-    journal.remember(uri=uri, store_folder=relative)
+    journal.remember(uri=uri, store_folder=relative, experiment=experiment)
+
+
+def _known_values(entries: list[Entry]) -> dict[tuple[str, str], dict[str, str]]:
+    """Return the params and the tags of each run, as the journal says."""
+    known: dict[tuple[str, str], dict[str, str]] = {}
+    for entry in entries:
+        if entry["call"] in {"params", "tags"} and isinstance(entry.get("values"), dict):
+            known.setdefault((entry["run"], entry["call"]), {}).update(entry["values"])
+        elif entry["call"] == "untag":
+            for key in entry.get("keys", ()):
+                known.get((entry["run"], "tags"), {}).pop(key, None)
+    return known
 
 
 def _status_of(error: BaseException | None) -> str:
@@ -256,8 +289,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
     return flat
-
-
-def _key(name: str) -> str:
-    """Replace characters that MLflow does not allow in keys."""
-    return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", name)[:250]

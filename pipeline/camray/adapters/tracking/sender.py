@@ -1,5 +1,6 @@
 """Sending of journal entries: the MLflow call of each kind of entry."""
 
+import logging
 import math
 import re
 import tempfile
@@ -8,20 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image, UnidentifiedImageError
 
 from camray.adapters.tracking import model as film_model
-from camray.adapters.tracking.journal import Entry, Journal
+from camray.adapters.tracking.journal import ROOT, Entry, Journal
 from camray.adapters.tracking.store import artifact_location, import_mlflow, make_store, pointed_at, quiet_calls
 
+logger = logging.getLogger(__name__)
 JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
 MODEL_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # else the UI treats it as a chat application
 PARAMS_PER_BATCH, METRICS_PER_BATCH = 100, 1000
 _UPLOAD = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "120"}
+CALLS = {
+    *("start", "resume", "end", "params", "tags", "untag", "metrics"),
+    *("dataset", "picture", "artifact", "table", "model"),
+}
 _TRANSIENT = {401, 403, 408, 425, 429}
 
 
 class LostFileError(Exception):
     """A file of an entry does not exist any more, or has changed."""
+
+
+class DamagedEntryError(Exception):
+    """An entry of the journal cannot be read."""
 
 
 class Sender:
@@ -52,35 +63,73 @@ class Sender:
         in_doubt : bool
             Whether an earlier attempt may have succeeded; then nothing is sent twice.
         """
-        if self._client is None:
-            make_store(self.uri)
-            self._mlflow = import_mlflow()
-            with quiet_calls():
-                self._client = self._mlflow.MlflowClient(self.uri, registry_uri=self.uri)
+        self._connect()
+        if entry["call"] not in CALLS:
+            raise DamagedEntryError("its line in the journal is damaged")
         uploads = entry["call"] in {"picture", "artifact", "table", "model"}
         with quiet_calls(_UPLOAD if uploads else None):
             getattr(self, "_" + entry["call"])(entry, in_doubt)
 
+    def recover(self, run: str = "") -> bool:
+        """Look for the tracked run, and one of its nested runs, in the store.
+
+        Returns
+        -------
+        bool
+            Whether the journal was reset because the store has lost them (it was replaced or emptied), or a run that
+            had been deleted was restored.
+        """
+        runs = self.journal.state["runs"]
+        run_ids = {str(run_id) for name, run_id in runs.items() if name in (ROOT, run)}
+        if not run_ids:
+            return False
+        self._connect()
+        with quiet_calls():
+            try:
+                deleted = [i for i in run_ids if self._client.get_run(i).info.lifecycle_stage == "deleted"]
+            except self._mlflow.exceptions.MlflowException as error:
+                if not self.is_final(error):
+                    raise
+                logger.warning("the MLflow store has lost the runs of the journal; everything is sent again")
+                self.journal.start_over()
+                return True
+            for run_id in deleted:
+                self._client.restore_run(run_id)
+        return bool(deleted)
+
     def is_final(self, error: Exception) -> bool:
-        """Return whether another attempt cannot help: the store answered, and refused."""
-        if isinstance(error, LostFileError):
+        """Return whether another attempt cannot help: the store answered and refused, or the entry is damaged."""
+        if isinstance(error, LostFileError | DamagedEntryError | UnidentifiedImageError):
+            return True
+        if isinstance(error, KeyError | TypeError | AttributeError):  # of an entry whose line is damaged
             return True
         if self._mlflow is None or not isinstance(error, self._mlflow.exceptions.MlflowException):
             return False
         status = int(error.get_http_status_code())
         return 400 <= status < 500 and status not in _TRANSIENT
 
+    def _connect(self) -> None:
+        if self._client is None:
+            make_store(self.uri)
+            self._mlflow = import_mlflow()
+            with quiet_calls():
+                self._client = self._mlflow.MlflowClient(self.uri, registry_uri=self.uri)
+
     def _run_id(self, entry: Entry) -> str:
-        return str(self.journal.state["runs"][entry["run"]])
+        name = entry["run"]
+        if name not in self.journal.state["runs"]:  # the line that started it is damaged
+            own = self.journal.run_root.resolve().name if name == ROOT else name.partition("#")[0]
+            self._start({**entry, "name": own, "parent": None if name == ROOT else ROOT}, True)
+        return str(self.journal.state["runs"][name])
 
     def _start(self, entry: Entry, in_doubt: bool) -> None:
-        experiment = self._experiment(entry["experiment"])
+        experiment = self._experiment(entry.get("experiment") or self.journal.experiment)
         mark = f"{self.journal.state['journal']}/{entry['run']}"
         run_id = self._started_before(experiment, mark)
         if run_id is None:
             tags = {"mlflow.source.name": "camray", "mlflow.source.type": "LOCAL", JOURNAL_TAG: mark}
             if entry["parent"]:
-                tags["mlflow.parentRunId"] = str(self.journal.state["runs"][entry["parent"]])
+                tags["mlflow.parentRunId"] = self._run_id({**entry, "run": entry["parent"]})
             run = self._client.create_run(experiment, entry["time_ms"], tags, entry["name"])
             run_id = run.info.run_id
         self.journal.remember(runs={**self.journal.state["runs"], entry["run"]: run_id})
@@ -119,6 +168,13 @@ class Sender:
         for start in range(0, len(tags), PARAMS_PER_BATCH):
             self._client.log_batch(self._run_id(entry), tags=tags[start : start + PARAMS_PER_BATCH])
 
+    def _untag(self, entry: Entry, in_doubt: bool) -> None:
+        run_id = self._run_id(entry)
+        present = self._client.get_run(run_id).data.tags
+        for key in entry["keys"]:
+            if key in present:
+                self._client.delete_tag(run_id, key)
+
     def _metrics(self, entry: Entry, in_doubt: bool) -> None:
         metrics = [
             self._mlflow.entities.Metric(key, value, entry["time_ms"], entry["step"])
@@ -136,8 +192,6 @@ class Sender:
         self._client.log_inputs(self._run_id(entry), [given])
 
     def _picture(self, entry: Entry, in_doubt: bool) -> None:
-        from PIL import Image
-
         run_id, key, step, time_ms = self._run_id(entry), entry["key"], entry["step"], entry["time_ms"]
         if in_doubt:
             stem = f"images/{key.replace('/', '~')}+step+{step}+timestamp+{time_ms}+"
@@ -181,7 +235,7 @@ class Sender:
         files = scratch / "run"
         files.mkdir()
         for file in entry["files"]:
-            target = files / file["path"]
+            target = files / file.get("as", file["path"])
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(self._path(file).read_bytes())
         entry_file = scratch / "film_entry.py"
@@ -209,7 +263,10 @@ class Sender:
     def _path(self, reference: dict[str, str]) -> Path:
         path = self.journal.find(reference)
         if path is None:
-            raise LostFileError(f"{reference['path']} does not exist any more, or was written again")
+            raise LostFileError(
+                f"{reference['path']} does not exist any more, or was written again; repeat its stage with --force to "
+                "log the new one"
+            )
         return path
 
 

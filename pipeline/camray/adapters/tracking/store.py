@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
@@ -29,7 +29,7 @@ _TIMEOUTS = {
 
 def store_uri(uri: str | None, store_folder: Path) -> str:
     """Return the URI of the store: from the settings, or SQLite in the folder of the runs."""
-    return uri or f"sqlite:///{(store_folder / DATABASE).resolve().as_posix()}"
+    return uri or _sqlite_uri(store_folder / DATABASE)
 
 
 def artifact_location(uri: str, store_folder: Path) -> str | None:
@@ -43,7 +43,21 @@ def artifact_location(uri: str, store_folder: Path) -> str | None:
 
 def sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite URI, None for any other URI."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    scheme, separator, rest = uri.partition(":///")
+    if not separator or scheme.partition("+")[0] != "sqlite":
+        return None
+    return Path(unquote(rest.partition("?")[0]))
+
+
+def _sqlite_uri(path: Path) -> str:
+    """Return the URI of a SQLite file; in it, ``?`` would begin a query and ``%`` an escape.
+
+    Where one of them is escaped, the driver is named: of ``sqlite:///`` MLflow takes the path as it is written, and
+    creates a folder of that name.
+    """
+    plain = path.resolve().as_posix()
+    escaped = plain.replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{plain}" if escaped == plain else f"sqlite+pysqlite:///{escaped}"
 
 
 def import_mlflow() -> Any:
@@ -120,7 +134,7 @@ def make_store(uri: str) -> None:
             leftover.unlink(missing_ok=True)
         mlflow = import_mlflow()
         with quiet_calls():
-            mlflow.MlflowClient(f"sqlite:///{fresh.resolve().as_posix()}").search_experiments(max_results=1)
+            mlflow.MlflowClient(_sqlite_uri(fresh)).search_experiments(max_results=1)
         with closing(sqlite3.connect(fresh)) as source, closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         copy.replace(path)

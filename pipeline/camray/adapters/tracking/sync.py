@@ -19,15 +19,24 @@ def drain(journal: Journal, sender: Sender, in_doubt: bool) -> Exception | None:
     Returns
     -------
     Exception or None
-        The error that stopped it. Entries that the store refuses permanently are skipped.
+        The error that stopped it. Entries that the store refuses permanently are skipped. A store that has lost the
+        runs of the journal receives everything again.
     """
+    may_recover = True
     while journal.pending:
         entry = journal.pending[0]
         try:
-            sender.send(entry, in_doubt)
+            sender.send(entry, in_doubt or journal.is_doubtful(entry))
         except Exception as error:  # noqa: BLE001 - no failure of MLflow, its transports or its stores may end a run
             if not sender.is_final(error):
                 return error
+            if may_recover:
+                may_recover = False
+                try:
+                    if sender.recover(entry["run"]):
+                        continue
+                except Exception as unreachable:  # noqa: BLE001 - as above
+                    return unreachable
             logger.warning("MLflow refused '%s' of '%s': %s", entry["call"], entry["run"], brief(error))
             journal.reject(entry, brief(error))
         else:
@@ -78,8 +87,9 @@ def sync(run_root: Path) -> dict[str, int]:
 def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
     for run in left_open(journal.entries):  # their process was killed
         journal.append("end", run, status="KILLED")
+    error = _recover(sender) if journal.sent else None
     waiting, rejected_before = len(journal.pending), journal.rejected
-    error = drain(journal, sender, in_doubt=True)
+    error = error or drain(journal, sender, in_doubt=True)
     if error is not None:
         raise PipelineError(
             f"{sender.uri}: MLflow cannot be reached ({brief(error)}); {len(journal.pending)} calls are pending; "
@@ -87,6 +97,14 @@ def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
         )
     rejected = journal.rejected - rejected_before
     return {"sent": waiting - rejected, "rejected": rejected, "pending": len(journal.pending)}
+
+
+def _recover(sender: Sender) -> Exception | None:
+    try:
+        sender.recover()
+    except Exception as error:  # noqa: BLE001 - as in `drain`
+        return error
+    return None
 
 
 def left_open(entries: list[Entry]) -> list[str]:
