@@ -115,4 +115,16 @@ class AuthenticationError(PeerError):
 
 
 class RequestRefusedError(PeerError):
-    """The PACS refuses one request. Counted; the other requests of a transfer continue."""
+    """The PACS refuses one request. Counted; the other requests of a transfer continue.
+
+    Parameters
+    ----------
+    message : str
+        What was refused.
+    status : int or None
+        HTTP status of the answer, if there is one.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -52,16 +52,25 @@ class Credentials:
         SettingsError
             If the URL is invalid, contains a secret itself, or would receive one unencrypted on another machine.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"{redacted_url(url)}: not a DICOMweb URL; expected http(s)://HOST[:PORT]/PATH")
-        if parts.username or parts.password:
+        if "@" in url:
             raise SettingsError(
                 f"{redacted_url(url)}: the URL contains a user or password; set the environment variables {USER} and "
                 f"{PASSWORD} instead"
             )
-        if parts.scheme == "http" and self.has_secret and not _is_loopback(parts.hostname):
-            raise SettingsError(f"{url}: credentials would be sent unencrypted; use an https URL")
+        try:
+            parts = urlsplit(url)
+            is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # no number as port, or half an IPv6 address
+            is_valid = False
+        if not is_valid:
+            raise SettingsError(f"{redacted_url(url)}: not a DICOMweb URL; expected http(s)://HOST[:PORT]/PATH")
+        if parts.query or parts.fragment:
+            raise SettingsError(
+                f"{redacted_url(url)}: the URL contains a query or fragment; remove what follows the path, and set the "
+                f"environment variable {TOKEN} to a token"
+            )
+        if parts.scheme == "http" and self.has_secret and not _is_loopback(str(parts.hostname)):
+            raise SettingsError(f"{redacted_url(url)}: credentials would be sent unencrypted; use an https URL")
 
     def tls_context(self) -> ssl.SSLContext:
         """Create the context of an encrypted connection.
@@ -101,11 +110,16 @@ def load_credentials(
 
 def redacted_url(url: str) -> str:
     """Return a URL without user, password and query, as it may be displayed and stored."""
-    parts = urlsplit(url)
+    scheme, separator, rest = url.partition("://")
+    try:
+        parts = urlsplit(f"{scheme}{separator}{rest.rpartition('@')[2]}")  # a password may contain a slash
+        port = parts.port
+    except ValueError:
+        return "the URL"
     if not parts.hostname:
         return "the URL"
-    host = parts.hostname + (f":{parts.port}" if parts.port else "")
-    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}".rstrip("/")
 
 
 def unusable_certificate(error: Exception) -> SettingsError:

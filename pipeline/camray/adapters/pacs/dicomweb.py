@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,17 @@ from dicomweb_client.api import DICOMwebClient
 from pydicom import Dataset, dcmread, dcmwrite
 
 from camray.adapters.pacs.credentials import PASSWORD, TOKEN, USER, Credentials, redacted_url
+from camray.adapters.pacs.stow_answer import parse_stow_answer
 from camray.domain.delivery import FilmQuery, ObjectKey, StoreAnswer
 from camray.domain.errors import AuthenticationError, PeerError, RequestRefusedError, UnreachableError
 
 PAGE_SIZE = 500  # results per search request
 _REJECTED = {401, 403}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_BAD_REQUEST = 400
+_ALREADY_THERE = {0x0111, 0xB00A}  # duplicate SOP instance (PS3.7 annex C); the second one is Google's
+_REMAINING = re.compile(r"additional results|exceeded", re.IGNORECASE)  # Warning 299, PS3.18 section 8.3.4.4
+_BOUNDARY = "camray-8d1f0c52-2f0e-4c0b-9d0c-6a6f1f7f3a55"
 _CHUNK_BYTES = 2**31 - 1  # one chunk per request: many proxies refuse chunked bodies
 _Result = TypeVar("_Result")
 
@@ -42,11 +48,12 @@ class DicomWeb:
     def __init__(self, url: str, credentials: Credentials) -> None:
         credentials.check_url(url)
         self.address = redacted_url(url)
+        self._url, self._timeout_s = url.rstrip("/"), credentials.timeout_s
         self._session = _session(credentials)
         for name in ("dicomweb_client", "retrying"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # their log lines contain parts of the answers
         self._client = DICOMwebClient(
-            url.rstrip("/"), session=self._session, chunk_size=_CHUNK_BYTES, timeout=credentials.timeout_s
+            self._url, session=self._session, chunk_size=_CHUNK_BYTES, timeout=credentials.timeout_s
         )
         self._client.set_http_retry_params(retry=False)  # the caller retries, and queries in between
 
@@ -70,21 +77,21 @@ class DicomWeb:
         AuthenticationError
             If the service rejects the credentials or the certificate.
         """
-        ds = dcmread(path)
-        try:
-            response = self._request(lambda: self._client.store_instances([ds]))
-        except RequestRefusedError as refused:
-            return StoreAnswer(False, _without_address(refused, self.address))
-        failed = list(response.get("FailedSOPSequence") or [])  # some servers send an empty one
-        if failed:
-            reason = failed[0].get("FailureReason")
-            return StoreAnswer(False, "no reason given" if reason is None else f"failure reason 0x{int(reason):04X}")
-        stored = [item.get("ReferencedSOPInstanceUID") for item in response.get("ReferencedSOPSequence") or []]
-        if ds.SOPInstanceUID in stored:
-            return StoreAnswer(True)
-        if self.has(ObjectKey(ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID)):
-            return StoreAnswer(True, "listed, although the answer does not name it")
-        raise UnreachableError(f"{self.address}: the answer does not say whether the object was stored")
+        head = dcmread(path, stop_before_pixels=True)
+        key = ObjectKey(str(head.StudyInstanceUID), str(head.SeriesInstanceUID), str(head.SOPInstanceUID))
+        response = self._request(partial(self._post, path.read_bytes()))
+        status, answer = response.status_code, parse_stow_answer(response.content, key.sop_instance_uid)
+        if status in _REJECTED or status in _TRANSIENT:
+            raise self._http_error(status)
+        if answer.is_stored and status < 400:
+            return StoreAnswer(True, "" if not answer.code else f"stored with warning 0x{answer.code:04X}")
+        is_refused = answer.is_failed or status >= 400
+        if (status == 409 or answer.code in _ALREADY_THERE or not is_refused) and self.has(key):
+            return StoreAnswer(True, "already there" if is_refused else "listed, although the answer is unclear")
+        if not is_refused:
+            return StoreAnswer(False, "the answer does not name the object, and the service does not list it")
+        reason = f"request refused (HTTP {status})" if status >= 400 else "no reason given"
+        return StoreAnswer(False, reason if answer.code is None else f"failure reason 0x{answer.code:04X}")
 
     def has(self, key: ObjectKey) -> bool:
         """Return whether the service lists an object; a service that refuses the search counts as not having it.
@@ -150,21 +157,52 @@ class DicomWeb:
         ds = self._request(
             lambda: self._client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),)),
         )
+        if str(ds.get("SOPInstanceUID")) != key.sop_instance_uid:
+            raise RequestRefusedError(f"{self.address}: another object than {key.sop_instance_uid} was returned")
         out = io.BytesIO()
         dcmwrite(out, ds, enforce_file_format=True)
         return out.getvalue()
 
+    def _post(self, content: bytes) -> requests.Response:
+        head = f"--{_BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        return self._session.post(
+            f"{self._url}/studies",
+            data=b"".join([head, content, f"\r\n--{_BOUNDARY}--\r\n".encode()]),
+            headers={
+                "Content-Type": f'multipart/related; type="application/dicom"; boundary="{_BOUNDARY}"',
+                "Accept": "application/dicom+json, application/dicom+xml;q=0.5, */*;q=0.1",
+            },
+            timeout=self._timeout_s,
+        )
+
     def _pages(self, search: Callable[..., list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-        """Search until a page is not full; a service that ignores the offset is recognized by its first row."""
-        offset, previous = 0, ""
+        """Search until a page has no new row: a service may answer fewer rows than requested, or ignore the offset.
+
+        A service that refuses the size of a page is asked for half of it.
+        """
+        limit, offset, is_more, is_full = PAGE_SIZE, 0, False, False
+        seen: set[str] = set()
         while True:
-            page = self._request(partial(search, limit=PAGE_SIZE, offset=offset))
-            if not page or repr(page[0]) == previous:
+            try:
+                page = self._request(partial(search, limit=limit, offset=offset)) or []
+            except RequestRefusedError as refused:
+                if limit > 1 and refused.status == _BAD_REQUEST and (offset == 0 or is_more or is_full):
+                    limit //= 2
+                    continue
+                if offset == 0 or is_more or is_full:
+                    raise
+                return  # there is nothing at this offset
+            fresh = {repr(row): row for row in page if repr(row) not in seen}
+            if not fresh:
+                if is_more:
+                    raise PeerError(
+                        f"{self.address}: reports more results than it returns ({len(seen)} so far); narrow the query "
+                        "with --study or --date"
+                    )
                 return
-            yield from page
-            if len(page) < PAGE_SIZE:
-                return
-            offset, previous = offset + len(page), repr(page[0])
+            yield from fresh.values()
+            seen.update(fresh)
+            offset, is_more, is_full = offset + len(page), self._session.has_more, len(page) >= limit
 
     def _request(self, call: Callable[[], _Result]) -> _Result:
         """Call the service; map what the libraries below raise to `PeerError`."""
@@ -175,7 +213,14 @@ class DicomWeb:
             raise self._http_error(status) from None
         except requests.exceptions.SSLError as error:
             raise AuthenticationError(f"{self.address}: {_tls_advice(str(error))}") from None
-        except (requests.RequestException, OSError, ValueError, KeyError) as error:  # a truncated answer does not parse
+        except (
+            requests.RequestException,
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:  # a truncated answer does not parse
             raise UnreachableError(f"{self.address}: {type(error).__name__}") from None
 
     def _http_error(self, status: int) -> PeerError:
@@ -186,10 +231,10 @@ class DicomWeb:
             )
         if status in _TRANSIENT or status == 0:
             return UnreachableError(f"{self.address}: HTTP {status}")
-        return RequestRefusedError(f"{self.address}: request refused (HTTP {status})")
+        return RequestRefusedError(f"{self.address}: request refused (HTTP {status})", status)
 
 
-def _session(credentials: Credentials) -> requests.Session:
+def _session(credentials: Credentials) -> "_Session":
     if credentials.ca_file is not None or credentials.cert_file is not None:
         credentials.tls_context()  # reports unusable certificate files before the first request
     session = _Session()
@@ -205,7 +250,19 @@ def _session(credentials: Credentials) -> requests.Session:
 
 
 class _Session(requests.Session):
-    """A session that trusts the authorities of `verify`, whatever REQUESTS_CA_BUNDLE says."""
+    """A session that trusts the authorities of `verify`, whatever REQUESTS_CA_BUNDLE says.
+
+    `has_more` is whether the last answer warned that there are more results.
+    """
+
+    has_more = False
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request and note the warning of its answer."""
+        response = super().send(request, **options)
+        warning = response.headers.get("Warning", "")
+        self.has_more = "299" in warning and _REMAINING.search(warning) is not None
+        return response
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
         """Keep `verify`; requests would prefer the bundle of the environment."""
@@ -227,10 +284,6 @@ def _tls_advice(message: str) -> str:
     if "certificate verify failed" in lower:
         return "its certificate is signed by no trusted authority; name the authority's certificate with --ca-file"
     return "no encrypted connection; check host and port, --ca-file, --cert-file and --key-file"
-
-
-def _without_address(error: Exception, address: str) -> str:
-    return str(error).removeprefix(f"{address}: ")
 
 
 def _first(item: dict[str, Any] | Dataset, tag: str) -> str:

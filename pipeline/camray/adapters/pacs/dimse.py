@@ -26,7 +26,7 @@ from camray.adapters.pacs.presentation_contexts import (
     retrieve_roles,
     storage_contexts,
 )
-from camray.adapters.pacs.storage_scp import Listener, file_bytes
+from camray.adapters.pacs.storage_scp import Listener, file_bytes, is_object, local_address
 from camray.domain.delivery import FilmQuery, ObjectKey, StoreAnswer
 from camray.domain.errors import (
     PeerError,
@@ -81,7 +81,11 @@ class Dimse:
         """Start the listener if one is needed; associations open when they are needed."""
         if self.listen_port is not None:
             classes = [str(sop_class) for sop_class in RETRIEVED_CLASSES]
-            self._listener = Listener(self.peer.calling_aet, self.listen_port, self.credentials, classes)
+            try:
+                host = local_address(self.peer.host, self.peer.port)
+            except OSError:
+                raise broken(self.peer) from None
+            self._listener = Listener(self.peer.calling_aet, host, self.listen_port, self.credentials, classes)
         return self
 
     def __exit__(
@@ -187,6 +191,8 @@ class Dimse:
         received: list[bytes] = []
 
         def keep(event: Any) -> int:
+            if not is_object(event, key.sop_instance_uid):
+                return NOT_AUTHORIZED
             received.append(file_bytes(event))
             return _SUCCESS
 

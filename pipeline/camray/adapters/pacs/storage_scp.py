@@ -1,6 +1,7 @@
 """Storage provider that receives the objects of a C-MOVE; it accepts only the object that was requested."""
 
 import io
+import socket
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -22,9 +23,11 @@ class Listener:
     Parameters
     ----------
     aet : str
-        Its application entity title, which the other side must know.
+        Its application entity title, which the other side must know; associations that call another are rejected.
+    host : str
+        Address of this machine, of the interface that the other side is reached by; see `local_address`.
     port : int
-        Which the other side must know too; on all interfaces.
+        Which the other side must know too.
     credentials : Credentials
         With `is_tls`, incoming connections are encrypted with `cert_file`.
     sop_classes : sequence of str
@@ -36,16 +39,17 @@ class Listener:
         If the port is in use, or `is_tls` is set without a certificate.
     """
 
-    def __init__(self, aet: str, port: int, credentials: Credentials, sop_classes: Sequence[str]) -> None:
+    def __init__(self, aet: str, host: str, port: int, credentials: Credentials, sop_classes: Sequence[str]) -> None:
         self._received: dict[str, bytes] = {}
         self._expected = ""
         entity = AE(ae_title=aet)
+        entity.require_called_aet = True
         for sop_class in sop_classes:
             entity.add_supported_context(sop_class, _SYNTAXES)
         handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)]
         try:
             self._server = entity.start_server(
-                ("0.0.0.0", port), block=False, evt_handlers=handlers, ssl_context=_tls_context(credentials)
+                (host, port), block=False, evt_handlers=handlers, ssl_context=_tls_context(credentials)
             )
         except OSError as error:
             raise SettingsError(
@@ -66,11 +70,30 @@ class Listener:
             self._server.shutdown()
 
     def _keep(self, event: Any) -> int:
-        uid = str(event.request.AffectedSOPInstanceUID)
-        if uid != self._expected:
+        if not is_object(event, self._expected):
             return _NOT_AUTHORIZED
-        self._received[uid] = file_bytes(event)
+        self._received[self._expected] = file_bytes(event)
         return _SUCCESS
+
+
+def local_address(host: str, port: int) -> str:
+    """Return the address of this machine's interface that another machine is reached by.
+
+    Raises
+    ------
+    OSError
+        If the host is unknown or there is no route to it.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(address)  # of a datagram socket: nothing is sent
+        return str(probe.getsockname()[0])
+
+
+def is_object(event: Any, sop_instance_uid: str) -> bool:
+    """Return whether a stored object is the requested one, by the request and by its own data set."""
+    uids = (event.request.AffectedSOPInstanceUID, event.dataset.get("SOPInstanceUID"))
+    return all(str(uid) == sop_instance_uid for uid in uids)
 
 
 def file_bytes(event: Any) -> bytes:

@@ -1,0 +1,241 @@
+"""Answers of DICOMweb services as they differ: pages shorter than requested, refusals with and without a reason."""
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydicom import dcmread
+
+from camray.adapters.ledgers.delivery_log import DeliveryLog
+from camray.adapters.pacs.credentials import Credentials
+from camray.adapters.pacs.dicomweb import DicomWeb
+from camray.domain.delivery import FilmQuery, ObjectKey
+from camray.domain.errors import PeerError, RequestRefusedError, SettingsError
+from camray.workflows.pacs.retry import RetryPolicy
+from camray.workflows.pacs.send import deliver
+from tests.workflows.pacs.test_send import make_objects
+
+N_FILMS = 250
+JSON = "application/dicom+json"
+
+
+def _row(number: int) -> dict[str, Any]:
+    uids = {"0020000D": f"1.2.1.{number}", "0020000E": f"1.2.2.{number}", "00080018": f"1.2.3.{number}"}
+    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in uids.items()}
+
+
+class Service:
+    """A DICOMweb service: how it pages, what it answers to an object, and which objects it lists."""
+
+    def __init__(self) -> None:
+        self.cap, self.limit_refused_above = 10**6, 10**6
+        self.warns, self.ignores_offset, self.refuses_beyond = False, False, False
+        self.status, self.body, self.content_type = 200, b"", JSON
+        self.listed: set[str] = set()
+        self.film = b""
+        self.stores = 0
+
+    def search(self, query: dict[str, list[str]]) -> tuple[int, bytes, dict[str, str]]:
+        limit, offset = int(query["limit"][0]), int(query["offset"][0])
+        if limit > self.limit_refused_above or (self.refuses_beyond and offset >= N_FILMS):
+            return 400, b"", {}
+        start = 0 if self.ignores_offset else offset
+        page = [_row(number) for number in range(start, min(N_FILMS, start + min(limit, self.cap)))]
+        left = N_FILMS - start - len(page)
+        headers = {"Warning": f'299 pacs "There are {left} additional results that can be requested"'}
+        return (
+            (200 if page else 204),
+            json.dumps(page).encode() if page else b"",
+            headers if self.warns and left else {},
+        )
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                query = parse_qs(parts.query)
+                if parts.path.endswith("/series"):
+                    self._answer(*service.search(query))
+                elif parts.path.endswith("/instances") and "SOPInstanceUID" in query:
+                    uids = service.listed & set(query["SOPInstanceUID"])
+                    rows = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in uids]
+                    self._answer(200, json.dumps(rows).encode(), {})
+                elif parts.path.endswith("/instances"):
+                    number = int(parts.path.split("/")[-2].rpartition(".")[2])
+                    rows = [_row(number)] if query["offset"] == ["0"] else []
+                    self._answer(200, json.dumps(rows).encode(), {})
+                else:
+                    body = b"--B\r\nContent-Type: application/dicom\r\n\r\n" + service.film + b"\r\n--B--"
+                    self._answer(200, body, {"Content-Type": 'multipart/related; type="application/dicom"; boundary=B'})
+
+            def do_POST(self) -> None:
+                service.stores += 1
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self._answer(service.status, service.body, {"Content-Type": service.content_type})
+
+            def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {"Content-Type": JSON, "Content-Length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        return Handler
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[Service, DicomWeb]]:
+    pacs = Service()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), pacs.handler())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with DicomWeb(f"http://127.0.0.1:{server.server_address[1]}/dicom-web", Credentials(timeout_s=10)) as web:
+        yield pacs, web
+    server.shutdown()
+    server.server_close()
+
+
+def _n_found(web: DicomWeb) -> int:
+    return len(set(web.find(FilmQuery(modalities=("DX",)))))
+
+
+@pytest.mark.parametrize(
+    "habit",
+    [
+        {},
+        {"cap": 100, "warns": True},
+        {"cap": 100},
+        {"cap": 60, "refuses_beyond": True},
+        {"limit_refused_above": 100},
+        {"limit_refused_above": 7},
+        {"cap": 250, "ignores_offset": True},
+    ],
+    ids=str,
+)
+def test_a_search_lists_every_film_however_the_service_pages(
+    service: tuple[Service, DicomWeb], habit: dict[str, Any]
+) -> None:
+    pacs, web = service
+    vars(pacs).update(habit)
+    assert _n_found(web) == N_FILMS
+
+
+def test_a_list_that_cannot_be_completed_is_an_error(service: tuple[Service, DicomWeb]) -> None:
+    pacs, web = service
+    vars(pacs).update(cap=100, warns=True, ignores_offset=True)
+    with pytest.raises(PeerError, match="more results than it returns"):
+        _n_found(web)
+
+
+def _failure(uid: str, reason: Any) -> dict[str, Any]:
+    item = {"00081155": {"vr": "UI", "Value": [uid]}, "00081197": {"vr": "US", "Value": [reason]}}
+    return {"00081198": {"vr": "SQ", "Value": [item]}}
+
+
+def _success(uid: str) -> dict[str, Any]:
+    return {"00081199": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [uid]}}]}}
+
+
+def _xml(uid: str, reason: int) -> bytes:
+    attribute = '<DicomAttribute tag="{}"><Value number="1">{}</Value></DicomAttribute>'
+    item = attribute.format("00081155", uid) + attribute.format("00081197", reason)
+    model = f'<DicomAttribute tag="00081198" vr="SQ"><Item number="1">{item}</Item></DicomAttribute>'
+    return (
+        f'<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM">{model}</NativeDicomModel>'.encode()
+    )
+
+
+@pytest.mark.parametrize("status", [202, 409])
+@pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=UTF-8", "application/json"])
+@pytest.mark.parametrize("form", ["object", "list", "xml", "text"])
+def test_a_refusal_has_its_reason_and_the_next_object_is_sent(
+    service: tuple[Service, DicomWeb], tmp_path: Path, status: int, content_type: str, form: str
+) -> None:
+    pacs, web = service
+    files = make_objects(tmp_path / "objects", 2)
+    failure = _failure("", 43264) if form != "text" else _failure("", "43264")
+    pacs.status, pacs.content_type = status, content_type
+    pacs.body = _xml("", 43264) if form == "xml" else json.dumps([failure] if form == "list" else failure).encode()
+    done = deliver(files, web, DeliveryLog(tmp_path / "log"), RetryPolicy(attempts=1))
+    assert (pacs.stores, set(done.refused.values()), done.unreached) == (2, {"failure reason 0xA900"}, 0)
+
+
+@pytest.mark.parametrize(("status", "reason"), [(409, 0x0111), (409, 0xB00A), (202, 0x0111), (409, None)])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_an_object_that_is_there_already_counts_as_delivered(
+    service: tuple[Service, DicomWeb], tmp_path: Path, status: int, reason: int | None, is_listed: bool
+) -> None:
+    pacs, web = service
+    (path,) = make_objects(tmp_path / "objects", 1)
+    uid = str(dcmread(path).SOPInstanceUID)
+    pacs.status, pacs.body = status, b"" if reason is None else json.dumps(_failure(uid, reason)).encode()
+    pacs.listed = {uid} if is_listed else set()
+    assert web.send(path).is_accepted is is_listed
+
+
+@pytest.mark.parametrize("form", ["list", "object", "byte order mark"])
+def test_a_stored_object_is_accepted_in_every_form_of_the_answer(
+    service: tuple[Service, DicomWeb], tmp_path: Path, form: str
+) -> None:
+    pacs, web = service
+    (path,) = make_objects(tmp_path / "objects", 1)
+    success = _success(str(dcmread(path).SOPInstanceUID))
+    pacs.body = json.dumps([success] if form == "list" else success).encode(
+        "utf-8-sig" if form == "byte order mark" else "utf-8"
+    )
+    assert web.send(path).is_accepted
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"[null]", b"{", b"<html>", b'{"00081198": null}', b"[" * 10**5])
+def test_an_answer_without_the_object_holds_nothing_up(
+    service: tuple[Service, DicomWeb], tmp_path: Path, body: bytes
+) -> None:
+    pacs, web = service
+    pacs.body = body
+    done = deliver(make_objects(tmp_path / "objects", 2), web, DeliveryLog(tmp_path / "log"), RetryPolicy(attempts=1))
+    assert (pacs.stores, len(done.refused), done.unreached) == (2, 2, 0)
+
+
+def test_another_object_than_the_requested_one_is_refused(service: tuple[Service, DicomWeb], tmp_path: Path) -> None:
+    pacs, web = service
+    (path,) = make_objects(tmp_path / "objects", 1)
+    pacs.film = path.read_bytes()
+    ds = dcmread(path)
+    key = ObjectKey(str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID), str(ds.SOPInstanceUID))
+    assert dcmread(io.BytesIO(web.fetch(key))).SOPInstanceUID == ds.SOPInstanceUID
+    with pytest.raises(RequestRefusedError, match="another object"):
+        web.fetch(ObjectKey(key.study_instance_uid, key.series_instance_uid, "1.2.9"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:se/cret@host/dicom-web",
+        "https://user:12/se-cret@host",
+        "https://user:se?cret@host",
+        "https://user:se#cret@host",
+        "https://user:se@cret@host",
+        "https://cret@host:99999/x",
+        "https://host/dicom-web?apikey=cret",
+        "http://host/dicom-web?apikey=cret",
+        "https://host/dicom-web#cret",
+        "https://host:cret/",
+        "https://[::cret/",
+        "ftp://user:cret@host",
+        "cret",
+    ],
+)
+def test_a_secret_in_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        DicomWeb(url, Credentials(token="t"))
+    assert "cret" not in str(refused.value)
