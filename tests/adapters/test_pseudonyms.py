@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from camray.adapters.pseudonyms import KEY_VARIABLE, key_path, load_key, pseudonym
+from camray.adapters.pseudonyms import KEY_VARIABLE, is_key_fingerprint, key_fingerprint, key_path, load_key, pseudonym
 from camray.domain.errors import SettingsError
 
 
@@ -38,6 +38,35 @@ def test_a_short_key_and_an_unreadable_one_are_refused(tmp_path: Path) -> None:
         load_key(tmp_path / "short")
     with pytest.raises(SettingsError, match=KEY_VARIABLE):
         load_key(tmp_path / "short" / "key")
+
+
+@pytest.mark.parametrize(
+    ("mode", "warns"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True), (0o666, True)]
+)
+def test_a_key_that_others_can_read_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, *, warns: bool
+) -> None:
+    load_key(tmp_path / "key")
+    (tmp_path / "key").chmod(mode)
+    load_key(tmp_path / "key")
+    assert [f"chmod 600 {tmp_path / 'key'}" in message for message in caplog.messages] == [True] * warns
+
+
+def test_a_user_without_a_home_folder_is_asked_for_a_key_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(SettingsError, match=f"no home folder.*set {KEY_VARIABLE}"):
+        load_key()
+
+
+def test_a_fingerprint_tells_keys_apart() -> None:
+    assert len({key_fingerprint(b"a" * 32), key_fingerprint(b"b" * 32)}) == 2
+    assert key_fingerprint(b"a" * 32) == key_fingerprint(b"a" * 32)
+    assert is_key_fingerprint(key_fingerprint(b"a" * 32))
+    assert not is_key_fingerprint("")
 
 
 def test_pseudonyms_differ_by_key_kind_and_value_and_not_by_padding() -> None:

@@ -6,22 +6,38 @@ mode 600. With the key, one can test whether a known PatientID is in a table; wi
 
 import hashlib
 import hmac
+import logging
 import os
+import re
 import secrets
+import stat
 import tempfile
 from pathlib import Path
 
 from camray.domain.errors import SettingsError
 
+logger = logging.getLogger(__name__)
 KEY_VARIABLE = "CAMRAY_KEY_FILE"
 KEY_BYTES = 32
 PSEUDONYM_CHARACTERS = 32
 
 
 def key_path() -> Path:
-    """Return the path of the site's key."""
+    """Return the path of the site's key.
+
+    Raises
+    ------
+    SettingsError
+        If it is relative to the home folder of a user who has none.
+    """
     named = os.environ.get(KEY_VARIABLE, "").strip()
-    return Path(named).expanduser() if named else Path.home() / ".config" / "camray" / "key"
+    try:
+        return Path(named).expanduser() if named else Path.home() / ".config" / "camray" / "key"
+    except RuntimeError as error:
+        raise SettingsError(
+            f"{named or '~/.config/camray/key'}: this user has no home folder, expected a file with the key for "
+            f"pseudonyms; set {KEY_VARIABLE} to one"
+        ) from error
 
 
 def load_key(path: Path | None = None) -> bytes:
@@ -57,7 +73,30 @@ def load_key(path: Path | None = None) -> bytes:
         ) from error
     if len(key) < KEY_BYTES:
         raise SettingsError(f"{key_file}: the key for pseudonyms has {len(key)} bytes; expected at least {KEY_BYTES}")
+    _warn_of_other_readers(key_file)
     return key
+
+
+def key_fingerprint(key: bytes) -> str:
+    """Return 16 hexadecimal characters that tell keys apart and do not reveal them."""
+    return hmac.new(key, b"fingerprint of the key", hashlib.sha256).hexdigest()[:16]
+
+
+def is_key_fingerprint(text: str) -> bool:
+    """Return whether a text can be the fingerprint of a key."""
+    return re.fullmatch("[0-9a-f]{16}", text) is not None
+
+
+def _warn_of_other_readers(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logger.warning(
+            "%s: others can read or change the key for pseudonyms (mode %03o, expected 600), and with it test if a "
+            "patient is in a table; run: chmod 600 %s",
+            path,
+            mode,
+            path,
+        )
 
 
 def _create_key(path: Path) -> None:

@@ -81,6 +81,8 @@ class IngestFiles(ArtifactFolder):
 class UnfinishedIngestFiles(ArtifactFolder):
     """``ingest/parts/``: chunks of an ingest that has not ended."""
 
+    key_fingerprint = path_of("key.txt")
+
     def rows(self, chunk: int) -> Path:
         """Return the table of a chunk's files."""
         return self.folder / f"facts-{chunk:05d}.parquet"

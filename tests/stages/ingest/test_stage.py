@@ -20,7 +20,7 @@ from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.imaging.resampling import to_model_grid
-from camray.domain.errors import AnnotationError, InputRefusedError, ManifestError, PipelineError
+from camray.domain.errors import AnnotationError, InputRefusedError, ManifestError, PipelineError, SettingsError
 from camray.domain.geometry import Box, GridTransform
 from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, REFUSAL_COLUMNS, StageResult
 from camray.io.film_files import read_film
@@ -207,21 +207,39 @@ def test_stopped_while_the_store_is_made_it_ends_in_the_same_bytes(
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
-def test_a_cut_part_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_for(write_root(tmp_path / "in"))
-    run(settings, tmp_path / "whole")
+def _interrupted(settings: Settings, out: Path) -> None:
+    """Run an ingest that is interrupted when all chunks are read."""
 
-    def killed(folder: Path) -> None:
+    def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("camray.stages.ingest.stage.admit", lambda *_: killed(tmp_path))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("camray.stages.ingest.stage.admit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, out)
+
+
+def test_an_ingest_resumed_with_another_key_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_for(write_root(tmp_path / "in"))
+    _interrupted(settings, tmp_path / "cut")
+    monkeypatch.setenv("CAMRAY_KEY_FILE", str(tmp_path / "another key"))
+    with pytest.raises(SettingsError, match=r"begun with another key .*CAMRAY_KEY_FILE, or delete .*parts"):
         run(settings, tmp_path / "cut")
-    monkeypatch.undo()
-    monkeypatch.setenv("CAMRAY_KEY_FILE", str(tmp_path / "key"))
+    (tmp_path / "cut" / "ingest" / "parts" / "key.txt").write_text("junk")  # whose chunks these are is unknown
+    run(settings, tmp_path / "cut")
+    run(settings, tmp_path / "whole")
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
+def test_a_cut_part_is_read_again(tmp_path: Path) -> None:
+    settings = settings_for(write_root(tmp_path / "in"))
+    run(settings, tmp_path / "whole")
+    _interrupted(settings, tmp_path / "cut")
     part = tmp_path / "cut" / "ingest" / "parts" / "films-00001.npy"
     part.write_bytes(part.read_bytes()[:-7])
     (part.parent / "facts-00002.parquet").unlink()
+    facts = part.parent / "facts-00000.parquet"
+    facts.write_bytes(facts.read_bytes()[:-9])
     run(settings, tmp_path / "cut")
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 

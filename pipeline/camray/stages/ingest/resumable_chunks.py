@@ -15,9 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import ShardWriter, open_shard, shard_path, write_shard
+from camray.adapters.pseudonyms import KEY_VARIABLE, is_key_fingerprint
+from camray.adapters.run_folders.run_folder import write_bytes
 from camray.adapters.run_folders.tables import read_table, write_table
 from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE
-from camray.domain.errors import PipelineError
+from camray.domain.errors import PipelineError, SettingsError
 from camray.io.artifacts import UnfinishedIngestFiles
 from camray.stages.ingest.film_worker import FilmRow, printable
 from camray.stages.ingest.ingest_record import RECORD_COLUMNS
@@ -54,6 +56,29 @@ class Parts:
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
         """Type of the stored pixels."""
         return np.uint8 if self.bits == 8 else np.uint16
+
+    def belong_to(self, fingerprint: str) -> None:
+        """Bind the chunks to the key that their pseudonyms are made with; chunks of an unknown key are deleted.
+
+        One patient has another pseudonym under another key, and would get into two splits.
+
+        Raises
+        ------
+        SettingsError
+            If the chunks that are already there were made with another key.
+        """
+        file = self._files.key_fingerprint
+        known = file.read_bytes().decode("ascii", "replace") if file.is_file() else ""
+        if not is_key_fingerprint(known):
+            if self.folder.is_dir():
+                shutil.rmtree(self.folder)
+            write_bytes(file, fingerprint.encode())
+        elif known != fingerprint:
+            raise SettingsError(
+                f"{self.folder}: this ingest was begun with another key for pseudonyms (fingerprint {known}) than the "
+                f"one given now ({fingerprint}), expected the same; name the first key's file in {KEY_VARIABLE}, or "
+                f"delete {self.folder} to read all films again"
+            )
 
     def fill(self, read: Callable[[Sequence[str]], Iterable[FilmRow]]) -> Iterator[int]:
         """Read whatever chunks are not there yet, in order.
@@ -132,7 +157,10 @@ class Parts:
         path = self._files.rows(part)
         if not path.is_file():
             return False
-        records = read_table(path, RECORD_COLUMNS)
+        try:
+            records = read_table(path, RECORD_COLUMNS)
+        except PipelineError:  # damaged
+            return False
         if list(records["source"]) != [printable(source) for source in self.chunks[part]]:
             return False
         try:

@@ -16,7 +16,7 @@ from camray.adapters.datasets.manifest import load_manifest
 from camray.adapters.datasets.table_paths import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
-from camray.adapters.pseudonyms import load_key
+from camray.adapters.pseudonyms import key_fingerprint, load_key
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.films import IngestSettings
 from camray.adapters.settings.schema import Settings
@@ -55,6 +55,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
 
     Raises
     ------
+    SettingsError
+        If an interrupted ingest is resumed with another key for pseudonyms.
     ManifestError, AnnotationError
         If the tables would make the result wrong.
     InputRefusedError
@@ -66,6 +68,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     source, listed = _open_source(settings, folder, () if trained is None else trained.findings)
     key, grid = load_key(), settings.ingest
     parts = Parts(files.unfinished, (grid.rows, grid.cols), grid.bits, chunked(listed.sources, grid.shard_films))
+    parts.belong_to(key_fingerprint(key))
     _read_all(parts, _plan(source, grid, key), grid.workers)
     admitted = admit(parts.records(), source, grid, key, listed.unread)
     files.refusals.write(admitted.refusals)
