@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 from typer.testing import CliRunner
 
-from camray.cli import app
+from camray.commands.app import app
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from camray.cli import app
+from camray.commands.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = typer.main.get_command(app).commands  # type: ignore[attr-defined]

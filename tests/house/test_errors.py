@@ -1,5 +1,6 @@
 """How camray ends: exit codes, messages to people, one JSON object to machines, and Ctrl-C at any moment."""
 
+import errno
 import json
 import os
 import signal
@@ -13,8 +14,10 @@ import pytest
 
 from camray import cli
 from camray.adapters.run_folders.run_folder import RunFolder
+from camray.commands import user_environment
 from camray.commands.arguments import print_json
 from camray.domain.errors import SettingsError
+from camray.workflows import run as run_workflow
 
 
 def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -57,10 +60,16 @@ def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out) == {"a": [None, 0.5, 3], "b": {"1": [None, "x"]}}
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0])
-def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_it_starts_is_told(number: int, seconds: float, tmp_path: Path) -> None:
     words = ["camray", "demo", "--runs", str(tmp_path)]
-    code = f"import sys; from camray import cli; sys.argv = {words}; print('ready', flush=True); cli.main()"
+    code = f"""import sys
+from camray import cli
+sys.argv = {words}
+run = cli._run
+cli._run = lambda: print("ready", flush=True) or run()  # as soon as signals are handled
+cli.main()"""
     started = subprocess.Popen(  # in a session of its own, with Ctrl-C as a terminal gives it
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -68,9 +77,48 @@ def test_an_interrupt_while_it_starts_is_told(seconds: float, tmp_path: Path) ->
     assert started.stdout is not None
     assert started.stdout.readline() == "ready\n"
     time.sleep(seconds)
-    os.killpg(started.pid, signal.SIGINT)
+    os.killpg(started.pid, number)
     _, said = started.communicate(timeout=60)
     assert (started.returncode, said) == (4, "interrupted: run the same command again to resume\n")
+
+
+def test_the_entry_imports_nothing_that_takes_long() -> None:
+    code = "import sys; import camray.cli; print([n for n in sys.modules if n in {'typer', 'rich'}])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "[]\n"
+
+
+def test_a_full_disk_is_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "x.json")
+
+    monkeypatch.setattr(run_workflow, "write_json", full)
+    assert _ends(monkeypatch, "run", "configs/phantom.yaml", "--runs", str(tmp_path), "track.enabled=false") == 4
+    assert "IncompleteError: the run stopped: No space left on device (" in capsys.readouterr().err
+    monkeypatch.setattr(run_workflow, "stages_for", full)  # anywhere else
+    assert _ends(monkeypatch, "run", "configs/phantom.yaml", "--runs", str(tmp_path), "track.enabled=false") == 4
+    assert capsys.readouterr().err == (
+        "IncompleteError: x.json: No space left on device; correct the cause and run the same command again to resume\n"
+    )
+
+
+def test_a_user_whom_the_machine_does_not_know_can_import_everything(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(user_environment.getpass, "getuser", unknown)
+    monkeypatch.setattr(user_environment.os, "access", lambda *_: False)
+    monkeypatch.setattr(user_environment.tempfile, "tempdir", str(tmp_path))
+    for name in ("USER", "NUMBA_CACHE_DIR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    user_environment.prepare_environment()
+    assert os.environ["USER"] == f"uid{os.getuid()}"
+    assert Path(os.environ["NUMBA_CACHE_DIR"]).parent == tmp_path
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from camray.cli import app
+from camray.commands.app import app
 from camray.commands.option_groups import expand_option_groups
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from camray.adapters.datasets.manifest import load_manifest
-from camray.cli import app
+from camray.commands.app import app
 from camray.domain.errors import ManifestError
 from camray.workflows.dataset_check import check_data
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
-from camray.cli import app
+from camray.commands.app import app
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.errors import PipelineError
 from camray.stages.localize import stage as localize

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from camray.adapters.run_folders.run_folder import RunFolder, write_json
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.tracking.interface import NullTracker
-from camray.cli import app
+from camray.commands.app import app
 from camray.domain.geometry import Box
 from camray.domain.records import PREDICTION_COLUMNS
 from camray.stages.export import stage as export

@@ -18,7 +18,7 @@ from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.credentials import Credentials
 from camray.adapters.run_folders.run_folder import RunFolder, write_json
 from camray.adapters.tracking.interface import NullTracker
-from camray.cli import app
+from camray.commands.app import app
 from camray.domain.delivery import FilmQuery
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box

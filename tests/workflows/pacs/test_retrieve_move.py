@@ -20,7 +20,7 @@ from pynetdicom.sop_class import (
 from typer.testing import CliRunner
 
 from camray.adapters.pacs.credentials import Credentials
-from camray.cli import app
+from camray.commands.app import app
 from camray.domain.delivery import FilmQuery
 from camray.domain.errors import PeerError, SettingsError
 from camray.workflows.pacs.connection import open_peer

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from camray.adapters.run_folders.run_folder import write_json
-from camray.cli import app
+from camray.commands.app import app
 from camray.core.explain.activation_maximization import AscentSettings
 from camray.core.explain.methods import METHODS
 from camray.core.localization.box_recipes import BoxRecipe

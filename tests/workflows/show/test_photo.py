@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from camray.cli import app
+from camray.commands.app import app
 from camray.core.explain.explanation import ExplanationRequest
 from camray.domain.errors import SettingsError
 from camray.workflows.show.photo import PhotoRequest, show_picture

@@ -1,0 +1,36 @@
+"""Environment for users that the machine does not know, and for folders that cannot be written."""
+
+import atexit
+import getpass
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+_COMPILED = Path(__file__).resolve().parents[1] / "core" / "metrics"  # one of the folders with compiled functions
+
+
+def prepare_environment() -> None:
+    """Set what libraries look up at import, where it is missing: the user's name, and a cache for compiled functions.
+
+    Libraries raise at import if a container runs with a user id without a name, or if neither the package nor the home
+    folder can be written. Processes started later inherit what is set here.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["USER"] = f"uid{os.getuid()}"
+    if "NUMBA_CACHE_DIR" not in os.environ and not any(map(_is_writable, (_COMPILED / "__pycache__", _user_cache()))):
+        folder = tempfile.mkdtemp(prefix="camray-numba-")  # for this user alone: what is in it is executed
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["NUMBA_CACHE_DIR"] = folder
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 - never raises
+
+
+def _is_writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder, which may have to be made first."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return os.access(existing, os.W_OK | os.X_OK)
