@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from camray.core.networks.alexnet import alexnet
 from camray.core.networks.googlenet import googlenet
 from camray.core.networks.nin import nin
-from camray.core.networks.strides import DenseAvgPool2d, dilate, odd, strides_left_out, without_stride
+from camray.core.networks.strides import DenseAvgPool2d, dilate, odd, strides_left_out, subsampled, without_stride
 from camray.core.networks.vgg import vgg16
 from camray.domain.contract import NetworkSpec
 
@@ -154,6 +154,9 @@ def _resnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     if spec.aligned:
         _sample_odd(kept[-1][0], block)
     _free_resnet_layers(freed, block, spec.dilated)
+    for layer in kept:
+        downsample = cast(Any, layer[0]).downsample
+        downsample[0] = subsampled(downsample[0])
     return network, widths[3] * expansion
 
 

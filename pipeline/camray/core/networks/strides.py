@@ -6,13 +6,37 @@ the dilation and read at every second position (the "algorithme a trous": Holsch
 sampling its coarse map is every second or fourth cell of the fine one, borders included.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, max_pool2d, pad
 
 from camray.domain.contract import NetworkSpec
+
+Conv = TypeVar("Conv", bound=nn.Conv2d)
+# oneDNN (in torch 2.13) corrupts the heap in the backward pass of a strided 1 x 1 convolution of channels-last maps
+# with 2 to 15 input channels on two threads or more; a block of AVX-512 is 16 channels
+ONEDNN_SAFE_CHANNELS = 16
+
+
+class SubsampledConv2d(nn.Conv2d):
+    """A strided 1 x 1 convolution that samples its input first, and then convolves without stride: the same values."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve a map.
+
+        Parameters
+        ----------
+        input : Tensor of shape (B, in, H, W), float
+            Feature map.
+
+        Returns
+        -------
+        Tensor of shape (B, out, ceil(H/stride), ceil(W/stride)), float
+            Sampled at the even positions.
+        """
+        return _strided_conv(self, input)
 
 
 class OddConv2d(nn.Conv2d):
@@ -40,7 +64,15 @@ class OddConv2d(nn.Conv2d):
         """
         before = [d * (k - 1) // 2 - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         sides = (before[1], before[1] + 1, before[0], before[0] + 1)  # negative: the first row and column are not read
-        return conv2d(pad(input, sides), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        return _strided_conv(self, pad(input, sides))
+
+
+def _strided_conv(conv: nn.Conv2d, padded: Tensor) -> Tensor:
+    """Convolve a map that is already padded; see `ONEDNN_SAFE_CHANNELS`."""
+    stride = conv.stride
+    if is_unsafe(conv):
+        padded, stride = padded[:, :, :: stride[0], :: stride[1]], (1, 1)
+    return conv2d(padded, conv.weight, conv.bias, stride, 0, conv.dilation, conv.groups)
 
 
 class DenseAvgPool2d(nn.Module):
@@ -212,6 +244,28 @@ def dilate(conv: nn.Conv2d, dilation: int) -> None:
     conv.padding = tuple(dilation * (k - 1) // 2 for k in conv.kernel_size)
 
 
+def is_unsafe(conv: nn.Conv2d) -> bool:
+    """Whether a convolution's backward pass may corrupt memory; see `ONEDNN_SAFE_CHANNELS`."""
+    is_strided_point = max(conv.kernel_size) == 1 and max(conv.stride) > 1
+    return is_strided_point and conv.in_channels < ONEDNN_SAFE_CHANNELS
+
+
+def subsampled(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return a twin of the convolution with the same weights whose backward pass is safe; itself if it is safe.
+
+    Parameters
+    ----------
+    conv : Conv2d
+        Shares its weights with the result.
+
+    Returns
+    -------
+    Conv2d
+        Of the same shape and values.
+    """
+    return _twin(SubsampledConv2d, conv) if is_unsafe(conv) and not isinstance(conv, OddConv2d) else conv
+
+
 def odd(conv: nn.Conv2d) -> OddConv2d:
     """Return the convolution with the same weights that samples the odd positions.
 
@@ -225,7 +279,12 @@ def odd(conv: nn.Conv2d) -> OddConv2d:
     OddConv2d
         Of the same shape.
     """
+    return _twin(OddConv2d, conv)
+
+
+def _twin(kind: type[Conv], conv: nn.Conv2d) -> Conv:
+    """Return a convolution of another class that shares the weights of this one."""
     sizes: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation")}
-    twin = OddConv2d(conv.in_channels, conv.out_channels, groups=conv.groups, bias=conv.bias is not None, **sizes)
+    twin = kind(conv.in_channels, conv.out_channels, groups=conv.groups, bias=conv.bias is not None, **sizes)
     twin.weight, twin.bias = conv.weight, conv.bias
     return twin
