@@ -20,6 +20,7 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, write_bytes
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.explain.method_options import DEFAULT_OPTIONS
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.map_sanity.examination import SanityPlan, examine, examine_order
 from camray.core.map_sanity.method_figures import COUNTS, MethodFigures
@@ -41,6 +42,7 @@ from camray.domain.records import Counts, Split, StageResult
 from camray.io.artifacts import artifacts_of
 from camray.io.ingested_films import grey_of, read_ingested
 from camray.io.labelled_films import targets_of
+from camray.io.method_options import method_options
 from camray.io.tracking import open_tracker
 from camray.io.trained_model import load_classifier
 from camray.io.workflow_artifacts import SanityFiles
@@ -121,6 +123,8 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
     """
     settings, folder = settings_of(run_root), RunFolder(run_root)
     options, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}
+    if (changed := method_options(settings.explain)) != DEFAULT_OPTIONS:
+        options["method_options"] = asdict(changed)
     digest, files = digest_of(options), artifacts_of(folder).sanity
     with folder.locked():
         if not force and folder.is_done(STAGE, digest, inputs):
@@ -139,7 +143,7 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
 
 
 def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker: Tracker) -> pd.DataFrame:
-    methods = methods_named(choice.methods)
+    methods = methods_named(choice.methods, method_options(settings.explain))
     device = choose_device(settings.device)
     network, contract = load_classifier(folder, device)
     sample = _films_to_examine(folder, contract, choice)

@@ -32,6 +32,7 @@ from camray.domain.records import CORNERS
 from camray.io.artifacts import RunArtifacts
 from camray.io.film_files import read_film
 from camray.io.json_files import read_json
+from camray.io.method_options import method_options
 from camray.io.trained_model import load_classifier
 
 _CPU = torch.device("cpu")
@@ -152,7 +153,12 @@ class Predictor:
         cells = (self.contract.feature_rows, self.contract.feature_cols)
         settings = self.explaining
         maps = explain(
-            self.network, batch, methods_named([self.method]), cells, flip=settings.flip, scales=settings.scales
+            self.network,
+            batch,
+            methods_named([self.method], method_options(settings)),
+            cells,
+            flip=settings.flip,
+            scales=settings.scales,
         )
         probabilities = torch.sigmoid(maps.logits.double()).cpu().numpy()
         scale = np.float32(2.0 ** settings.heat_exponents.get(self.method, 0))

@@ -82,6 +82,8 @@ STAGES: tuple[Stage, ...] = (
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 # what changes how fast a result comes, and not the result
 _NEUTRAL = {("ingest", "workers"), ("train", "compile")}
+# added since 0.2.0: left out of a stage's record while they have their default, so that older runs stay up to date
+_ADDED = (("explain", "integrated_gradients"), ("explain", "occlusion"))
 
 
 def run(
@@ -247,6 +249,10 @@ def _sections(stage: Stage, settings: Settings) -> dict[str, Any]:
     plain = settings.model_dump(mode="json")
     for section, key in _NEUTRAL:
         plain[section].pop(key, None)
+    for section, key in _ADDED:
+        part = getattr(settings, section)
+        if getattr(part, key) == type(part).model_fields[key].default:
+            plain[section].pop(key, None)
     chosen: dict[str, Any] = {}
     for dotted in stage.sections:
         value: Any = plain

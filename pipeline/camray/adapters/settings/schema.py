@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.films import DataSettings, IngestSettings
+from camray.adapters.settings.maps import IntegratedGradientsSettings, OcclusionSettings
 from camray.adapters.settings.section import Section
 from camray.domain.contract import FULLY_CONNECTED
 
@@ -125,6 +126,8 @@ class ExplainSettings(Section):
     heat_exponents: dict[str, int] = Field(
         {}, description="by method: store maps multiplied by 2 to this power, to fit the range of float16"
     )
+    integrated_gradients: IntegratedGradientsSettings = IntegratedGradientsSettings()
+    occlusion: OcclusionSettings = OcclusionSettings()
 
 
 class LocalizeSettings(Section):

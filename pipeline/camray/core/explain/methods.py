@@ -22,6 +22,7 @@ from camray.core.explain import cam as pooled
 from camray.core.explain import gradient_cams, guided_backprop, perturbation
 from camray.core.explain import input_gradients as saliency
 from camray.core.explain.autograd import Rule, evaluating, input_gradients, scorer_of, seam_maps
+from camray.core.explain.method_options import DEFAULT_OPTIONS, IntegrationOptions, MethodOptions, OcclusionOptions
 from camray.core.explain.resampling import area_mean
 from camray.core.explain.seam import ForwardPass, SeamNetwork
 from camray.domain.errors import SettingsError
@@ -65,9 +66,6 @@ class Method:
 
 
 _BATCH_SIZE = 32
-# completeness of integrated gradients, as their authors advise (section 5); 1 % costs 3 to 5 times as much, and the
-# maps correlate at 0.998
-_IG_TOLERANCE = 5e-2
 _PATCH_CELLS = 2
 _COARSE_SHARE = 0.25
 
@@ -100,10 +98,15 @@ def _input_times_gradient(network: SeamNetwork, passed: ForwardPass) -> Tensor:
         return saliency.input_times_gradient(scorer_of(network), passed.films)
 
 
-def _integrated_gradients(network: SeamNetwork, passed: ForwardPass) -> Tensor:
+def _integrated_gradients(options: IntegrationOptions, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    score, rule = scorer_of(network), options.rule
     with evaluating(network):
-        return saliency.integrated_gradients(
-            scorer_of(network), passed.films, tolerance=_IG_TOLERANCE, batch_size=_BATCH_SIZE
+        if rule == "adaptive":
+            return saliency.integrated_gradients(
+                score, passed.films, tolerance=options.tolerance, batch_size=_BATCH_SIZE
+            )
+        return saliency.integrated_gradients_by_rule(
+            score, passed.films, rule=rule, steps=options.steps, batch_size=_BATCH_SIZE
         )
 
 
@@ -119,11 +122,24 @@ def _guided_gradcam(network: SeamNetwork, passed: ForwardPass) -> Tensor:
     return guided_backprop.guided_gradcam(gradients, gradcam).sum(dim=2)
 
 
-def _occlusion(keep: float, network: SeamNetwork, passed: ForwardPass) -> Tensor:
-    step = max(1, passed.films.shape[-2] // passed.features.shape[-2])
+def _occlusion(options: OcclusionOptions, keep: float, network: SeamNetwork, passed: ForwardPass) -> Tensor:
+    cell = max(1, passed.films.shape[-2] // passed.features.shape[-2])
+    patch, step = options.patch_px or _PATCH_CELLS * cell, options.step_px or cell
+    if step > patch:
+        raise SettingsError(
+            f"explain.occlusion: a step of {step} px leaves gaps between patches of {patch} px; set "
+            "explain.occlusion.step_px to at most patch_px"
+        )
     with evaluating(network):
         return perturbation.occlusion(
-            scorer_of(network), passed.films, patch=_PATCH_CELLS * step, step=step, keep=keep, batch_size=_BATCH_SIZE
+            scorer_of(network),
+            passed.films,
+            patch=patch,
+            step=step,
+            fill=options.fill,
+            keep=keep,
+            border=options.border,
+            batch_size=_BATCH_SIZE,
         )
 
 
@@ -149,6 +165,40 @@ def _input_method(
     """Make a method on the input grid; its values shrink as ``1 / cells ** power`` at larger input sizes."""
     note = f"{note}; mean over each cell's area"
     return Method(name, partial(_means, on_input, power), partial(_by_cells, power), note, work, on_input, power)
+
+
+def _integration_method(options: IntegrationOptions) -> Method:
+    how = f"complete to {options.tolerance:.0%}".replace("%", " %")
+    if options.rule != "adaptive":
+        how = f"{options.rule} with {options.steps} points"
+    return _input_method(
+        "integrated_gradients",
+        partial(_integrated_gradients, options),
+        f"x times the mean of dS/dx from black to the film, {how} (Sundararajan et al., ICML 2017)",
+    )
+
+
+def _occlusion_methods(options: OcclusionOptions) -> tuple[Method, Method]:
+    size = "2 x 2 cells" if options.patch_px is None else f"{options.patch_px} x {options.patch_px} px"
+    step = "a cell" if options.step_px is None else f"{options.step_px} px"
+    fill = "the film's mean grey" if options.fill is None else f"grey {options.fill:g}"
+    border = "" if options.border == "beyond" else ", the first in the film's corner"
+    return (
+        _input_method(
+            "occlusion",
+            partial(_occlusion, options, 1.0),
+            f"mean fall of S under patches of {size}, {step} apart, in {fill}{border} (Zeiler & Fergus, 2014)",
+            power=0,
+            work="films",
+        ),
+        _input_method(
+            "occlusion_coarse_to_fine",
+            partial(_occlusion, options, _COARSE_SHARE),
+            f"occlusion by patches of {size} side by side, {step} apart about the quarter that matters most",
+            power=0,
+            work="films",
+        ),
+    )
 
 
 _METHODS = (
@@ -202,11 +252,7 @@ _METHODS = (
         "smoothgrad", _smoothgrad, "|mean of dS/dx over 16 noisy films|, sigma 0.15 of the range (Smilkov et al., 2017)"
     ),
     _input_method("input_x_gradient", _input_times_gradient, "sum_c x_c dS/dx_c (Shrikumar et al., 2016)"),
-    _input_method(
-        "integrated_gradients",
-        _integrated_gradients,
-        "x times the mean of dS/dx from black to the film, complete to 5 % (Sundararajan et al., ICML 2017)",
-    ),
+    _integration_method(DEFAULT_OPTIONS.integrated_gradients),
     _input_method(
         "deconvnet", partial(_guided, "deconvnet"), "back with ReLU(R) at ReLUs (Zeiler & Fergus, ECCV 2014)"
     ),
@@ -221,31 +267,20 @@ _METHODS = (
         "guided backpropagation times Grad-CAM (Selvaraju et al., 2017)",
         power=2,
     ),
-    _input_method(
-        "occlusion",
-        partial(_occlusion, 1.0),
-        "mean fall of S under patches of 2 x 2 cells, a cell apart, in the film's mean grey (Zeiler & Fergus, 2014)",
-        power=0,
-        work="films",
-    ),
-    _input_method(
-        "occlusion_coarse_to_fine",
-        partial(_occlusion, _COARSE_SHARE),
-        "occlusion by patches of 2 x 2 cells side by side, a cell apart about the quarter that matters most",
-        power=0,
-        work="films",
-    ),
+    *_occlusion_methods(DEFAULT_OPTIONS.occlusion),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 
 
-def methods_named(names: Iterable[str]) -> tuple[Method, ...]:
+def methods_named(names: Iterable[str], options: MethodOptions = DEFAULT_OPTIONS) -> tuple[Method, ...]:
     """Look up methods by name.
 
     Parameters
     ----------
     names : iterable of str
         One or more different keys of `METHODS`.
+    options : MethodOptions
+        Of those methods that have any.
 
     Returns
     -------
@@ -263,4 +298,6 @@ def methods_named(names: Iterable[str]) -> tuple[Method, ...]:
         raise SettingsError(
             f"explain.methods: {list(requested)}; expected one or more different names out of: {', '.join(METHODS)}"
         )
-    return tuple(METHODS[name] for name in requested)
+    changed = (_integration_method(options.integrated_gradients), *_occlusion_methods(options.occlusion))
+    methods = METHODS if options == DEFAULT_OPTIONS else METHODS | {method.name: method for method in changed}
+    return tuple(methods[name] for name in requested)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from camray.core.explain.autograd import Scorer, evaluating
+from camray.core.explain.method_options import OcclusionBorder
 from camray.core.explain.resampling import resampled
 
 
@@ -78,6 +79,7 @@ def occlusion(
     step: int,
     fill: float | None = None,
     keep: float = 1.0,
+    border: OcclusionBorder = "beyond",
     batch_size: int = 32,
 ) -> Tensor:
     """Slide a patch over the film and record by how much each logit falls (Zeiler & Fergus, ECCV 2014).
@@ -89,14 +91,16 @@ def occlusion(
     films : Tensor of shape (B, C, H, W), float
         Input grid.
     patch, step : int
-        Side of the square patch and distance of its positions, px; ``step <= patch``. Positions start outside the
-        border (cut off there), so that, where step divides patch, every pixel is covered equally often.
+        Side of the square patch and distance of its positions, px; ``step <= patch``.
     fill : float, optional
         Grey value of the patch; None for the film's own mean, channel by channel.
     keep : float
         Below 1, coarse to fine: patches a patch apart are tried first; then only those fine positions that overlap the
         best such share of coarse patches, best by the largest absolute change of any label. The coarse values are kept
         elsewhere.
+    border : str
+        ``beyond``: positions start outside the border (cut off there), so that, where step divides patch, every pixel
+        is covered equally often. ``inside``: they start in the corner, and the last one may be cut off.
     batch_size : int
         Films per forward pass.
 
@@ -114,7 +118,7 @@ def occlusion(
     if not 1 <= step <= patch or not 0 < keep <= 1:
         raise ValueError(f"patch {patch}, step {step}, keep {keep}; expected 1 <= step <= patch and 0 < keep <= 1")
     filling = films.mean(dim=(2, 3), keepdim=True) if fill is None else torch.full_like(films[:, :, :1, :1], fill)
-    patches = _Patches(score, films, filling, patch, batch_size)
+    patches = _Patches(score, films, filling, patch, batch_size, border)
     with evaluating(score):
         logits = score(films)
         if keep == 1.0:
@@ -138,12 +142,18 @@ class _Patches:
     filling: Tensor  # [B, C, 1, 1]
     side: int
     batch_size: int
+    border: OcclusionBorder
 
     def corners(self, step: int) -> Tensor:
         """Return the patches' first (row, col), [P, 2]; each covers at least one pixel."""
-        first = step * ((self.side - 1) // step)
-        rows, cols = (torch.arange(-first, side, step, device=self.films.device) for side in self.films.shape[-2:])
+        rows, cols = (self._starts(side, step) for side in self.films.shape[-2:])
         return torch.cartesian_prod(rows, cols)
+
+    def _starts(self, side: int, step: int) -> Tensor:
+        if self.border == "inside":
+            return step * torch.arange(1 + -(-max(0, side - self.side) // step), device=self.films.device)
+        first = step * ((self.side - 1) // step)
+        return torch.arange(-first, side, step, device=self.films.device)
 
     def on_every_film(self, corners: Tensor) -> Tensor:
         """Place every patch on every film, film by film, [B P, 3]."""

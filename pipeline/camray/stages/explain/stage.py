@@ -33,6 +33,7 @@ from camray.io.artifacts import ExplainFiles, artifacts_of, save_array
 from camray.io.explanation_grid import ExplanationGrid
 from camray.io.heat_shards import write_heat_shard
 from camray.io.ingested_films import IngestedFilms, read_ingested
+from camray.io.method_options import method_options
 from camray.io.trained_model import load_classifier, network_input
 
 
@@ -64,7 +65,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     CheckpointError
         If the films were brought to another model grid than the network's, or a map is not finite.
     """
-    methods = methods_named(settings.explain.methods)
+    methods = methods_named(settings.explain.methods, method_options(settings.explain))
     unknown = sorted(set(settings.explain.heat_exponents) - {method.name for method in methods})
     if unknown:
         raise SettingsError(f"explain.heat_exponents: {unknown} are not among explain.methods")
