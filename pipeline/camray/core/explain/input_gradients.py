@@ -197,7 +197,8 @@ def integrated_gradients_by_rule(
         parts = torch.tensor(points[rows.numpy()], dtype=films.dtype, device=films.device)
         share = torch.tensor(weights[rows.numpy()], dtype=films.dtype, device=films.device)
         scaled = (parts[:, None, None, None, None] * films[None]).flatten(0, 1)
-        gradients = input_gradients(score, scaled)[1].unflatten(0, (len(rows), len(films)))
+        gradients = input_gradients(score, scaled)[1]
+        gradients = gradients.reshape(len(rows), len(films), *gradients.shape[1:])
         added = torch.einsum("s,sblchw->blchw", share, gradients)
         total = added if total is None else total + added
     if total is None:
