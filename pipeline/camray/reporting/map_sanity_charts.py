@@ -96,14 +96,14 @@ def _plain(axes: Axes, title: str, low: float) -> None:
         spine.set_visible(False)
 
 
-def _end(figure: Figure, panels: list[Axes], count: int, below: str, beside: str) -> None:
+def _end(figure: Figure, panels: list[Axes], count: int, x_name: str, y_name: str) -> None:
     for axes in panels[count:]:
         axes.set_visible(False)
     for axes in panels[max(count - _COLUMNS, 0) : count]:
-        axes.set_xlabel(below, **_SMALL, color=INK)
+        axes.set_xlabel(x_name, **_SMALL, color=INK)
         axes.tick_params(labelbottom=True)
     for axes in panels[::_COLUMNS]:
-        axes.set_ylabel(beside, **_SMALL, color=INK)
+        axes.set_ylabel(y_name, **_SMALL, color=INK)
     if count:
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, prop=FONT, labelcolor=INK)

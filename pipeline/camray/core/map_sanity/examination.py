@@ -151,7 +151,7 @@ class _Pairs:
 
     def by_label(self) -> Iterator[tuple[int, list[int]]]:
         for label in sorted(set(self.labels)):
-            yield label, [number for number, mine in enumerate(self.labels) if mine == label]
+            yield label, [number for number, other in enumerate(self.labels) if other == label]
 
 
 def _examined(

@@ -29,12 +29,12 @@ def is_constant(heat: FloatArray) -> NDArray[np.bool_]:
     return np.asarray(~finite | (spread == 0))
 
 
-def rank_correlations(one: FloatArray, other: FloatArray) -> FloatArray:
+def rank_correlations(first: FloatArray, second: FloatArray) -> FloatArray:
     """Correlate the ranks of cells, map by map (Spearman 1904).
 
     Parameters
     ----------
-    one, other : ndarray of shape (N, h, w), float64
+    first, second : ndarray of shape (N, h, w), float64
 
     Returns
     -------
@@ -42,15 +42,15 @@ def rank_correlations(one: FloatArray, other: FloatArray) -> FloatArray:
         Pearson's correlation of the ranks, equal values sharing their mean rank; in [-1, 1]. NaN where either map is
         constant or not finite.
     """
-    correlations = np.full(len(one), np.nan)
-    for number in np.flatnonzero(~(is_constant(one) | is_constant(other))):
-        ranks = [rankdata(maps[number]).ravel() for maps in (one, other)]
+    correlations = np.full(len(first), np.nan)
+    for number in np.flatnonzero(~(is_constant(first) | is_constant(second))):
+        ranks = [rankdata(maps[number]).ravel() for maps in (first, second)]
         ranks = [each - each.mean() for each in ranks]
         correlations[number] = ranks[0] @ ranks[1] / np.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1]))
     return np.asarray(np.clip(correlations, -1.0, 1.0))
 
 
-def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
+def structural_similarities(first: FloatArray, second: FloatArray) -> FloatArray:
     """Compare maps as pictures (SSIM, Wang et al., IEEE TIP 2004), map by map.
 
     Each map's absolute values are brought to 0-1 by its own minimum and maximum, as Adebayo et al. draw them. Window of
@@ -58,7 +58,7 @@ def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
 
     Parameters
     ----------
-    one, other : ndarray of shape (N, h, w), float64
+    first, second : ndarray of shape (N, h, w), float64
         Raw maps on one grid.
 
     Returns
@@ -66,14 +66,14 @@ def structural_similarities(one: FloatArray, other: FloatArray) -> FloatArray:
     ndarray of shape (N,), float64
         In [-1, 1]. NaN where either map's absolute values are constant, or the grid is under 3 cells.
     """
-    one, other = np.abs(one), np.abs(other)
-    similarities = np.full(len(one), np.nan)
-    side = min(_SSIM_WINDOW, *one.shape[1:])
+    first, second = np.abs(first), np.abs(second)
+    similarities = np.full(len(first), np.nan)
+    side = min(_SSIM_WINDOW, *first.shape[1:])
     window = side if side % 2 else side - 1
     if window < _SMALLEST_WINDOW:
         return similarities
-    for number in np.flatnonzero(~(is_constant(one) | is_constant(other))):
-        pictures = [_heat01(maps[number]) for maps in (one, other)]
+    for number in np.flatnonzero(~(is_constant(first) | is_constant(second))):
+        pictures = [_heat01(maps[number]) for maps in (first, second)]
         similarities[number] = structural_similarity(*pictures, win_size=window, data_range=1.0)  # type: ignore[no-untyped-call]
     return similarities
 

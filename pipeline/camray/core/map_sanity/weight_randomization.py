@@ -169,7 +169,7 @@ def _with_norms(groups: list[list[str]], network: nn.Module) -> list[list[str]]:
 
 def _joined(groups: list[list[str]], most: int) -> list[list[str]]:
     while len(groups) > most:
-        sizes = [len(one) + len(other) for one, other in pairwise(groups[:-1])]  # the last layer stays alone
+        sizes = [len(first) + len(second) for first, second in pairwise(groups[:-1])]  # the last layer stays alone
         at = sizes.index(min(sizes))
         groups = [*groups[:at], groups[at] + groups[at + 1], *groups[at + 2 :]]
     return groups

@@ -70,8 +70,8 @@ def paired_classification(
         `DIFF_COLUMNS`.
     """
     rows = []
-    for label, one in first.items():
-        difference = auroc_difference(one.logits, second[label].logits, one.present, one.patients, confidence)
+    for label, known in first.items():
+        difference = auroc_difference(known.logits, second[label].logits, known.present, known.patients, confidence)
         values = (
             difference.first,
             difference.second,
@@ -80,7 +80,7 @@ def paired_classification(
             difference.high,
             difference.p,
         )
-        rows.append((label, "auroc", np.nan, *values, "DeLong", len(one.logits)))
+        rows.append((label, "auroc", np.nan, *values, "DeLong", len(known.logits)))
     return pd.DataFrame(rows, columns=list(DIFF_COLUMNS)).astype(DIFF_COLUMNS)
 
 
@@ -157,7 +157,7 @@ def _differences(labels: Mapping[str, PairedValues], groups: Sequence[Sequence[i
     """Return what each patient adds to the differences of the means, [P, keys and groups]."""
     each = [
         sums_by_patient(
-            np.stack([values.second[measure] - one for measure, one in values.first.items()], axis=1),
+            np.stack([values.second[measure] - first_values for measure, first_values in values.first.items()], axis=1),
             values.patients,
             n_patients,
         )

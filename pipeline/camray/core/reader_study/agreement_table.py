@@ -95,16 +95,16 @@ def agreement_rows(
         for decision in decisions:
             if decision.phase == phase:
                 by_reader.setdefault(decision.reader, {})[decision.image_id, decision.label] = decision
-        for reader, mine in sorted(by_reader.items()):
-            for label, keys in _by_label(mine):
-                rows += [(phase, reader, AI, label, *row) for row in _against_ai(keys, mine, claims, plan)]
+        for reader, judged in sorted(by_reader.items()):
+            for label, keys in _by_label(judged):
+                rows += [(phase, reader, AI, label, *row) for row in _against_ai(keys, judged, claims, plan)]
         for first, second in combinations(sorted(by_reader), 2):
             shared = {key: decision for key, decision in by_reader[first].items() if key in by_reader[second]}
             for label, keys in _by_label(shared):
                 pair_rows = _between(keys, by_reader[first], by_reader[second], plan)
                 rows += [(phase, first, second, label, *row) for row in pair_rows]
         if len(by_reader) > 1:
-            every = {key: decision for mine in by_reader.values() for key, decision in mine.items()}
+            every = {key: decision for judged in by_reader.values() for key, decision in judged.items()}
             for label, keys in _by_label(every):
                 rows.append((phase, ALL_READERS, ALL_READERS, label, *_fleiss(keys, list(by_reader.values()))))
     rows += [("final", reader, "", ALL_LABELS, *row) for reader, row in _times(readings)]
@@ -124,24 +124,24 @@ def _by_label(decided: Mapping[Key, Decision]) -> Iterator[tuple[str, list[Key]]
 
 
 def _against_ai(
-    keys: list[Key], mine: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: AgreementPlan
+    keys: list[Key], decisions: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: AgreementPlan
 ) -> Iterator[tuple[object, ...]]:
-    sure = [key for key in keys if mine[key].value != "uncertain" and key in claims]
-    says = np.array([mine[key].value == "1" for key in sure], dtype=np.int64)
+    sure = [key for key in keys if decisions[key].value != "uncertain" and key in claims]
+    says = np.array([decisions[key].value == "1" for key in sure], dtype=np.int64)
     claimed = np.array([claims[key].reported for key in sure], dtype=np.int64)
     draws = _Draws([key[0] for key in sure], plan)
     yield from _agreement(says, claimed, draws)
-    yield _plain("uncertain", float(sum(mine[key].value == "uncertain" for key in keys)), len(keys))
+    yield _plain("uncertain", float(sum(decisions[key].value == "uncertain" for key in keys)), len(keys))
     yield _share("claim_ppv", says == 1, claimed == 1, draws)
     yield _share("claim_npv", says == 0, claimed == 0, draws)
-    both = [key for key in sure if claims[key].boxes and mine[key].boxes]
-    overlaps = [box_agreement(claims[key].boxes, mine[key].boxes) for key in both]
+    both = [key for key in sure if claims[key].boxes and decisions[key].boxes]
+    overlaps = [box_agreement(claims[key].boxes, decisions[key].boxes) for key in both]
     yield _mean("box_iou", overlaps, _Draws([key[0] for key in both], plan))
-    yield from _box_values(sure, mine, claims, plan)
+    yield from _box_values(sure, decisions, claims, plan)
 
 
 def _box_values(
-    keys: list[Key], mine: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: AgreementPlan
+    keys: list[Key], decisions: Mapping[Key, Decision], claims: Mapping[Key, Claim], plan: AgreementPlan
 ) -> Iterator[tuple[object, ...]]:
     """Yield the predictive value of the AI's boxes: the share that the reader's boxes bear out.
 
@@ -151,9 +151,9 @@ def _box_values(
     overlaps: list[float] = []
     films: list[str] = []
     for key in keys:
-        if mine[key].value == "1" and not mine[key].boxes:
+        if decisions[key].value == "1" and not decisions[key].boxes:
             continue
-        best = best_overlaps(claims[key].boxes, mine[key].boxes)
+        best = best_overlaps(claims[key].boxes, decisions[key].boxes)
         overlaps += best
         films += [key[0]] * len(best)
     draws = _Draws(films, plan)
@@ -180,19 +180,19 @@ def _between(
 def _fleiss(keys: list[Key], readers: Sequence[Mapping[Key, Decision]]) -> tuple[object, ...]:
     counts = np.zeros((len(keys), 2), dtype=np.int64)
     for subject, key in enumerate(keys):
-        for mine in readers:
-            if key in mine and mine[key].value != "uncertain":
-                counts[subject, int(mine[key].value)] += 1
+        for decisions in readers:
+            if key in decisions and decisions[key].value != "uncertain":
+                counts[subject, int(decisions[key].value)] += 1
     return _plain("fleiss_kappa", fleiss_kappa(counts), int((counts.sum(axis=1) >= 2).sum()))
 
 
 def _times(readings: Sequence[Reading]) -> Iterator[tuple[str, tuple[object, ...]]]:
     for reader in sorted({reading.reader for reading in readings}):
-        mine = [reading for reading in readings if reading.reader == reader and reading.is_finished]
-        yield reader, _plain("films_read", float(len(mine)), len(mine))
+        finished = [reading for reading in readings if reading.reader == reader and reading.is_finished]
+        yield reader, _plain("films_read", float(len(finished)), len(finished))
         for name, seconds in (
-            ("seconds", [reading.seconds for reading in mine if reading.seconds is not None]),
-            ("seconds_blind", [reading.blind_seconds for reading in mine if reading.blind_seconds is not None]),
+            ("seconds", [reading.seconds for reading in finished if reading.seconds is not None]),
+            ("seconds_blind", [reading.blind_seconds for reading in finished if reading.blind_seconds is not None]),
         ):
             if seconds:
                 low, middle, high = (float(value) for value in np.quantile(seconds, (0.25, 0.5, 0.75)))

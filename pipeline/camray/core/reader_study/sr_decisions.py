@@ -78,7 +78,7 @@ def decisions_of(
         name no finding of the run are no decisions: each is a problem, and the last kind is kept as ``unread``.
     """
     gathered = _Gathered(source)
-    own = [one for one in reports if one.is_own]
+    own = [report for report in reports if report.is_own]
     if own:
         what = f"{len(own)} of its reports are camray's own, not edited by a reader; left out"
         gathered.problems.append(Problem(source, what))
@@ -87,7 +87,7 @@ def decisions_of(
     for (who, image_id), report in sorted(latest.items()):
         gathered.readings.append(Reading(who, image_id, is_finished=True, changed=report.changed))
         gathered.decisions += _film_decisions(who, image_id, report, names, claims, gathered)
-    for report in {id(one): one for one in latest.values()}.values():
+    for report in {id(report): report for report in latest.values()}.values():
         _tell_of_marks_without_film(report, reader, gathered)
     return DecisionsRead(
         source,
@@ -105,7 +105,7 @@ def _latest(reports: Sequence[MarkedReport], reader: str, gathered: _Gathered) -
     latest: dict[tuple[str, str], MarkedReport] = {}
     unnamed: dict[str, int] = {}
     edited = {report.uid or report.source: report for report in reports if not report.is_own}  # each object once
-    for report in sorted(edited.values(), key=lambda one: (one.changed, one.source)):
+    for report in sorted(edited.values(), key=lambda report: (report.changed, report.source)):
         named = reader or report.observer
         stem = gathered.source.rsplit(".", 1)[0]
         if not report.films:
@@ -131,10 +131,12 @@ class _Names:
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.labels = tuple(finding.name for finding in findings)
-        coded = [(one.code, one.name) for one in findings if one.code is not None]
+        coded = [(finding.code, finding.name) for finding in findings if finding.code is not None]
         self._codes = _unique(((code.value, code.scheme), name) for code, name in coded)
         meant = [(_plain(code.meaning), name) for code, name in coded]
-        self._words = _unique([*meant, *((_plain(word), one.name) for one in findings for word in one.aliases)])
+        self._words = _unique(
+            [*meant, *((_plain(alias), finding.name) for finding in findings for alias in finding.aliases)]
+        )
         for name in self.labels:  # a finding's own name is always its own; codes hold 64 letters of it
             self._words |= {_plain(name[:64]): name, _plain(name): name}
 
@@ -179,15 +181,15 @@ def _film_decisions(
     who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
 ) -> Iterator[Decision]:
     """Yield a film's decisions, one for each finding that was judged."""
-    marked = _marked(who, image_id, report, names, claims, gathered)
+    by_label = _marked(who, image_id, report, names, claims, gathered)
     for label in names.labels:
-        claim, one = claims.get((image_id, label), Claim(False)), marked.get(label, _Marked())
-        if claim.reported and not claim.boxes and not one.boxes and one.is_present is None:
+        claim, marked = claims.get((image_id, label), Claim(False)), by_label.get(label, _Marked())
+        if claim.reported and not claim.boxes and not marked.boxes and marked.is_present is None:
             what = "reported by the AI without a box, so a viewer has nothing to show or edit; not judged"
             gathered.problems.append(Problem(report.source, what, who, image_id, label))
             continue
-        value, boxes, verdict, is_explicit = _judged(one, claim, report)
-        comment = "; ".join(dict.fromkeys(one.comments))
+        value, boxes, verdict, is_explicit = _judged(marked, claim, report)
+        comment = "; ".join(dict.fromkeys(marked.comments))
         yield Decision(
             who,
             image_id,
@@ -201,16 +203,16 @@ def _film_decisions(
         )
 
 
-def _judged(one: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, tuple[Box, ...], Verdict | None, bool]:
+def _judged(marked: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, tuple[Box, ...], Verdict | None, bool]:
     """Return value, boxes, verdict, and whether the reader said so."""
-    if one.boxes:
-        drawn = _as_claimed(one.boxes, claim.boxes)
+    if marked.boxes:
+        drawn = _as_claimed(marked.boxes, claim.boxes)
         if claim.reported and sorted(drawn) == sorted(claim.boxes):
             return "1", claim.boxes, Verdict.CONFIRM, True
         return "1", tuple(drawn), Verdict.ADJUST, True
-    if one.is_present:
+    if marked.is_present:
         return "1", (), Verdict.CONFIRM if claim.reported and not claim.boxes else Verdict.ADJUST, True
-    if one.is_present is False or (claim.reported and report.has_predecessor):
+    if marked.is_present is False or (claim.reported and report.has_predecessor):
         return "0", (), Verdict.REJECT if claim.reported else Verdict.CONFIRM, True
     return "0", (), None, False
 
@@ -238,14 +240,14 @@ def _marked(
             what = "a mark without area, such as a length; left out"
             gathered.problems.append(_problem_at(where, what, label))
             continue
-        one = by_label.setdefault(label, _Marked())
+        marked = by_label.setdefault(label, _Marked())
         if mark.box is not None:
-            one.boxes.append(mark.box)
+            marked.boxes.append(mark.box)
         elif mark.shape == "point":
-            one.is_present = True
+            marked.is_present = True
         elif mark.is_present is not None:
-            one.is_present = bool(one.is_present) or mark.is_present
-        one.comments += rest
+            marked.is_present = bool(marked.is_present) or mark.is_present
+        marked.comments += rest
     return by_label
 
 

@@ -42,10 +42,10 @@ def chexlocalize_statistics(inputs: ProtocolInputs) -> list[Statistic]:
         human = {str(metric): value for metric, value in inputs.settings.human.get(label, {}).items()}
         for method in inputs.run.methods:
             counts = _mask_counts(inputs.films, masks, method, label)
-            columns, beside = {ThresholdSource.FIXED.value: OTSU}, inputs.validation
+            columns, validation = {ThresholdSource.FIXED.value: OTSU}, inputs.validation
             cutoff: float | None = None
-            if beside is not None and beside.masks.get(label):
-                tuning = _mask_counts(beside, beside.masks[label], method, label)
+            if validation is not None and validation.masks.get(label):
+                tuning = _mask_counts(validation, validation.masks[label], method, label)
                 column, cutoff = tuned_column(tuning), tuned_cutoff(tuning)
                 columns |= {} if column is None else {ThresholdSource.VALIDATION.value: column}
             statistics += mask_statistics(label, method, counts, columns, cutoff, human)

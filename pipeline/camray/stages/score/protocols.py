@@ -52,10 +52,14 @@ def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
             heat_of = inputs.run.heat_reader(method, label)
             if len(items):
                 overlaps = overlaps_of(items, heat_of, inputs.films.geometry, thresholds)
-                validated, beside = None, inputs.validation
-                if beside is not None:
-                    of_beside = beside.items[label], beside.run.heat_reader(method, label), beside.geometry
-                    validated = overlaps_of(*of_beside, thresholds)
+                validated, validation = None, inputs.validation
+                if validation is not None:
+                    validation_inputs = (
+                        validation.items[label],
+                        validation.run.heat_reader(method, label),
+                        validation.geometry,
+                    )
+                    validated = overlaps_of(*validation_inputs, thresholds)
                 statistics += max_box_acc_statistics(items, method, overlaps, validated, inputs.settings.oracle)
             if masks:
                 masked = MaskedFilms(label, masks, inputs.films.ignored.get(label, {}), inputs.films.patients)
@@ -105,8 +109,8 @@ def _detection(inputs: ProtocolInputs) -> list[Statistic]:
 def _classification(inputs: ProtocolInputs) -> list[Statistic]:
     statistics: list[Statistic] = []
     for label, films in inputs.films.logits.items():
-        beside = None if inputs.validation is None else inputs.validation.logits.get(label)
-        statistics += classification_statistics(label, films, beside, inputs.settings.confidence)
+        validation = None if inputs.validation is None else inputs.validation.logits.get(label)
+        statistics += classification_statistics(label, films, validation, inputs.settings.confidence)
     return statistics
 
 

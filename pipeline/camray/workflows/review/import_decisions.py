@@ -181,7 +181,7 @@ def _open_reviewed(folder: RunFolder) -> _ReviewedRun:
 
 def _other_runs(files: Sequence[DecisionsRead], run: _ReviewedRun) -> list[Problem]:
     what = "made with another state of the run: its boxes may differ from those measured here; used all the same"
-    return [Problem(one.source, what) for one in files if one.run_digest and one.run_digest != run.digest]
+    return [Problem(file.source, what) for file in files if file.run_digest and file.run_digest != run.digest]
 
 
 def _joined(
@@ -190,22 +190,22 @@ def _joined(
     """Join the files; of two decisions on one finding the one that was changed later counts, else the later file's."""
     decisions: dict[tuple[str, str, str, str], tuple[str, Decision]] = {}
     readings: dict[tuple[str, str], tuple[str, Reading]] = {}
-    for one in files:
-        for decision in one.decisions:
+    for file in files:
+        for decision in file.decisions:
             key = (decision.reader, decision.image_id, decision.label, decision.phase)
             old = decisions.get(key)
             if old is not None and _answer(old[1]) != _answer(decision):
                 later = decision.changed >= old[1].changed or not old[1].changed or not decision.changed
-                loser = old[0] if later else one.source
-                what = f"two files differ ({old[0]} and {one.source}); the later one counts, that of {loser} does not"
-                problems.append(Problem(one.source, what, *key[:3]))
+                loser = old[0] if later else file.source
+                what = f"two files differ ({old[0]} and {file.source}); the later one counts, that of {loser} does not"
+                problems.append(Problem(file.source, what, *key[:3]))
                 if not later:
                     continue
-            decisions[key] = (one.source, decision)
-        for reading in one.readings:
+            decisions[key] = (file.source, decision)
+        for reading in file.readings:
             earlier = readings.get((reading.reader, reading.image_id))
             if earlier is None or reading.changed >= earlier[1].changed:
-                readings[reading.reader, reading.image_id] = (one.source, reading)
+                readings[reading.reader, reading.image_id] = (file.source, reading)
     return list(decisions.values()), list(readings.values())
 
 
@@ -223,48 +223,50 @@ def _of_this_run(
     sizes = run.run.films.sizes
     unknown: set[tuple[str, str]] = set()
     kept = []
-    for source, one in decisions:
-        if one.image_id not in sizes:
-            unknown.add((one.reader, one.image_id))
-        elif one.label not in run.labels:
-            what = f"'{one.label}' is no finding of this run; left out"
-            problems.append(Problem(source, what, one.reader, one.image_id, one.label))
+    for source, decision in decisions:
+        if decision.image_id not in sizes:
+            unknown.add((decision.reader, decision.image_id))
+        elif decision.label not in run.labels:
+            what = f"'{decision.label}' is no finding of this run; left out"
+            problems.append(Problem(source, what, decision.reader, decision.image_id, decision.label))
         else:
-            kept.append(_clipped(one, sizes[one.image_id], source, problems))
-    unknown |= {(one.reader, one.image_id) for _, one in readings if one.image_id not in sizes}
-    sources = {(one.reader, one.image_id): source for source, one in decisions}
-    sources |= {(one.reader, one.image_id): source for source, one in readings}
+            kept.append(_clipped(decision, sizes[decision.image_id], source, problems))
+    unknown |= {(reading.reader, reading.image_id) for _, reading in readings if reading.image_id not in sizes}
+    sources = {(decision.reader, decision.image_id): source for source, decision in decisions}
+    sources |= {(reading.reader, reading.image_id): source for source, reading in readings}
     problems += [
         Problem(sources[key], "the film is not one of this run; its decisions were left out", *key)
         for key in sorted(unknown)
     ]
-    return kept, [one for _, one in readings if one.image_id in sizes]
+    return kept, [reading for _, reading in readings if reading.image_id in sizes]
 
 
-def _clipped(one: Decision, size: tuple[int, int], source: str, problems: list[Problem]) -> Decision:
+def _clipped(decision: Decision, size: tuple[int, int], source: str, problems: list[Problem]) -> Decision:
     boxes = []
-    for box in one.boxes:
+    for box in decision.boxes:
         inside = box.clipped(*size)
         if inside is None:
-            problems.append(Problem(source, "a box outside its film; left out", one.reader, one.image_id, one.label))
+            problems.append(
+                Problem(source, "a box outside its film; left out", decision.reader, decision.image_id, decision.label)
+            )
             continue
         if max(abs(a - b) for a, b in zip(box.as_tuple(), inside.as_tuple(), strict=True)) > TOLERANCE_PX:
             what = f"a box that reaches more than {TOLERANCE_PX:g} px over its film's edge; clipped"
-            problems.append(Problem(source, what, one.reader, one.image_id, one.label))
+            problems.append(Problem(source, what, decision.reader, decision.image_id, decision.label))
         boxes.append(inside)
-    return replace(one, boxes=tuple(boxes))
+    return replace(decision, boxes=tuple(boxes))
 
 
 def _counts(decisions: Sequence[Decision], readings: Sequence[Reading], problems: Sequence[Problem]) -> dict[str, int]:
     verdicts: dict[str, int] = {}
-    for one in decisions:
-        if one.verdict is not None:
-            verdicts[f"verdict_{one.verdict}"] = verdicts.get(f"verdict_{one.verdict}", 0) + 1
+    for decision in decisions:
+        if decision.verdict is not None:
+            verdicts[f"verdict_{decision.verdict}"] = verdicts.get(f"verdict_{decision.verdict}", 0) + 1
     return {
-        "readers": len({one.reader for one in decisions}),
-        "films": len({one.image_id for one in decisions}),
+        "readers": len({decision.reader for decision in decisions}),
+        "films": len({decision.image_id for decision in decisions}),
         "decisions": len(decisions),
-        "readings_finished": sum(one.is_finished for one in readings),
+        "readings_finished": sum(reading.is_finished for reading in readings),
         **dict(sorted(verdicts.items())),
         "problems": len(problems),
     }

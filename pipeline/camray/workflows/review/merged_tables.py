@@ -54,21 +54,21 @@ def write_decisions(
     """Write decisions, reading times, problems and unread marks."""
     rows = [
         {
-            **{key: getattr(one, key) for key in ("reader", "image_id", "label", "value", "is_explicit")},
-            **{key: getattr(one, key) for key in ("comment", "changed")},
-            "phase": str(one.phase),
-            "verdict": "" if one.verdict is None else str(one.verdict),
-            "boxes": json.dumps([list(box.as_tuple()) for box in one.boxes]),
+            **{key: getattr(decision, key) for key in ("reader", "image_id", "label", "value", "is_explicit")},
+            **{key: getattr(decision, key) for key in ("comment", "changed")},
+            "phase": str(decision.phase),
+            "verdict": "" if decision.verdict is None else str(decision.verdict),
+            "boxes": json.dumps([list(box.as_tuple()) for box in decision.boxes]),
         }
-        for one in decisions
+        for decision in decisions
     ]
     order = ["reader", "image_id", "label", "phase"]
     table = pd.DataFrame(rows, columns=list(DECISION_COLUMNS)).sort_values(order, ignore_index=True)
     write_table(files.decisions, table, DECISION_COLUMNS)
-    read = pd.DataFrame([asdict(one) for one in readings], columns=list(READING_COLUMNS))
+    read = pd.DataFrame([asdict(reading) for reading in readings], columns=list(READING_COLUMNS))
     write_table(files.readings, read.sort_values(["reader", "image_id"]), READING_COLUMNS)
     columns = ["source", "what", "reader", "image_id", "label"]
-    problem_table = pd.DataFrame([asdict(one) for one in problems], columns=columns)
+    problem_table = pd.DataFrame([asdict(problem) for problem in problems], columns=columns)
     write_bytes(files.problems, problem_table.to_csv(index=False, lineterminator="\n").encode())
     marks = [(m.source, m.reader, m.image_id, m.text, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
     unread_table = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
@@ -91,8 +91,10 @@ def write_merged(
         table.loc[[key not in merged for key in zip(table["image_id"], table["label"], strict=True)]]
         for table in (labels, annotations)
     )
-    values = [(*key, one.value) for key, one in merged.items()]
-    boxes = [(*key, reader, "box", *box.as_tuple(), "") for key, one in merged.items() for reader, box in one.boxes]
+    values = [(*key, decision.value) for key, decision in merged.items()]
+    boxes = [
+        (*key, reader, "box", *box.as_tuple(), "") for key, decision in merged.items() for reader, box in decision.boxes
+    ]
     labels = _stacked(labels, values, LABEL_COLUMNS)
     annotations = _stacked(annotations, boxes, ANNOTATION_COLUMNS)
     files.annotations.write(annotations)

@@ -121,7 +121,7 @@ def random_detections(rng: np.random.Generator, films: int = 12) -> Detections:
         for _ in range(rng.integers(0, 3)):
             x, y = rng.uniform(0, 60, 2)
             boxes.append((x, y, x + rng.uniform(5, 30), y + rng.uniform(5, 30)))
-        drawn = [(tuple(np.array(box) + rng.normal(0, 1.5, 4)), float(rng.random())) for box in boxes]
+        drawn = [(tuple(np.array(box) + rng.normal(0, 1.5, 4).clip(-2, 2)), float(rng.random())) for box in boxes]
         annotated.append(boxes)
         predicted.append(drawn + [((1.0, 1.0, 20.0, 20.0), float(rng.random())) for _ in range(rng.integers(0, 3))])
     return detections_of(annotated, predicted)
