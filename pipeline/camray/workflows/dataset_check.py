@@ -225,8 +225,9 @@ def _survey(
     for fault in data.report.faults:
         (found.wrong if fault.stops else found.notes).append(f"{str(fault).strip()} [{fault.count}]")
     named = data.labels.in_table & index.usable
-    if data.has_label_table and not named.all():
-        found.notes.append(f"{int((~named & index.usable).sum())} film(s) are in no label table and would be refused")
+    unnamed = int((~named & index.usable).sum())
+    if data.has_label_table and unnamed:
+        found.notes.append(f"{unnamed} film(s) are in no label table and would be refused")
     if data.missing:
         what = "would be refused as missing" if manifest.complete else "are not here and would only be counted"
         found.notes.append(f"{len(data.missing)} film(s) that the tables name {what}")

@@ -349,3 +349,22 @@ def test_voc_and_masks_are_read_without_a_manifest_of_their_own(tmp_path: Path) 
         tmp_path, LABELS, '{"f0": {"img_size": [100, 50], "A": [[[2, 4], [2, 20], [12, 20], [12, 4]]]}}', "json"
     )
     assert data.boxes[["film", "x0", "y0"]].to_numpy().tolist() == [[0, 2, 4]]
+
+
+def test_label_with_line_break(tmp_path: Path) -> None:
+    labels = 'file_name,"Mass\n(left)"\nf0.dcm,1\nf1.dcm,0\nf2.png,1\n'
+    data = _folder(tmp_path, labels, BOX_HEADER + 'f0.dcm,"mass\n(left)",10,20,30,40\n')
+    assert [finding.name for finding in data.findings] == ["Mass (left)"]
+    assert data.boxes["label"].tolist() == [0]
+
+
+def test_labels_that_differ_in_case_alone_stop(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="labels that differ in case alone: 'Mass', 'mass'"):
+        _folder(tmp_path, "file_name,Mass,mass\nf0.dcm,1,0\n")
+
+
+def test_boxes_in_per_cent_give_a_note(tmp_path: Path) -> None:
+    rows = "".join(f"f2.png,A,{x},10,{x + 20},60\n" for x in (5, 15, 25, 60))
+    notes = [fault.what for fault in _folder(tmp_path, LABELS, BOX_HEADER + rows).report.faults]
+    assert notes == ["all numbers are in 0-100 on films of more than 400 px: per cent of the sides? expected px"]
+    assert not _folder(tmp_path, LABELS, BOX_HEADER + rows + "f2.png,A,5,10,200,60\n").report.faults

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.datasets.csv_text import TableText
+from camray.adapters.datasets.csv_text import TableText, plain_name
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.json_marks import COCO_COLUMNS
 from camray.adapters.datasets.label_table import spellings
@@ -19,6 +19,7 @@ from camray.domain.records import CORNERS
 
 TOLERANCE_PX = 1.0  # annotation tools round: a box may exceed the film by this much without a report
 SHARE_TOLERANCE = 0.01  # shares of a side may leave 0-1 by rounding
+MANY_BOXES, LARGE_SIDE_PX = 4, 400  # fewer boxes, or smaller films, may have all corners in 0-100 px
 IGNORE = "ignore"
 BOX_COLUMNS = ("film", "label", "reader", "x0", "y0", "x1", "y1", "rle")
 
@@ -59,7 +60,7 @@ def labels_in_boxes(table: TextTable, rules: BoxTableRules) -> tuple[LabelRules,
         return (LabelRules(name=rules.constant),)
     if rules.label not in table.cells.columns:
         return ()
-    return tuple(LabelRules(name=str(name)) for name in sorted(table.cells[rules.label].dropna().unique()))
+    return tuple(LabelRules(name=str(name)) for name in sorted(_label_texts(table, rules).dropna().unique()))
 
 
 def read_boxes(
@@ -170,7 +171,7 @@ def _marks(
     if rules.mask is not None:
         masks = read_masks(table, rules.mask, frames_rc, sizes_rc, report)
         return masks.corners, masks.texts, np.asarray((masks.texts == "") & ~masks.broken, dtype=bool)
-    corners = _corners(table, rules, report)
+    corners = _corners(table, rules, frames_rc, report)
     empty = np.asarray(np.isnan(corners).all(axis=1) & (rules.empty == "skip"), dtype=bool)
     if rules.frame != "native":
         at_hand = np.flatnonzero(table.films >= 0)
@@ -179,11 +180,14 @@ def _marks(
     return corners, np.full(len(corners), "", dtype=object), empty
 
 
-def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDArray[np.float64]:
+def _corners(
+    table: TextTable, rules: BoxTableRules, frames_rc: NDArray[np.float64], report: FaultReport
+) -> NDArray[np.float64]:
     columns = list(rules.corners or rules.size or ())
     corners = _numbers(table, columns, report)
     if set(columns) <= set(table.cells.columns):
-        _report_shares(table, corners, report)
+        sides = frames_rc[np.isfinite(frames_rc)]
+        _report_shares(table, corners, float(sides.min(initial=np.inf)) if sides.size else 0.0, report)
     if rules.corners is None:
         corners[:, 2:] += corners[:, :2]
     elif rules.inclusive:
@@ -191,7 +195,9 @@ def _corners(table: TextTable, rules: BoxTableRules, report: FaultReport) -> NDA
     return corners
 
 
-def _report_shares(table: TextTable, numbers: NDArray[np.float64], report: FaultReport) -> None:
+def _report_shares(
+    table: TextTable, numbers: NDArray[np.float64], smallest_side_px: float, report: FaultReport
+) -> None:
     """Report boxes whose numbers are shares of the film's sides in place of px."""
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(numbers).all(axis=1))
     within = (numbers > -SHARE_TOLERANCE) & (numbers < 1 + SHARE_TOLERANCE)  # NaN is outside
@@ -200,6 +206,10 @@ def _report_shares(table: TextTable, numbers: NDArray[np.float64], report: Fault
     shares = within_one & (has_fractions | bool(within_one[finite].all()))
     what = "all numbers of the box are in 0-1: shares of the film's sides? expected px; multiply by width and height"
     report.add(table.name, what, table.lines[shares], stops=True)
+    is_per_cent = bool(((numbers >= 0) & (numbers <= 100)).all())
+    if len(numbers) >= MANY_BOXES and is_per_cent and not shares.any() and smallest_side_px > LARGE_SIDE_PX:
+        what = f"all numbers are in 0-100 on films of more than {LARGE_SIDE_PX} px: per cent of the sides? expected px"
+        report.add(table.name, what, stops=False, count=len(numbers))
 
 
 def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> NDArray[np.float64]:
@@ -231,11 +241,16 @@ def _labels(
     if rules.label not in table.cells.columns:
         report.add(table.name, f"no column '{rules.label}' with the names of the findings", stops=True, count=1)
         return np.full(len(table.cells), -1, np.int64)
-    indices = table.cells[rules.label].str.casefold().map(columns).fillna(-1).to_numpy(np.int64)
+    texts = _label_texts(table, rules)
+    indices = texts.str.casefold().map(columns).fillna(-1).to_numpy(np.int64)
     what = f"'{rules.label}' is empty or names a finding that is not in the manifest"
-    no_finding = table.cells[rules.label].isin(rules.nothing).to_numpy(dtype=bool)
+    no_finding = texts.isin(rules.nothing).to_numpy(dtype=bool)
     report.add(table.name, what, table.lines[(indices < 0) & ~no_finding], stops=report.is_strict)
     return np.asarray(indices)
+
+
+def _label_texts(table: TextTable, rules: BoxTableRules) -> "pd.Series[str]":
+    return table.cells[rules.label].map(plain_name, na_action="ignore").astype("string")
 
 
 def _clip(

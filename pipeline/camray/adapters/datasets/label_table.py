@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camray.adapters.datasets.csv_text import plain_name
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.label_values import (
     ABSENT,
@@ -169,7 +170,7 @@ def derive(values: NDArray[np.int8], labels: Sequence[LabelRules]) -> NDArray[np
 
 def spellings(labels: Sequence[LabelRules]) -> dict[str, int]:
     """Return the column of each spelling of a finding, in lower case."""
-    return {text.casefold(): i for i, label in enumerate(labels) for text in (label.name, *label.aliases)}
+    return {plain_name(text).casefold(): i for i, label in enumerate(labels) for text in (label.name, *label.aliases)}
 
 
 def _report_repeats(table: TextTable, rules: LabelTableRules, report: FaultReport) -> None:
@@ -184,7 +185,8 @@ def _wide(
     rows = np.full((len(table.cells), len(labels)), UNKNOWN, np.int8)
     used: list[str] = []
     for i, label in enumerate(labels):
-        column = table.column([name for name in (label.column, label.name, *label.aliases) if name])
+        names = (label.column, label.name, *label.aliases)
+        column = table.column([plain_name(name) for name in names if name])
         if column is None:
             if not label.any_of:
                 report.add(table.name, f"no column for the label '{label.name}'", stops=report.is_strict, count=1)
@@ -213,7 +215,7 @@ def _named(
         )
         return rows
     report_unknown_columns(table, rules.columns, report)
-    texts = table.cells[rules.column]
+    texts = table.cells[rules.column].map(plain_name, na_action="ignore")
     report.add(table.name, f"'{rules.column}' is empty", table.lines[texts.isna().to_numpy()], stops=report.is_strict)
     code, distinct = pd.factorize(texts)
     columns, nothing = spellings(labels), {name.casefold() for name in rules.nothing}

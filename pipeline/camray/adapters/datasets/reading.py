@@ -124,6 +124,8 @@ def survey_tables(
     box_tables = [table for table, _ in ruled]
     report_mismatch(label_tables, box_tables, films, report, stops=not fixed)
     rules = _labels(manifest, label_tables, label_rules, ruled, fixed)
+    if not fixed:
+        _report_equal_labels(label_tables, rules, report)
     if label_tables and not rules:
         report_no_labels(label_tables[0], label_rules, report)
     labels = empty_labels(len(films.usable), len(rules))
@@ -164,6 +166,13 @@ def survey_tables(
 def _opened(paths: Sequence[Path], rules: TableRules, films: FilmIndex, report: FaultReport) -> list[TextTable]:
     tables = [open_table(path, rules, films, report) for path in paths]
     return [table for table in tables if table is not None]
+
+
+def _report_equal_labels(tables: Sequence[TextTable], rules: Sequence[LabelRules], report: FaultReport) -> None:
+    names = [rule.name.casefold() for rule in rules]
+    equal = sorted({rule.name for rule in rules if names.count(rule.name.casefold()) > 1})
+    what = f"labels that differ in case alone: {', '.join(map(repr, equal))}; rename one of them"
+    report.add(tables[0].name if tables else "", what, stops=True, count=len(equal))
 
 
 def _opened_boxes(
