@@ -12,6 +12,7 @@ from pydicom.tag import Tag
 
 from camray.adapters.dicom.read.elements import FAULTS, integer_of, suppress_warnings, text_of, values_of
 from camray.adapters.dicom.read.header import film_header, grey_scale
+from camray.adapters.dicom.read.inflated_file import InflatedFile, inflated
 from camray.adapters.dicom.read.pixels import (
     NATIVE,
     PixelLayout,
@@ -24,6 +25,7 @@ from camray.domain.errors import DicomError, PixelError
 from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, FilmPolicy, StoredFilm
 from camray.domain.records import RefusalReason
 
+_ELEMENTS_BYTES = 2**12  # beside the pixels: their tag and length, padding, and the next tag
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -47,7 +49,8 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
     ImageError
         Whatever the file contains. The header is checked first: kind of object, then the policy, then the pixel layout.
     """
-    with suppress_warnings(), path.open("rb") as stream:
+    with suppress_warnings(), path.open("rb") as file:
+        stream = inflated(file)
         try:
             ds, has_pixel_data = _read_header(stream, path.stat().st_size)
             header_end = stream.tell()
@@ -74,7 +77,8 @@ def read_dicom_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
     ImageError
         If the file is not a usable film by its header.
     """
-    with suppress_warnings(), path.open("rb") as stream:
+    with suppress_warnings(), path.open("rb") as file:
+        stream = inflated(file)
         try:
             ds, has_pixel_data = _read_header(stream, path.stat().st_size)
             header = film_header(ds, path, _transfer_syntax(ds))
@@ -95,6 +99,8 @@ def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
     stream.seek(0)
     try:
         ds = dcmread(stream, stop_before_pixels=True, force=True)
+        if isinstance(stream, InflatedFile):
+            ds.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
         is_plausible = has_preamble or text_of(ds, "SOPClassUID").startswith("1.") or integer_of(ds, "Rows") > 0
     except FAULTS:
         if has_preamble:
@@ -181,16 +187,18 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
 
 
 def _pixel_elements(stream: BinaryIO, header_end: int, header: Dataset) -> Dataset:
-    """Read only the pixel elements: from the end of the header; of a deflated file, from its start."""
-    if _transfer_syntax(header) == uid.DeflatedExplicitVRLittleEndian:
-        stream.seek(0)
-        return dcmread(stream, force=True, specific_tags=list(_PIXEL_KEYWORDS))
+    """Read only the pixel elements, from the end of the header."""
     stream.seek(header_end)
     is_implicit, is_little = (bool(value) for value in header.original_encoding)
-    return read_dataset(stream, is_implicit, is_little, specific_tags=[Tag(word) for word in _PIXEL_KEYWORDS])
+    tags = [Tag(word) for word in _PIXEL_KEYWORDS]
+    return read_dataset(
+        stream, is_implicit, is_little, stop_when=lambda tag, vr, length: tag > max(tags), specific_tags=list(tags)
+    )
 
 
 def _read_pixels(stream: BinaryIO, header_end: int, header: Dataset, layout: PixelLayout) -> Stored:
+    if isinstance(stream, InflatedFile):
+        stream.allow(header_end + layout.n_bytes + _ELEMENTS_BYTES)
     ds = _pixel_elements(stream, header_end, header)
     if "PixelData" not in ds:
         if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:

@@ -59,6 +59,11 @@ class PixelLayout:
     is_signed: bool
     is_word: bool = False  # value representation OW
 
+    @property
+    def n_bytes(self) -> int:
+        """Return the length of the uncompressed cells, without padding."""
+        return self.rows * self.cols * (self.bits_allocated // 8)
+
 
 def check_bits(layout: PixelLayout) -> None:
     """Refuse bit layouts that no codec decodes correctly.
@@ -103,8 +108,7 @@ def decode_native(data: bytes, layout: PixelLayout) -> Stored:
         then wrong, and the film would be cut or sheared.
     """
     size = layout.bits_allocated // 8
-    count = layout.rows * layout.cols
-    expected = count * size
+    count, expected = layout.rows * layout.cols, layout.n_bytes
     if len(data) < expected:
         raise PixelError(RefusalReason.TRUNCATED, f"Pixel Data has {len(data)} bytes; expected {expected}")
     if len(data) > expected + expected % 2:

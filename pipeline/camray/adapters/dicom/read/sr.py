@@ -6,6 +6,7 @@ every measurement group is searched for a region, and all its text is kept. Noth
 """
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from camray.adapters.dicom.read.inflated_file import inflated
 from camray.adapters.dicom.silence import suppress_warnings
-from camray.domain.errors import AnnotationError
+from camray.domain.errors import AnnotationError, ImageError
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import MarkedReport, Problem, ReportMark
 
@@ -85,7 +87,8 @@ def is_dicom(path: Path) -> bool:
 def _read(file: Path) -> MarkedReport | str:
     """Return a report, or the reason why the file is none."""
     try:
-        ds = dcmread(file)
+        with file.open("rb") as stream:
+            ds = dcmread(inflated(stream))
         ds.decode()
         sop_class = str(ds.get("SOPClassUID", ""))
         if not sop_class.startswith(_SR) or sop_class in _OTHER_SR:
@@ -95,7 +98,7 @@ def _read(file: Path) -> MarkedReport | str:
         return _report(ds, file.name)
     except InvalidDicomError:
         return "no DICOM"
-    except (OSError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+    except (OSError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError, zlib.error, ImageError):
         return "cannot be read"
 
 
