@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from camray.adapters.datasets.manifest import load_manifest
 from camray.commands.app import app
 from camray.domain.errors import ManifestError
+from camray.domain.geometry import Box
 from camray.workflows.dataset_check import check_data
+from tests.film_factory import FilmRecipe, film_dataset
 
 NIH_HEAD = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,"
@@ -155,3 +157,39 @@ def test_real_samples_fit_and_no_identifier_is_told(real_data: Path) -> None:
         found = check_data(name, real_data / folder)
         assert (found.wrong, found.counts["films"], found.counts["boxes"]) == ([], films, boxes)
         assert "canary" not in json.dumps(found.as_json()).lower()
+
+
+def test_what_is_odd_about_a_folder_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "in"
+    root.mkdir()
+    assert not _folder(root, "Image_ID;Mass\nf0;0\nF1.PNG;1\nf2.jpg;0\nf3;1\n")
+    (root / "dead.png").symlink_to("nowhere")
+    (root / ".hidden").write_text("")
+    check = check_data("folder", root)
+    assert check.counts["ignored"] == {"hidden": 1, "tables": 1}
+    assert _told(check.notes, "dead.png: not read: a link to nothing")
+    assert _told(check.notes, "columns read in another spelling: 'Image_ID' as 'image_id'")
+    assert _told(check.notes, "rows that name their film in another form (another case)")
+    assert _told(check.notes, "rows that name their film in another form (another ending of the file name)")
+    assert not _told(check.notes, "are in no label table")
+
+
+def test_one_patient_id(tmp_path: Path) -> None:
+    for number in range(3):
+        recipe = FilmRecipe(box=Box(8 + number, 30, 40 + number, 62))
+        names = {"SOPInstanceUID": f"1.2.{number}", "StudyInstanceUID": f"1.9.{number}", "PatientID": "ANONYMOUS"}
+        film_dataset(recipe, **names).save_as(tmp_path / f"f{number}.dcm", enforce_file_format=True)
+    (tmp_path / "labels.csv").write_text("image_id,Mass\n1.2.0,0\n1.2.1,1\n1.2.2,0\n")
+    check = check_data("folder", tmp_path)
+    assert _told(check.notes, "one Patient ID on all films: is it a placeholder?")
+    assert not _told([str(check.as_json())], "ANONYMOUS")
+
+
+def test_same_stem_in_patient_folders(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"p{number}").mkdir()
+        Image.fromarray(np.full((80, 72), 9 * number, np.uint8)).save(tmp_path / f"p{number}" / "view1.png")
+    (tmp_path / "labels.csv").write_text("path,Mass\np0/view1.png,0\np1\\view1.png,1\nroot/p2/view1.png,0\n")
+    check = check_data("folder", tmp_path)
+    assert check.counts["labels"]["Mass"]["absent"] == 2
+    assert check.counts["labels"]["Mass"]["present"] == 1

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camray.core.cohort.patient_splits import SPLITS, assign_by_patient, check_no_leak, official_splits, seeded_splits
+from camray.core.cohort.patient_splits import (
+    SPLITS,
+    assign_by_patient,
+    check_no_leak,
+    folders_warning,
+    official_splits,
+    patients_warning,
+    seeded_splits,
+)
 from camray.domain.errors import ManifestError
 
 FRACTIONS = (0.7, 0.1, 0.2)
@@ -84,3 +92,27 @@ def test_a_patient_in_two_splits_is_an_error_that_counts() -> None:
 
 def test_split_names_are_those_of_the_tables() -> None:
     assert SPLITS == ("train", "validation", "test")
+
+
+def test_one_patient_on_all_or_most_films_is_odd() -> None:
+    header = ["header"] * 12
+    assert "one Patient ID on all 2 films" in patients_warning(["p", "p"], ["train", "train"], header)
+    assert "one patient on all 2 films" in patients_warning(["p", "p"], ["train", "train"], ["stem"] * 2)
+    splits = [*["train"] * 8, "validation", "test", "test", "test"]
+    most = patients_warning([*"ppppqrstuvwx"], splits, header)
+    assert most.startswith("one Patient ID on 4 of 12 films")
+    assert not patients_warning([*"pppqqrstuvwx"], splits, header)
+    assert not patients_warning(["p"], ["train"], header), "a single film needs no test film"
+
+
+def test_splits_without_films_are_odd() -> None:
+    warning = patients_warning(["p", "q"], ["train", "validation"], ["header"] * 2)
+    assert warning.startswith("no film is in test: 2 patients")
+
+
+def test_folders_with_several_films_may_be_patients() -> None:
+    sources = [f"patient{n}/view{k}.png" for n in range(3) for k in range(2)]
+    assert "3 of 3 folders hold several films" in folders_warning(sources, ["file"] * 6)
+    assert not folders_warning(sources, ["header"] * 6)
+    assert not folders_warning([f"train/{n}.png" for n in range(6)], ["file"] * 6)
+    assert not folders_warning([f"{n}/view.png" for n in range(6)], ["file"] * 6)

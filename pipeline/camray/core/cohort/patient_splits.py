@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from camray.domain.errors import ManifestError
 from camray.domain.records import Split
 
+MANY_FOLDERS, FILMS_OF_A_PATIENT = 3, 20
 LARGE_SHARE, MANY_FILMS = 1 / 3, 12
 _CORRECT_PATIENTS = "correct it, or name another source with films.patient in a data manifest"
 SPLITS = (str(Split.TRAIN), str(Split.VALIDATION), str(Split.TEST))
@@ -170,6 +172,27 @@ def patients_warning(patients: Sequence[str], splits: Sequence[str], sources: Se
         more = f"; {without}" if without else ""
         return f"{what} on {count} of {films} films, all in one split; is it a placeholder? {_CORRECT_PATIENTS}{more}"
     return f"{without}: {len(set(patients))} patients are too few, or the lists name none" if without else ""
+
+
+def folders_warning(sources: Sequence[str], patient_sources: Sequence[str]) -> str:
+    """Say that folders may be patients where nothing names one; empty if it is unlikely.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Path of each film, relative to the root.
+    patient_sources : sequence of str
+        Where each film's patient is from; ``file`` if the film counts as a patient of its own.
+    """
+    films = Counter(PurePosixPath(source).parent for source in sources)
+    is_likely = set(patient_sources) == {"file"} and len(films) >= MANY_FOLDERS and max(films.values()) >= 2
+    if not is_likely or max(films.values()) > FILMS_OF_A_PATIENT:
+        return ""
+    return (
+        f"no film names its patient, so each counts as one, and {sum(n > 1 for n in films.values())} of {len(films)} "
+        "folders hold several films; if a folder is a patient, add a column patient_id to the label table, or set "
+        "films.patient: path in a data manifest, or one patient may be in two splits"
+    )
 
 
 def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:

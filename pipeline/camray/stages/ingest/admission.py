@@ -25,7 +25,7 @@ from camray.core.cohort.deduplication import (
     duplicate_pixels,
     image_ids_by_path,
 )
-from camray.core.cohort.patient_splits import patients_warning
+from camray.core.cohort.patient_splits import folders_warning, patients_warning
 from camray.core.cohort.reader_fusion import fuse_readers
 from camray.domain.errors import ImageError
 from camray.domain.films import FilmHeader, FilmPolicy
@@ -267,6 +267,9 @@ def _notes(
     warning = patients_warning(list(kept["patient_key"]), list(splits), list(kept["patient_source"]))
     if warning:
         notes["note_patients"] = warning
+    warning = folders_warning(list(kept["source"]), list(kept["patient_source"]))
+    if warning:
+        notes["note_patient_folders"] = warning
     if settings.split == "seeded" and (dataset.labels.facts["split"] != "").any():
         notes["note_split"] = (
             "the label table has a column of splits, which is not used: the split is drawn by patient; "
