@@ -71,6 +71,19 @@ def test_xml_that_is_no_annotation_is_named(tmp_path: Path, objects: str, head: 
         _read("tbx11k", tmp_path, _films("imgs/tb/bad.png"), 512)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize(
+    "head", ["<!DOCTYPE a [<!ENTITY x 'y'>]>", "<!DOCTYPE a SYSTEM 'file:///etc/hostname'>", "<!DOCTYPE a>"]
+)
+def test_a_document_type_is_refused_in_every_encoding(tmp_path: Path, encoding: str, head: str) -> None:
+    folder = tmp_path / "annotations" / "xml"
+    _voc(folder, "bad.xml", "", head)
+    text = (folder / "bad.xml").read_text(encoding="utf-8")
+    (folder / "bad.xml").write_bytes(text.encode(encoding))
+    with pytest.raises(ManifestError, match=r"1 XML file.*bad\.xml"):
+        _read("tbx11k", tmp_path, _films("imgs/tb/bad.png"), 512)
+
+
 def test_siim_masks_are_relative_and_go_down_the_columns(tmp_path: Path) -> None:
     # from column 2, row 3: two runs of 4 px in neighbouring columns, 1020 px apart; a second row is a second mask
     table = f"ImageId, EncodedPixels\na, {2 * 1024 + 3} 4 1020 4\na,{1024 * 1024 - 1} 1\nb, -1\n"

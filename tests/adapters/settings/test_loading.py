@@ -95,3 +95,73 @@ def test_settings_of_a_run_made_before_a_setting_was_renamed_still_load(tmp_path
     settings = load_settings(written(tmp_path, text))
     assert (settings.compare.expensive_test_films, settings.compare.expensive_validation_films) == (3, 2)
     assert "dear_test_films" not in settings.model_dump()["compare"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.env:SECRET_TOKEN}",
+        "x-${oc.env:SECRET_TOKEN,none}",
+        "${oc.decode:${oc.env:SECRET_TOKEN}}",
+        "${${name}.env:SECRET_TOKEN}",
+        "${oc.create:'a'}",
+    ],
+)
+@pytest.mark.parametrize("text", ["track: {{experiment: '{}'}}", "score: {{human: {{'{}': {{hit_rate: 1.0}}}}}}"])
+def test_functions_that_read_secrets_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, text: str
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "sesame")
+    path = written(tmp_path, "name: oc\n" + text.format(value.replace("'", "''")) + "\n")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(path)
+    assert "sesame" not in str(refused.value)
+
+
+def test_a_reference_to_another_setting_is_resolved(tmp_path: Path) -> None:
+    assert (
+        load_settings(written(tmp_path, "name: x\ntrack: {experiment: '${name}: all'}\n")).track.experiment == "x: all"
+    )
+
+
+ALIASES = [f"k{n}: &k{n} [*k{n - 1}, *k{n - 1}]" for n in range(1, 40)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: x\nmodel: " + "[" * 3000,
+        "name: x\nmodel: " + "[" * 3000 + "]" * 3000,
+        "name: x\nmodel: " + "{a: " * 3000 + "1" + "}" * 3000,
+        "\n".join(["k0: &k0 [1, 1]", *ALIASES, ""]),
+        "a: &a [*a]\nname: x\n",
+    ],
+    ids=["open", "list", "mapping", "aliases", "endless"],
+)
+def test_yaml_that_is_nested_or_multiplied_without_limit_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"x\.yaml"):
+        load_settings(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://me:sesame@host:5000",
+        "http://sesame@host",
+        "http://me:se/sesame@host",
+        "postgresql+psycopg2://me:sesame@host/db",
+        "postgresql://host/db?user=me&password=sesame",
+        "http://host/?api_key=sesame",
+    ],
+)
+def test_a_secret_in_the_uri_of_the_store_is_refused_and_not_repeated(tmp_path: Path, uri: str) -> None:
+    path = written(tmp_path, "name: x\n")
+    for overrides in ([f"track.uri={uri}"], [f"track={uri}"]):
+        with pytest.raises(SettingsError) as refused:
+            load_settings(path, overrides)
+        assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////data/a@b:c/mlflow.db", "http://host:5000", "postgresql://me@host/db"])
+def test_a_uri_without_secrets_is_taken(tmp_path: Path, uri: str) -> None:
+    assert load_settings(written(tmp_path, "name: x\n"), [f"track.uri={uri}"]).track.uri == uri

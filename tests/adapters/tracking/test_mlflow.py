@@ -528,3 +528,24 @@ def test_another_store_receives_the_model_although_the_settings_were_written_aga
     (copy,) = (tmp_path / "mlflow-artifacts").rglob("settings.json")
     assert copy.parent.name == "run"
     assert json.loads(copy.read_text(encoding="utf-8")) == {"track": {"uri": None}}
+
+
+def test_a_password_of_the_store_is_written_and_printed_nowhere(
+    run_root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"http://me:open-sesame@127.0.0.1:{_unused_port()}"
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.delenv(TRACKING_VARIABLE, raising=False)
+    with _tracker(run_root, uri) as tracker:
+        tracker.params({"a": 1})
+    with pytest.raises(PipelineError, match=TRACKING_VARIABLE):
+        sync(run_root)
+    monkeypatch.setenv(TRACKING_VARIABLE, uri)
+    with pytest.raises(PipelineError, match="cannot be reached") as failed:
+        sync(run_root)
+    texts = [str(failed.value), caplog.text, *(path.read_text() for path in run_root.glob("mlflow/*.*"))]
+    assert len(texts) > 3
+    assert not any("sesame" in text for text in texts)
+    with _tracker(run_root, uri) as tracker:  # the same store: nothing is sent again
+        assert tracker._journal is not None
+        assert tracker._journal._doubtful == 0

@@ -1,13 +1,22 @@
 """Registered models carry their own code: those made when the package was called `pipeline` load beside `camray`."""
 
+import io
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from camray.adapters.tracking.mlflow import MlflowTracker
-from camray.adapters.tracking.store import store_uri
+import numpy as np
+import pandas as pd
+import pytest
 
+from camray.adapters.tracking.mlflow import MlflowTracker
+from camray.adapters.tracking.model import FOLDER_VARIABLE, film_model, without_missing_numbers
+from camray.adapters.tracking.store import store_uri
+from camray.domain.errors import SettingsError
+
+SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"
 ROOT = Path(__file__).resolve().parents[3]
 LOADER = "tests.adapters.tracking.fake_loader:load_fake"
 OLD_MODEL = """
@@ -88,3 +97,56 @@ def test_a_registered_model_ships_the_code_that_loads_it(tmp_path: Path) -> None
         tracker.model(run_root, "demo")
     printed = _python(LOAD_NEW, store_uri(None, run_root.parent), cwd=tmp_path, path=str(ROOT))
     assert printed == ["2", "True True"]
+
+
+QUIET = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")  # MLflow of its own classes
+
+
+@QUIET
+def test_answers_of_a_server_are_valid_json() -> None:
+    from mlflow.pyfunc.scoring_server import predictions_to_json
+
+    boxes = pd.DataFrame(
+        {"image_id": ["a", "b"], "probability": [0.5, np.nan], "x0": [np.nan, 1.0], "y0": [np.nan] * 2}
+    )
+    text = io.StringIO()
+    predictions_to_json(without_missing_numbers(boxes), text)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    rows = json.loads(text.getvalue(), parse_constant=refuse)["predictions"]
+    assert rows[0] == {"image_id": "a", "probability": 0.5, "x0": None, "y0": None}
+    assert rows[1] == {"image_id": "b", "probability": None, "x0": 1.0, "y0": None}
+
+
+@QUIET
+def test_a_server_reads_films_of_one_folder_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, outside = tmp_path / "films", tmp_path / "films-of-others"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a.dcm").write_bytes(b"film")
+    (inside / "link.dcm").symlink_to(outside / "a.dcm")
+    model = film_model()
+    model._predictor = lambda films: pd.DataFrame({"image_id": ["a"]})
+    refused = [
+        outside / "a.dcm",
+        outside / "missing.dcm",
+        inside / ".." / "films-of-others" / "a.dcm",
+        inside / "link.dcm",
+    ]
+    monkeypatch.setenv(SERVING, "true")
+    messages = set()
+    for folder in (None, str(inside)):
+        if folder is not None:
+            monkeypatch.setenv(FOLDER_VARIABLE, folder)
+        for path in refused:
+            for films in (pd.DataFrame({"path": [str(path)]}), [str(path)], np.array([str(path)], object)):
+                with pytest.raises(SettingsError) as error:
+                    model.predict(None, films)
+                messages.add(str(error.value))
+    assert len(messages) == 1
+    assert len(model.predict(None, pd.DataFrame({"path": [str(inside / "a.dcm")]}))) == 1
+    assert len(model.predict(None, np.zeros((1, 4, 4)))) == 1
+    monkeypatch.delenv(SERVING)
+    assert len(model.predict(None, [str(outside / "a.dcm")])) == 1

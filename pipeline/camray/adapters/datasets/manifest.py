@@ -232,7 +232,7 @@ def load_manifest(name: str) -> Manifest:
     path = manifest_path(name)
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ManifestError(f"{path}: cannot be read as a data manifest: {error}") from error
     if not isinstance(plain, dict):
         raise ManifestError(f"{path}: expected a mapping, got a {type(plain).__name__}; see data_manifests/README.md")

@@ -10,11 +10,16 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
+from omegaconf.grammar_parser import parse as parse_interpolation
 from pydantic import BaseModel, ValidationError
 
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import SettingsError
 from camray.domain.package_data import shipped
+from camray.domain.uris import has_secret, without_secrets
+
+MAX_NODES = 20_000
 
 
 def config_path(name: str) -> Path:
@@ -45,16 +50,70 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     if not path.is_file():
         raise SettingsError(f"{path}: no such settings file; see configs/ for examples")
     try:
+        _check_size(path)
         merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides or []))
+        _check_interpolations(OmegaConf.to_container(merged, resolve=False))
         plain = OmegaConf.to_container(merged, resolve=True)
+    except RecursionError:
+        raise SettingsError(
+            f"{path}: nested too deeply; expected sections of settings; correct it, see configs/ for examples"
+        ) from None
     except (OmegaConfBaseException, yaml.YAMLError, TypeError, ValueError, OSError) as error:
-        raise SettingsError(f"{path}: cannot be read as settings: {error}") from error
+        raise SettingsError(f"{path}: cannot be read as settings: {without_secrets(str(error))}") from error
     if not isinstance(merged, DictConfig) or not isinstance(plain, dict):
         raise SettingsError(f"{path}: expected a mapping of sections, got a {type(plain).__name__}")
     if "name" not in plain:
         holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
         raise SettingsError(f"{path}: {holds}; expected a name (name: my-run); see configs/ for examples")
-    return parse_settings({str(key): value for key, value in plain.items()}, str(path))
+    settings = parse_settings({str(key): value for key, value in plain.items()}, str(path))
+    uri = settings.track.uri or ""
+    if has_secret(uri):
+        raise SettingsError(
+            f"{path}: track.uri={without_secrets(uri)}: contains a password or token, and settings "
+            "are stored and logged; expected a URI without; set the environment variable MLFLOW_TRACKING_URI to the "
+            "whole URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    return settings
+
+
+def _check_size(path: Path) -> None:
+    """Refuse YAML whose aliases multiply it, before it is expanded."""
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    if node is not None and _n_nodes(node, {}) > MAX_NODES:
+        raise ValueError(f"more than {MAX_NODES} values; expected sections of settings")
+
+
+def _n_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Count values as if every alias was written out."""
+    if id(node) not in counted:
+        counted[id(node)] = MAX_NODES  # of a value that contains itself
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        inner = parts if isinstance(node, yaml.CollectionNode) else ()
+        counted[id(node)] = 1 + sum(_n_nodes(part, counted) for part in inner)
+    return counted[id(node)]
+
+
+def _check_interpolations(value: Any) -> None:
+    """Refuse functions in ``${...}``, such as ``oc.env``: settings are stored and logged, whoever wrote the file.
+
+    References to other settings, ``${name}``, are harmless.
+    """
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            _check_interpolations(part)
+    if isinstance(value, str) and "${" in value and _has_function(parse_interpolation(value)):
+        raise ValueError(
+            f"'{value}' calls a function, which may read secrets of this machine; expected a value, or a reference to "
+            "another setting such as ${name}; set it on the command line: SECTION.KEY=VALUE"
+        )
+
+
+def _has_function(node: Any) -> bool:
+    if isinstance(node, OmegaConfGrammarParser.InterpolationResolverContext):
+        return True
+    return any(_has_function(child) for child in getattr(node, "children", None) or ())
 
 
 def parse_settings(plain: dict[str, Any], where: str) -> Settings:
@@ -78,7 +137,7 @@ def _describe(fault: Any) -> str:
     if not dotted:  # a contradiction between sections
         return f"  {fault['msg'].removeprefix('Value error, ')}"
     if fault["type"] != "extra_forbidden":
-        return f"  {dotted}: {fault['msg']}, got {fault.get('input')!r}"
+        return f"  {dotted}: {fault['msg']}, got {without_secrets(repr(fault.get('input')))}"
     legal = _legal_keys(tuple(str(part) for part in fault["loc"][:-1]))
     near = difflib.get_close_matches(str(fault["loc"][-1]), legal, n=1, cutoff=0.3)
     hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(legal)}"

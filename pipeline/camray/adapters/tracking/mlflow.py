@@ -19,6 +19,7 @@ from camray.adapters.tracking.keys import picture_key, tracking_key
 from camray.adapters.tracking.sender import Sender
 from camray.adapters.tracking.store import import_mlflow, quiet_calls, store_uri
 from camray.adapters.tracking.sync import brief, drain, left_open
+from camray.domain.uris import without_secrets
 
 logger = logging.getLogger(__name__)
 VALUE_CHARACTERS, DIGEST_CHARACTERS = 500, 36
@@ -261,9 +262,11 @@ class MlflowTracker:
 def _point_at_store(journal: Journal, uri: str | None, store_folder: Path, experiment: str) -> None:
     """Record the store; a new store receives the whole journal from its beginning."""
     relative = os.path.relpath(store_folder.resolve(), journal.run_root.resolve())
-    if "store_folder" in journal.state and (journal.state.get("uri"), journal.state["store_folder"]) != (uri, relative):
+    stored, known = without_secrets(uri) if uri else None, journal.state.get("uri")
+    known = without_secrets(known) if isinstance(known, str) else None  # earlier versions stored secrets
+    if "store_folder" in journal.state and (known, journal.state["store_folder"]) != (stored, relative):
         journal.start_over()
-    journal.remember(uri=uri, store_folder=relative, experiment=experiment)
+    journal.remember(uri=stored, store_folder=relative, experiment=experiment)
 
 
 def _known_values(entries: list[Entry]) -> dict[tuple[str, str], dict[str, str]]:

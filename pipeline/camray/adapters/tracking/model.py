@@ -1,6 +1,7 @@
 """The registered MLflow model: films in, boxes out. No pickle: it consists of plain files and of this code."""
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 import pandas as pd
 
 from camray.adapters.tracking.store import import_mlflow
+from camray.domain.errors import SettingsError
 
+FOLDER_VARIABLE = "CAMRAY_SERVED_FOLDER"
+_SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"  # set by MLflow's scoring server
 OUTPUT_COLUMNS = {
     "image_id": "string",
     "label": "string",
@@ -38,9 +42,37 @@ def film_model() -> Any:
 
         # also a list or an array: from an exact annotation MLflow would derive a signature
         def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
-            return self._predictor(model_input)
+            if os.environ.get(_SERVING):
+                _check_served(model_input)
+            return without_missing_numbers(self._predictor(model_input))
 
     return FilmModel()
+
+
+def without_missing_numbers(boxes: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with None in place of NaN: JSON has no NaN, and MLflow's server would write one."""
+    return boxes.astype(object).where(boxes.notna(), None) if boxes.isna().to_numpy().any() else boxes
+
+
+def _check_served(films: Any) -> None:
+    """Check that a client of a server names files only in the folder that the server's owner has opened for it.
+
+    The answer is the same whether or not a file exists elsewhere.
+
+    Raises
+    ------
+    SettingsError
+        If it names another file.
+    """
+    table = films.to_numpy().ravel() if isinstance(films, pd.DataFrame | pd.Series) else films
+    paths = [entry for entry in table if isinstance(entry, str | os.PathLike)]
+    folder = os.environ.get(FOLDER_VARIABLE)
+    root = None if not folder else Path(folder).resolve()
+    if any(root is None or not Path(path).resolve().is_relative_to(root) for path in paths):
+        raise SettingsError(
+            f"films: a server reads files only below the folder that {FOLDER_VARIABLE} names in its environment; send "
+            "grey values as nested lists, or have the variable set"
+        )
 
 
 def entry_source() -> str:

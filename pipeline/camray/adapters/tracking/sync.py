@@ -1,14 +1,16 @@
 """Sending of a journal: during the run, and the rest afterwards."""
 
 import logging
+import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from camray.adapters.tracking.journal import FOLDER, JOURNAL, Entry, Journal
 from camray.adapters.tracking.sender import Sender
-from camray.adapters.tracking.store import store_uri
+from camray.adapters.tracking.store import TRACKING_VARIABLE, store_uri
 from camray.domain.errors import PipelineError
+from camray.domain.uris import HIDDEN, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -78,10 +80,23 @@ def sync(run_root: Path) -> dict[str, int]:
     try:
         journal = Journal(run_root)
         store_folder = (run_root / journal.state.get("store_folder", "..")).resolve()
-        sender = Sender(store_uri(journal.state.get("uri"), store_folder), store_folder, journal)
+        sender = Sender(store_uri(_stored_uri(journal), store_folder), store_folder, journal)
         return _sync(journal, sender)
     finally:
         lock.release()
+
+
+def _stored_uri(journal: Journal) -> str | None:
+    """Return the URI of the store; its secrets are not in the journal, but in the environment."""
+    stored, given = journal.state.get("uri"), os.environ.get(TRACKING_VARIABLE)
+    if given and stored == without_secrets(given):
+        return given
+    if stored is not None and HIDDEN in stored:
+        raise PipelineError(
+            f"{journal.run_root}: its store {stored} needs a password, which is not stored; set {TRACKING_VARIABLE} to "
+            "the whole URI and sync again"
+        )
+    return stored
 
 
 def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
@@ -92,8 +107,8 @@ def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
     error = error or drain(journal, sender, in_doubt=True)
     if error is not None:
         raise PipelineError(
-            f"{sender.uri}: MLflow cannot be reached ({brief(error)}); {len(journal.pending)} calls are pending; "
-            "start the server and sync again"
+            f"{without_secrets(sender.uri)}: MLflow cannot be reached ({brief(error)}); "
+            f"{len(journal.pending)} calls are pending; start the server and sync again"
         )
     rejected = journal.rejected - rejected_before
     return {"sent": waiting - rejected, "rejected": rejected, "pending": len(journal.pending)}
@@ -119,5 +134,6 @@ def left_open(entries: list[Entry]) -> list[str]:
 
 
 def brief(error: Exception) -> str:
-    """Return an error in one line."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+    """Return an error in one line, without secrets."""
+    text = without_secrets(str(error))
+    return f"{type(error).__name__}: {text.splitlines()[0][:200] if text else ''}"
