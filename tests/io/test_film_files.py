@@ -149,6 +149,20 @@ def test_damaged_dicom_unusable_rescale(cases: Path) -> None:
     assert "not applied" in film.note
 
 
+def test_a_file_that_takes_too_much_memory_is_refused(write_film: Write, tmp_path: Path) -> None:
+    path = write_film(FilmRecipe())
+    whole = path.read_bytes()
+    at = whole.index(b"\xe0\x7f\x10\x00OW")
+    private = b"\x29\x00\x10\x10OB\0\0" + (2**32 - 2).to_bytes(4, "little")  # 4 GiB of zeros that take no disk
+    path.write_bytes(whole[:at] + private)
+    with path.open("r+b") as file:
+        file.truncate(at + len(private) + 2**32 - 2)
+    with pytest.raises(ImageError) as refused:
+        read_film(path, None)
+    assert refused.value.reason == Reason.UNREADABLE_PIXELS
+    assert "memory" in refused.value.message
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")

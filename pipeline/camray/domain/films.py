@@ -14,7 +14,7 @@ from camray.domain.errors import DicomError
 from camray.domain.records import RefusalReason
 
 MIN_SIDE_PX = 64  # smallest plausible side of a chest film
-MAX_AREA_PX = 2**27  # 134 million px: larger than any film; protects against forged headers
+MAX_AREA_PX = 2**26  # 67 million px: a film of 35 x 43 cm at 0.05 mm has 60; protects against forged headers
 
 
 @dataclass(frozen=True)

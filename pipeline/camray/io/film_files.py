@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from camray.adapters.dicom.read.image import read_dicom, read_dicom_header
 from camray.adapters.dicom.read.jpeg_damage import is_damaged_jpeg
 from camray.adapters.images.grayscale import JPEG_MAGIC, is_picture, read_picture, read_picture_header
+from camray.adapters.memory_limit import limited_memory
 from camray.core.imaging.grayscale import grey_note, is_blank, to_unit_scale
 from camray.domain.errors import DicomError, PixelError
 from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm
 from camray.domain.records import RefusalReason
+
+MAX_FILM_BYTES = 3 * 2**29  # memory to read one film; 67 million px of 16 bits, the largest legal film, take 0.9 GiB
 
 
 def read_film(path: Path, policy: FilmPolicy | None) -> Film:
@@ -39,6 +42,17 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
     ImageError
         If the file is no usable film; the reason is from the closed list. Nothing else is raised for any content.
     """
+    try:
+        with limited_memory(MAX_FILM_BYTES):
+            return _read_film(path, policy)
+    except MemoryError:
+        raise PixelError(
+            RefusalReason.UNREADABLE_PIXELS,
+            f"reading it takes more than {MAX_FILM_BYTES >> 20} MiB of memory; expected a film",
+        ) from None
+
+
+def _read_film(path: Path, policy: FilmPolicy | None) -> Film:
     film = _read_stored(path, policy)
     if is_blank(film.values, film.grey):
         raise PixelError(RefusalReason.BLANK, "all pixels are (nearly) equal; there is no picture")

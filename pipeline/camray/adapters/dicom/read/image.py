@@ -21,7 +21,7 @@ from camray.adapters.dicom.read.pixels import (
     decode_encapsulated,
     decode_native,
 )
-from camray.domain.errors import DicomError, PixelError
+from camray.domain.errors import DicomError, ImageError, PixelError
 from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, FilmPolicy, StoredFilm
 from camray.domain.records import RefusalReason
 
@@ -124,7 +124,9 @@ def _is_cut(ds: Dataset, size: int) -> bool:
     return last is None
 
 
-def _unparsable(stream: BinaryIO, size: int, error: Exception) -> DicomError:
+def _unparsable(stream: BinaryIO, size: int, error: Exception) -> ImageError:
+    if isinstance(error, MemoryError):
+        return PixelError(RefusalReason.UNREADABLE_PIXELS, "reading the file takes too much memory; expected a film")
     if isinstance(error, zlib.error) or stream.tell() >= size:
         return DicomError(RefusalReason.TRUNCATED, f"the file ends too early ({type(error).__name__})")
     return DicomError(RefusalReason.UNREADABLE_HEADER, f"the file cannot be parsed ({type(error).__name__})")
