@@ -37,6 +37,12 @@ def threads_of(_: int) -> tuple[str | None, int]:
     return os.environ.get("OMP_NUM_THREADS"), os.getpid()
 
 
+def ends_itself(item: int) -> int:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(os.getpid(), number)
+    return item
+
+
 def big(item: int) -> bytes:
     return bytes([item % 256]) * 300_000  # far beyond a pipe's buffer
 
@@ -53,9 +59,9 @@ def living(session: int) -> list[str]:
     return found
 
 
-def test_one_worker_stays_in_this_process() -> None:
-    outcomes = list(map_processes(threads_of, [1, 2], workers=1))
-    assert [outcome.value[1] for outcome in outcomes if outcome.value] == [os.getpid()] * 2
+def test_one_worker_is_a_process_of_its_own() -> None:
+    pids = {outcome.value[1] for outcome in map_processes(threads_of, [1, 2], workers=1) if outcome.value}
+    assert len(pids - {os.getpid()}) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -72,8 +78,9 @@ def test_no_items() -> None:
     assert list(map_processes(double_or_fail, [], workers=2)) == []
 
 
-def test_crashes_cost_only_their_own_items() -> None:
-    outcomes = list(map_processes(double_or_fail, [1, 11, 2, 3, 13, 11, 4, 5], workers=2, chunk=3))
+@pytest.mark.parametrize("workers", [1, 2])
+def test_crashes_cost_only_their_own_items(workers: int) -> None:
+    outcomes = list(map_processes(double_or_fail, [1, 11, 2, 3, 13, 11, 4, 5], workers, chunk=3))
     assert [outcome.value for outcome in outcomes] == [2, None, 4, 6, None, None, 8, 10]
     reasons = [outcome.error.reason for outcome in outcomes if outcome.error]
     assert reasons == [RefusalReason.UNREADABLE_PIXELS] * 3
@@ -134,6 +141,29 @@ def test_nonsense_is_refused() -> None:
 def test_zero_means_one_worker_a_core() -> None:
     assert count_workers(0) == len(os.sched_getaffinity(0))
     assert count_workers(3) == 3
+
+
+def test_the_start_of_a_worker_is_no_time_of_its_item() -> None:
+    outcomes = list(map_processes(double_or_fail, [1, 2], workers=1, timeout_s=0.05))  # imports take far longer
+    assert [outcome.value for outcome in outcomes] == [2, 4]
+
+
+def test_a_request_to_end_is_not_for_the_workers() -> None:
+    outcomes = map_processes(ends_itself, [1, 2], workers=1, chunk=1)
+    assert [outcome.value for outcome in outcomes] == [1, 2]
+
+
+def test_workers_end_although_their_results_are_never_taken(tmp_path: Path) -> None:
+    script = tmp_path / "left.py"
+    script.write_text(
+        "import time\n"
+        "from camray.adapters.process_pool import map_processes\n"
+        "if __name__ == '__main__':\n"
+        "    outcomes = map_processes(time.sleep, [0.0] + [60.0] * 4, 2, chunk=1)\n"
+        "    next(outcomes)\n"
+        "    raise SystemExit(3)\n"
+    )
+    assert subprocess.run([sys.executable, str(script)], timeout=50, check=False).returncode == 3
 
 
 def test_interrupt_ends_cleanly_and_leaves_no_process(tmp_path: Path) -> None:

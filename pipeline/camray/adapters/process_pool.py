@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from multiprocessing.util import Finalize
 from typing import Any, Generic, TypeVar
 
 from camray.domain.errors import ImageError, PipelineError, PixelError
@@ -24,6 +25,8 @@ Value = TypeVar("Value")
 
 _AHEAD = 4  # chunks per worker ahead of the slowest item: limits the results that wait for their turn
 _READY, _RAISED = "ready", "raised"
+_START_S = 600.0  # longest time for the start of a worker, which imports much and may wait for a slow disk
+_HANDLED_BY_PARENT = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _ONE_THREAD = {
     name: "1"
     for name in (
@@ -66,11 +69,11 @@ def map_processes(
     items : iterable
         Read only as far as needed.
     workers : int
-        Processes; 1 uses this process, without protection against crashes.
+        Processes; also 1 is a process of its own, which may crash.
     chunk : int
         Items sent to a worker at once.
     timeout_s : float
-        Longest time for one item.
+        Longest time for one item, without the start of its worker.
 
     Yields
     ------
@@ -85,8 +88,6 @@ def map_processes(
     """
     if workers < 1 or chunk < 1:
         raise ValueError(f"workers and chunk must be positive, got {workers} and {chunk}")
-    if workers == 1:
-        return (_attempt(function, item) for item in items)
     return _Pool(function, iter(items), workers, chunk, timeout_s).run()
 
 
@@ -118,12 +119,13 @@ def _work(function: Callable[[Any], Any], connection: Connection) -> None:
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Block interrupts until a worker has started and is registered; the worker inherits the block.
+    """Block signals that end a run until a worker has started and is registered; the worker inherits the block.
 
+    A terminal or a service manager sends them to all processes; the parent alone handles them, and kills its workers.
     The first start launches Python's resource tracker, which unblocks interrupts; so the tracker is started before.
     """
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED_BY_PARENT)
     try:
         yield
     finally:
@@ -165,6 +167,8 @@ class _Pool(Generic[Item, Value]):
         self._done: dict[int, Outcome[Item, Value]] = {}
         self._issued = self._next = 0
         self._is_exhausted = False
+        # at exit, before Python waits for workers that it asks to end by a signal that they block
+        self._at_exit = Finalize(self, _kill, (self._workers,), exitpriority=10)
 
     def run(self) -> Iterator[Outcome[Item, Value]]:
         is_clean = False
@@ -228,7 +232,7 @@ class _Pool(Generic[Item, Value]):
         for connection, worker in busy.items():
             if connection in ready:
                 self._receive(worker)
-            elif time.monotonic() - worker.since > self._timeout_s:
+            elif time.monotonic() - worker.since > (self._timeout_s if worker.is_ready else _START_S):
                 worker.process.kill()
                 self._bury(worker)
 
@@ -256,7 +260,10 @@ class _Pool(Generic[Item, Value]):
         self._workers.remove(worker)
         worker.connection.close()
         if not worker.is_ready:
-            raise PipelineError(f"workers cannot start (exit code {code}); see stderr, or set ingest.workers=1")
+            raise PipelineError(
+                f"a worker process cannot start (exit code {code}), expected to start within {_START_S:.0f} s; see the "
+                "messages above, free memory or set ingest.workers=1"
+            )
         index, item = worker.todo[0]
         if index in self._suspects:
             worker.todo.popleft()
@@ -270,10 +277,16 @@ class _Pool(Generic[Item, Value]):
     def _stop(self, is_clean: bool) -> None:
         for worker in self._workers:
             worker.connection.close()
-            if not is_clean:
-                worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join(5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+        if is_clean:
+            for worker in self._workers:
+                worker.process.join(5)
+        _kill(self._workers)
+        self._at_exit.cancel()
+
+
+def _kill(workers: list[_Worker]) -> None:
+    for worker in workers:
+        if worker.process.is_alive():
+            worker.process.kill()
+    for worker in workers:
+        worker.process.join()
