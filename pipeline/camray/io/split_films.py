@@ -108,8 +108,8 @@ class SplitFilms:
         return by_label
 
 
-def split_films(run: ExplainedRun, split: str, labels: Sequence[str]) -> SplitFilms:
-    """Collect the films of one split and their annotations.
+def split_films(run: ExplainedRun, split: str, labels: Sequence[str], by_film: bool = False) -> SplitFilms:
+    """Collect the films of one split and their annotations; `by_film` takes each film as a patient of its own.
 
     Raises
     ------
@@ -122,6 +122,6 @@ def split_films(run: ExplainedRun, split: str, labels: Sequence[str]) -> SplitFi
             f"split '{split}': {n_films - len(films)} of {n_films} films were not explained; "
             f"add '{split}' to explain.splits and run again"
         )
-    patients = number_patients(films)
+    patients = number_patients(films.assign(patient_key="") if by_film else films)
     items = {label: collect_annotated_films(label, run.films.boxes, films, patients) for label in labels}
     return SplitFilms(run, split, films, patients, items)

@@ -83,7 +83,13 @@ STAGE_NAMES = tuple(stage.name for stage in STAGES)
 # what changes how fast a result comes, and not the result
 _NEUTRAL = {("ingest", "workers"), ("train", "compile")}
 # added since 0.2.0: left out of a stage's record while they have their default, so that older runs stay up to date
-_ADDED = (("explain", "integrated_gradients"), ("explain", "occlusion"))
+_ADDED = (
+    ("explain", "integrated_gradients"),
+    ("explain", "occlusion"),
+    ("score", "resample"),
+    ("score", "wsol_interpolation"),
+    ("score", "coco_ious"),
+)
 
 
 def run(

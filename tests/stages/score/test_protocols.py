@@ -187,3 +187,18 @@ def test_the_ceiling_stands_in_the_headline_of_every_page(folder: RunFolder) -> 
     shown = {line[0]: line[-1] for line in headline[2:]}
     for label, name in ((LABELS[0], LABELS[0]), (LABELS[1], LABELS[1]), ("mean", "Mean of findings")):
         assert shown[name].startswith(f"{rows.value[label]:.2f}")
+
+
+def test_settings_give_the_numbers_of_other_tools(folder: RunFolder, scores: pd.DataFrame) -> None:
+    protocols = ["wsol", "detection"]
+    changed = scores_of(folder, protocols=protocols, resample="film", wsol_interpolation="bicubic", coco_ious=[0.1])
+    key = [*KEYS]
+    both = changed.merge(scores, on=key, suffixes=("", "_before"))
+    own = both[~both.metric.str.startswith("wsol")]
+    pd.testing.assert_series_equal(own["value"], own["value_before"], check_names=False)
+    assert (own["low"] != own["low_before"]).any()  # two films per patient: other draws
+    assert (both.value != both.value_before)[both.metric.str.startswith("wsol")].any()
+    low_iou = changed[(changed.metric == "detection/coco_ap") & (changed.criterion == 0.1)]
+    half = changed[(changed.metric == "detection/coco_ap") & (changed.criterion == 0.5)]
+    assert len(low_iou) == len(half) > 0
+    assert (low_iou["value"].to_numpy() >= half["value"].to_numpy()).all()

@@ -203,7 +203,16 @@ class ScoreSettings(Section):
         ],
         ...,
     ] = Field((), description="published protocols to add to the score table")
+    resample: Literal["patient", "film"] = Field(
+        "patient", description="what the bootstrap draws; film: as CheXlocalize, intervals are then too narrow"
+    )
     wsol_thresholds: int = Field(1000, ge=10, le=1000, description="number of thresholds of the protocol wsol")
+    wsol_interpolation: Literal["bilinear", "bicubic"] = Field(
+        "bilinear", description="interpolation of maps in the protocol wsol; bicubic: as wsolevaluation"
+    )
+    coco_ious: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        (), description="IoU of further rows detection/coco_ap, for instance below 0.5"
+    )
     human: dict[
         str,
         dict[Literal["miou_true_positive", "miou_annotated", "miou_all", "hit_rate"], Annotated[float, Field(gt=0)]],

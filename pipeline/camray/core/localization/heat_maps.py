@@ -74,6 +74,42 @@ def upsampled(
     return np.asarray(_bilinear(np.ascontiguousarray(maps), *rows, *cols))
 
 
+_CUBIC = -0.75  # the parameter of OpenCV's and torch's bicubic kernel (Keys, 1981)
+
+
+def bicubic(heat: FloatImage, shape_model: tuple[int, int], window: CropWindow | None = None) -> FloatImage:
+    """Interpolate maps bicubically from the feature grid to (a window of) the model grid, as OpenCV does.
+
+    Parameters
+    ----------
+    heat, shape_model, window
+        As for `upsampled`.
+
+    Returns
+    -------
+    ndarray of shape (N, rows of the window, cols of the window), float32
+        Corner origin; beyond the border the outermost cells are repeated.
+    """
+    kept = window or CropWindow(0, shape_model[0], 0, shape_model[1])
+    rows = _cubic_weights(shape_model[0], heat.shape[1])[kept.row0 : kept.row1]
+    cols = _cubic_weights(shape_model[1], heat.shape[2])[kept.col0 : kept.col1]
+    return np.asarray(np.einsum("rh,nhw,cw->nrc", rows, heat.astype(np.float64), cols), np.float32)
+
+
+def _cubic_weights(side_px: int, cells: int) -> NDArray[np.float64]:
+    """Return the weight of each cell at each pixel's centre along one axis, [side, cells]."""
+    position = (np.arange(side_px) + 0.5) * cells / side_px - 0.5
+    before, a = np.floor(position).astype(np.int64), _CUBIC
+    weights = np.zeros((side_px, cells))
+    for offset in (-1, 0, 1, 2):
+        distance = np.abs(position - before - offset)
+        near = (a + 2) * distance**3 - (a + 3) * distance**2 + 1
+        far = a * (distance**3 - 5 * distance**2 + 8 * distance - 4)
+        cell = np.clip(before + offset, 0, cells - 1)
+        np.add.at(weights, (np.arange(side_px), cell), np.where(distance <= 1, near, far))
+    return weights
+
+
 def interpolated(heat: FloatImage, rows: NDArray[np.floating], cols: NDArray[np.floating]) -> FloatImage:
     """Interpolate maps bilinearly at the crossings of given rows and columns.
 

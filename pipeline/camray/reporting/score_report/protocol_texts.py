@@ -65,7 +65,8 @@ def _plain(prefix: str, columns: Mapping[str, str]) -> tuple[ProtocolColumn, ...
 def _mask_columns(suffix: str) -> tuple[ProtocolColumn, ...]:
     names = {"Mean IoU, true positives": "miou_true_positive", "Mean IoU, all": "miou_all"}
     names |= {"Mean IoU, annotated": "miou_annotated", "Hit rate": "hit_rate"}
-    names |= {"Pixel sensitivity": "pixel_sensitivity", "Pixel specificity": "pixel_specificity"}
+    names |= {"Pixel sensitivity": "pixel_sensitivity", "Pixel precision": "pixel_precision"}
+    names |= {"Pixel specificity": "pixel_specificity"}
     return tuple(ProtocolColumn(title, f"chexlocalize/{metric}{suffix}") for title, metric in names.items())
 
 

@@ -5,6 +5,7 @@ Run     ``camray score configs/phantom.yaml score.protocols='[wsol,detection]'``
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -46,24 +47,25 @@ def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
 def _wsol(inputs: ProtocolInputs) -> list[Statistic]:
     thresholds = np.arange(inputs.settings.wsol_thresholds) / inputs.settings.wsol_thresholds
     statistics: list[Statistic] = []
+    interpolation = inputs.settings.wsol_interpolation
+    geometry = replace(inputs.films.geometry, interpolation=interpolation)
     for label, items in inputs.films.items.items():
         masks = inputs.films.masks.get(label, {})
         for method in inputs.run.methods:
             heat_of = inputs.run.heat_reader(method, label)
             if len(items):
-                overlaps = overlaps_of(items, heat_of, inputs.films.geometry, thresholds)
+                overlaps = overlaps_of(items, heat_of, geometry, thresholds)
                 validated, validation = None, inputs.validation
                 if validation is not None:
-                    validation_inputs = (
-                        validation.items[label],
-                        validation.run.heat_reader(method, label),
-                        validation.geometry,
+                    validation_heat_of = validation.run.heat_reader(method, label)
+                    validation_geometry = replace(validation.geometry, interpolation=interpolation)
+                    validated = overlaps_of(
+                        validation.items[label], validation_heat_of, validation_geometry, thresholds
                     )
-                    validated = overlaps_of(*validation_inputs, thresholds)
                 statistics += max_box_acc_statistics(items, method, overlaps, validated, inputs.settings.oracle)
             if masks:
                 masked = MaskedFilms(label, masks, inputs.films.ignored.get(label, {}), inputs.films.patients)
-                statistics += pixel_statistics(masked, method, heat_of, inputs.films.geometry, thresholds)
+                statistics += pixel_statistics(masked, method, heat_of, geometry, thresholds)
     return statistics
 
 
@@ -100,9 +102,13 @@ def _detection(inputs: ProtocolInputs) -> list[Statistic]:
         films = inputs.decidable_films(items)
         for use in inputs.uses:
             detections, reported = inputs.detections(items, use, films)
-            statistics += detection_statistics(detections, reported, use.row_method, use.threshold_source)
+            statistics += detection_statistics(
+                detections, reported, use.row_method, use.threshold_source, inputs.settings.coco_ious
+            )
         for method, detections in inputs.trivial_detections(items, films).items():
-            statistics += detection_statistics(detections, None, method, ThresholdSource.FIXED.value)
+            statistics += detection_statistics(
+                detections, None, method, ThresholdSource.FIXED.value, inputs.settings.coco_ious
+            )
     return statistics
 
 

@@ -47,7 +47,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     silent: dict[str, str] = {}
     for split in settings.score.splits:
         uses = thresholds_to_score(explained.thresholds.boxes, split, settings.score.oracle)
-        films = split_films(explained, split, labels)
+        films = split_films(explained, split, labels, settings.score.resample == "film")
         inputs = ProtocolInputs(settings.score, films, uses, training, validation)
         split_scores = score_split(inputs, levels)
         table = pd.concat([split_scores.table, protocol_rows(inputs)], ignore_index=True)

@@ -48,6 +48,7 @@ def test_rows_by_hand() -> None:
     assert value["chexlocalize/miou_all", "fixed"] == pytest.approx(0.5 / 3)  # the third film's mask is false: a 0
     assert value["chexlocalize/hit_rate", "fixed"] == 0.5
     assert value["chexlocalize/pixel_sensitivity", "fixed"] == pytest.approx(4 / 26)
+    assert value["chexlocalize/pixel_precision", "fixed"] == pytest.approx(4 / 16)
     # outside pixels: 94 - 2 false, 80, 100 - 10 false
     assert value["chexlocalize/pixel_specificity", "fixed"] == pytest.approx((92 + 80 + 90) / 274)
     assert value["chexlocalize/miou_all_percent_below_human", "fixed"] == pytest.approx(100 * (0.5 - 0.5 / 3) / 0.5)

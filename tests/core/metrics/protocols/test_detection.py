@@ -215,3 +215,24 @@ def test_coco_by_hand_and_its_thresholds() -> None:
     assert at_each[0] == pytest.approx((34 + 33 * 2 / 3) / 101)
     # from 0.85 on IoU 0.8 is not enough: only the first is right
     assert at_each[IOU_THRESHOLDS.index(0.85)] == pytest.approx(34 / 101)
+
+
+def test_coco_precision_below_one_half_by_hand() -> None:
+    # one film: a box that overlaps the annotated one by 1/3, and a surer one elsewhere
+    found = Detections(
+        "a",
+        np.array([0]),
+        np.array([[0.0, 0.0, 10.0, 10.0]]),
+        np.array([0]),
+        np.array([[0.0, 5.0, 10.0, 15.0], [50.0, 50.0, 60.0, 60.0]]),
+        np.array([0, 0]),
+        np.array([0.5, 0.9]),
+    )
+    statistics = detection_statistics(found, None, "cam", "fixed", (0.1, 0.3, 0.4, 0.5))
+    precision = statistics[0]
+    values = dict(zip([(r.metric, r.criterion) for r in precision.rows], precision(np.ones((1, 1)))[0], strict=True))
+    assert values["detection/coco_ap", 0.1] == pytest.approx(0.5)  # found second: precision 1/2 at every recall
+    assert values["detection/coco_ap", 0.3] == pytest.approx(0.5)
+    assert values["detection/coco_ap", 0.4] == values["detection/coco_ap", 0.5] == 0
+    assert values["detection/coco_ap", None] == 0
+    assert len(values) == len(precision.rows) == 7

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
+from camray.core.localization.heat_maps import bicubic
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.rows import Geometry, Placement
 from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms, whole_px
@@ -13,6 +15,7 @@ from camray.core.metrics.protocols.wsol_rows import (
     CLEAN,
     ORIGINAL,
     MaskedFilms,
+    film_heat,
     mask_on_map,
     max_box_acc_statistics,
     original_mask_on_map,
@@ -276,3 +279,19 @@ def test_an_ignored_region_on_the_film_takes_its_pixels_out_of_the_row() -> None
     ]
     # half the mask at precision 1; the other half at 2/3 if 0.8 counts as wrong, at 1 if it does not count
     np.testing.assert_allclose(values, [0.5 + 0.5 * 2 / 3, 1.0, 0.5 + 0.5 * 2 / 3])
+
+
+@pytest.mark.parametrize(("cells", "shape"), [((6, 8), (96, 64)), ((7, 7), (224, 224)), ((1, 2), (5, 9))])
+def test_bicubic_maps_are_opencvs_and_torchs(cells: tuple[int, int], shape: tuple[int, int]) -> None:
+    heat = np.random.default_rng(3).normal(size=(2, *cells)).astype(np.float32)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(heat)[None], shape, mode="bicubic")[0].numpy()
+    np.testing.assert_allclose(bicubic(heat, shape), expected, atol=2e-5)
+    window = CropWindow(1, shape[0] - 1, 2, shape[1])
+    np.testing.assert_allclose(bicubic(heat, shape, window), expected[:, 1:-1, 2:], atol=2e-5)
+
+
+def test_the_rows_take_the_interpolation_of_the_geometry() -> None:
+    heat = np.zeros((3, 3), np.float32)
+    heat[1, 1] = 1
+    placed = Geometry((9, 9), {"f": Placement(GridTransform(1.0, 1.0), CropWindow(0, 9, 0, 9))}, "bicubic")
+    assert film_heat(lambda _: heat, "f", placed)[0].min() < 0  # a cubic kernel undershoots

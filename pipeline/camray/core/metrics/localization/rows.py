@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -45,10 +46,11 @@ class Placement:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Positions of all films on a model grid of (rows, cols), by ``image_id``."""
+    """Positions of all films on a model grid of (rows, cols), by ``image_id``; how the protocol `wsol` interpolates."""
 
     shape_model: tuple[int, int]
     placements: Mapping[str, Placement]
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
 @dataclass(frozen=True)

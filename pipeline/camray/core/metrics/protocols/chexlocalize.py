@@ -9,14 +9,14 @@
   over the films where either does, so that a mask on a film without the label is a 0, and a missing one too;
   ``miou_annotated`` (camray's own): over the films that are annotated with something.
 - ``hit_rate``: the map's highest pixel (the first in reading order) is in the annotated mask.
-- ``pixel_sensitivity`` and ``pixel_specificity``: over the pixels of all films together, those known not to show the
-  label included.
+- ``pixel_sensitivity``, ``pixel_precision`` and ``pixel_specificity``: over the pixels of all films together, those
+  known not to show the label included.
 - ``..._percent_below_human``: how far below a human benchmark a number is, in percent of the benchmark; over labels,
   how far the mean is below the mean benchmark. The benchmark is a given number: intervals hold the method's spread
   alone, where the original resamples the human readers too.
 
-The original resamples films; here patients are drawn, 1000 times by default. Its outline drawing is no thresholding and
-is left out: masks are pixels. A map that is flat is an empty mask.
+The original resamples films (``score.resample=film``); here patients are drawn by default, 1000 times. Its outline
+drawing is no thresholding and is left out: masks are pixels. A map that is flat is an empty mask.
 """
 
 from dataclasses import dataclass, replace

@@ -126,6 +126,7 @@ def _ratios(label: str, method: str, source: str, suffix: str, counts: MaskCount
         "miou_annotated": (iou * is_annotated, is_annotated.astype(float)),
         "miou_all": (iou, (is_annotated | (counts.predicted[:, column] > 0)).astype(float)),
         "pixel_sensitivity": (both, counts.annotated),
+        "pixel_precision": (both, predicted),
         "pixel_specificity": (outside - (predicted - both), outside),
     }
     if not suffix:

@@ -9,6 +9,7 @@ The library takes an annotation with id 0 for "not matched", so ids begin at 1.
 
 import contextlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ MOST_BOXES = 100
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 
-def evaluated(detections: Detections) -> Any:
-    """Match boxes with the library; return its evaluation."""
+def evaluated(detections: Detections, ious: Sequence[float] = IOU_THRESHOLDS) -> Any:
+    """Match boxes with the library at thresholds of IoU; return its evaluation."""
     films = [{"id": number + 1, "width": 1, "height": 1, "file_name": ""} for number in range(len(detections.patients))]
     sides = detections.annotated[:, 2:] - detections.annotated[:, :2]
     annotations = [
@@ -59,7 +60,7 @@ def evaluated(detections: Detections) -> Any:
             guessed.dataset = {**truth.dataset, "annotations": []}
             guessed.createIndex()
         evaluation = COCOeval(truth, guessed, "bbox")
-        evaluation.params.iouThrs = np.array(IOU_THRESHOLDS)
+        evaluation.params.iouThrs = np.array(ious)
         evaluation.params.maxDets = [1, 10, MOST_BOXES]
         evaluation.params.areaRng = [[0, 1e10]]
         evaluation.params.areaRngLbl = ["all"]
@@ -77,8 +78,8 @@ def matched(evaluation: Any) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.
 
     Returns
     -------
-    (ndarray of shape (D,), ndarray of shape (D,), ndarray of shape (10, D))
-        Confidence (float64) and film (int64) of each box, and whether it is right at each IoU (bool).
+    (ndarray of shape (D,), ndarray of shape (D,), ndarray of shape (K, D))
+        Confidence (float64) and film (int64) of each box, and whether it is right at each of K IoU (bool).
     """
     scores, films, right = [], [], []
     for film in evaluation.evalImgs:
@@ -87,7 +88,7 @@ def matched(evaluation: Any) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.
             films.append(np.full(len(film["dtScores"]), film["image_id"] - 1, np.int64))
             right.append(np.asarray(film["dtMatches"]) > 0)
     if not scores:
-        return np.zeros(0), np.zeros(0, np.int64), np.zeros((len(IOU_THRESHOLDS), 0), bool)
+        return np.zeros(0), np.zeros(0, np.int64), np.zeros((len(evaluation.params.iouThrs), 0), bool)
     confidence = np.concatenate(scores)
     order = np.argsort(-confidence, kind="mergesort")
     return confidence[order], np.concatenate(films)[order], np.concatenate(right, axis=1)[:, order]

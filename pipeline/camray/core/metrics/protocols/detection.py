@@ -3,7 +3,7 @@
 One label at a time, on the films that are annotated for it or known not to show it: a film that shows the label and has
 no box (most of ChestX-ray14) says nothing about a box drawn on it, and is left out.
 
-- ``detection/coco_ap``: see `camray.core.metrics.protocols.coco`; also at IoU 0.5 and 0.75.
+- ``detection/coco_ap``: see `camray.core.metrics.protocols.coco`; also at IoU 0.5, 0.75 and ``score.coco_ious``.
 - ``detection/vindr_ap`` (VinBigData Chest X-ray Abnormalities Detection, 2020): PASCAL VOC 2010 average precision at
   IoU *more than* 0.4. Boxes from the surest down; each is compared with the annotated box that it overlaps most, and is
   false if that one was found before. Precision made falling, area under *all* points of recall (no 11 points).
@@ -74,17 +74,18 @@ class AveragePrecisionStatistic:
 
     rows: Sequence[StatisticRow]
     detections: Detections
-    coco: tuple[FloatArray, IntArray, NDArray[np.bool_]]
+    coco: tuple[FloatArray, IntArray, NDArray[np.bool_]]  # at `IOU_THRESHOLDS`, then at further ones
     right: NDArray[np.bool_]
 
     def __call__(self, counts: FloatArray) -> FloatArray:
-        """Return COCO's mean, at 0.5 and at 0.75, and VinBigData's."""
+        """Return COCO's mean, at 0.5, at 0.75 and at further IoU, and VinBigData's."""
         detections, counted = self.detections, self.detections.annotated_counts
         weights, order = counts[:, detections.patients], detections.order
         at_each = weighted_coco_precision(weights, self.coco[1], self.coco[2], counted)
         voc = weighted_voc_precision(weights, detections.predicted_film[order], self.right[order], counted)
         at = [at_each[:, IOU_THRESHOLDS.index(iou)] for iou in (0.5, 0.75)]
-        return np.stack([at_each.mean(axis=1), *at, voc], axis=1)
+        own, further = np.split(at_each, [len(IOU_THRESHOLDS)], axis=1)
+        return np.column_stack([own.mean(axis=1), *at, further, voc])
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,11 @@ def rsna_film_scores(detections: Detections) -> FloatArray:
 
 
 def detection_statistics(
-    detections: Detections, reported: NDArray[np.bool_] | None, method: str, source: str
+    detections: Detections,
+    reported: NDArray[np.bool_] | None,
+    method: str,
+    source: str,
+    further_ious: Sequence[float] = (),
 ) -> list[Statistic]:
     """Make one label's rows of the detection protocols.
 
@@ -238,6 +243,8 @@ def detection_statistics(
         Predicted boxes that count for RSNA's score; None for all.
     method, source : str
         As in the score table.
+    further_ious : sequence of float
+        IoU of further rows ``detection/coco_ap``; those that COCO's rows have are left out.
 
     Returns
     -------
@@ -249,7 +256,9 @@ def detection_statistics(
     def row(metric: str, criterion: float | None, n: int) -> StatisticRow:
         return StatisticRow(label, method, f"detection/{metric}", criterion, source, n)
 
-    precision = [row("coco_ap", criterion, n_boxes) for criterion in (None, 0.5, 0.75)]
+    further = tuple(iou for iou in further_ious if iou not in (0.5, 0.75))
+    precision = [row("coco_ap", criterion, n_boxes) for criterion in (None, 0.5, 0.75, *further)]
+    at_ious = matched(evaluated(detections, (*IOU_THRESHOLDS, *further)))
     voc = match(detections, VINDR_IOU, strict=True, second_choice=False).annotation != UNMATCHED
     near = match(detections, FROC_IOU, strict=False, second_choice=True)
     froc = [row("froc_sensitivity", rate, n_boxes) for rate in FROC_RATES]
@@ -259,7 +268,10 @@ def detection_statistics(
     rsna = row("rsna", None, int(counted.sum()))
     return [
         AveragePrecisionStatistic(
-            [*precision, row("vindr_ap", VINDR_IOU, n_boxes)], detections, matched(evaluated(detections)), voc
+            [*precision, row("vindr_ap", VINDR_IOU, n_boxes)],
+            detections,
+            at_ious,
+            voc,
         ),
         FrocStatistic(froc, detections, near),
         RatioStatistic([rsna], detections.patients, np.nan_to_num(films)[:, None], counted[:, None].astype(np.float64)),

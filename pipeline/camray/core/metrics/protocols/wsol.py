@@ -27,8 +27,9 @@ nothing hot        a box of one pixel at the origin                    no box: a
 flat map           becomes zeros: nothing hot                          a miss; so is one that is nowhere positive
 =================  ==================================================  ==============================================
 
-Both look at the film's window of the model grid; the paper stretches films and maps to 224 x 224 px and interpolates
-bicubically, which is no convention of scoring and is left to the maps.
+Both look at the film's window of the model grid, interpolated bilinearly; the paper stretches films and maps to 224 x
+224 px (``ingest.fit=stretch ingest.rows=224 ingest.cols=224``) and interpolates bicubically
+(``score.wsol_interpolation=bicubic``).
 """
 
 from dataclasses import dataclass

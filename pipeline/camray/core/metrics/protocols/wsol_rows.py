@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from camray.core.localization.heat_maps import upsampled
+from camray.core.localization.heat_maps import bicubic, upsampled
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from camray.core.metrics.localization.rows import Geometry, HeatOf
@@ -82,7 +82,8 @@ def film_heat(heat_of: HeatOf, image_id: str, geometry: Geometry) -> tuple[NDArr
         The map, and the transform from the native grid to it.
     """
     placed = geometry.placements[image_id]
-    heat = upsampled(heat_of(image_id)[None].astype(np.float32), geometry.shape_model, placed.window)[0]
+    interpolate = bicubic if geometry.interpolation == "bicubic" else upsampled
+    heat = interpolate(heat_of(image_id)[None].astype(np.float32), geometry.shape_model, placed.window)[0]
     return heat, window_transform(placed.transform, placed.window, heat.shape)
 
 
