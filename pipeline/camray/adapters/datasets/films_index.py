@@ -80,16 +80,17 @@ class FilmIndex:
     def _matchpath_ends(self, keys: "pd.Series[str]") -> NDArray[np.int64]:
         """Match keys that are paths from another folder than the root: the longest common end, of two parts or more."""
         films = np.full(len(keys), NOT_FOUND, dtype=np.int64)
-        paths = [place for place, key in enumerate(keys) if "/" in key]
+        texts, sources = keys.tolist(), self.sources.tolist()
+        paths = [position for position, key in enumerate(texts) if "/" in key]
         if not paths:
             return films
         ends: dict[str, int] = {}
         for film in np.argsort(self.usable, kind="stable"):  # usable films last, so that they win
-            for end in path_ends(self.sources.iloc[film]):
+            for end in path_ends(sources[film]):
                 is_taken = end in ends and ends[end] != AMBIGUOUS and self.usable[ends[end]]
                 ends[end] = AMBIGUOUS if is_taken else int(film)
-        for place in paths:
-            films[place] = next((ends[end] for end in path_ends(keys.iloc[place]) if end in ends), NOT_FOUND)
+        for position in paths:
+            films[position] = next((ends[end] for end in path_ends(texts[position]) if end in ends), NOT_FOUND)
         films[films == AMBIGUOUS] = NOT_FOUND
         return films
 

@@ -59,19 +59,24 @@ def match_nearly(keys: "pd.Series[str]", matched: NDArray[np.int64], films: Film
     """
     near = NearMatches(np.full(len(keys), NOT_FOUND, dtype=np.int64))
     rows_of: dict[str, list[int]] = defaultdict(list)
+    texts, sources = keys.tolist(), films.sources.tolist()
     for row in np.flatnonzero(matched == NOT_FOUND):
-        rows_of[str(keys.iloc[row])].append(int(row))
+        rows_of[texts[row]].append(int(row))
     free = set(range(len(films.usable))) - set(matched[matched >= 0].tolist())
     kinds = [films.names(kind).tolist() for kind in kinds_of(key_is) if kind != "path_end"]
     names = [(film, kind[film]) for film in sorted(free) for kind in kinds]
     if key_is == "any":
-        names += [(film, end) for film in sorted(free) for end in path_ends(str(films.sources.iloc[film]))]
-    forms = {key: key for key in rows_of}
+        names += [(film, end) for film in sorted(free) for end in path_ends(sources[film])]
+    forms, is_first = {key: key for key in rows_of}, True
     for difference, change in _DIFFERENCES:
         if not free or not forms:
             break
+        previous = forms, names
         forms = {key: change(form) for key, form in forms.items()}
         names = [(film, change(name)) for film, name in names if film in free]
+        if (forms, names) == previous and not is_first:
+            continue
+        is_first = False
         for key, fitting, is_clear in _pairs(forms, names, may_be_elsewhere=key_is in {"any", "file_name"}):
             rows = rows_of[key]
             if is_clear:
@@ -129,6 +134,8 @@ def _plain_path(name: str) -> str:
 
 
 def _visible(name: str) -> str:
+    if name.isascii() and name.isprintable() and " " not in name:
+        return name
     shown = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
     return " ".join(shown.split())
 
