@@ -89,7 +89,7 @@ def read_contract(path: Path) -> ModelContract:
         raise CheckpointError(f"{path}: no model contract; train first, or name a trained run")
     try:
         return contract_from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{path}: not a model contract of this version: {error}") from error
 
 

@@ -83,7 +83,7 @@ def read_grid(path: Path) -> ExplanationGrid:
             flip=bool(averaged.get("flip", False)),
             scales=tuple(map(float, averaged.get("scales", (1.0,)))),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError) as error:
         raise other_version(path, error) from error
 
 

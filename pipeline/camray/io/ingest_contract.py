@@ -64,7 +64,7 @@ def read_ingest_contract(path: Path) -> IngestContract:
             manifest=str(plain["manifest"]),
             data_digest=str(plain["data_digest"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError) as error:
         raise other_version(path, error) from error
 
 

@@ -20,7 +20,7 @@ def read_json(path: Path) -> Any:
         raise PipelineError(f"{path}: no such file; {how_to_write(path)}")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PipelineError(f"{path}: not readable as JSON ({error}); {how_to_write(path, again=True)}") from error
 
 

@@ -36,7 +36,7 @@ def read_thresholds(path: Path) -> Thresholds:
             ),
             tuple(plain["notes"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, CheckpointError) as error:
+    except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError, CheckpointError) as error:
         raise other_version(path, error) from error
 
 

@@ -10,6 +10,7 @@ from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.ledgers.export_history import ExportHistory
 from camray.adapters.ledgers.sqlite_table import SqliteTable
 from camray.domain.delivery import DeliveryState
+from camray.domain.errors import ExportError, IncompleteError
 from camray.domain.object_identity import ObjectIdentity, ObjectReference
 
 SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -48,3 +49,23 @@ def test_a_block_that_raises_leaves_no_row(tmp_path: Path) -> None:
         connection.executemany("INSERT INTO t VALUES (?)", [(1,), (1,)])
     with table.transaction() as connection:
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("ledger", [DeliveryLog, ExportHistory])
+def test_a_ledger_that_is_no_database_is_named(tmp_path: Path, ledger: type[DeliveryLog] | type[ExportHistory]) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"junk" * 1000)
+    with pytest.raises(ExportError, match=r"ledger\.sqlite: damaged .*restore it from a copy, or move it away"):
+        ledger(path)
+
+
+def test_a_ledger_of_other_columns_is_named(tmp_path: Path) -> None:
+    SqliteTable(tmp_path / "a.sqlite", "CREATE TABLE objects (source TEXT)")
+    with pytest.raises(ExportError, match=r"a\.sqlite: damaged"):
+        _identify(tmp_path / "a.sqlite", "a", 1)
+
+
+def test_a_ledger_on_a_full_disk_can_be_resumed(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").mkdir()  # cannot be opened, as with a full disk or no permission
+    with pytest.raises(IncompleteError, match="run the same command again"):
+        DeliveryLog(tmp_path / "ledger.sqlite")

@@ -2,8 +2,20 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from camray.domain.errors import ExportError, IncompleteError, PipelineError
+
+_MACHINE_FAULTS = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+}
 
 
 class SqliteTable:
@@ -25,10 +37,28 @@ class SqliteTable:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Open a connection; commit at the end of the block, roll back if it raises, and close."""
-        connection = sqlite3.connect(self._path)
+        """Open a connection; commit at the end of the block, roll back if it raises, and close.
+
+        Raises
+        ------
+        IncompleteError
+            If the file cannot be opened or written: full disk, no permission, another process.
+        ExportError
+            If it is damaged, or no database with this table.
+        """
         try:
-            with connection:
+            with closing(sqlite3.connect(self._path)) as connection, connection:
                 yield connection
-        finally:
-            connection.close()
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):  # faults of the program
+            raise
+        except sqlite3.DatabaseError as error:
+            raise _explained(self._path, error) from error
+
+
+def _explained(path: Path, error: sqlite3.DatabaseError) -> PipelineError:
+    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _MACHINE_FAULTS:
+        return IncompleteError(f"{path}: {error}; correct the cause and run the same command again to resume")
+    return ExportError(
+        f"{path}: damaged ({error}), expected an SQLite file written by camray; restore it from a copy, or move it "
+        "away: the next export or delivery makes a new one, for which all objects are new"
+    )
