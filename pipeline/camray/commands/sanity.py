@@ -1,6 +1,7 @@
 """``sanity``: checks of explanation methods that need no boxes."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -57,9 +58,31 @@ class CheckOptions:
     ] = 2500
 
 
+class Baseline(StrEnum):
+    """Films that deletion and insertion use."""
+
+    MEAN = "mean"
+    BLACK = "black"
+    BLURRED = "blurred"
+
+
+@dataclass(frozen=True)
+class BaselineOptions:
+    """What the film is replaced by."""
+
+    deletion_baseline: Annotated[Baseline, typer.Option(help="What deletion puts in place of cells")] = Baseline.MEAN
+    insertion_baseline: Annotated[Baseline, typer.Option(help="What insertion starts from")] = Baseline.BLURRED
+
+
 @app.command(rich_help_panel=RESULT_COMMANDS)
 @expand_option_groups
-def sanity(trained: TrainedRun, options: CheckOptions, force: Force = False, as_json: AsJson = False) -> None:
+def sanity(
+    trained: TrainedRun,
+    options: CheckOptions,
+    baselines: BaselineOptions,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
     """Check explanation methods without boxes: random weights, noise, deletion, insertion and average drop.
 
     Example: [bold]camray sanity runs/phantom --methods cam,gradcam,saliency[/bold]
@@ -73,6 +96,8 @@ def sanity(trained: TrainedRun, options: CheckOptions, force: Force = False, as_
         options.label,
         options.seed,
         options.most_passes,
+        baselines.deletion_baseline.value,
+        baselines.insertion_baseline.value,
     )
     checked = check_run(trained, choice, force)
     rows: list[dict[str, Any]] = [{str(key): row[key] for key in row} for row in checked.table.to_dict("records")]

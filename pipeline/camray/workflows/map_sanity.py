@@ -22,6 +22,7 @@ from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.method_options import DEFAULT_OPTIONS
 from camray.core.explain.methods import METHODS, methods_named
+from camray.core.map_sanity.deletion_insertion import Baseline
 from camray.core.map_sanity.examination import SanityPlan, examine, examine_order
 from camray.core.map_sanity.method_figures import COUNTS, MethodFigures
 from camray.core.map_sanity.table import (
@@ -75,6 +76,8 @@ class SanityChoice:
         Of everything that is drawn.
     most_passes : int
         See `SanityPlan`; 0 sets no limit.
+    deletion_baseline, insertion_baseline : str
+        See `SanityPlan`.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -83,6 +86,8 @@ class SanityChoice:
     label: str | None = None
     seed: int = 0
     most_passes: int = MOST_PASSES
+    deletion_baseline: Baseline = "mean"
+    insertion_baseline: Baseline = "blurred"
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,9 @@ class Checked:
     folder: Path
     table: pd.DataFrame
     skipped: bool
+
+
+_BASELINES = ("deletion_baseline", "insertion_baseline")
 
 
 def parse_methods(text: str | None) -> tuple[str, ...]:
@@ -123,6 +131,9 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
     """
     settings, folder = settings_of(run_root), RunFolder(run_root)
     options, inputs = asdict(choice), {name: folder.output_digest(name) for name in ("ingest", "train")}
+    for name in _BASELINES:  # added since 0.2.0: without them, older results stay up to date
+        if options[name] == getattr(SanityChoice, name):
+            del options[name]
     if (changed := method_options(settings.explain)) != DEFAULT_OPTIONS:
         options["method_options"] = asdict(changed)
     digest, files = digest_of(options), artifacts_of(folder).sanity
@@ -148,7 +159,12 @@ def _check(settings: Settings, folder: RunFolder, choice: SanityChoice, tracker:
     network, contract = load_classifier(folder, device)
     sample = _films_to_examine(folder, contract, choice)
     films = torch.from_numpy(sample.grey)[:, None].to(device)
-    plan = SanityPlan(seed=choice.seed, most_passes=choice.most_passes or None)
+    plan = SanityPlan(
+        seed=choice.seed,
+        most_passes=choice.most_passes or None,
+        deletion_baseline=choice.deletion_baseline,
+        insertion_baseline=choice.insertion_baseline,
+    )
     examined = list(progress(examine(network, films, sample.labels, methods, plan), len(methods), "examining methods"))
     examined += _baselines(network, contract, sample, films, plan)
     return _write(artifacts_of(folder).sanity, examined, tracker, asdict(choice))

@@ -29,6 +29,20 @@ def _parts(network: LinearNetwork, x: torch.Tensor, label: int = 1) -> tuple[np.
     return means, weights, network.classifier.bias[label].item()
 
 
+def test_baselines_of_a_linear_network_in_closed_form() -> None:
+    network, x = LinearNetwork(SIDE, 3), films(3, SIDE)
+    means, weights, bias = _parts(network, x)
+    heat = np.arange(16.0)[::-1].reshape(1, SIDE, SIDE).repeat(3, axis=0)  # cell 0 is the hottest
+    settings = CurveSettings(16, 3.0, 0, 2, deletion_baseline="black", insertion_baseline="mean")
+    curves = removal_curves(OneLabel(network, 1), x, heat, settings)
+    grey = x.mean(dim=(1, 2, 3)).numpy()
+    for gone in (0, 1, 7, 16):
+        left = means[:, gone:] @ weights[gone:]
+        np.testing.assert_allclose(curves.deletion[:, gone], 1 / (1 + np.exp(-left - bias)), rtol=1e-5)
+        there = means[:, :gone] @ weights[:gone] + grey * weights[gone:].sum()
+        np.testing.assert_allclose(curves.insertion[:, gone], 1 / (1 + np.exp(-there - bias)), rtol=1e-5)
+
+
 def test_deletion_of_a_linear_network_in_closed_form() -> None:
     network, x = LinearNetwork(SIDE, 3), films(3, SIDE)
     means, weights, bias = _parts(network, x)

@@ -1,11 +1,12 @@
 """Deletion and insertion curves, average drop and average increase of a label's probability.
 
 The units are the map's cells; cell (r, c) of h x w is the pixels (i, j) with ``floor(i h / H) = r``, ``floor(j w / W) =
-c``. Deleted cells are replaced by a *baseline film*, named beside every number: deletion uses the film's own mean
-grey, insertion starts from the film blurred by a Gaussian (both as Petsiuk et al. do).
+c``. Deleted cells are replaced by a *baseline film*: by default deletion uses the film's own mean grey, insertion
+starts from the film blurred by a Gaussian (both as Petsiuk et al. do). Other tools delete to black by default.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from camray.core.map_sanity.similarity import is_constant
 from camray.core.map_sanity.single_label import OneLabel, label_probabilities
 
 FloatArray = NDArray[np.float64]
-DELETION_BASELINE, INSERTION_BASELINE = "mean grey", "blurred"
+Baseline = Literal["mean", "black", "blurred"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,9 @@ class Curves:
     fractions : ndarray of shape (S + 1,), float64
         Part of the cells that are altered, 0 to 1.
     deletion : ndarray of shape (N, S + 1), float64
-        With that part of the film replaced by its mean grey, hottest cells first. NaN for a map without an order.
+        With that part of the film replaced by its baseline, hottest cells first. NaN for a map without an order.
     insertion : ndarray of shape (N, S + 1), float64
-        With that part of the blurred film replaced by the film itself, hottest cells first. NaN likewise.
+        With that part of the baseline replaced by the film itself, hottest cells first. NaN likewise.
     """
 
     fractions: FloatArray
@@ -75,12 +76,17 @@ class CurveSettings:
         See `cell_order`.
     batch_size : int
         Films per pass.
+    deletion_baseline, insertion_baseline : str
+        What deletion puts in place of cells, and what insertion starts from: the film's mean grey, black (0), or the
+        film blurred by `blur_px`.
     """
 
     steps: int
     blur_px: float
     seed: int
     batch_size: int
+    deletion_baseline: Baseline = "mean"
+    insertion_baseline: Baseline = "blurred"
 
 
 def removal_curves(view: OneLabel, films: Tensor, heat: FloatArray, settings: CurveSettings) -> Curves:
@@ -108,18 +114,28 @@ def removal_curves(view: OneLabel, films: Tensor, heat: FloatArray, settings: Cu
     turn_of_cell = np.empty_like(order)
     np.put_along_axis(turn_of_cell, order, np.arange(cells)[None], axis=1)  # when a cell's turn comes
     turns = torch.from_numpy(turn_of_cell.reshape(heat.shape))[:, None]
-    grey = films.mean(dim=(1, 2, 3), keepdim=True).expand_as(films)
-    soft = blurred(films, settings.blur_px)
+    emptied, start = (
+        _baseline(kind, films, settings.blur_px) for kind in (settings.deletion_baseline, settings.insertion_baseline)
+    )
     deletion, insertion = [], []
     for count in counts.tolist():
         is_altered = _on_pixels((turns < count).to(films), films)
-        deletion.append(label_probabilities(view, torch.where(is_altered, grey, films), settings.batch_size))
-        insertion.append(label_probabilities(view, torch.where(is_altered, films, soft), settings.batch_size))
+        deletion.append(label_probabilities(view, torch.where(is_altered, emptied, films), settings.batch_size))
+        insertion.append(label_probabilities(view, torch.where(is_altered, films, start), settings.batch_size))
     curves = [torch.stack(each, dim=1).cpu().numpy() for each in (deletion, insertion)]
     lost = is_constant(heat)
     for curve in curves:
         curve[lost] = np.nan
     return Curves(counts / cells, curves[0], curves[1])
+
+
+def _baseline(kind: Baseline, films: Tensor, blur_px: float) -> Tensor:
+    """Return the baseline of each film, of the films' shape."""
+    if kind == "black":
+        return torch.zeros_like(films)
+    if kind == "blurred":
+        return blurred(films, blur_px)
+    return films.mean(dim=(1, 2, 3), keepdim=True).expand_as(films)
 
 
 def area_under(fractions: FloatArray, curves: FloatArray) -> FloatArray:

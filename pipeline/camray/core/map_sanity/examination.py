@@ -23,7 +23,13 @@ from torch import Tensor, nn
 from camray.core.explain.autograd import evaluating
 from camray.core.explain.methods import Method
 from camray.core.explain.seam import SeamNetwork
-from camray.core.map_sanity.deletion_insertion import Curves, CurveSettings, confidence_through, removal_curves
+from camray.core.map_sanity.deletion_insertion import (
+    Baseline,
+    Curves,
+    CurveSettings,
+    confidence_through,
+    removal_curves,
+)
 from camray.core.map_sanity.method_figures import Cascade, MethodFigures
 from camray.core.map_sanity.similarity import (
     FloatArray,
@@ -60,6 +66,8 @@ class SanityPlan:
         Of the weights, the noise, and the order of equal cells.
     batch_size : int
         Films per pass.
+    deletion_baseline, insertion_baseline : str
+        See `CurveSettings`.
     """
 
     steps: int = 16
@@ -70,6 +78,8 @@ class SanityPlan:
     most_passes: int | None = None
     seed: int = 0
     batch_size: int = 32
+    deletion_baseline: Baseline = "mean"
+    insertion_baseline: Baseline = "blurred"
 
     def __post_init__(self) -> None:
         if min(self.steps, self.noise_draws, self.batch_size) < 1 or not (self.blur > 0 and self.noise > 0):
@@ -179,7 +189,9 @@ def _examined(
 
 def _removed(network: nn.Module, pairs: _Pairs, heat: FloatArray, name: str, plan: SanityPlan) -> MethodFigures:
     blur_px = plan.blur * max(pairs.films.shape[-2:])
-    settings = CurveSettings(plan.steps, blur_px, plan.seed, plan.batch_size)
+    settings = CurveSettings(
+        plan.steps, blur_px, plan.seed, plan.batch_size, plan.deletion_baseline, plan.insertion_baseline
+    )
     per_film: dict[str, FloatArray] = {key: np.zeros(len(heat)) for key in ("whole", "drop", "increase")}
     parts: list[tuple[list[int], Curves]] = []
     for label, at in pairs.by_label():
