@@ -9,6 +9,7 @@ import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.markup import mask_cells
 from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.datasets.table_paths import table_paths
@@ -167,6 +168,27 @@ def test_the_readers_polygons_stand_in_for_masks_that_are_not_there(tmp_path: Pa
     assert data.boxes["rle"].iloc[0] == masks["rle"].iloc[0]
     two = mask_of_counts(coco_counts(data.boxes["rle"].iloc[1], 400), 20, 20)
     assert (two.sum(), two[0, :2].all(), two[19, 18:].all()) == (4, True, True)
+
+
+def test_polygons_with_their_outline_are_the_published_masks(tmp_path: Path) -> None:
+    films = {
+        "film": {
+            "img_size": [6, 8],
+            "square": [[[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]]],
+            "both": [[[0, 0], [1, 0], [1, 1]], [[6, 4], [7, 4], [7, 5], [6, 5]]],
+        }
+    }
+    counted = []
+    for outline in (False, True):
+        cells = mask_cells("a.json", films, outline)
+        masks = [mask_of_counts(coco_counts(text, 48), 6, 8) for text in cells["counts"]]
+        counted.append([int(mask.sum()) for mask in masks])
+    # by centers 3 x 2 px (the triangle's one is on its left edge, which is its own); with the outline 4 x 3 px
+    assert counted == [[6, 1 + 1], [12, 3 + 4]]
+    manifest = load_manifest("chexlocalize")
+    assert not manifest.box_table.paints_outline
+    mask = manifest.box_table.mask.model_copy(update={"outline": True})
+    assert manifest.box_table.model_copy(update={"mask": mask}).paints_outline
 
 
 @pytest.mark.parametrize("size", [[40], [0, 20], [10**6, 10**6], ["a", 3]])

@@ -16,7 +16,7 @@ COCO_COLUMNS = ("film", "label", "reader", "kind", "x", "y", "width", "height", 
 _COCO_KEYS = frozenset({"images", "annotations", "categories"})
 
 
-def read_json_marks(path: Path) -> TableText:
+def read_json_marks(path: Path, outline: bool = False) -> TableText:
     """Read a JSON file, one row per box or mask.
 
     Parameters
@@ -24,6 +24,8 @@ def read_json_marks(path: Path) -> TableText:
     path : Path
         COCO (``images``, ``categories`` and ``annotations`` with ``bbox``): columns `COCO_COLUMNS`; ``kind`` is
         ``ignore`` for crowds. Or masks or polygons, see `camray.adapters.datasets.markup.mask_cells`.
+    outline : bool
+        Of polygons, likewise.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def read_json_marks(path: Path) -> TableText:
         )
     if set(content) >= _COCO_KEYS:
         return _read_coco(path.name, content)
-    cells = mask_cells(path.name, content)
+    cells = mask_cells(path.name, content, outline)
     return TableText(cells, _rows(len(cells)))
 
 

@@ -37,6 +37,11 @@ class TableRules(_Section):
         """Columns that the manifest names, besides those of labels."""
         return (*self.key, *self.ignore)
 
+    @property
+    def paints_outline(self) -> bool:
+        """Whether polygons include their outline."""
+        return False
+
     @field_validator("key", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
@@ -115,6 +120,7 @@ class MaskRules(_Section):
     column: str
     form: Literal["relative", "absolute", "coco"]
     none: tuple[str, ...] = ()
+    outline: bool = False  # whether a polygon's outline is painted too, as in the masks published with CheXlocalize
 
 
 class BoxTableRules(TableRules):
@@ -132,6 +138,11 @@ class BoxTableRules(TableRules):
     empty: Literal["fault", "skip"] = "fault"
     nothing: tuple[str, ...] = ()
     implies_label: bool = True
+
+    @property
+    def paints_outline(self) -> bool:
+        """Whether polygons include their outline."""
+        return self.mask is not None and self.mask.outline
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Annotations in other formats, as rows of text: folders of VOC XML files, and JSON of masks or polygons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -8,6 +8,8 @@ from xml.parsers import expat
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from camray.domain.errors import ManifestError
 from camray.domain.polygons import mask_of_polygons
@@ -79,7 +81,7 @@ def _check_no_document_type(content: bytes) -> None:
     parser.Parse(content, True)
 
 
-def mask_cells(name: str, films: Mapping[str, Any]) -> pd.DataFrame:
+def mask_cells(name: str, films: Mapping[str, Any], outline: bool = False) -> pd.DataFrame:
     """Read JSON of masks or polygons, as published with CheXlocalize.
 
     Parameters
@@ -90,6 +92,8 @@ def mask_cells(name: str, films: Mapping[str, Any]) -> pd.DataFrame:
         ``gt_segmentations_*.json``: film, then label, then ``{"size": [h, w], "counts": text}``, COCO's compressed run
         lengths as pycocotools writes them. Or ``gt_annotations_*.json``: film, then ``"img_size": [h, w]`` beside
         labels, each with a list of polygons, lists of [x, y] in px of that size.
+    outline : bool
+        Whether Pillow draws the polygons with their outline, as the authors of CheXlocalize do.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def mask_cells(name: str, films: Mapping[str, Any]) -> pd.DataFrame:
     polygons: if both files exist, use the masks, which are the published reference.
     """
     try:
-        rows = [row for film, marks in films.items() for row in _film_rows(film, marks)]
+        rows = [row for film, marks in films.items() for row in _film_rows(film, marks, outline)]
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ManifestError(
             f"{name}: cannot be read as masks ({type(error).__name__}); expected COCO, or JSON of film, label and "
@@ -117,7 +121,7 @@ def mask_cells(name: str, films: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS), dtype="string")
 
 
-def _film_rows(film: str, marks: Any) -> list[tuple[str, ...]]:
+def _film_rows(film: str, marks: Any, outline: bool) -> list[tuple[str, ...]]:
     if SIZE_KEY not in marks:
         return [_mask_row(film, label, mask) for label, mask in marks.items()]
     height, width = (int(side) for side in marks[SIZE_KEY])
@@ -126,9 +130,20 @@ def _film_rows(film: str, marks: Any) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for label, polygons in marks.items():
         if label != SIZE_KEY:
-            mask = mask_of_polygons([np.asarray(corners, np.float64) for corners in polygons], height, width)
+            fill = _painted if outline else mask_of_polygons
+            mask = fill([np.asarray(corners, np.float64) for corners in polygons], height, width)
             rows.append((film, label, str(height), str(width), coco_text(counts_of_mask(mask))))
     return rows
+
+
+def _painted(polygons: Sequence[NDArray[np.float64]], rows: int, cols: int) -> NDArray[np.bool_]:
+    """Fill polygons and paint their outlines: a mask is up to a pixel wider than by `mask_of_polygons`."""
+    picture = Image.new("1", (cols, rows))
+    draw = ImageDraw.Draw(picture)
+    for corners in polygons:
+        if len(corners) > 1:
+            draw.polygon([(float(x), float(y)) for x, y in corners], fill=1, outline=1)
+    return np.array(picture, dtype=bool)
 
 
 def _mask_row(film: str, label: str, mask: Any) -> tuple[str, ...]:

@@ -178,7 +178,7 @@ def _report_equal_labels(tables: Sequence[TextTable], rules: Sequence[LabelRules
 def _opened_boxes(
     path: Path, rules: BoxTableRules, films: FilmIndex, report: FaultReport
 ) -> tuple[TextTable | None, BoxTableRules]:
-    text = read_text(path, rules.columns)
+    text = read_text(path, rules.columns, rules.paints_outline)
     own_rules = rules_of_format(text, rules)
     return match_rows(path.name, text, own_rules, films, report), own_rules
 

@@ -87,7 +87,7 @@ def open_table(path: Path, rules: TableRules, films: FilmIndex, report: FaultRep
     ManifestError
         If the file cannot be read as a table.
     """
-    return match_rows(path.name, read_text(path, rules.columns), rules, films, report)
+    return match_rows(path.name, read_text(path, rules.columns, rules.paints_outline), rules, films, report)
 
 
 def match_rows(
@@ -152,7 +152,7 @@ def _with_known_names(name: str, cells: pd.DataFrame, rules: TableRules, report:
     return cells.rename(columns=renamed)
 
 
-def read_text(path: Path, known_columns: Collection[str] = ()) -> TableText:
+def read_text(path: Path, known_columns: Collection[str] = (), outline: bool = False) -> TableText:
     """Read every cell as stripped text; empty cells are missing.
 
     Parameters
@@ -161,6 +161,8 @@ def read_text(path: Path, known_columns: Collection[str] = ()) -> TableText:
         See `open_table`.
     known_columns : collection of str
         Columns that a CSV should have: they tell its delimiter.
+    outline : bool
+        Of polygons, see `camray.adapters.datasets.markup.mask_cells`.
 
     Raises
     ------
@@ -170,7 +172,7 @@ def read_text(path: Path, known_columns: Collection[str] = ()) -> TableText:
     if path.is_dir():
         return _numbered(voc_cells(path))
     if path.suffix == ".json":
-        return read_json_marks(path)
+        return read_json_marks(path, outline)
     if path.suffix != ".parquet":
         return read_csv_text(path, known_columns)
     try:
