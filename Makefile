@@ -6,7 +6,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 INNER_FLOORS := */camray/domain/*,*/camray/core/*,*/camray/io/*,*/camray/stages/*
 
-.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-formats test-gpu ui gallery reference docs docs-serve lock clean
+.PHONY: install demo test check format lint types imports test-slow test-browser test-server test-formats test-faults test-gpu ui gallery reference docs docs-serve lock clean
 
 install: .venv/.installed
 
@@ -61,6 +61,9 @@ test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's
 	$(BIN)/python -m venv .venv-formats
 	.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check datumaro==1.13.12 label-studio-sdk==2.1.2
 	@touch $@
+
+test-faults: install  ## damaged films, kills, full disks and the like: 20 minutes on two cores; ends with a table
+	OMP_NUM_THREADS=1 $(PYTEST) tests/faults -m faults -n 2 --dist loadscope
 
 test-gpu: install
 	$(PYTEST) -m gpu

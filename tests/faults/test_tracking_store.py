@@ -1,0 +1,131 @@
+"""An MLflow store that goes away, is emptied, made anew or moved: the run ends well, and the store gets everything."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.faults.fault_table import Tally
+from tests.faults.tiny_run import TINY, difference
+from tests.faults.warm_commands import camray, start
+
+NOWHERE = "http://127.0.0.1:9"
+COUNTED = ("runs", "metrics", "params", "datasets", "registered_models", "model_versions")
+
+
+def _counts(store: Path) -> dict[str, int]:
+    """Return how much of each kind a store holds."""
+    with closing(sqlite3.connect(store)) as database:
+        return {table: database.execute(f"select count(*) from {table}").fetchone()[0] for table in COUNTED}
+
+
+@pytest.fixture(scope="module")
+def tracked_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a finished run, with its store beside it."""
+    runs = tmp_path_factory.mktemp("tracked")
+    ended = camray("demo", *TINY, "--runs", runs)
+    if ended.code != 0:
+        pytest.fail(f"the tracked run failed: {ended}")
+    return runs / "tiny"
+
+
+def _emptied(runs: Path) -> None:
+    (runs / "mlflow.db").write_bytes(b"")
+
+
+def _without_rows(runs: Path) -> None:
+    with closing(sqlite3.connect(runs / "mlflow.db")) as database:
+        database.execute("pragma foreign_keys = off")
+        for table in ("metrics", "latest_metrics", "params", "tags", "runs"):
+            database.execute(f"delete from {table}")
+        database.commit()
+
+
+def _made_anew(runs: Path) -> None:
+    (runs / "mlflow.db").unlink()
+    shutil.rmtree(runs / "mlflow-artifacts", ignore_errors=True)
+
+
+def _junk(runs: Path) -> None:
+    (runs / "mlflow.db").write_bytes(b"not a database" * 100)
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "store emptied": _emptied,
+    "store without rows": _without_rows,
+    "store made anew": _made_anew,
+    "store is junk": _junk,
+}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_store(change: str, tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(tracked_run.parent, runs)
+    expected = _counts(runs / "mlflow.db")
+    CHANGES[change](runs)
+    ended = camray("export", runs / "tiny", "--force")
+    faults.count(f"{change}: the run ends well", "" if ended.code == 0 else str(ended))
+    faults.count(f"{change}: equal digests", difference(runs / "tiny", tiny_run))
+    if change == "store is junk":
+        (runs / "mlflow.db").unlink()
+    ended = camray("track", "sync", runs / "tiny")
+    faults.count(f"{change}: sync", "" if ended.code == 0 else str(ended))
+    faults.count(f"{change}: the store holds it all", _less(runs / "mlflow.db", expected))
+
+
+def _less(store: Path, expected: dict[str, int]) -> str:
+    try:
+        found = _counts(store)
+    except sqlite3.Error as error:
+        return str(error)
+    return ", ".join(f"{found[table]} of {count} {table}" for table, count in expected.items() if found[table] < count)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_store_away_and_back(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    runs = tmp_path / "runs"
+    words = ["demo", *TINY, "--runs", runs]
+    away = start(*words, environment={"MLFLOW_TRACKING_URI": NOWHERE}).wait()
+    faults.count("store away: the run ends well", "" if away.code == 0 else str(away))
+    faults.count("store away: equal digests", difference(runs / "tiny", tiny_run))
+    synced = camray("track", "sync", runs / "tiny")
+    faults.count("store away: sync to the default store", "" if synced.code == 0 else str(synced))
+    faults.count(
+        "store away: the store holds it all", _less(runs / "mlflow.db", _counts(tracked_run.parent / "mlflow.db"))
+    )
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_store_moved(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(tracked_run.parent, runs)
+    expected = _counts(runs / "mlflow.db")
+    moved = tmp_path / "elsewhere" / "store.db"
+    moved.parent.mkdir()
+    uri = f"track.uri=sqlite:///{moved}"
+    ended = camray("export", runs / "tiny", uri, "--force")
+    faults.count("store moved: the run ends well", "" if ended.code == 0 else str(ended))
+    ended = camray("track", "sync", runs / "tiny")
+    faults.count("store moved: sync", "" if ended.code == 0 else str(ended))
+    faults.count("store moved: the store holds it all", _less(moved, expected))
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_two_runs_on_one_store(tracked_run: Path, tmp_path: Path, faults: Tally) -> None:
+    others = [word for word in TINY if not word.startswith("name=")]
+    running = [start("demo", f"name={name}", *others, "--runs", tmp_path) for name in ("first", "second")]
+    for one in running:
+        ended = one.wait(400)
+        faults.count("two runs, one store: both end well", "" if ended.code == 0 else str(ended))
+    expected = {table: 2 * count for table, count in _counts(tracked_run.parent / "mlflow.db").items()}
+    expected = {**expected, "datasets": 1}
+    faults.count("two runs, one store: it holds both", _less(tmp_path / "mlflow.db", expected))
