@@ -86,7 +86,8 @@ def trailing_padding(film: Film, dice: random.Random) -> bytes:
 
 @kind("same")
 def dirt_in_unused_bits(film: Film, dice: random.Random) -> bytes:
-    recipe = replace(film.recipe, bits_stored=12, dirt=dice.randint(1, 15) << 12)
+    bits = film.recipe.bits_stored
+    recipe = replace(film.recipe, dirt=dice.randrange(1, 1 << (16 - bits)) << bits)
     return written(film.dataset(recipe))
 
 

@@ -40,7 +40,7 @@ def kinds_of_file(run: Path) -> dict[str, Path]:
 
 def _fault(run: Path, name: Path, undisturbed: Path) -> str:
     """Run again, and once more as the message says; return what is wrong with the outcome."""
-    words = ["demo", *UNTRACKED, "--runs", run.parent]
+    words = ["run", *UNTRACKED, "--runs", run.parent]
     ended = camray(*words)
     if ended.is_crash:
         return f"{name}: {ended}"

@@ -61,10 +61,10 @@ def _fill_up(stage: str, fraction: float, undisturbed: Path, folder: Path, fault
         used = sum(path.stat().st_blocks * 512 for path in disk.rglob("*") if path.is_file())
         room = int(fraction * _size(undisturbed / stage))
         subprocess.run(["mount", "-o", f"remount,size={used + room}", str(disk)], check=True)
-        ended = camray("demo", *UNTRACKED, "--runs", disk, "--until", stage)
+        ended = camray("run", *UNTRACKED, "--runs", disk, "--until", stage)
         failure = "" if ended.code == 0 and fraction > 0 else _told(ended)
         _grow(disk)
-        again = camray("demo", *UNTRACKED, "--runs", disk)
+        again = camray("run", *UNTRACKED, "--runs", disk)
         changed = difference(run, undisturbed) if again.code == 0 else str(again)
         faults.count(kind, f"{stage}, {fraction}: {failure}" if failure else "")
         faults.count("disk full, run again", f"{stage}, {fraction}: {changed}" if changed else "")
@@ -79,7 +79,7 @@ def _no_large_file(stage: str, undisturbed: Path, runs: Path, faults: Tally) -> 
     faults.count("file too large", "" if (failure := _told(ended)) == "" else f"{stage}: {failure}")
     kept = difference(run, undisturbed, (stage,))
     faults.count("a repeat that failed keeps what was there", f"{stage}: {kept}" if kept else "")
-    again = camray("demo", *UNTRACKED, "--runs", runs)
+    again = camray("run", *UNTRACKED, "--runs", runs)
     changed = difference(run, undisturbed) if again.code == 0 else str(again)
     faults.count("disk full, run again", f"{stage}: {changed}" if changed else "")
     shutil.rmtree(runs)
@@ -102,7 +102,7 @@ def test_full_disk(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     with small_disk(tmp_path / "empty", 0) as disk:
         (disk / "filling").write_bytes(b"")
         subprocess.run(f"cat /dev/zero > {disk}/filling", shell=True, check=False, stderr=subprocess.DEVNULL)
-        ended = camray("demo", *UNTRACKED, "--runs", disk)
+        ended = camray("run", *UNTRACKED, "--runs", disk)
         is_fine = not ended.is_crash and ended.code in {2, INCOMPLETE}
         faults.count("disk of 0 bytes", "" if is_fine else str(ended))
     pairs = [(stage, fraction) for stage in STAGES for fraction in FRACTIONS]

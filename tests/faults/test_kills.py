@@ -69,7 +69,7 @@ def _kill_stages(kills: dict[str, int], undisturbed: Path, runs: Path, faults: T
     dice = random.Random(f"{SEED} kills")
     for stage, times in kills.items():
         life_s = float(record(undisturbed, stage)["seconds"]) + 0.5
-        words: list[str | Path] = ["demo", *UNTRACKED, "--runs", runs, "--until", stage]
+        words: list[str | Path] = ["run", *UNTRACKED, "--runs", runs, "--until", stage]
         Killer(words, f"kill in {stage}", life_s, dice, faults).kill(times)
         ended = camray(*words)
         faults.count("after kills, to the end", "" if ended.code == 0 else str(ended))
@@ -92,14 +92,14 @@ def test_kills_in_every_stage(tiny_run: Path, tmp_path: Path, faults: Tally) -> 
 def test_kills_of_workers(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     dice = random.Random(f"{SEED} workers")
     words = [*UNTRACKED, "ingest.workers=2", "--runs", tmp_path]
-    assert camray("demo", *words, "--until", "generate").code == 0
+    assert camray("run", *words, "--until", "generate").code == 0
     for _ in range(shared(WORKER_KILLS)):
-        running = start("demo", *words, "--until", "ingest", "--force")
+        running = start("run", *words, "--until", "ingest", "--force")
         number = dice.choice(SIGNALS)
         _kill_a_worker(running, number, dice)
         ended = running.wait()
         faults.count(f"kill of a worker: {number.name}", str(ended) if ended.is_crash else "")
-    ended = camray("demo", *words, "--until", "ingest")
+    ended = camray("run", *words, "--until", "ingest")
     faults.count("after kills, to the end", "" if ended.code == 0 else str(ended))
     faults.count("after kills, equal digests", difference(tmp_path / "tiny", tiny_run, ("generate", "ingest")))
 

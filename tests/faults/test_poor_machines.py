@@ -70,7 +70,7 @@ def test_unknown_user(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     faults.count("unknown user, unwritable home", "" if ended.code == 0 else str(ended))
     changed = difference(run, tiny_run)
     faults.count("unknown user, equal digests", changed)
-    ended = _as_stranger(["demo", *UNTRACKED, "--runs", tmp_path / "runs", "--until", "ingest"])
+    ended = _as_stranger(["run", *UNTRACKED, "--runs", tmp_path / "runs", "--until", "ingest"])
     faults.count("unknown user, unwritable home", "" if ended.code == 0 else str(ended))
 
 
@@ -82,7 +82,7 @@ def test_read_only_folder(tiny_run: Path, tmp_path: Path, faults: Tally) -> None
     _open_to_all(run)
     for path in (run, *run.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    for words in (["score", run, "--force"], ["review", run], ["demo", *UNTRACKED, "--runs", "/proc"]):
+    for words in (["score", run, "--force"], ["review", run], ["run", *UNTRACKED, "--runs", "/proc"]):
         ended = _as_stranger(words)
         is_told = ended.code in {2, 4} and not ended.is_crash and "Traceback" not in ended.output
         faults.count("read-only folder", "" if is_told else f"{words[0]}: {ended}")
@@ -93,7 +93,7 @@ def _to_the_end(undisturbed: Path, runs: Path, ended: Ended, kind: str, faults: 
     if ended.is_crash:
         faults.count(kind, str(ended))
         return
-    again = ended if ended.code == 0 else camray("demo", *UNTRACKED, "--runs", runs)
+    again = ended if ended.code == 0 else camray("run", *UNTRACKED, "--runs", runs)
     changed = difference(runs / "tiny", undisturbed) if again.code == 0 else str(again)
     faults.count(kind, changed)
 
@@ -103,7 +103,7 @@ def _to_the_end(undisturbed: Path, runs: Path, ended: Ended, kind: str, faults: 
 def test_few_open_files(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     for limit in (64, 32):
         runs = tmp_path / str(limit)
-        ended = camray("demo", *UNTRACKED, "--runs", runs, limits={resource.RLIMIT_NOFILE: limit})
+        ended = camray("run", *UNTRACKED, "--runs", runs, limits={resource.RLIMIT_NOFILE: limit})
         _to_the_end(tiny_run, runs, ended, f"{limit} open files", faults)
         if limit == 64 and ended.code != 0:
             faults.count("64 open files", str(ended))
@@ -113,7 +113,7 @@ def test_few_open_files(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
 @pytest.mark.timeout(600)
 def test_small_shared_memory(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     words = [*UNTRACKED, "ingest.workers=2", "--runs", tmp_path]
-    ended = start("demo", *words, prepare=_little_shared_memory).wait()
+    ended = start("run", *words, prepare=_little_shared_memory).wait()
     if "no small /dev/shm" in ended.output:
         pytest.skip("file systems cannot be mounted here")
     _to_the_end(tiny_run, tmp_path, ended, "small /dev/shm", faults)
@@ -130,7 +130,7 @@ def test_clock_set_back(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
             (run / stage / "stage.json").unlink()
         for path in run.rglob("*"):
             os.utime(path, (time.time() + DAY_S, time.time() + DAY_S))
-        ended = camray("demo", *UNTRACKED, "--runs", runs)
+        ended = camray("run", *UNTRACKED, "--runs", runs)
         _to_the_end(tiny_run, runs, ended, "clock set back", faults)
         if ended.code != 0:
             faults.count("clock set back", str(ended))

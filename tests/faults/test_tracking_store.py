@@ -26,7 +26,7 @@ def _counts(store: Path) -> dict[str, int]:
 def tracked_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a finished run, with its store beside it."""
     runs = tmp_path_factory.mktemp("tracked")
-    ended = camray("demo", *TINY, "--runs", runs)
+    ended = camray("run", *TINY, "--runs", runs)
     if ended.code != 0:
         pytest.fail(f"the tracked run failed: {ended}")
     return runs / "tiny"
@@ -91,7 +91,7 @@ def _less(store: Path, expected: dict[str, int]) -> str:
 @pytest.mark.timeout(900)
 def test_store_away_and_back(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     runs = tmp_path / "runs"
-    words = ["demo", *TINY, "--runs", runs]
+    words = ["run", *TINY, "--runs", runs]
     away = start(*words, environment={"MLFLOW_TRACKING_URI": NOWHERE}).wait()
     faults.count("store away: the run ends well", "" if away.code == 0 else str(away))
     faults.count("store away: equal digests", difference(runs / "tiny", tiny_run))
@@ -121,8 +121,7 @@ def test_store_moved(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: 
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_two_runs_on_one_store(tracked_run: Path, tmp_path: Path, faults: Tally) -> None:
-    others = [word for word in TINY if not word.startswith("name=")]
-    running = [start("demo", f"name={name}", *others, "--runs", tmp_path) for name in ("first", "second")]
+    running = [start("run", *TINY, f"name={name}", "--runs", tmp_path) for name in ("first", "second")]
     for one in running:
         ended = one.wait(400)
         faults.count("two runs, one store: both end well", "" if ended.code == 0 else str(ended))

@@ -12,6 +12,7 @@ from tests.faults.warm_commands import camray
 
 STAGES = ("generate", "ingest", "train", "explain", "localize", "score", "export")
 TINY = [
+    str(Path(__file__).resolve().parents[2] / "configs" / "phantom.yaml"),
     "name=tiny",
     "data.generate.films=24",
     "data.generate.rows=96",
@@ -31,7 +32,7 @@ UNTRACKED = [*TINY, "track.enabled=false"]
 
 def make_tiny_run(runs: Path) -> Path:
     """Make the run, its review page and its structured reports; return its root."""
-    done = camray("demo", *UNTRACKED, "--runs", runs)
+    done = camray("run", *UNTRACKED, "--runs", runs)
     if done.code != 0:
         pytest.fail(f"the undisturbed run failed: {done}")
     return runs / "tiny"
