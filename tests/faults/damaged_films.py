@@ -89,6 +89,11 @@ def spliced(data: bytes, at: int, new: bytes, old: int | None = None) -> bytes:
     return data[:at] + new + data[at + (len(new) if old is None else old) :]
 
 
+def with_value(data: bytes, at: int, value: bytes) -> bytes:
+    """Replace the value of the element whose length, of two bytes, is at a place."""
+    return spliced(data, at, struct.pack("<H", len(value)) + value, 2 + struct.unpack("<H", data[at : at + 2])[0])
+
+
 def flipped(data: bytes, dice: random.Random, low: int, high: int, most: int = 8) -> bytes:
     """Change one to `most` bytes between two places."""
     changed = bytearray(data)

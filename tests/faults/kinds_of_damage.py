@@ -20,6 +20,7 @@ from tests.faults.damaged_films import (
     pixels_at,
     spliced,
     with_stream,
+    with_value,
     written,
 )
 
@@ -103,7 +104,7 @@ def unusable_rescale(film: Film, dice: random.Random) -> bytes:
     data = film.file(RescaleSlope=1, RescaleIntercept=0)
     for tag, value in ((b"\x28\0\x53\x10DS", slope), (b"\x28\0\x52\x10DS", intercept)):
         text = str(value).encode() + b" " * (len(str(value)) % 2)
-        data = spliced(data, data.index(tag) + 6, struct.pack("<H", len(text)) + text, 4)
+        data = with_value(data, data.index(tag) + 6, text)
     return data
 
 
@@ -249,8 +250,7 @@ def another_transfer_syntax_is_stated(film: Film, dice: random.Random) -> bytes:
     data = film.file(dice.choice((*NATIVE, *COMPRESSED)))
     at = data.index(b"\x02\0\x10\0UI") + 6
     stated = dice.choice((*NATIVE, *COMPRESSED, uid.JPEGBaseline8Bit, "1.2.3", "", "1.2.840.10008.1.2.4.100")).encode()
-    stated += b"\0" * (len(stated) % 2)
-    return spliced(data, at, struct.pack("<H", len(stated)) + stated, 2 + struct.unpack("<H", data[at : at + 2])[0])
+    return with_value(data, at, stated + b"\0" * (len(stated) % 2))
 
 
 @kind("any")
