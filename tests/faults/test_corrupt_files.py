@@ -56,7 +56,7 @@ def _fault(run: Path, name: Path, undisturbed: Path) -> str:
     return f"{name}: cannot be mended: {changed}" if changed else ""
 
 
-def _damage(name: Path, how: str, undisturbed: Path, runs: Path, faults: Tally) -> None:
+def damage(name: Path, how: str, undisturbed: Path, runs: Path, faults: Tally) -> None:
     run = copied(undisturbed, runs)
     path = run / name
     dice = random.Random(f"{SEED} {name} {how}")
@@ -65,14 +65,10 @@ def _damage(name: Path, how: str, undisturbed: Path, runs: Path, faults: Tally) 
     shutil.rmtree(runs)
 
 
-def test_one_file_with_a_flipped_bit(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
-    _damage(Path("explain/logits.npy"), "a bit flipped", tiny_run, tmp_path / "runs", faults)
-
-
 @pytest.mark.faults
 @pytest.mark.timeout(1200)
 def test_every_kind_of_file_damaged(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     pairs = [(name, how) for name in kinds_of_file(tiny_run).values() for how in DAMAGE]
     random.Random(SEED).shuffle(pairs)
     for name, how in pairs[: max(1, round(len(pairs) * SHARE))]:
-        _damage(name, how, tiny_run, tmp_path / "runs", faults)
+        damage(name, how, tiny_run, tmp_path / "runs", faults)

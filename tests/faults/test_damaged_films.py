@@ -21,7 +21,7 @@ WORKER_MIB = 1200.0  # includes the imports
 GRID = ["ingest.rows=32", "ingest.cols=32", "ingest.shard_films=64", "track.enabled=false"]
 
 
-def _write(root: Path, per_kind: int) -> dict[str, str]:
+def write_films(root: Path, per_kind: int) -> dict[str, str]:
     """Write the films; return the digest of each one's own pixels, by its name below `root`."""
     digests = {}
     for place, (kind, (_, make)) in enumerate(KINDS.items()):
@@ -54,7 +54,7 @@ def _fault(outcome: str, source: str, used: dict[str, str], refused: dict[str, s
     return f"{source} is used" if outcome == "refused" and source in used else ""
 
 
-def _check(films: Path, digests: dict[str, str], runs: Path, workers: int, faults: Tally) -> None:
+def check_ingest(films: Path, digests: dict[str, str], runs: Path, workers: int, faults: Tally) -> None:
     ended = _ingest(films, runs, workers)
     if ended.code in {0, 3}:
         _check_tables(ended, digests, runs, faults)
@@ -99,14 +99,9 @@ def _named(ended: Ended, refusals: pd.DataFrame) -> str:
     return "a header's text is quoted" if "canary" in (stream.getvalue() + ended.output).lower() else ""
 
 
-def test_a_few_damaged_films(tmp_path: Path, faults: Tally) -> None:
-    digests = _write(tmp_path / "films", 1)
-    _check(tmp_path / "films", digests, tmp_path / "runs", 1, faults)
-
-
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_damaged_films(tmp_path: Path, faults: Tally) -> None:
     assert len(KINDS) >= 25
-    digests = _write(tmp_path / "films", shared(PER_KIND))
-    _check(tmp_path / "films", digests, tmp_path / "runs", 2, faults)
+    digests = write_films(tmp_path / "films", shared(PER_KIND))
+    check_ingest(tmp_path / "films", digests, tmp_path / "runs", 2, faults)

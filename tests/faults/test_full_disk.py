@@ -71,7 +71,7 @@ def _fill_up(stage: str, fraction: float, undisturbed: Path, folder: Path, fault
     shutil.rmtree(folder)
 
 
-def _no_large_file(stage: str, undisturbed: Path, runs: Path, faults: Tally) -> None:
+def no_large_file(stage: str, undisturbed: Path, runs: Path, faults: Tally) -> None:
     """Repeat a stage where no file may grow: what it made before stays, or is made again."""
     run = copied(undisturbed, runs)
     largest = max((run / stage / name).stat().st_size for name in record(run, stage)["outputs"])
@@ -85,15 +85,11 @@ def _no_large_file(stage: str, undisturbed: Path, runs: Path, faults: Tally) -> 
     shutil.rmtree(runs)
 
 
-def test_no_room_for_the_boxes(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
-    _no_large_file("localize", tiny_run, tmp_path / "runs", faults)
-
-
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_no_room_for_a_file(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     for stage in STAGES[:: max(1, round(0.4 / SHARE))]:
-        _no_large_file(stage, tiny_run, tmp_path / "runs", faults)
+        no_large_file(stage, tiny_run, tmp_path / "runs", faults)
 
 
 @pytest.mark.faults

@@ -65,7 +65,7 @@ def _fault(ended: Ended, number: signal.Signals) -> str:
     return "" if ended.code in {INCOMPLETE, 0} and not ended.is_crash else str(ended)
 
 
-def _kill_stages(kills: dict[str, int], undisturbed: Path, runs: Path, faults: Tally) -> None:
+def kill_stages(kills: dict[str, int], undisturbed: Path, runs: Path, faults: Tally) -> None:
     dice = random.Random(f"{SEED} kills")
     for stage, times in kills.items():
         life_s = float(record(undisturbed, stage)["seconds"]) + 0.5
@@ -77,14 +77,10 @@ def _kill_stages(kills: dict[str, int], undisturbed: Path, runs: Path, faults: T
         faults.count("after kills, equal digests", changed)
 
 
-def test_two_kills(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
-    _kill_stages({"generate": 1, "ingest": 1}, tiny_run, tmp_path, faults)
-
-
 @pytest.mark.faults
 @pytest.mark.timeout(1200)
 def test_kills_in_every_stage(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
-    _kill_stages({stage: shared(KILLS[stage]) for stage in STAGES}, tiny_run, tmp_path, faults)
+    kill_stages({stage: shared(KILLS[stage]) for stage in STAGES}, tiny_run, tmp_path, faults)
 
 
 @pytest.mark.faults

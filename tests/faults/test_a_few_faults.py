@@ -1,0 +1,33 @@
+"""A handful of the trials of `make test-faults`, in seconds; one file, so that they share one tiny run."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.fault_table import Tally
+from tests.faults.test_corrupt_files import damage
+from tests.faults.test_damaged_films import check_ingest, write_films
+from tests.faults.test_full_disk import no_large_file
+from tests.faults.test_hostile_texts import judge
+from tests.faults.test_kills import kill_stages
+
+
+def test_one_damaged_film_of_each_kind(tmp_path: Path, faults: Tally) -> None:
+    digests = write_films(tmp_path / "films", 1)
+    check_ingest(tmp_path / "films", digests, tmp_path / "runs", 1, faults)
+
+
+def test_two_kills(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    kill_stages({"generate": 1, "ingest": 1}, tiny_run, tmp_path, faults)
+
+
+def test_a_file_with_a_flipped_bit(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    damage(Path("explain/logits.npy"), "a bit flipped", tiny_run, tmp_path / "runs", faults)
+
+
+def test_no_room_for_the_boxes(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    no_large_file("localize", tiny_run, tmp_path / "runs", faults)
+
+
+def test_a_hostile_name(tmp_path: Path, faults: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge("markup", tmp_path, faults, monkeypatch)
