@@ -38,8 +38,7 @@ class Killer:
         """Kill so many times; a command that ended before its signal does not count."""
         killed = tried = 0
         while killed < times and tried < 4 * times:
-            number = SIGNALS[killed % len(SIGNALS)]
-            killed += self._kill_once(number)
+            killed += self._kill_once(self.dice.choice(SIGNALS))
             tried += 1
         if killed < times:
             self.faults.count(self.kind, f"only {killed} of {times} signals found it at work")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_table import Tally
+from tests.faults.fault_table import SHARE, Tally
 from tests.faults.tiny_run import TINY, difference
 from tests.faults.warm_commands import camray, start
 
@@ -53,6 +53,40 @@ def _junk(runs: Path) -> None:
     (runs / "mlflow.db").write_bytes(b"not a database" * 100)
 
 
+def _bad_line(data: bytes) -> bytes:
+    lines = data.splitlines(keepends=True)
+    return b"".join([*lines[:5], b"\xff" + lines[5], *lines[6:]])
+
+
+JOURNAL: dict[str, Callable[[bytes], bytes]] = {
+    "a bad byte": _bad_line,
+    "cut": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "junk": lambda data: b"\xfejunk\n" * 9,
+}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(900)
+def test_damaged_journal(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    """Each file that the tracking keeps in a run; with a bad byte in the journal, no other line of it may be lost."""
+    for path in sorted(path for path in (tracked_run / "mlflow").iterdir() if path.name != ".lock" and path.is_file()):
+        for how in list(JOURNAL)[:: max(1, round(0.25 / SHARE))]:
+            runs = tmp_path / f"{path.name} {how}"
+            shutil.copytree(tracked_run.parent, runs)
+            damaged = runs / "tiny" / "mlflow" / path.name
+            is_long = how != "a bad byte" or path.name == "journal.jsonl"
+            damaged.write_bytes(JOURNAL[how if is_long else "cut"](damaged.read_bytes()))
+            before = damaged.read_bytes().count(b"\n")
+            ended = camray("localize", runs / "tiny", "--force")
+            faults.count(f"{path.name} damaged", f"{how}: {ended}" if ended.code != 0 else "")
+            faults.count("tracking damaged: equal digests", difference(runs / "tiny", tiny_run))
+            if how == "a bad byte" and path.name == "journal.jsonl":
+                lines = damaged.read_bytes().count(b"\n")
+                faults.count("journal keeps its other lines", "" if lines >= before - 1 else f"{lines} of {before}")
+            shutil.rmtree(runs)
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "store emptied": _emptied,
     "store without rows": _without_rows,
@@ -90,16 +124,21 @@ def _less(store: Path, expected: dict[str, int]) -> str:
 @pytest.mark.faults
 @pytest.mark.timeout(900)
 def test_store_away_and_back(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
-    runs = tmp_path / "runs"
-    words = ["run", *TINY, "--runs", runs]
-    away = start(*words, environment={"MLFLOW_TRACKING_URI": NOWHERE}).wait()
-    faults.count("store away: the run ends well", "" if away.code == 0 else str(away))
-    faults.count("store away: equal digests", difference(runs / "tiny", tiny_run))
-    synced = camray("track", "sync", runs / "tiny")
-    faults.count("store away: sync to the default store", "" if synced.code == 0 else str(synced))
-    faults.count(
-        "store away: the store holds it all", _less(runs / "mlflow.db", _counts(tracked_run.parent / "mlflow.db"))
-    )
+    """A server that nobody answers for, and a place that is taken and then free again."""
+    served = start("run", *TINY, "--runs", tmp_path / "served", environment={"MLFLOW_TRACKING_URI": NOWHERE}).wait()
+    faults.count("store away: the run ends well", "" if served.code == 0 else str(served))
+    faults.count("store away: equal digests", difference(tmp_path / "served" / "tiny", tiny_run))
+    place, runs = tmp_path / "place", tmp_path / "runs"
+    place.write_bytes(b"in the way")
+    away = {"MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
+    ended = start("run", *TINY, "--runs", runs, environment=away).wait()
+    faults.count("store away: the run ends well", "" if ended.code == 0 else str(ended))
+    place.unlink()
+    place.mkdir()
+    synced = start("track", "sync", runs / "tiny", environment=away).wait()
+    faults.count("store away: sync", "" if synced.code == 0 else str(synced))
+    expected = _counts(tracked_run.parent / "mlflow.db")
+    faults.count("store away: the store holds it all", _less(place / "mlflow.db", expected))
 
 
 @pytest.mark.faults
