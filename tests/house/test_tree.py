@@ -19,6 +19,7 @@ OF_A_PACKAGE = {
     "core/networks/test_colour_networks.py": "the architectures that take colour pictures, a module each",
     "stages/score/test_memory.py": "the whole stage's memory",
     "workflows/test_device_of_a_run.py": "the device of every workflow that uses one",
+    "workflows/pacs/test_dicomweb_answers.py": "both workflows, by what services answer",
     "workflows/pacs/test_dicomweb_https.py": "both workflows by DICOMweb over TLS",
     "workflows/pacs/test_ohif.py": "reports in a viewer, from a real PACS",
     "workflows/pacs/test_orthanc.py": "both workflows against a real PACS",

@@ -94,7 +94,7 @@ def test_a_registered_model_ships_the_code_that_loads_it(tmp_path: Path) -> None
     (run_root / "train").mkdir(parents=True)
     (run_root / "train" / "contract.json").write_text('{"labels": ["Mass"]}', encoding="utf-8")
     with MlflowTracker(run_root, run_root.parent, None, "demo", LOADER) as tracker, tracker.stage("export"):
-        tracker.model(run_root, "demo")
+        tracker.model([run_root / "train" / "contract.json"], "demo")
     printed = _python(LOAD_NEW, store_uri(None, run_root.parent), cwd=tmp_path, path=str(ROOT))
     assert printed == ["2", "True True"]
 

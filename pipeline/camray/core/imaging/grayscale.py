@@ -84,6 +84,11 @@ def grey_note(stored: NDArray[np.integer], grey: GreyScale) -> str:
         Stored values, native grid.
     grey : GreyScale
         From the film's header.
+
+    Returns
+    -------
+    str
+        Reasons, joined by "; ".
     """
     if not (grey.windows or grey.voi_luts) or stretched_range(stored, grey) is None:
         return grey.note
