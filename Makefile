@@ -22,7 +22,7 @@ demo: install  ## generated films, all stages, about four minutes on two cores
 
 test: install  ## everything that needs no browser, server or GPU
 	OMP_NUM_THREADS=1 $(PYTEST) -n 2 --dist loadfile --cov --cov-report=term:skip-covered
-	$(BIN)/coverage report --include='$(INNER_FLOORS)' --fail-under=97 --format=total
+	$(BIN)/coverage report --include='$(INNER_FLOORS)' --fail-under=95 --format=total
 
 check: install lint types imports
 
