@@ -51,7 +51,7 @@ class GeneratedFiles(ArtifactFolder):
         return self.folder / "films" / f"{name}.dcm"
 
     def unfinished_film(self, name: str) -> Path:
-        """Return what the tables will need of one film, while the stage runs."""
+        """Return the file of one film's table rows, while the stage runs."""
         return self.unfinished / f"{name}.json"
 
 
@@ -137,7 +137,7 @@ class ExplainFiles(ArtifactFolder):
         return self.folder / f"logits-{shard:05d}.npy.tmp"
 
     def unfinished_cost(self, method: str) -> Path:
-        """Return what one method cost, while a comparison explains."""
+        """Return the file of one method's cost, while a comparison explains."""
         return self.folder / f"cost-{method}.tmp"
 
 
@@ -228,7 +228,7 @@ def artifacts_of(folder: RunFolder) -> RunArtifacts:
 
 
 def model_files(folder: RunFolder) -> tuple[Path, ...]:
-    """Return what a trained run needs to predict, whether or not it exists: files of a registered model."""
+    """Return the files that a trained run needs to predict, whether or not they exist."""
     run = artifacts_of(folder.model_run)
     return (
         run.train.weights,

@@ -36,7 +36,7 @@ _TINTS = {Side.RIGHT: (1.0, 0.45, 0.35), Side.LEFT: (0.35, 0.75, 1.0)}
 
 @dataclass(frozen=True)
 class LungsTrained:
-    """A generator's file, and how well it finds lungs on generated films it has not seen."""
+    """File of a trained generator, and its Dice scores on generated films outside its training."""
 
     path: Path
     epochs: int

@@ -51,8 +51,8 @@ def settings_of_seed(settings: Settings, seed: int) -> Settings:
 def share_inputs(first: RunFolder, other: RunFolder) -> None:
     """Link the films that the first seed's run ingested into another seed's run.
 
-    A stage that the other run has finished or begun stays as it is. What is linked is what an ingest of its own would
-    write: the stage's record holds its digests, and is checked against the settings.
+    A stage that the other run has finished or begun is not changed. The linked files are those that its own ingest
+    would write; the stage's record holds their digests and is checked against the settings.
     """
     for name in SHARED_STAGES:
         if first.record(name) is None or (other.root / name).exists():

@@ -72,7 +72,7 @@ def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def top_findings(folder: RunFolder, most: int) -> Findings | None:
-    """Return what the network says of the films it is surest about; None where nothing was explained.
+    """Return the probabilities of the films with the highest ones; None where nothing was explained.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""DICOM objects of one film: which there are, what their identity depends on, and how each is built."""
+"""DICOM objects of one film: kinds, contents that determine their identity, and builders."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
@@ -20,7 +20,7 @@ FORMATS = ("sr", "gsps", "sc", "seg", "pdf")
 
 @dataclass(frozen=True, eq=False)
 class ExportedFilm:
-    """One film and all that its objects are made of.
+    """One film and the contents of its objects.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class ProtocolInputs:
 
     @property
     def validation(self) -> SplitFilms | None:
-        """Films that thresholds may be chosen on; None where there are none, or where they are what is scored."""
+        """Films that thresholds may be chosen on; None without any, or where they are scored themselves."""
         if self.validation_films is None or self.films.split == self.validation_films.split:
             return None
         return self.validation_films

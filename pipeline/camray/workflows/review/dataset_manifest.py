@@ -21,10 +21,10 @@ _KEY = {"key": "image_id", "key_is": "image_id"}
 
 
 def write_data_set(folder: RunFolder, findings: Sequence[Finding]) -> None:
-    """Write what lets the merged tables be trained and scored on with the very split of the run.
+    """Write a manifest, lists and tables of each split, to train and score on the merged tables with the run's split.
 
-    A split drawn anew would depend on the labels, which readers changed: films that the run tested on could be trained
-    on. The tables of one split alone let a trained network be scored on it without films that it was trained on.
+    A new split would depend on the labels, which readers changed: test films of the run could become training films.
+    The tables of one split serve to score a trained network on that split alone.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def write_data_set(folder: RunFolder, findings: Sequence[Finding]) -> None:
 
 
 def _film_rules(folder: RunFolder) -> dict[str, Any]:
-    """Return which files were films for the run; a patient that only its tables named is not known any more."""
+    """Return the run's rules for films; patients come from headers where the run took them from its tables."""
     record = folder.record("ingest") or {}
     name = (record.get("settings") or {}).get("data", {}).get("manifest", "folder")
     try:

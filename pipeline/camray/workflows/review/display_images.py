@@ -86,7 +86,7 @@ def draw_films(
 
 
 def _drawn(drawing: _Drawing, film: DisplayFilm) -> NDArray[np.uint8] | None:
-    """Return a film's own picture, or None where its source is not at hand or has changed."""
+    """Return a film's own picture, or None where its source is missing or has changed."""
     if drawing.root is None or not (drawing.root / film.source).is_file():
         return None
     try:

@@ -68,7 +68,7 @@ class ShownFilm:
 
 @dataclass(frozen=True)
 class _ExplainedFilm:
-    """One film with maps for the eye [L, h, w], the names that belong to them, and what each caption says."""
+    """One film with display maps [L, h, w], their names and their captions."""
 
     prediction: Prediction
     maps: NDArray[np.float32]
@@ -118,7 +118,9 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
         except SettingsError:  # the run has no thresholds for it
             is_as_run = False
     prediction = predictor.predict_images([film_from_file(path)])[0]
-    explained = _as_run(predictor, prediction) if is_as_run else _otherwise(predictor, prediction, explanation_request)
+    explained = (
+        _as_run(predictor, prediction) if is_as_run else _explain_anew(predictor, prediction, explanation_request)
+    )
     if request.targets is not None:
         number = 0
     else:
@@ -149,8 +151,10 @@ def _as_run(predictor: Predictor, prediction: Prediction) -> _ExplainedFilm:
     return _ExplainedFilm(prediction, prediction.heat, labels, tuple(captions), smooth)
 
 
-def _otherwise(predictor: Predictor, prediction: Prediction, explanation_request: ExplanationRequest) -> _ExplainedFilm:
-    """Ask the network again, for what the run itself did not compute."""
+def _explain_anew(
+    predictor: Predictor, prediction: Prediction, explanation_request: ExplanationRequest
+) -> _ExplainedFilm:
+    """Compute an explanation that the run does not hold."""
     contract = predictor.contract
     films = torch.from_numpy(prediction.grey)[None, None].to(predictor.device)
     explanation = explain_images(
