@@ -59,5 +59,11 @@ def ingested_run(root: Path, train: int = 8, validation: int = 4) -> RunFolder:
     findings = tuple(Finding(label) for label in LABELS)
     contract = IngestContract(findings, ROWS, COLS, "letterbox", 8, "folder", "digest")
     write_ingest_contract(out / "contract.json", contract)
-    folder.finish("ingest", {}, StageResult(Counts(films, films)))
+    finish_ingest(folder)
     return folder
+
+
+def finish_ingest(folder: RunFolder) -> None:
+    """Record the files in ``ingest/`` as that stage's outputs; again after a test has changed one."""
+    films = len(pd.read_parquet(folder.root / "ingest" / "images.parquet"))
+    folder.finish("ingest", {}, StageResult(Counts(films, films)))

@@ -23,7 +23,7 @@ from camray.domain.records import EPOCH_COLUMNS
 from camray.io.labelled_films import targets_of
 from camray.io.trained_model import load_classifier
 from camray.stages.train import stage as train
-from tests.trained_run import COLS, LABELS, ROWS, ingested_run, small_settings
+from tests.trained_run import COLS, LABELS, ROWS, finish_ingest, ingested_run, small_settings
 
 
 class InterruptedFitError(Exception):
@@ -153,6 +153,7 @@ def test_counts_add_up_and_films_of_which_nothing_is_known_are_left_out(tmp_path
     path = folder.root / "ingest" / "labels.parquet"
     table = pd.read_parquet(path)
     table[table["image_id"] != "1.2.3"].to_parquet(path, index=False)
+    finish_ingest(folder)
     counts = train.run(small_settings(max_epochs=1), folder, NullTracker()).counts
     assert counts.as_json() == {"in": 12, "done": 11, "refused": 1}
 
@@ -191,6 +192,7 @@ def _without_train_split(folder: RunFolder) -> None:
     path = folder.root / "ingest" / "images.parquet"
     table = pd.read_parquet(path)
     table.assign(split="test").astype({"split": "string"}).to_parquet(path, index=False)
+    finish_ingest(folder)
 
 
 def test_no_film_to_train_on_is_told(tmp_path: Path) -> None:
@@ -221,6 +223,7 @@ def test_a_grid_that_is_no_multiple_of_the_stride_is_refused(tmp_path: Path) -> 
     folder = ingested_run(tmp_path)
     path = folder.root / "ingest" / "contract.json"
     path.write_text(path.read_text().replace(f'"rows": {ROWS}', '"rows": 30'))
+    finish_ingest(folder)
     with pytest.raises(SettingsError, match="choose multiples of 8"):
         train.run(small_settings(), folder, NullTracker())
 

@@ -177,7 +177,7 @@ def test_a_fully_connected_network_stands_once_whatever_the_pools() -> None:
         ({"pools": ["gap", "gap"]}, "compare.pools"),
         ({"methods": ["camm"]}, "camm"),
         ({"changes": {"train": {"max_epoch": 3}}}, "max_epochs"),
-        ({"changes": {**CHANGES, "ingest": {"rows": 60, "cols": 64}}}, "no multiple"),
+        ({"changes": {**CHANGES, "ingest": {"rows": 60, "cols": 64}}}, "not a multiple"),
         ({"network_changes": {"alexnet_gap": {"ingest.rows": 96}}}, "share ingest"),
     ],
 )
