@@ -157,3 +157,16 @@ def test_label_with_line_break(tmp_path: Path) -> None:
     assert "# _1 nodule stands for '#1 nodule'" in lines
     written = [ElementTree.parse(path) for path in (tmp_path / "Annotations").glob("*.xml")]
     assert sorted(item.text or "" for tree in written for item in tree.iter("name")) == sorted(named)
+
+
+def test_names_of_findings_break_no_file(tmp_path: Path) -> None:
+    labels = ("=1+1", "a<b>&\"c'", "line\x0bfeed\x00", "x]]>")
+    for label in labels:
+        write_boxes_csv(tmp_path / "boxes.csv", _boxes(label=label))
+        with (tmp_path / "boxes.csv").open(encoding="utf-8", newline="") as stream:
+            (row,) = csv.DictReader(stream)
+        assert not row["label"].startswith("=")
+        write_voc(tmp_path / "voc", IMAGES, _boxes(label=label), labels, {"1.2": "a", "1.3": "b"})
+        write_label_studio(tmp_path / "tasks.json", IMAGES, _boxes(label=label), labels)
+        for path in (tmp_path / "voc" / "Annotations" / "b.xml", tmp_path / "tasks.xml"):
+            ElementTree.parse(path)

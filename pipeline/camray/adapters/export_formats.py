@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from camray.domain.errors import ExportError
+from camray.domain.spreadsheet_cells import without_formulas
 
 BOX_COLUMNS = (
     "image_id",
@@ -26,6 +27,7 @@ BOX_COLUMNS = (
     "rank",
     "zone",
 )
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
 _NOTE = "camray: boxes found by software and not verified; [x, y, width, height], native px, corner origin"
 
 
@@ -45,7 +47,7 @@ def write_boxes_csv(path: Path, boxes: pd.DataFrame) -> None:
         If a column is missing or a box is invalid.
     """
     _check(path, boxes)
-    boxes.loc[:, list(BOX_COLUMNS)].to_csv(path, index=False, lineterminator="\n")
+    without_formulas(boxes.loc[:, list(BOX_COLUMNS)]).to_csv(path, index=False, lineterminator="\n")
 
 
 def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]) -> None:
@@ -263,7 +265,8 @@ def _element(parent: ElementTree.Element | None, name: str, text: str | None = N
 
 def _write_xml(path: Path, root: ElementTree.Element) -> None:
     ElementTree.indent(root)
-    path.write_text(ElementTree.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+    text = _NOT_XML.sub("\ufffd", ElementTree.tostring(root, encoding="unicode"))
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _by_film(

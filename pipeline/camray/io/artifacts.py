@@ -26,6 +26,7 @@ from camray.domain.records import (
     PREDICTION_COLUMNS,
     REFUSAL_COLUMNS,
 )
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, path_of, record_of, table_of
 from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
@@ -219,7 +220,7 @@ class RunArtifacts(ArtifactFolder):
         self.csv_tables.mkdir(exist_ok=True)
         for path in sorted(self.folder.glob("*/*.parquet")):
             name = f"{path.parent.name}-{path.stem}.csv"
-            pd.read_parquet(path).to_csv(self.csv_tables / name, index=False)
+            without_formulas(pd.read_parquet(path)).to_csv(self.csv_tables / name, index=False)
 
 
 def artifacts_of(folder: RunFolder) -> RunArtifacts:

@@ -40,6 +40,7 @@ from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import Counts, Split, StageResult
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.ingested_films import grey_of, read_ingested
 from camray.io.labelled_films import targets_of
@@ -229,7 +230,7 @@ def _write(
     table, cascades, curves = sanity_table(examined), cascade_table(examined), curve_table(examined)
     files.table.write(table)
     for path, rows in ((files.table_csv, table), (files.cascade_csv, cascades), (files.curves_csv, curves)):
-        write_bytes(path, rows.to_csv(index=False, lineterminator="\n").encode())
+        write_bytes(path, without_formulas(rows).to_csv(index=False, lineterminator="\n").encode())
     write_bytes(files.curves_chart, curves_chart(curves, table))
     write_bytes(files.cascade_chart, cascade_chart(cascades))
     tracker.params({STAGE: settings})

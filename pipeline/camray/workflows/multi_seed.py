@@ -20,6 +20,7 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.seed_spread import spread_of
 from camray.core.metrics.summary import HEADLINE_IOU, main_method
 from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.spreadsheet_cells import with_formulas, without_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.tracking import open_tracker
 from camray.io.workflow_artifacts import SpreadFiles
@@ -82,11 +83,11 @@ def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.Dat
         path = artifacts_of(folder).score.scores
         if folder.record("score") is None or not path.is_file():
             raise PipelineError(f"{folder.root}: not scored; run the same command again")
-        tables[seed] = pd.read_csv(path)
+        tables[seed] = with_formulas(pd.read_csv(path))
     spread = spread_of(tables)
     folder = RunFolder(runs / f"{settings.name}-seeds")
     files = SpreadFiles(folder.root)
-    write_bytes(files.table, spread.to_csv(index=False).encode())
+    write_bytes(files.table, without_formulas(spread).to_csv(index=False).encode())
     write_json(files.headline, {"seeds": sorted(seeds), "rows": headline_of(spread)})
     with open_tracker(_summary_settings(settings), folder) as tracker:
         track_spread(settings, files, seeds, spread, tracker)

@@ -14,6 +14,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
+from camray.domain.spreadsheet_cells import with_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import open_explained_run
 
@@ -107,7 +108,7 @@ def _scores(folder: RunFolder) -> pd.DataFrame | None:
     path = artifacts_of(folder).score.scores
     if not folder.is_current("score") or not path.is_file():  # of other maps: no result of this run
         return None
-    scores = pd.read_csv(path)
+    scores = with_formulas(pd.read_csv(path))
     return scores if len(scores) else None
 
 

@@ -478,3 +478,12 @@ def test_file_name_and_link_do_not_matter(write_film: Write, tmp_path: Path) -> 
     (tmp_path / "link").symlink_to(path)
     for name in ("no-extension", "link"):
         np.testing.assert_array_equal(read_dicom(tmp_path / name, None).values, recipe.stored)
+
+
+def test_text_in_place_of_a_transfer_syntax_is_not_repeated(write_film: Write) -> None:
+    path = write_film(FilmRecipe())
+    syntax = f"{dcmread(path).file_meta.TransferSyntaxUID}".encode()
+    typed = b"1.2.Canary^Yellow".ljust(len(syntax), b"^")
+    assert path.read_bytes().count(syntax + b"\0") == 1
+    path.write_bytes(path.read_bytes().replace(syntax + b"\0", typed + b"\0"))
+    assert "Canary" not in refusal(path).message

@@ -14,6 +14,7 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.summary import mean_figures
 from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.records import SCORE_COLUMNS, Counts, Split, StageResult
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import ScoreFiles
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 from camray.io.ingested_films import read_ingested
@@ -78,7 +79,7 @@ def _validation_films(trained: ExplainedRun | None, labels: list[str]) -> SplitF
 def _write(
     files: ScoreFiles, settings: Settings, table: pd.DataFrame, explained: ExplainedRun, pictures: list[SplitPictures]
 ) -> None:
-    write_bytes(files.scores, table.to_csv(index=False).encode())
+    write_bytes(files.scores, without_formulas(table).to_csv(index=False).encode())
     for each in pictures:
         for name, png in each.files.items():
             write_bytes(files.pictures / name, png)

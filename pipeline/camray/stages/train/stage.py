@@ -28,6 +28,7 @@ from camray.core.training.trainer import Processes
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EPOCH_COLUMNS, Counts, Split, StageResult
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import TrainFiles, artifacts_of
 from camray.io.film_lungs import read_lung_weights
 from camray.io.ingest_contract import IngestContract
@@ -162,7 +163,7 @@ def _write(
     files.contract.write(contract)
     if weights_report is not None:
         write_json(files.weights_report, weights_report)
-    write_bytes(files.epochs_csv, table.to_csv(index=False).encode())
+    write_bytes(files.epochs_csv, without_formulas(table).to_csv(index=False).encode())
     files.epochs.write(table)
     write_bytes(files.weights, weights_bytes(weights))
     shutil.rmtree(files.unfinished, ignore_errors=True)

@@ -20,6 +20,7 @@ from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.model_comparison import SANITY, compare_table
 from camray.domain.errors import PipelineError
 from camray.domain.records import Split
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.json_files import read_json
 from camray.io.tracking import open_tracker
@@ -112,7 +113,7 @@ def _write(job: ComparisonJob) -> ModelComparison:
     tables.append(compare_table(_baselines(job, sanity)))
     table = pd.concat(tables, ignore_index=True)
     results = ComparisonFiles(job.root)
-    write_bytes(results.table, table.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(results.table, without_formulas(table).to_csv(index=False, lineterminator="\n").encode())
     write_bytes(results.page, compare_page(job.settings.name, table, strips).encode())
     write_json(results.summary, {"seconds": seconds, "rows": len(table)})
     for path in (results.table, results.page):

@@ -22,6 +22,7 @@ from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU, TOP_KS,
 from camray.core.metrics.score_table import LabelLogits, score_table
 from camray.core.metrics.threshold_selection import MAIN_POLICY
 from camray.domain.records import CORNERS, Split, ThresholdSource
+from camray.domain.spreadsheet_cells import with_formulas
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.split_films import SplitFilms, split_films
@@ -89,7 +90,7 @@ def read_sample(folder: RunFolder) -> Sample:
     pairs = set(zip(present["image_id"], present["label"], strict=True))
     pairs |= {(image_id, label) for label, items in test.items.items() for image_id in items.image_ids}
     is_present = np.array([[(image_id, label) in pairs for label in run.labels] for image_id in image_ids])
-    return Sample(run, test, image_ids, is_present, pd.read_csv(run.artifacts.score.scores))
+    return Sample(run, test, image_ids, is_present, with_formulas(pd.read_csv(run.artifacts.score.scores)))
 
 
 def method_rows(sample: Sample, costs: Mapping[str, Cost], named: Mapping[str, Any]) -> list[dict[str, Any]]:

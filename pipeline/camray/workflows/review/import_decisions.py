@@ -25,6 +25,7 @@ from camray.core.reader_study.sr_decisions import decisions_of
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import Decision, DecisionsRead, Problem, Reading
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.workflow_artifacts import ReviewedFiles
@@ -127,7 +128,7 @@ def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker,
     run, files = reviewed.run, artifacts_of(folder).reviewed
     unread = [mark for each in read for mark in each.unread]
     write_decisions(files, decisions, readings, problems, unread)
-    write_bytes(files.agreement, agreement.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.agreement, without_formulas(agreement).to_csv(index=False, lineterminator="\n").encode())
     write_merged(run.films, files, run.labels, merge(decisions, options.policy))
     write_data_set(folder, run.findings)
     write_json(files.summary, {"counts": counts, "policy": options.policy, "run_digest": reviewed.digest})

@@ -19,6 +19,7 @@ from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.reader_study.consensus import MergedDecision
 from camray.domain.reader_decisions import Decision, Problem, Reading, Unread
 from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.ingested_films import IngestedFilms
 from camray.io.workflow_artifacts import ReviewedFiles
 
@@ -69,10 +70,10 @@ def write_decisions(
     write_table(files.readings, read.sort_values(["reader", "image_id"]), READING_COLUMNS)
     columns = ["source", "what", "reader", "image_id", "label"]
     problem_table = pd.DataFrame([asdict(problem) for problem in problems], columns=columns)
-    write_bytes(files.problems, problem_table.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.problems, without_formulas(problem_table).to_csv(index=False, lineterminator="\n").encode())
     marks = [(m.source, m.reader, m.image_id, m.text, *(m.box.as_tuple() if m.box else (None,) * 4)) for m in unread]
     unread_table = pd.DataFrame(marks, columns=["source", "reader", "image_id", "words", *CORNERS])
-    write_bytes(files.unread, unread_table.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(files.unread, without_formulas(unread_table).to_csv(index=False, lineterminator="\n").encode())
 
 
 def write_merged(

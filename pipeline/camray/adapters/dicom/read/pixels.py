@@ -86,6 +86,12 @@ def check_bits(layout: PixelLayout) -> None:
     )
 
 
+def uid_name(value: str) -> str:
+    """Return a UID's name, else the UID; text that is none is not repeated: somebody may have typed a name there."""
+    identifier = uid.UID(value)
+    return identifier.name if identifier.is_valid else "an invalid UID"
+
+
 def decode_native(data: bytes, layout: PixelLayout) -> Stored:
     """Read uncompressed cells.
 
@@ -147,7 +153,7 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
     PixelError
         ``TRUNCATED`` if the codestream has no end, ``UNREADABLE_PIXELS`` if no codec decodes it, or one warns.
     """
-    name = uid.UID(layout.transfer_syntax).name
+    name = uid_name(layout.transfer_syntax)
     if layout.transfer_syntax not in (*PLUGINS, uid.RLELossless):
         raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"no codec for transfer syntax {name}; transcode the film")
     try:
