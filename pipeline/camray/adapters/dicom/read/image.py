@@ -11,6 +11,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
 from camray.adapters.dicom.read.elements import FAULTS, integer_of, suppress_warnings, text_of, values_of
+from camray.adapters.dicom.read.grey_colour import decode_grey_of_colour, grey_scale_of_colour, is_readable_colour
 from camray.adapters.dicom.read.header import film_header, grey_scale
 from camray.adapters.dicom.read.inflated_file import InflatedFile, inflated
 from camray.adapters.dicom.read.pixels import (
@@ -59,7 +60,7 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
             if policy is not None:
                 policy.check(header)
             layout = _check_form(ds, header)
-            grey = grey_scale(ds, header)
+            grey = grey_scale(ds, header) if layout.samples == 1 else grey_scale_of_colour(header.bits_stored)
             if not has_pixel_data:
                 raise PixelError(
                     RefusalReason.NO_PIXELS, "the header describes an image, but the file contains no pixels"
@@ -158,11 +159,12 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
     frames, samples = integer_of(ds, "NumberOfFrames", 1), integer_of(ds, "SamplesPerPixel", 1)
     if frames > 1:
         raise DicomError(RefusalReason.MULTI_FRAME, f"Number of Frames is {frames}; expected 1")
-    if samples != 1 or header.photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
+    is_grey = samples == 1 and header.photometric in ("", "MONOCHROME1", "MONOCHROME2")
+    if not is_grey and not is_readable_colour(ds, header):
         raise DicomError(
             RefusalReason.COLOUR,
-            f"{samples} samples per pixel, in colour; expected 1 sample and "
-            "(0028,0004) Photometric Interpretation MONOCHROME1 or MONOCHROME2",
+            f"{samples} samples per pixel, in colour; expected 1 sample and (0028,0004) Photometric Interpretation "
+            "MONOCHROME1 or MONOCHROME2, or a grey film in RGB; convert a grey film",
         )
     if header.photometric == "":
         raise DicomError(RefusalReason.UNREADABLE_HEADER, "(0028,0004) Photometric Interpretation is missing")
@@ -183,6 +185,8 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
         header.bits_stored,
         integer_of(ds, "HighBit", header.bits_stored - 1),
         integer_of(ds, "PixelRepresentation") == 1,
+        samples=samples,
+        photometric="MONOCHROME2" if is_grey else header.photometric,
     )
     check_bits(layout)
     return layout
@@ -200,7 +204,7 @@ def _pixel_elements(stream: BinaryIO, header_end: int, header: Dataset) -> Datas
 
 def _read_pixels(stream: BinaryIO, header_end: int, header: Dataset, layout: PixelLayout) -> Stored:
     if isinstance(stream, InflatedFile):
-        stream.allow(header_end + layout.n_bytes + _ELEMENTS_BYTES)
+        stream.allow(header_end + layout.samples * layout.n_bytes + _ELEMENTS_BYTES)
     ds = _pixel_elements(stream, header_end, header)
     if "PixelData" not in ds:
         if "FloatPixelData" in ds or "DoubleFloatPixelData" in ds:
@@ -210,10 +214,12 @@ def _read_pixels(stream: BinaryIO, header_end: int, header: Dataset, layout: Pix
     data = bytes(element.value or b"")
     if not data:
         raise PixelError(RefusalReason.NO_PIXELS, "Pixel Data is empty")
-    if layout.transfer_syntax not in NATIVE:
-        return decode_encapsulated(data, layout)
-    if element.is_undefined_length:
+    is_native = layout.transfer_syntax in NATIVE
+    if is_native and element.is_undefined_length:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS, "pixels are compressed, but the transfer syntax is uncompressed"
         )
-    return decode_native(data, replace(layout, is_word=element.VR == "OW"))
+    layout = replace(layout, is_word=element.VR == "OW")
+    if layout.samples == 3:
+        return decode_grey_of_colour(data, layout, integer_of(header, "PlanarConfiguration") == 1)
+    return decode_native(data, layout) if is_native else decode_encapsulated(data, layout)

@@ -48,7 +48,7 @@ PLUGINS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """Layout of stored values in the file (PS3.3 C.7.6.3.1); one sample per pixel, one frame."""
+    """Layout of stored values in the file (PS3.3 C.7.6.3.1); one frame, one sample per pixel or three."""
 
     transfer_syntax: str
     rows: int
@@ -58,6 +58,13 @@ class PixelLayout:
     high_bit: int
     is_signed: bool
     is_word: bool = False  # value representation OW
+    samples: int = 1
+    photometric: str = "MONOCHROME2"  # of grey films always: inversion comes later, and is ours
+
+    @property
+    def is_untransformed(self) -> bool:
+        """Return whether decoding leaves the colour space as it is."""
+        return self.transfer_syntax in (*NATIVE, uid.RLELossless)
 
     @property
     def n_bytes(self) -> int:
@@ -145,8 +152,8 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
 
     Returns
     -------
-    ndarray of shape (rows, cols)
-        Integers, sign extended.
+    ndarray of shape (rows, cols), of three samples (3, rows, cols)
+        Integers, sign extended; colour as RGB, except from RLE.
 
     Raises
     ------
@@ -161,8 +168,8 @@ def decode_encapsulated(data: bytes, layout: PixelLayout) -> Stored:
     except FAULTS:
         raise PixelError(RefusalReason.UNREADABLE_PIXELS, f"{name}: the fragments are damaged") from None
     if layout.transfer_syntax == uid.RLELossless:
-        cells = decode_rle(frame, (layout.rows, layout.cols), layout.bits_allocated // 8)[0]
-        return _align_bits(cells, layout)
+        planes = decode_rle(frame, (layout.rows, layout.cols), layout.bits_allocated // 8, layout.samples)
+        return _align_bits(planes[0] if layout.samples == 1 else planes, layout)
     _check_codestream(frame, layout, name)
     for plugin in PLUGINS[layout.transfer_syntax]:
         try:
@@ -198,16 +205,17 @@ def _decode_by_plugin(data: bytes, layout: PixelLayout, plugin: str) -> Stored:
         "rows": layout.rows,
         "columns": layout.cols,
         "number_of_frames": 1,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",  # inversion comes later, and is ours
+        "samples_per_pixel": layout.samples,
+        "photometric_interpretation": layout.photometric,
+        "planar_configuration": 0,
         "pixel_representation": int(layout.is_signed),
         "bits_allocated": layout.bits_allocated,
         "bits_stored": layout.bits_stored,
         "pixel_keyword": "PixelData",
     }
     decoder = get_decoder(layout.transfer_syntax)
-    cells, _ = decoder.as_array(data, index=0, raw=True, decoding_plugin=plugin, **options)
-    return cells
+    cells, _ = decoder.as_array(data, index=0, raw=layout.samples == 1, decoding_plugin=plugin, **options)
+    return cells if layout.samples == 1 else np.moveaxis(cells, -1, 0)
 
 
 def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
@@ -246,8 +254,10 @@ def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
     if form is None:
         return
     rows, cols, samples, bits = form
-    if samples != 1:
-        raise PixelError(RefusalReason.COLOUR, f"{name}: the codestream has {samples} samples per pixel; expected 1")
+    if samples != layout.samples:
+        raise PixelError(
+            RefusalReason.COLOUR, f"{name}: the codestream has {samples} samples per pixel; expected {layout.samples}"
+        )
     # no rows: a JPEG may state its height at its end
     if (rows or layout.rows, cols) != (layout.rows, layout.cols) or not 1 < bits <= layout.bits_allocated:
         raise PixelError(
