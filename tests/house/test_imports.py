@@ -56,6 +56,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "part.py").touch()
     for folder in [path for path in (tmp_path / "planted", *(tmp_path / "planted").rglob("*")) if path.is_dir()]:
         (folder / "__init__.py").touch()
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)  # it would disable the loggers of later tests
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "planted"
