@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from camray.core.explain.autograd import evaluating
-from camray.core.explain.input_gradients import integrated_gradients_by_rule, rule_points
+from camray.core.explain.integrated_gradients import integrated_gradients_by_rule, rule_points
 from camray.core.explain.method_options import IntegrationOptions, MethodOptions, OcclusionOptions
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.explain.perturbation import occlusion

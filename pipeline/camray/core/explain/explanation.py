@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from camray.core.explain.autograd import Rule, Scorer, layer_maps
 from camray.core.explain.gradient_cams import fused, gradcam_map, gradcam_plus_plus_map, hirescam_map, layercam_map
-from camray.core.explain.methods import METHODS, Method, methods_named
+from camray.core.explain.method import Method
+from camray.core.explain.methods import METHODS, methods_named
 from camray.core.explain.resampling import resampled
 from camray.core.explain.seam import ForwardPass, SeamNetwork, TargetedNetwork, columns_of
 from camray.core.explain.test_time_averaging import explain

@@ -1,18 +1,10 @@
-"""The explanation methods by name.
+"""The explanation methods by name, each with its equation and source.
 
-A method reads one forward pass (films, features at the seam, logits) and returns every label's *signed* map on the
-feature grid. Nonlinear parts (Grad-CAM's ReLU) are its `finish`, so that maps of several views of a film are averaged
-before them. Some methods need that pass alone, some go back through the head or the whole network, some run it again on
-altered films (`Method.work`).
-
-Methods that explain pixels return maps on the input grid (`Method.on_input`); their `signed` map is each cell's exact
-mean over its area. A map computed from a gradient is "per cell" or "per pixel": its values shrink at larger input
-sizes. `signed` therefore returns sums over the grid, values times the number of cells, and `finish` divides by the
-cells of the base grid, as in Grad-CAM.
+`METHODS` has every method with its default options; `methods_named` looks them up, with other options if given. See
+`camray.core.explain.method` for what a method is.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -22,48 +14,12 @@ from camray.core.explain import cam as pooled
 from camray.core.explain import gradient_cams, guided_backprop, perturbation
 from camray.core.explain import input_gradients as saliency
 from camray.core.explain.autograd import Rule, evaluating, input_gradients, scorer_of, seam_maps
+from camray.core.explain.integrated_gradients import integrated_gradients, integrated_gradients_by_rule
+from camray.core.explain.method import Method, OnInput
 from camray.core.explain.method_options import DEFAULT_OPTIONS, IntegrationOptions, MethodOptions, OcclusionOptions
 from camray.core.explain.resampling import area_mean
 from camray.core.explain.seam import ForwardPass, SeamNetwork
 from camray.domain.errors import SettingsError
-
-OnInput = Callable[[SeamNetwork, ForwardPass], Tensor]
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to explain a logit.
-
-    Parameters
-    ----------
-    name : str
-        As in settings, file names and tables.
-    signed : callable
-        Network and its forward pass to float maps [B, L, h, w].
-    finish : callable
-        Signed, possibly averaged maps [..., h, w] to the method's raw maps.
-    note : str
-        The equation, stored with the maps.
-    work : str
-        ``pass``: the forward pass alone; ``head``: back through the head; ``network``: back through everything;
-        ``films``: further passes of altered films.
-    on_input : callable, optional
-        Network and its forward pass to raw maps [B, L, H, W] on the input grid, for methods that explain pixels.
-    power : int
-        Values shrink as ``1 / cells ** power`` at larger input sizes.
-    on_pixels : bool
-        `signed` returns maps on the input grid instead of the feature grid.
-    """
-
-    name: str
-    signed: Callable[[SeamNetwork, ForwardPass], Tensor]
-    finish: Callable[[Tensor], Tensor]
-    note: str
-    work: Literal["pass", "head", "network", "films"] = "pass"
-    on_input: OnInput | None = None
-    power: int = 0
-    on_pixels: bool = False
-
 
 _BATCH_SIZE = 32
 _PATCH_CELLS = 2
@@ -102,12 +58,8 @@ def _integrated_gradients(options: IntegrationOptions, network: SeamNetwork, pas
     score, rule = scorer_of(network), options.rule
     with evaluating(network):
         if rule == "adaptive":
-            return saliency.integrated_gradients(
-                score, passed.films, tolerance=options.tolerance, batch_size=_BATCH_SIZE
-            )
-        return saliency.integrated_gradients_by_rule(
-            score, passed.films, rule=rule, steps=options.steps, batch_size=_BATCH_SIZE
-        )
+            return integrated_gradients(score, passed.films, tolerance=options.tolerance, batch_size=_BATCH_SIZE)
+        return integrated_gradients_by_rule(score, passed.films, rule=rule, steps=options.steps, batch_size=_BATCH_SIZE)
 
 
 def _guided(rule: guided_backprop.GuidedRule, network: SeamNetwork, passed: ForwardPass) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camray.core.explain.methods import Method
+from camray.core.explain.method import Method
 from camray.core.explain.resampling import resampled
 from camray.core.explain.seam import SeamNetwork, forward
 from camray.domain.contract import NetworkSpec

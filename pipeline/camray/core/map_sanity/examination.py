@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from camray.core.explain.autograd import evaluating
-from camray.core.explain.methods import Method
+from camray.core.explain.method import Method
 from camray.core.explain.seam import SeamNetwork
 from camray.core.map_sanity.deletion_insertion import (
     Baseline,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from camray.core.explain.methods import Method
+from camray.core.explain.method import Method
 from camray.core.explain.seam import SeamNetwork, forward
 from camray.domain.contract import NetworkSpec
 

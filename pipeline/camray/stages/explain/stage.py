@@ -22,7 +22,8 @@ from camray.adapters.progress import progress
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import ExplainSettings, Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.explain.methods import Method, methods_named
+from camray.core.explain.method import Method
+from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import MapsAndLogits, explain
 from camray.core.training.device import choose_device

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, write_json
-from camray.core.explain.methods import METHODS, Method
+from camray.core.explain.method import Method
+from camray.core.explain.methods import METHODS
 from camray.core.explain.seam import SeamNetwork, forward
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier
