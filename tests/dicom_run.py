@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.dicom.read.image import read_dicom
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.schema import Settings
 from camray.core.localization.box_recipes import BoxRecipe

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from camray import cli
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.io.tracking import open_tracker
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.domain.errors import SettingsError
 from camray.io.run_lookup import check_is_run
 

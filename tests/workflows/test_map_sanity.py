@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from camray.adapters.checkpoints import weights_bytes
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table
 from camray.commands.sanity import uninformative
 from camray.core.map_sanity.table import SANITY_COLUMNS

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.store import import_mlflow, quiet_calls, store_uri
 from camray.domain.errors import PipelineError, SettingsError

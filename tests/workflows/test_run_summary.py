@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.commands import experiment
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS

@@ -49,7 +49,7 @@ def diff(
 
     Example: [bold]camray diff runs/rsna-seed1 runs/rsna-seed2[/bold]
     """
-    from camray.adapters.run_folders.run_folder import write_json
+    from camray.adapters.run_folders.atomic_files import write_json
     from camray.core.metrics.bootstrap import Bootstrap
     from camray.workflows.paired_comparison import compare_runs
 

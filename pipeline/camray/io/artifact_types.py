@@ -20,11 +20,11 @@ class TableFile:
     columns: Mapping[str, str]
 
     def read(self, categories: Collection[str] = ()) -> pd.DataFrame:
-        """Read the table; see `camray.adapters.run_folders.run_folder.read_table`."""
+        """Read the table; see `camray.adapters.run_folders.tables.read_table`."""
         return read_table(self.path, self.columns, categories)
 
     def write(self, table: pd.DataFrame) -> None:
-        """Write the table; see `camray.adapters.run_folders.run_folder.write_table`."""
+        """Write the table; see `camray.adapters.run_folders.tables.write_table`."""
         write_table(self.path, table, self.columns)
 
     def is_file(self) -> bool:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from camray.adapters.checkpoints import read_contract
 from camray.adapters.pixel_store import OPEN_SHARDS, PixelStore, shard_path
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.localization.box_thresholds import Thresholds
 from camray.domain.contract import ModelContract
 from camray.domain.records import (

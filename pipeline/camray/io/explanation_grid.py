@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.io.json_files import other_version, read_json
 
 

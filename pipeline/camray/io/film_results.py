@@ -9,8 +9,8 @@ from datetime import datetime
 import pandas as pd
 
 from camray.adapters.export_formats import BOX_COLUMNS
+from camray.adapters.run_folders.digests import code_version
 from camray.adapters.run_folders.finished_outputs import file_digest
-from camray.adapters.run_folders.run_folder import code_version
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import ExportError
 from camray.domain.film_results import Algorithm, FilmResult, FindingResult, ScoredBox, on_export_grid

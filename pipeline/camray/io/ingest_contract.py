@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.imaging.resampling import Fit
 from camray.domain.labels import Code, Finding, names_of
 from camray.io.json_files import other_version, read_json

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import PixelStore
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.metrics.localization.annotated_films import collect_annotated_films, number_patients
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.domain.errors import PipelineError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.localization.box_recipes import recipe_from_json
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.domain.errors import CheckpointError

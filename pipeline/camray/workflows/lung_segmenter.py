@@ -19,7 +19,7 @@ from PIL import Image
 
 from camray.adapters.checkpoints import weights_bytes
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.detection import DetectedLungs, find_lungs
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities

@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
+from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.method_options import DEFAULT_OPTIONS

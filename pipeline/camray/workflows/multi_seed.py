@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.seed_spread import spread_of

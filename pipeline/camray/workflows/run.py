@@ -19,7 +19,9 @@ from typing import Any
 import torch
 
 from camray.adapters.datasets.manifest import manifest_path
-from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, folder_digest, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.digests import code_version, digest_of, folder_digest
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker

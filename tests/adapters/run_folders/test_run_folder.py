@@ -4,14 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.finished_outputs import file_digest
-from camray.adapters.run_folders.run_folder import RunFolder, folder_digest, write_json
-from camray.adapters.run_folders.tables import read_table, write_table
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.errors import PipelineError
-from camray.domain.records import REFUSAL_COLUMNS, Counts, StageResult
+from camray.domain.records import Counts, StageResult
 
 CLAIM = {"settings_digest": "s", "inputs": {"ingest": "i"}}
 
@@ -189,54 +188,6 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     assert "another process holds the run's lock" in said
 
 
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    write_json(path, {"b": 1, "a": 2})
-    assert path.read_text(encoding="utf-8").index('"a"') < path.read_text(encoding="utf-8").index('"b"')
-    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_tables_keep_their_columns(tmp_path: Path) -> None:
-    table = pd.DataFrame({"source": ["a.dcm"], "reason": ["blank"], "message": [None]})
-    write_table(tmp_path / "t.parquet", table, REFUSAL_COLUMNS)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet", REFUSAL_COLUMNS), table.astype(REFUSAL_COLUMNS))
-    with pytest.raises(PipelineError, match="expected"):
-        write_table(tmp_path / "t.parquet", table[["source"]], REFUSAL_COLUMNS)
-    with pytest.raises(PipelineError, match="no such table"):
-        read_table(tmp_path / "none.parquet", REFUSAL_COLUMNS)
-
-
-def test_a_folder_digest_sees_new_and_changed_files(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1")
-    first = folder_digest(tmp_path)
-    assert folder_digest(tmp_path) == first
-    (tmp_path / "b").write_bytes(b"2")
-    second = folder_digest(tmp_path)
-    (tmp_path / "b").write_bytes(b"22")
-    assert len({first, second, folder_digest(tmp_path)}) == 3
-
-
-def test_a_table_of_an_earlier_camray_names_the_command_that_mends_it(tmp_path: Path) -> None:
-    columns = {"image_id": "string", "zone": "string"}
-    run = tmp_path / "old"
-    path = run / "localize" / "predictions.parquet"
-    write_table(path, pd.DataFrame({"image_id": ["a"]}), {"image_id": "string"})
-    with pytest.raises(
-        PipelineError, match=r"an earlier version of camray \(lacks zone\); run the stage that writes it"
-    ):
-        read_table(path, columns)
-    write_json(run / "settings.json", {})
-    with pytest.raises(PipelineError, match=r"delete .*localize and run the `camray predict` that made .*old again"):
-        read_table(path, columns)
-    (run / "train").mkdir()
-    with pytest.raises(PipelineError, match=r"run `camray localize .*old --force` again"):
-        read_table(path, columns)
-    with pytest.raises(PipelineError, match=r"written by a later version of camray \(also has image_id\)"):
-        read_table(path, {})
-    with pytest.raises(PipelineError, match=r"no such table; run `camray explain .*old`"):
-        read_table(run / "explain" / "images.parquet", columns)
-
-
 def test_a_finished_stage_that_is_opened_again_starts_afresh(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "r")
     folder.begin("train", "s", {"ingest": "i"})
@@ -244,44 +195,3 @@ def test_a_finished_stage_that_is_opened_again_starts_afresh(tmp_path: Path) -> 
     finished(folder)
     assert not folder.begin("train", "s", {"ingest": "i"})
     assert not (folder.stage("train") / "weights").exists()
-
-
-def test_categories_hold_the_same_texts_in_alphabetical_order(tmp_path: Path) -> None:
-    columns = {"image_id": "string", "label": "string", "rank": "int16"}
-    table = pd.DataFrame({"image_id": ["b", "a", "b"], "label": ["x", None, "x"], "rank": [0, 1, 2]})
-    write_table(tmp_path / "t.parquet", table, columns)
-    read = read_table(tmp_path / "t.parquet", columns, ("image_id", "label"))
-    assert read["image_id"].tolist() == ["b", "a", "b"]
-    assert read["image_id"].cat.categories.tolist() == ["a", "b"]
-    assert read["label"].isna().tolist() == [False, True, False]
-    assert read["rank"].dtype == "int16"
-
-
-def test_a_folder_digest_sees_linked_folders_and_ends(tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "root" / "more").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "root" / "up").symlink_to(tmp_path)
-    (tmp_path / "root" / "dead").symlink_to("nowhere")
-    first = folder_digest(tmp_path / "root")
-    (tmp_path / "elsewhere" / "b").write_text("x")
-    assert folder_digest(tmp_path / "root") != first
-
-
-@pytest.mark.parametrize("part", ["middle", "tail", "everything"])
-def test_a_damaged_table_names_the_command_that_mends_it(tmp_path: Path, part: str) -> None:
-    run = tmp_path / "r"
-    path = run / "ingest" / "refusals.parquet"
-    table = pd.DataFrame({"source": ["a.dcm"] * 50, "reason": ["blank"] * 50, "message": ["x"] * 50})
-    write_table(path, table, REFUSAL_COLUMNS)
-    write_json(run / "settings.json", {})
-    (run / "train").mkdir()
-    content = path.read_bytes()
-    damaged = {
-        "middle": content[:60] + bytes(40) + content[100:],
-        "tail": content[:-20],
-        "everything": b"",
-    }
-    path.write_bytes(damaged[part])
-    with pytest.raises(PipelineError, match=r"refusals\.parquet: .*run `camray ingest .*r --force` again"):
-        read_table(path, REFUSAL_COLUMNS)

@@ -10,7 +10,8 @@ import torch
 
 from camray.adapters.checkpoints import weights_bytes
 from camray.adapters.pixel_store import PixelStore, shard_path, write_shard
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from camray.adapters.pixel_store import shard_path, write_shard
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings

@@ -13,7 +13,8 @@ import pydicom
 import pytest
 from typer.testing import CliRunner
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.tracking.interface import NullTracker
 from camray.commands.app import app

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from camray.adapters.dicom.silence import suppress_warnings
 from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.credentials import Credentials
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.commands.app import app
 from camray.domain.delivery import FilmQuery

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.localization.box_recipes import BoxRecipe

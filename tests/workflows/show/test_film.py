@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.commands.app import app
 from camray.core.explain.activation_maximization import AscentSettings
 from camray.core.explain.methods import METHODS

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.explain.methods import METHODS
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec

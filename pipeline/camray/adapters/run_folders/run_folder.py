@@ -5,21 +5,18 @@ if anything changed. ``stage.json`` proves that the stage finished. Outputs of a
 until the new ones are complete.
 """
 
-import functools
-import hashlib
-import importlib.metadata
 import json
-import os
-import stat
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from camray.adapters.run_folders.finished_outputs import changed_output, describe_outputs, file_digest, is_record
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.digests import digest_of
+from camray.adapters.run_folders.finished_outputs import changed_output, describe_outputs, is_record
 from camray.adapters.run_folders.stage_replacement import (
     BEGIN_FILE,
     STAGE_FILE,
@@ -230,66 +227,6 @@ def _json_or_none(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON-able value in canonical form."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def folder_digest(path: Path) -> str:
-    """Digest of a file or folder by names, sizes and modification times.
-
-    The contents are not read: for terabytes of films that would cost more than the stage that it saves.
-    """
-    files = [(path, path.stat())] if path.is_file() else sorted(_files_below(path), key=lambda file: file[0])
-    listing = [(file.relative_to(path).as_posix(), status.st_size, status.st_mtime_ns) for file, status in files]
-    return digest_of(listing)
-
-
-def _files_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield the files of a folder, also of linked folders; each folder once, and nothing that cannot be read."""
-    entered = {_identity(folder.stat()) for folder in root.resolve().parents}
-    for folder, folders, names in os.walk(root, followlinks=True):
-        identity = _identity(Path(folder).stat())
-        if identity in entered:
-            folders.clear()
-            continue
-        entered.add(identity)
-        folders.sort()
-        for name in names:
-            with suppress(OSError):
-                status = (Path(folder) / name).stat()
-                if stat.S_ISREG(status.st_mode):
-                    yield Path(folder) / name, status
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-@functools.cache
-def code_version() -> str:
-    """Version of the package and a digest of its sources, for instance ``0.1.0+3f9a1c2b7d04``."""
-    package = Path(__file__).resolve().parents[2]
-    sources = {p.relative_to(package).as_posix(): file_digest(p) for p in sorted(package.rglob("*.py"))}
-    return f"{importlib.metadata.version('camray')}+{digest_of(sources)[:12]}"
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, keys sorted."""
-    write_bytes(path, (json.dumps(value, indent=1, sort_keys=True, default=str) + "\n").encode())
 
 
 def how_to_write(path: Path, *, again: bool = False) -> str:

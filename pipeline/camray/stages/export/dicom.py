@@ -19,7 +19,7 @@ from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.dicom.write.source_header import header_digest, read_source
 from camray.adapters.ledgers.export_history import ExportHistory
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.settings.schema import ExportSettings, Settings
 from camray.core.imaging.grayscale import to_unit_scale
 from camray.domain.errors import ExportError, ImageError

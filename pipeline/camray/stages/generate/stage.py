@@ -16,7 +16,8 @@ import pandas as pd
 from camray.adapters.phantom_dicom import PhantomHeader, draw_encoding, encode_film
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.films import GenerateSettings
 from camray.adapters.settings.schema import Settings

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import ShardWriter, open_shard, shard_path, write_shard
 from camray.adapters.pseudonyms import KEY_VARIABLE, is_key_fingerprint
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.tables import read_table, write_table
 from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE
 from camray.domain.errors import PipelineError, SettingsError

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.core.cohort.deduplication import patient_split_key
 from camray.core.shortcuts import probes as audit
 from camray.core.shortcuts.features import lung_tiles, probe_features

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from camray.adapters.run_folders.run_folder import write_json
+from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.protocols.chexlocalize import (
     OTSU,

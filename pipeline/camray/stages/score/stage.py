@@ -8,7 +8,8 @@ Run     ``camray score configs/phantom.yaml``
 
 import pandas as pd
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.summary import mean_figures

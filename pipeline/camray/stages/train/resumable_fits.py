@@ -16,7 +16,7 @@ from torch import Tensor
 
 from camray.adapters.checkpoints import read_state, state_bytes
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.settings.schema import TrainSettings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from camray.adapters.checkpoints import read_weights, weights_bytes
 from camray.adapters.distributed import training_processes
-from camray.adapters.run_folders.run_folder import RunFolder, code_version, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.digests import code_version
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier

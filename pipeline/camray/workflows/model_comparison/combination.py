@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker

@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import RunFolder, code_version, digest_of, write_json
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.method import Method
 from camray.core.explain.methods import METHODS
 from camray.core.explain.seam import SeamNetwork, forward

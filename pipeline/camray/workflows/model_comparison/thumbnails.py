@@ -6,7 +6,8 @@ Writes  ``strip.jpg strip.json``
 
 from collections.abc import Collection, Iterable
 
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.geometry import Box
 from camray.io.artifacts import artifacts_of
 from camray.io.json_files import read_json

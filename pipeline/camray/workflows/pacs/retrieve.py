@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.domain.delivery import FilmQuery, ObjectKey
 from camray.domain.errors import InputRefusedError, RequestRefusedError
 from camray.domain.file_names import file_names

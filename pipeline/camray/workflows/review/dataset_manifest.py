@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from camray.adapters.datasets.manifest import load_manifest
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.errors import ManifestError
 from camray.domain.labels import Finding
 from camray.io.artifacts import artifacts_of

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from camray.adapters.progress import progress
 from camray.adapters.review.page_folder import write_page
+from camray.adapters.run_folders.digests import digest_of
 from camray.adapters.run_folders.finished_outputs import file_digest
-from camray.adapters.run_folders.run_folder import RunFolder, digest_of
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.io.artifacts import artifacts_of

@@ -16,7 +16,8 @@ import pandas as pd
 
 from camray.adapters.dicom.read.sr import is_dicom, read_reports
 from camray.adapters.review.decisions import read_decisions
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.reader_study.agreement_table import ALL_LABELS, AgreementPlan, Claim, agreement_rows

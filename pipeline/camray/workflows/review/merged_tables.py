@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folders.run_folder import write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.tables import write_table
 from camray.core.metrics.localization.masks import box_from_rle
 from camray.core.reader_study.consensus import MergedDecision

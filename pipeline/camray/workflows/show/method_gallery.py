@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camray.adapters.progress import progress
-from camray.adapters.run_folders.run_folder import RunFolder, write_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
