@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.workflows.run import STAGE_NAMES
+from camray.workflows.stage_inputs import STAGE_NAMES
 from tests.end_to_end.conftest import SMALL, camray
 
 

@@ -10,7 +10,7 @@ import pytest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.cli import main
 from camray.domain.records import SCORE_COLUMNS
-from camray.workflows.run import STAGE_NAMES
+from camray.workflows.stage_inputs import STAGE_NAMES
 from tests.end_to_end.conftest import SMALL, camray
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from camray.io import artifact_types, artifacts
-from camray.workflows.run import STAGE_NAMES
+from camray.workflows.stage_inputs import STAGE_NAMES
 
 PACKAGE = Path(artifacts.__file__).parents[1]
 # families of files whose names hold a method, a split or a number

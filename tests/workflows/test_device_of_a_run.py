@@ -11,7 +11,7 @@ from camray.commands.experiment import opened
 from camray.domain.errors import SettingsError
 from camray.io.artifacts import artifacts_of
 from camray.stages.localize import stage as localize
-from camray.workflows.run import settings_of as stored_settings
+from camray.workflows.stored_settings import settings_of as stored_settings
 from tests.scored_run import make_run, settings_of
 
 

@@ -115,7 +115,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
     from camray.adapters.settings.loading import load_settings
     from camray.io.artifacts import RunArtifacts
     from camray.io.run_lookup import check_is_run
-    from camray.workflows.run import on_this_machine
+    from camray.workflows.stored_settings import on_this_machine
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)
@@ -135,7 +135,7 @@ def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.io.workflow_artifacts import SpreadFiles
     from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
-    from camray.workflows.run import STAGE_NAMES
+    from camray.workflows.stage_inputs import STAGE_NAMES
 
     seeds, runs, as_json = parse_seeds(text), options.runs, output.as_json
     folders = [RunFolder(runs / settings_of_seed(settings, seed).name) for seed in seeds]

@@ -105,7 +105,7 @@ def build(
     """
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.workflows.review.export_page import build as build_page
-    from camray.workflows.run import settings_of
+    from camray.workflows.stored_settings import settings_of
 
     settings, folder = settings_of(run), RunFolder(run, trained=options.trained)
     with folder.locked():
@@ -158,7 +158,7 @@ def import_(
     from camray.io.tracking import open_tracker
     from camray.workflows.pacs.send import studies_of
     from camray.workflows.review.import_decisions import ImportOptions, headline, import_decisions
-    from camray.workflows.run import settings_of
+    from camray.workflows.stored_settings import settings_of
 
     *paths, run = arguments
     settings, folder = settings_of(run), RunFolder(run, trained=readers.trained)

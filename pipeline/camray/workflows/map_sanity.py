@@ -51,7 +51,7 @@ from camray.io.tracking import open_tracker
 from camray.io.trained_model import load_classifier
 from camray.io.workflow_artifacts import SanityFiles
 from camray.reporting.map_sanity_charts import cascade_chart, curves_chart
-from camray.workflows.run import settings_of
+from camray.workflows.stored_settings import settings_of
 
 STAGE = "sanity"
 ALL = "all"

@@ -11,7 +11,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.io.artifacts import RunArtifacts
-from camray.workflows.run import settings_of
+from camray.workflows.stored_settings import settings_of
 
 
 def settings_for(

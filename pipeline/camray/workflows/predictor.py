@@ -4,7 +4,7 @@ Reads   ``train/model.safetensors contract.json``, ``localize/thresholds.json`` 
         copy of these in a registered model
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,29 +26,19 @@ from camray.core.localization.default_method import default_method, default_thre
 from camray.core.localization.heat_maps import film_window
 from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.contract import ModelContract
-from camray.domain.errors import ImageError, SettingsError
+from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
 from camray.io.artifacts import RunArtifacts
-from camray.io.film_files import read_film
 from camray.io.json_files import read_json
 from camray.io.method_options import method_options
 from camray.io.trained_model import load_classifier
+from camray.workflows.predictor_input import GreyFilm, films_of
 
 _CPU = torch.device("cpu")
 _NO_BOX = dict.fromkeys((*CORNERS, "score"), float("nan"))
 COLUMNS = ("image_id", "label", "probability", *CORNERS, "score")
 FILMS_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class GreyFilm:
-    """One input film: an id, grey values 0-1 on the native grid, and the pixel spacing where it is known."""
-
-    image_id: str
-    pixels: NDArray[np.float32]
-    row_spacing_mm: float | None = None
-    col_spacing_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +122,7 @@ class Predictor:
         """
         rows: list[dict[str, Any]] = []
         batch: list[GreyFilm] = []
-        for film in _films(films):
+        for film in films_of(films):
             if isinstance(film, GreyFilm):
                 batch.append(film)
             else:
@@ -262,53 +252,3 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
 
 def _fit(contract: ModelContract) -> Any:
     return contract.fit
-
-
-def _films(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
-    """Yield films, or the row of a file that is no usable film."""
-    if isinstance(films, np.ndarray) and films.dtype.kind in "fbui":
-        yield from _from_array(films)
-        return
-    if isinstance(films, pd.DataFrame) and "path" in films.columns:
-        paths: Any = films["path"]
-    elif isinstance(films, pd.Series | list | tuple | np.ndarray):
-        paths = films
-    else:
-        raise SettingsError(
-            f"films: got {type(films).__name__}; expected a table with a column 'path', a list of paths, or an array"
-        )
-    for path in paths:
-        if not isinstance(path, str | Path):
-            yield from _from_array(np.asarray(paths))  # what a JSON request makes of an array
-            return
-        yield _row_or_film(Path(path))
-
-
-def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
-    stack = films[None] if films.ndim == 2 else films
-    if stack.ndim != 3 or 0 in stack.shape[1:]:
-        raise SettingsError(f"films: array of shape {films.shape}; expected [N, H, W] or [H, W]")
-    grey = stack.astype(np.float32) / np.float32(255 if stack.dtype == np.uint8 else 1)
-    if not (np.isfinite(grey).all() and grey.min(initial=0.0) >= 0 and grey.max(initial=0.0) <= 1):
-        raise SettingsError("films: grey values must be uint8, or float from 0 (black) to 1 (white)")
-    yield from (GreyFilm(str(number), pixels) for number, pixels in enumerate(grey))
-
-
-def film_from_file(path: Path) -> GreyFilm:
-    """Read one film of any kind.
-
-    Raises
-    ------
-    ImageError
-        If it is no usable film.
-    """
-    film = read_film(path, None)
-    header = film.header
-    return GreyFilm(header.image_id, film.pixels, header.row_spacing_mm, header.col_spacing_mm)
-
-
-def _row_or_film(path: Path) -> GreyFilm | dict[str, Any]:
-    try:
-        return film_from_file(path)
-    except ImageError as error:
-        return {"image_id": path.stem, "label": f"refused:{error.reason}", "probability": float("nan")}

@@ -21,8 +21,9 @@ from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.reporting.overlays import draw_overlay, heat01_of
-from camray.workflows.predictor import Prediction, Predictor, film_from_file, load_predictor
-from camray.workflows.run import settings_of
+from camray.workflows.predictor import Prediction, Predictor, load_predictor
+from camray.workflows.predictor_input import film_from_file
+from camray.workflows.stored_settings import settings_of
 
 FIXED = BoxRecipe("max", 0.2)  # for what the run has no thresholds for: 20 % of the maximum, hottest region first
 

@@ -1,0 +1,136 @@
+"""The stages in order, and what each depends on: earlier stages, sections of the settings, films and tables."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from camray.adapters.datasets.manifest import manifest_path
+from camray.adapters.run_folders.digests import digest_of, folder_digest
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.settings.schema import Settings
+from camray.adapters.tracking.interface import Tracker
+from camray.domain.errors import SettingsError
+from camray.domain.records import StageResult
+from camray.stages.explain import stage as explain
+from camray.stages.export import stage as export
+from camray.stages.generate import stage as generate
+from camray.stages.ingest import stage as ingest
+from camray.stages.localize import stage as localize
+from camray.stages.score import stage as score
+from camray.stages.train import stage as train
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    Parameters
+    ----------
+    name : str
+        Also its sub-folder.
+    work : callable
+        ``run`` of its module.
+    reads : tuple of str
+        Earlier stages whose outputs it depends on.
+    sections : tuple of str
+        Settings, dotted, that its outputs depend on.
+    """
+
+    name: str
+    work: Callable[[Settings, RunFolder, Tracker], StageResult]
+    reads: tuple[str, ...]
+    sections: tuple[str, ...]
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("generate", generate.run, (), ("data.generate",)),
+    Stage("ingest", ingest.run, ("generate",), ("data", "ingest")),
+    Stage("train", train.run, ("ingest",), ("seed", "model", "train")),
+    Stage("explain", explain.run, ("ingest", "train"), ("explain",)),
+    Stage("localize", localize.run, ("ingest", "explain"), ("localize",)),
+    Stage("score", score.run, ("ingest", "explain", "localize"), ("score",)),
+    Stage("export", export.run, ("ingest", "explain", "localize", "score"), ("export", "localize.report")),
+)
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+# what changes how fast a result comes, and not the result
+_NEUTRAL = {("ingest", "workers"), ("train", "compile")}
+# added since 0.2.0: left out of a stage's record while they have their default, so that older runs stay up to date
+_ADDED = (
+    ("explain", "integrated_gradients"),
+    ("explain", "occlusion"),
+    ("score", "resample"),
+    ("score", "wsol_interpolation"),
+    ("score", "coco_ious"),
+)
+
+
+def stages_for(settings: Settings, folder: RunFolder, until: str) -> list[Stage]:
+    """List the stages that these settings need, up to `until`.
+
+    Raises
+    ------
+    SettingsError
+        If there is no stage `until`.
+    """
+    if until not in STAGE_NAMES:
+        raise SettingsError(f"no stage '{until}'; the stages are {', '.join(STAGE_NAMES)}")
+    up_to_last = STAGES[: STAGE_NAMES.index(until) + 1]
+    left_out = {"generate"} if settings.data.generate is None else set()
+    if folder.trained is not None:
+        left_out |= {"generate", "train"}
+    return [stage for stage in up_to_last if stage.name not in left_out]
+
+
+def stage_settings(stage: Stage, settings: Settings) -> dict[str, Any]:
+    """Return the settings that a stage's outputs depend on, by the dotted name of their section."""
+    plain = settings.model_dump(mode="json")
+    for section, key in _NEUTRAL:
+        plain[section].pop(key, None)
+    for section, key in _ADDED:
+        part = getattr(settings, section)
+        if getattr(part, key) == type(part).model_fields[key].default:
+            plain[section].pop(key, None)
+    selected: dict[str, Any] = {}
+    for dotted in stage.sections:
+        value: Any = plain
+        for part in dotted.split("."):
+            value = value[part]
+        selected[dotted] = value
+    return selected
+
+
+def input_digests(stage: Stage, settings: Settings, folder: RunFolder) -> dict[str, str]:
+    """Return digests of what a stage reads: the outputs of earlier stages, or the films and tables.
+
+    Raises
+    ------
+    PipelineError
+        If an earlier stage has not finished.
+    SettingsError
+        If the films or tables are missing.
+    """
+    digests = {}
+    for name in stage.reads:
+        if name == "generate" and (settings.data.generate is None or folder.trained is not None):
+            digests["data"] = _data_digest(settings)
+        elif name == "train":
+            digests[name] = folder.model_run.output_digest(name)
+        else:
+            digests[name] = folder.output_digest(name)
+    if stage.name in {"localize", "score"} and folder.trained is not None:
+        digests["trained_localize"] = folder.model_run.output_digest("localize")
+    return digests
+
+
+def _data_digest(settings: Settings) -> str:
+    root = settings.data.root
+    if root is None:
+        raise SettingsError("data.root is missing: name the folder that holds the films, or set data.generate")
+    if not root.exists():
+        raise SettingsError(f"data.root: {root} does not exist; correct it or override it with data.root=FOLDER")
+    tables = [path for path in (settings.data.labels, settings.data.boxes) if path is not None]
+    for path in tables:
+        if not path.exists():
+            raise SettingsError(f"{path}: no such table")
+    manifest = manifest_path(settings.data.manifest)
+    return digest_of([folder_digest(root), *[folder_digest(path) for path in [*tables, manifest]]])
