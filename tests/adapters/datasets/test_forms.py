@@ -199,6 +199,48 @@ def test_polygons_on_no_film_are_named(tmp_path: Path, size: list[object]) -> No
         _read("chexpert", tmp_path, films, 20)
 
 
+SQUARE = [[128, 256], [256, 256], [256, 512], [128, 512]]  # on 1024 x 1024
+
+
+def test_chestx_det_has_a_polygon_for_each_finding_and_films_without_one(tmp_path: Path) -> None:
+    train = [{"file_name": "00000261_002.png", "syms": ["Effusion", "Mass"], "polygons": [SQUARE, SQUARE[:3]]}]
+    empty = [{"file_name": "00000310_001.png", "syms": [], "polygons": [], "boxes": []}]
+    (tmp_path / "ChestX_Det_train.json").write_text(json.dumps(train))
+    (tmp_path / "ChestX_Det_test.json").write_text(json.dumps(empty))
+    films = _films("images/00000261_002.jpg", "images/00000310_001.png")  # a copy as .jpg is the same film
+    data = _read("chestx_det", tmp_path, films, 512)
+    assert [data.findings[label].name for label in data.boxes["label"]] == ["Effusion", "Mass"]
+    assert data.boxes[CORNERS].to_numpy()[0].tolist() == [64, 128, 128, 256]
+    areas = [mask_of_counts(coco_counts(text, 512**2), 512, 512).sum() for text in data.boxes["rle"]]
+    assert areas[0] == 64 * 128
+    assert areas[1] == pytest.approx(64 * 128 / 2, rel=0.02)
+    assert data.labels.values.sum(axis=1).tolist() == [2, 0]  # both films were read for all findings
+    assert (data.labels.values >= 0).all()
+
+
+@pytest.mark.parametrize("polygons", [[SQUARE], [SQUARE, [[1, 2, 3]]], "none"])
+def test_chestx_det_without_a_polygon_for_each_finding_is_refused(tmp_path: Path, polygons: object) -> None:
+    film = {"file_name": "00000261_002.png", "syms": ["Effusion", "Mass"], "polygons": polygons}
+    (tmp_path / "ChestX_Det_train.json").write_text(json.dumps([film]))
+    (tmp_path / "ChestX_Det_test.json").write_text(json.dumps([]))
+    with pytest.raises(ManifestError, match=r"ChestX_Det_train\.json.*one list of \[x, y\] per finding"):
+        _read("chestx_det", tmp_path, _films("images/00000261_002.png"), 512)
+
+
+def test_nih_films_may_be_copies_with_another_ending(tmp_path: Path) -> None:
+    head = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position"
+    rows = "00000006_000.png,Mass|Edema,0,6,81,M,PA\n00000007_000.png,No Finding,0,7,82,M,PA\n"
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text(f"{head}\n{rows}")
+    (tmp_path / "BBox_List_2017.csv").write_text(
+        'Image Index,Finding Label,"Bbox [x",y,w,h]\n00000006_000.png,Mass,100,200,50,60\n'
+    )
+    films = _films("images/00000006_000.jpg", "images/00000007_000.jpeg")
+    data = _read("nih_boxed", tmp_path, films, 512)
+    assert data.boxes[CORNERS].to_numpy().tolist() == [[50, 100, 75, 130]]
+    assert data.labels.values.sum() == 1  # Edema has no boxes in NIH's table: no finding of this manifest
+    assert len(data.findings) == 8
+
+
 def test_chexlocalize_as_downloaded_names_films_by_other_folders_than_its_tables(tmp_path: Path) -> None:
     (tmp_path / "CheXpert").mkdir()
     (tmp_path / "CheXlocalize").mkdir()

@@ -1,5 +1,6 @@
 """The published tables as they come: counts as published, in seconds. Films are not needed."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,10 @@ from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.label_values import ABSENT, PRESENT
 from camray.adapters.datasets.manifest import Manifest, load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
-from camray.adapters.datasets.table_paths import TablePaths
+from camray.adapters.datasets.table_paths import TablePaths, table_paths
 from camray.adapters.datasets.tables import read_cells
 from camray.core.cohort.reader_fusion import fuse_readers
+from camray.domain.records import CORNERS
 
 pytestmark = pytest.mark.realdata
 MOST_SECONDS = 30
@@ -94,3 +96,21 @@ def test_siim_has_2669_films_with_3576_masks(real_data: Path) -> None:
     # pneumothoraces lie to the left and right of the middle, and more above than below: not so if the axes are swapped
     x = (data.boxes["x0"] + data.boxes["x1"]) / 2
     assert ((x < 400) | (x > 624)).mean() > 0.8
+
+
+def test_the_sample_of_chestx_det_has_447_polygons_on_131_of_157_films(real_data: Path) -> None:
+    folder, manifest = real_data / "chestx_det", load_manifest("chestx_det")
+    sources = pd.Series(sorted(f"images/{path.name}" for path in (folder / "images").iterdir()))
+    films = FilmIndex(sources.str.extract(r"images/(.+)\.", expand=False), sources, np.ones(len(sources), bool))
+    paths = table_paths(manifest, folder, None, None, own=True)
+    data = read_tables(manifest, paths, films, np.full((len(sources), 2), 512))
+    assert (len(sources), len(data.boxes), data.boxes["film"].nunique()) == (157, 447, 131)
+    present = (data.labels.values == PRESENT).sum(axis=0)
+    counts = {finding.name: int(n) for finding, n in zip(data.findings, present, strict=True)}
+    assert (counts["Consolidation"], counts["Effusion"], counts["Fracture"], counts["Calcification"]) == (98, 69, 15, 4)
+    with (folder / "ChestX_Det_train.json").open() as file:
+        corners = {tuple(box) for film in json.load(file) for box in film["boxes"]}
+    near = [
+        any(np.abs(np.array(box) - 2 * own).max() <= 4 for box in corners) for own in data.boxes[CORNERS].to_numpy()
+    ]
+    assert np.mean(near) > 0.7  # the published boxes surround the polygons, rounded; some are drawn wider

@@ -1,4 +1,4 @@
-"""JSON files of boxes or masks: COCO, and the two forms of CheXlocalize."""
+"""JSON files of boxes or masks: COCO, the two forms of CheXlocalize, and ChestX-Det's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.datasets.csv_text import TableText, TextFault, plain_name
-from camray.adapters.datasets.markup import mask_cells
+from camray.adapters.datasets.markup import finding_cells, is_list_of_findings, mask_cells
 from camray.domain.errors import ManifestError
 
 COCO_COLUMNS = ("film", "label", "reader", "kind", "x", "y", "width", "height", "image_width", "image_height")
@@ -23,7 +23,8 @@ def read_json_marks(path: Path, outline: bool = False) -> TableText:
     ----------
     path : Path
         COCO (``images``, ``categories`` and ``annotations`` with ``bbox``): columns `COCO_COLUMNS`; ``kind`` is
-        ``ignore`` for crowds. Or masks or polygons, see `camray.adapters.datasets.markup.mask_cells`.
+        ``ignore`` for crowds. Or masks or polygons, see `camray.adapters.datasets.markup.mask_cells` and
+        `camray.adapters.datasets.markup.finding_cells`.
     outline : bool
         Of polygons, likewise.
 
@@ -38,10 +39,14 @@ def read_json_marks(path: Path, outline: bool = False) -> TableText:
         raise ManifestError(
             f"{path.name}: cannot be read as JSON ({type(error).__name__}); expected COCO or masks; export it again"
         ) from error
+    if is_list_of_findings(content):
+        cells = finding_cells(path.name, content, outline)
+        return TableText(cells, _rows(len(cells)))
     if not isinstance(content, dict):
         raise ManifestError(
-            f"{path.name}: its JSON is a {type(content).__name__}; expected COCO (images, categories, annotations) or "
-            "masks by film and label; of Label Studio's formats export COCO or CSV"
+            f"{path.name}: its JSON is a {type(content).__name__}; expected COCO (images, categories, annotations), "
+            "masks by film and label, or ChestX-Det's list (file_name, syms, polygons); of Label Studio's formats "
+            "export COCO or CSV"
         )
     if set(content) >= _COCO_KEYS:
         return _read_coco(path.name, content)

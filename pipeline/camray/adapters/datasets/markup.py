@@ -18,6 +18,7 @@ from camray.domain.run_lengths import coco_text, counts_of_mask
 MAX_XML_BYTES = 2**20
 VOC_COLUMNS = ("stem", "width", "height", "name", "xmin", "ymin", "xmax", "ymax")
 SIZE_KEY, MAX_PIXELS = "img_size", 2**27
+FINDINGS_KEYS, FINDINGS_SIDE_PX = frozenset({"file_name", "syms", "polygons"}), 1024  # ChestX-Det draws on 1024 x 1024
 MASK_COLUMNS = ("film", "label", "height", "width", "counts")
 
 
@@ -117,6 +118,56 @@ def mask_cells(name: str, films: Mapping[str, Any], outline: bool = False) -> pd
         raise ManifestError(
             f"{name}: cannot be read as masks ({type(error).__name__}); expected COCO, or JSON of film, label and "
             '{"size": [height, width], "counts": run lengths}, or of film, "img_size" and label with polygons of [x, y]'
+        ) from error
+    return pd.DataFrame(rows, columns=list(MASK_COLUMNS), dtype="string")
+
+
+def is_list_of_findings(content: Any) -> bool:
+    """Return whether the content of a JSON file has the form of ChestX-Det's annotations."""
+    is_list = isinstance(content, list) and bool(content)
+    return is_list and all(isinstance(film, dict) and set(film) >= FINDINGS_KEYS for film in content)
+
+
+def finding_cells(name: str, films: Sequence[Mapping[str, Any]], outline: bool = False) -> pd.DataFrame:
+    """Read polygons with one finding each, as published with ChestX-Det.
+
+    Parameters
+    ----------
+    name : str
+        File name, for messages.
+    films : sequence of mapping
+        Each has ``file_name``, ``syms`` (the findings, one per polygon) and ``polygons`` (lists of [x, y] in px of a
+        film of `FINDINGS_SIDE_PX` rows and columns). Other keys are not read: ``boxes`` surround the polygons.
+    outline : bool
+        As for `mask_cells`.
+
+    Returns
+    -------
+    DataFrame
+        Text columns of `MASK_COLUMNS`, one row per polygon. A film without findings has no row.
+
+    Raises
+    ------
+    ManifestError
+        If a film has another number of findings than of polygons, or a polygon is invalid.
+
+    Notes
+    -----
+    Source: Lian et al., A structure-aware relation network for thoracic diseases detection and segmentation, IEEE
+    Transactions on Medical Imaging 2021, and the files that its authors publish.
+    """
+    side = FINDINGS_SIDE_PX
+    try:
+        rows = [
+            row
+            for film in films
+            for finding, corners in zip(film["syms"], film["polygons"], strict=True)
+            for row in _film_rows(str(film["file_name"]), {SIZE_KEY: (side, side), str(finding): [corners]}, outline)
+        ]
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ManifestError(
+            f"{name}: cannot be read as ChestX-Det's annotations ({type(error).__name__}); expected a list of "
+            '{"file_name": name, "syms": findings, "polygons": one list of [x, y] per finding}'
         ) from error
     return pd.DataFrame(rows, columns=list(MASK_COLUMNS), dtype="string")
 
