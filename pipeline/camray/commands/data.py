@@ -52,7 +52,7 @@ def data_check(
 
     Example: [bold]camray data check nih_chestxray14 --root /data/nih[/bold]
     """
-    from camray.workflows.dataset_check import check_data
+    from camray.workflows.dataset_check.check import check_data
 
     report = check_data(name, root, headers, pixels)
     if as_json:

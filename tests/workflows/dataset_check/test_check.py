@@ -12,7 +12,7 @@ from camray.adapters.datasets.manifest import load_manifest
 from camray.commands.app import app
 from camray.domain.errors import ManifestError
 from camray.domain.geometry import Box
-from camray.workflows.dataset_check import check_data
+from camray.workflows.dataset_check.check import check_data
 from tests.film_factory import FilmRecipe, film_dataset
 
 NIH_HEAD = (
@@ -57,7 +57,7 @@ def test_a_split_that_mixes_patients_is_wrong_and_is_counted_not_named(tmp_path:
     found = check_data("nih_chestxray14", tmp_path)
     assert found.counts["official_split"] == {"test": 1, "train": 2}
     assert found.wrong == [
-        "1 patient(s) stand in more than one official split: ingest.split=official is refused"
+        "1 patient(s) are in more than one official split: ingest.split=official is refused"
     ]  # fmt: skip
     assert found.exit_code == 2
 
