@@ -1,27 +1,19 @@
 """The review page in a real browser, from the disk: three films by keyboard and mouse, and what comes out as a file."""
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from camray.adapters.review.decisions import PAGE_FORMAT, read_decisions
-from camray.adapters.review.page_folder import write_page
-from camray.domain.geometry import Box, GridTransform
 from camray.domain.reader_decisions import Phase, Verdict
-from camray.reporting.review_page.page import review_page_files
-from camray.reporting.review_page.records import PageFilm, PageRecipe, PageRun
-from camray.workflows.review.export_page import build, run_digest
-from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
+from camray.workflows.review.export_page import run_digest
+from tests.browser.page_reader import Reader, large_page, reported_with_boxes
+from tests.workflows.review.reviewed_run import LABELS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
-PATIENCE_S = 60.0
 SAME_BOXES = """
 const done = arguments[arguments.length - 1], C = CAMRAY, off = [];
 let compared = 0;
@@ -40,120 +32,6 @@ let compared = 0;
 """
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    settings, folder = make_reviewed_run(tmp_path_factory.mktemp("review"), min_area=0.003, boxes="many")
-    return build(settings, folder).index, folder
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install -e .[dev]")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage",
-        "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--window-size=1280,940",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "down")})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(300)
-    try:
-        yield driver
-        assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
-    finally:
-        driver.quit()
-
-
-class Reader:
-    """A radiologist at the page."""
-
-    def __init__(self, browser: Any, index: Path) -> None:
-        self.browser, self.index = browser, index
-
-    def sit_down(self, name: str, blind: bool = False) -> "Reader":
-        self.browser.get(self.index.as_uri())
-        field = self.browser.find_element("id", "reader-name")
-        field.clear()
-        field.send_keys(name)
-        if blind:
-            self.browser.find_element("id", "reader-blind").click()
-        self.browser.find_element("id", "reader-start").click()
-        self.wait(lambda: self.js("return CAMRAY.data !== null"), "no film opened")
-        return self
-
-    def js(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def wait(self, ready: Callable[[], Any], what: str) -> None:
-        until = time.monotonic() + PATIENCE_S
-        while not ready():
-            assert time.monotonic() < until, what
-            time.sleep(0.05)
-
-    def press(self, *keys: str) -> None:
-        from selenium.webdriver import ActionChains
-
-        for key in keys:
-            ActionChains(self.browser).send_keys(key).perform()
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Drag from one native point to another."""
-        from selenium.webdriver import ActionChains
-
-        port = self.browser.find_element("id", "viewport")
-        middle = self.js(
-            "const v = document.getElementById('viewport'); return [v.clientWidth / 2, v.clientHeight / 2]"
-        )
-        at = [self.js("return CAMRAY.viewer.toScreen(arguments[0], arguments[1])", *point) for point in (start, end)]
-        offsets = [[round(x - m) for x, m in zip(point, middle, strict=True)] for point in at]
-        hand = ActionChains(self.browser, duration=20).move_to_element_with_offset(port, *offsets[0]).click_and_hold()
-        hand.move_to_element_with_offset(port, *offsets[1]).release().perform()
-
-    def open(self, image_id: str) -> None:
-        self.js("CAMRAY.open(CAMRAY.films.byId.get(arguments[0]))", image_id)
-        self.wait(lambda: self.js("return CAMRAY.data !== null"), "the film did not open")
-
-    @property
-    def film(self) -> str:
-        return str(self.js("return CAMRAY.current.id"))
-
-    def choose(self, label: str) -> None:
-        self.press(str(LABELS.index(label) + 1))
-
-    def finding(self, image_id: str, label: str) -> Any:
-        return self.js("return CAMRAY.state.finding(arguments[0], arguments[1])", image_id, label)
-
-    def judge_rest(self) -> None:
-        """Confirm whatever is still to judge, and go on to the next film."""
-        before = self.film
-        for label in self.js("return CAMRAY.findings.missing(CAMRAY.current)"):
-            self.press(str(label + 1), "c")
-        self.press("\ue007")
-        self.wait(lambda: self.film != before, "the next film did not open")
-        self.wait(lambda: self.js("return CAMRAY.data !== null"), "the next film did not open")
-
-    def export(self, folder: Path) -> Path:
-        self.browser.find_element("id", "export").click()
-        self.wait(lambda: list(folder.glob("decisions-*.json")), "no file was saved")
-        (path,) = folder.glob("decisions-*.json")
-        return path
-
-
-def _reported(reader: Reader) -> list[list[Any]]:
-    """Return (film, labels reported with a box), in the order of the list."""
-    found: list[list[Any]] = reader.js(
-        "const labels = (f) => CAMRAY.run.labels.filter((name, i) => f.reported[i] && f.boxes[i].length);"
-        "return CAMRAY.films.all.map((f) => [f.id, labels(f)]);"
-    )
-    return found
-
-
 def test_boxes_of_the_page_are_those_of_the_run(browser: Any, page: tuple[Path, Any]) -> None:
     reader = Reader(browser, page[0]).sit_down("A")
     compared, off = browser.execute_async_script(SAME_BOXES)
@@ -170,7 +48,7 @@ def test_boxes_of_the_page_are_those_of_the_run(browser: Any, page: tuple[Path, 
 def test_three_films_by_keyboard_and_mouse(browser: Any, page: tuple[Path, Any], tmp_path: Path) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr A")
     assert "AI, not verified" in browser.find_element("id", "not-verified").text
-    films = [(film, labels) for film, labels in _reported(reader) if len(labels) > 1][:3]
+    films = [(film, labels) for film, labels in reported_with_boxes(reader) if len(labels) > 1][:3]
     (first, labels_1), (second, labels_2), (third, labels_3) = films
 
     reader.open(first)  # by keys: confirm one, reject the other with a comment
@@ -271,7 +149,7 @@ def test_what_was_saved_comes_back_and_moves_to_another_browser(
     browser: Any, page: tuple[Path, Any], tmp_path: Path
 ) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr C")
-    film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
+    film, label = next((film, labels[0]) for film, labels in reported_with_boxes(reader) if labels)
     reader.open(film)
     reader.choose(label)
     reader.press("r", ".", ".")
@@ -393,7 +271,7 @@ def test_a_comment_survives_redo_and_goes_by_undo(browser: Any, page: tuple[Path
 
 def test_a_verdict_taken_back_opens_the_film_again(browser: Any, page: tuple[Path, Any]) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr O")
-    film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
+    film, label = next((film, labels[0]) for film, labels in reported_with_boxes(reader) if labels)
     reader.open(film)
     reader.judge_rest()
     reader.open(film)
@@ -405,7 +283,7 @@ def test_a_verdict_taken_back_opens_the_film_again(browser: Any, page: tuple[Pat
 
 def test_a_finding_that_waits_holds_the_film_back(browser: Any, page: tuple[Path, Any]) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr E")
-    film, label = next((film, labels[0]) for film, labels in _reported(reader) if labels)
+    film, label = next((film, labels[0]) for film, labels in reported_with_boxes(reader) if labels)
     reader.open(film)
     reader.press("\ue007")
     assert reader.film == film
@@ -421,6 +299,7 @@ def test_a_finding_that_waits_holds_the_film_back(browser: Any, page: tuple[Path
 
 def test_filters_and_sorting(browser: Any, page: tuple[Path, Any]) -> None:
     reader = Reader(browser, page[0]).sit_down("Dr F")
+    browser.find_element("id", "annotations").click()
     reader.js(
         "for (const [id, value] of [['filter-finding', '2'], ['sort', 'probability']]) {"
         "  document.getElementById(id).value = value;"
@@ -442,7 +321,7 @@ ODD = ("constructor", "__proto__", "<script>\"'</script>", "폐 결절", "toStri
 
 
 def test_findings_may_have_any_name(browser: Any, tmp_path: Path) -> None:
-    index = _large_page(tmp_path / "odd", 2, ODD)
+    index = large_page(tmp_path / "odd", 2, ODD)
     reader = Reader(browser, index).sit_down("Dr Q", blind=True)
     film = reader.film
     for number in range(len(ODD)):
@@ -468,7 +347,7 @@ def test_findings_may_have_any_name(browser: Any, tmp_path: Path) -> None:
 
 
 def test_words_of_boxes_are_apart_and_in_sight(browser: Any, tmp_path: Path) -> None:
-    reader = Reader(browser, _large_page(tmp_path / "words", 1)).sit_down("Dr S")  # 14 findings, all at one place
+    reader = Reader(browser, large_page(tmp_path / "words", 1)).sit_down("Dr S")  # 14 findings, all at one place
     crossing = reader.js(
         "const port = document.getElementById('viewport').getBoundingClientRect();"
         "const at = [...document.querySelectorAll('#marks text')].map((t) => t.getBoundingClientRect());"
@@ -495,7 +374,7 @@ def test_every_control_has_a_name(browser: Any, page: tuple[Path, Any]) -> None:
 
 
 def test_a_thousand_films_are_quick(browser: Any, tmp_path: Path) -> None:
-    index = _large_page(tmp_path / "large", 1000)
+    index = large_page(tmp_path / "large", 1000)
     reader = Reader(browser, index)
     started = time.monotonic()
     reader.sit_down("Dr H")
@@ -515,7 +394,7 @@ def test_a_thousand_films_are_quick(browser: Any, tmp_path: Path) -> None:
 
 
 def test_damaged_and_missing_data_are_told(browser: Any, tmp_path: Path) -> None:
-    index = _large_page(tmp_path / "small", 3)
+    index = large_page(tmp_path / "small", 3)
     damaged = index.parent / "data" / "1.2.3.1.js"
     damaged.write_bytes(damaged.read_bytes().replace(b"CAMRAY.receive", b"void"))
     reader = Reader(browser, index).sit_down("Dr P")
@@ -532,26 +411,3 @@ def test_damaged_and_missing_data_are_told(browser: Any, tmp_path: Path) -> None
     picture.write_bytes(kept)
     reader.open("1.2.3.0")
     reader.wait(lambda: reader.js(seen) == "visible", "the next film stays hidden")
-
-
-FOURTEEN = tuple(f"Finding {number}" for number in range(14))
-
-
-def _large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) -> Path:
-    rng, n = np.random.default_rng(1), len(labels)
-    recipe = PageRecipe("max", 0.2, 0.0, 1.0, "hottest", (1.0,), "fraction of the map's maximum")
-    grid = {"rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8}
-    run = PageRun("large", "0", "cam", labels, (0.5,) * n, (recipe,) * n, grid, 0, 0.0, True, None, True)
-    ids = [f"1.2.3.{number}" for number in range(films)]
-    grey = rng.integers(0, 255, (64, 64)).astype(np.uint8)
-
-    def film(image_id: str) -> PageFilm:
-        probabilities = rng.random(n)
-        return PageFilm(
-            image_id, grey, rng.normal(size=(n, 8, 8)).astype(np.float16), (512, 512), 1.0,
-            GridTransform(0.125, 0.125), (0, 64, 0, 64), probabilities, [bool(p > 0.5) for p in probabilities],
-            [[Box(10, 10, 50, 60)]] * n, [], [False] * n, [None] * n,
-        )  # fmt: skip
-
-    write_page(folder, review_page_files(run, ids, (film(image_id) for image_id in ids)))
-    return folder / "index.html"

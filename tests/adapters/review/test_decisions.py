@@ -84,6 +84,17 @@ def test_answers_given_blind_on_a_film_not_yet_revealed_are_told(tmp_path: Path)
     ]
 
 
+def test_a_film_still_read_blind_does_not_tell_the_ai(tmp_path: Path) -> None:
+    findings = {"Mass": {**_finding(None, value="1"), "ai": None}, "Effusion": {**_finding(None), "ai": None}}
+    findings["Effusion"]["comment"] = "rib"
+    found = read_decisions(_page(tmp_path, findings, finished=False, revealed=False), LABELS)
+    assert found.decisions == ()
+    assert [(one.label, one.what) for one in found.problems] == [
+        ("Mass", "answered blind on a film whose AI result was not shown yet; ignored"),
+        ("Effusion", "a comment without a verdict on a film that is not finished; ignored"),
+    ]
+
+
 def test_a_broken_box_is_told(tmp_path: Path) -> None:
     path = _page(tmp_path, {"Mass": _finding("adjust", boxes=[[5, 5, 5, 9], [1, 1, 2, 2]])})
     found = read_decisions(path, LABELS)

@@ -6,11 +6,12 @@ The page's format, ``camray-review/1``::
       {"image_id", "finished", "opened", "changed", "seconds", "blind_seconds", "revealed",
        "blind": null | {label: {"value": "1" | "0" | "uncertain", "boxes": [[x0, y0, x1, y1], ...]}},
        "findings": {label: {"verdict": confirm | adjust | reject | uncertain | null, "value", "boxes": null | [...],
-                            "comment", "level", "changed", "ai": {"reported", "probability", "boxes"}}}}]}
+                            "comment", "level", "changed", "ai": null | {"reported", "probability", "boxes"}}}}]}
 
 Boxes are native px, corner origin, half-open. On a finished film, a finding without a verdict is absent if the AI did
 not report it; if the AI did report it, it is undecided, and that is a problem. ``value`` is the answer given blind; on
-a film whose AI result was never shown it is not final, which is a problem too.
+a film whose AI result was never shown it is not final, which is a problem too; there ``ai`` is null, so that the file
+does not tell it.
 
 COCO: every listed film was read by the file's reader (``info.reader``, else the name that the caller gives); a category
 without a box is absent on it. Label Studio: a label without a rectangle on an annotated task is absent; each annotation
@@ -108,7 +109,8 @@ def _page_decision(
     where: tuple[str, str, str], film: Mapping[str, Any], finding: Mapping[str, Any], collector: DecisionCollector
 ) -> Iterator[Decision]:
     """Yield the finding's decision, if there is one."""
-    ai, comment, changed = finding["ai"], str(finding.get("comment") or ""), str(finding.get("changed") or "")
+    ai = finding["ai"] or {"reported": False, "boxes": []}
+    comment, changed = str(finding.get("comment") or ""), str(finding.get("changed") or "")
     if finding.get("verdict") is None:
         if finding.get("value") and not (film.get("revealed") or film.get("finished")):
             collector.problem("answered blind on a film whose AI result was not shown yet; ignored", *where)

@@ -8,7 +8,7 @@
     const films = [];
     for (const film of C.films.all) {
       const record = C.state.records.get(film.id);
-      if (!record) continue;
+      if (!record || C.state.status(film.id) === "unread") continue;
       const findings = C.state.table();
       C.run.labels.forEach((label, number) => {
         const stored = record.findings[label];
@@ -16,7 +16,8 @@
         const finding = stored || C.state.blankFinding();
         findings[label] = {
           verdict: finding.verdict, value: finding.value, boxes: finding.boxes, comment: finding.comment, level: finding.level, changed: finding.changed || record.changed,
-          ai: { reported: film.reported[number], probability: film.probabilities[number], boxes: film.boxes[number] },
+          // whoever looks into the file of a film still read blind must not find the AI's result
+          ai: C.hidesAi(film) && !finding.verdict ? null : { reported: film.reported[number], probability: film.probabilities[number], boxes: film.boxes[number] },
         };
       });
       films.push({
@@ -111,6 +112,7 @@
       if (!isTable(film) || !C.films.byId.has(film.image_id)) { unknown++; continue; }
       const own = C.state.records.get(film.image_id), record = recordOf(film, ignored);
       if (own && !saysNothing(own) && (saysNothing(record) || (own.changed || "") > (record.changed || ""))) { older++; continue; }
+      if (own && own.revealed) record.revealed = true; // what was seen here stays seen
       imported.set(film.image_id, record);
     }
     if (imported.size) C.state.replace(imported);

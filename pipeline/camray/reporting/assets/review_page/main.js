@@ -12,6 +12,8 @@
   C.isBlind = () => blind;
   /** While this is so, nothing of the AI nor of annotations may be seen. */
   C.hidesAi = (film) => { const record = C.state.of(film.id); return blind && !record.revealed && !record.finished; };
+  /** Whether annotations, and all that depends on them, may be seen on films that do not hide the AI. */
+  C.showsAnnotations = () => C.run.has_annotations && $("annotations").checked;
   C.say = (text) => { $("say").textContent = text; };
   C.message = (title, text) => {
     $("message-title").textContent = title;
@@ -21,7 +23,7 @@
   /** "1 film", "2 films". */
   C.count = (number, word) => number + " " + word + (number === 1 ? "" : "s");
   C.shortId = (id) => (id.length > 24 ? "…" + id.slice(-18) : id);
-  C.openList = () => { document.body.classList.add("list-open"); $("list-toggle").setAttribute("aria-expanded", "true"); };
+  C.openList = () => { document.body.classList.add("list-open"); $("list-toggle").setAttribute("aria-expanded", "true"); C.worklist.draw(); };
   C.closeList = () => { document.body.classList.remove("list-open"); $("list-toggle").setAttribute("aria-expanded", "false"); };
 
   /** The finding to look at first: the most probable one that is reported, else the first. */
@@ -70,11 +72,11 @@
   function update() {
     if (!C.current || !C.data) return;
     const hidden = C.hidesAi(C.current);
-    if (!hidden && !C.state.of(C.current.id).revealed) inSight(C.current);
+    if (!hidden) C.inSight(C.current, true);
     $("annotations-label").hidden = !C.run.has_annotations || hidden;
     $("opacity").disabled = hidden;
     $("legend").replaceChildren(...[["ai", "AI"], ["mine", C.state.reader], ["annotated", "annotated"]]
-      .filter(([kind]) => (kind === "mine" || !hidden) && (kind !== "annotated" || ($("annotations").checked && C.run.has_annotations)))
+      .filter(([kind]) => (kind === "mine" || !hidden) && (kind !== "annotated" || C.showsAnnotations()))
       .map(([kind, text]) => { const entry = document.createElement("span"); entry.className = "key " + kind; entry.textContent = text; return entry; }));
     $("watermark").hidden = hidden;
     C.viewer.drawHeat();
@@ -94,12 +96,12 @@
 
   C.step = (by) => { if (C.current) C.open(C.worklist.beside(C.current, by)); };
 
-  /** The AI is visible without a request to show it: marks that were made blind are kept as blind answers. */
-  function inSight(film) {
-    const findings = C.state.of(film.id).findings;
-    if (!C.state.of(film.id).finished && Object.keys(findings).some((name) => findings[name].value)) keepBlind(film);
-    else C.state.seen(film.id);
-  }
+  /** The AI is visible, in the list or with the film open, without a request to show it: marks made blind are kept as blind answers. */
+  C.inSight = function (film, isOpen) {
+    const record = C.state.of(film.id), findings = record.findings;
+    if (!record.revealed && !record.finished && Object.keys(findings).some((name) => findings[name].value)) keepBlind(film);
+    else if (!record.revealed || (isOpen && !record.opened)) C.state.seen(film.id, isOpen);
+  };
 
   /** Blind first: keep the marks, then show the AI. */
   C.reveal = function () {
@@ -212,7 +214,7 @@
     $("undo").onclick = () => C.undo(false);
     $("redo").onclick = () => C.undo(true);
     $("blind").onchange = () => setBlind($("blind").checked);
-    $("annotations").onchange = update;
+    $("annotations").onchange = () => { C.worklist.offer(); C.worklist.refresh(); update(); };
     $("reveal").onclick = C.reveal;
     $("finish").onclick = C.finish;
     $("next").onclick = () => C.step(1);

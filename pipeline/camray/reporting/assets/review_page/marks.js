@@ -139,7 +139,7 @@
     if (!C.data) return;
     const hidden = C.hidesAi(C.current);
     C.run.labels.forEach((name, label) => { if (label !== C.label) drawFinding(name, label, hidden, false); });
-    if (!hidden && $("annotations").checked) {
+    if (!hidden && C.showsAnnotations()) {
       for (const annotation of C.data.annotations) {
         const chosen = annotation.label === C.label;
         drawBox(annotation.box, chosen ? "annotated" : "annotated other", C.run.labels[annotation.label] + (annotation.reader ? ", " + annotation.reader : ", annotated"));

@@ -131,9 +131,10 @@
   }
 
   /** The AI's result for a film is visible: later answers are not blind. Not a change by the reader, and no undo step. */
-  function seen(id) {
+  function seen(id, isOpen) {
+    newest(id);
     const record = records.get(id) || blank();
-    if (!record.opened) record.opened = now();
+    if (isOpen && !record.opened) record.opened = now();
     record.revealed = true;
     records.set(id, record);
     save(id);
@@ -159,18 +160,20 @@
       const id = key.slice(prefix().length);
       if (!C.films.byId.has(id)) continue;
       const record = parsed(storage.getItem(key));
-      if (record) { records.set(id, record); restored++; }
+      if (record) { records.set(id, record); restored += isBegun(record); }
     }
     notify([]);
     return restored;
   }
 
+  /** False for a film that was only seen in the list. */
+  function isBegun(record) { return Boolean(record.finished || record.opened || Object.keys(record.findings).length); }
+
   /** unread, open (begun), or read. */
   function status(id) {
     const record = records.get(id);
-    if (!record) return "unread";
-    if (record.finished) return "read";
-    return record.opened || Object.keys(record.findings).length ? "open" : "unread";
+    if (!record || !isBegun(record)) return "unread";
+    return record.finished ? "read" : "open";
   }
 
   /** The last input in the first dialog (`key` reader or blind); with a value, store it. */

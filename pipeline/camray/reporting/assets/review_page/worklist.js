@@ -5,21 +5,22 @@
   const $ = (id) => document.getElementById(id);
   let shown = [], rowOf = new Map();
 
+  /** Entries: text, test or key, and what it would reveal (`ai`, `annotations`) if it were offered while that is hidden. */
   const STATES = {
     all: ["All films", () => true],
     unread: ["Not yet read", (film) => C.state.status(film.id) !== "read"],
     read: ["Read", (film) => C.state.status(film.id) === "read"],
-    reported: ["AI reports it", (film, label) => anyOf(film.reported, label), true],
-    silent: ["AI does not report it", (film, label) => !anyOf(film.reported, label), true],
-    disagree: ["AI and annotation differ", (film, label) => disagreement(film, label) > 0, true],
-    annotated: ["Annotated", (film, label) => (label === null ? film.annotated.some(Boolean) : film.annotated[label]), true],
+    reported: ["AI reports it", (film, label) => anyOf(film.reported, label), "ai"],
+    silent: ["AI does not report it", (film, label) => !anyOf(film.reported, label), "ai"],
+    disagree: ["AI and annotation differ", (film, label) => disagreement(film, label) > 0, "annotations"],
+    annotated: ["Annotated", (film, label) => (label === null ? film.annotated.some(Boolean) : film.annotated[label]), "annotations"],
   };
   const SORTS = {
     unread: ["Not yet read first", (film) => ({ unread: 0, open: 1, read: 2 })[C.state.status(film.id)]],
     listed: ["As listed", () => 0],
-    probability: ["Probability", (film, label) => -probability(film, label), true],
-    unsure: ["Nearest to the cutoff", (film, label) => doubt(film, label), true],
-    disagreement: ["Disagreement", (film, label) => -disagreement(film, label), true],
+    probability: ["Probability", (film, label) => -probability(film, label), "ai"],
+    unsure: ["Nearest to the cutoff", (film, label) => doubt(film, label), "ai"],
+    disagreement: ["Disagreement", (film, label) => -disagreement(film, label), "annotations"],
   };
 
   function anyOf(values, label) { return label === null ? values.some(Boolean) : values[label]; }
@@ -40,10 +41,10 @@
     if (entries.some(([value]) => value === selected)) select.value = selected;
   }
 
-  /** Offer the filters and orders; while reading blind only those that do not reveal the AI's result. */
+  /** Offer the filters and orders that reveal neither the AI's result while reading blind, nor annotations while they are off. */
   function offer() {
-    const hides = C.isBlind();
-    const open = (table) => Object.entries(table).filter(([name, entry]) => !(hides && entry[2]) && (C.run.has_annotations || !["disagree", "annotated", "disagreement"].includes(name)));
+    const hides = C.isBlind(), hidden = { ai: hides, annotations: hides || !C.showsAnnotations() };
+    const open = (table) => Object.entries(table).filter(([, entry]) => !hidden[entry[2]]);
     options($("filter-state"), open(STATES).map(([name, entry]) => [name, entry[0]]), $("filter-state").value);
     options($("sort"), open(SORTS).map(([name, entry]) => [name, entry[0]]), $("sort").value);
     $("filter-finding").disabled = hides;
@@ -71,6 +72,14 @@
     const current = C.current ? rowOf.get(C.current.id) : undefined; // undefined compares as false
     if (current >= first && current < last) box.setAttribute("aria-activedescendant", "row-" + C.current.number);
     else box.removeAttribute("aria-activedescendant");
+    if (!C.isBlind()) showOpinions(box);
+  }
+
+  /** The AI's results in the visible rows are seen: their films can no longer be read blind. */
+  function showOpinions(box) {
+    if (getComputedStyle(box).visibility === "hidden") return; // the list of a narrow page is closed
+    const first = Math.floor(box.scrollTop / ROW_PX), last = Math.ceil((box.scrollTop + box.clientHeight) / ROW_PX);
+    for (const film of shown.slice(first, last)) C.inSight(film, false);
   }
 
   function row(film, index) {
@@ -96,7 +105,7 @@
     ai.textContent = C.hidesAi(film) ? "" : opinion(film);
     const differs = document.createElement("span");
     differs.className = "differs";
-    if (!C.hidesAi(film) && disagreement(film, label()) > 0) {
+    if (C.showsAnnotations() && !C.hidesAi(film) && disagreement(film, label()) > 0) {
       differs.textContent = "≠";
       differs.title = "AI and annotation differ: " + disagreement(film, label()).toFixed(2);
     }
