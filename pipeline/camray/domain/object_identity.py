@@ -26,7 +26,7 @@ class ObjectIdentity:
     version : int
         From 1.
     created : datetime
-        When the result was computed, whole seconds.
+        When the result was computed, whole seconds; with its distance from UTC where that is known.
     predecessor : ObjectReference or None
         The version before.
     """

@@ -4,6 +4,7 @@ Reads   ``ingest/``, ``explain/``, ``localize/``, and ``train/`` of the run that
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import pandas as pd
@@ -80,9 +81,18 @@ def film_results(run: ExplainedRun, image_ids: Sequence[str], settings: Settings
 
 
 def localized_at(run: ExplainedRun) -> datetime:
-    """Return when the boxes of a run were drawn: the time of their table, whole seconds, local time."""
-    changed = run.artifacts.localize.predictions.path.stat().st_mtime
-    return datetime.fromtimestamp(int(changed))
+    """Return when the boxes of a run were drawn, whole seconds, with its distance from UTC: a copied run has the same.
+
+    Runs of early versions have no time in their record; theirs is that of the table's last change.
+    """
+    record, table = run.folder.record("localize") or {}, run.artifacts.localize.predictions.path
+    with suppress(KeyError, TypeError, ValueError):
+        recorded = datetime.fromisoformat(record["finished_at"])
+        if recorded.tzinfo is not None:
+            return recorded.replace(microsecond=0)
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
+        return datetime.fromtimestamp(int(record["files"][table.name][1]) // 10**9)
+    return datetime.fromtimestamp(int(table.stat().st_mtime))
 
 
 def _finding_result(

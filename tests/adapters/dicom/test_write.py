@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import warnings
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,19 @@ needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dc
 needs_dcmtk = pytest.mark.skipif(shutil.which("dsrdump") is None, reason="dsrdump (dcmtk) is not installed")
 
 
-def build(path: Path, kind: str, *, negative: bool = False, predecessor: Any = None, **more: Any) -> Dataset:
+def build(
+    path: Path,
+    kind: str,
+    *,
+    negative: bool = False,
+    predecessor: Any = None,
+    created: datetime | None = None,
+    **more: Any,
+) -> Dataset:
     source, stored = read_source(path), read_dicom(path, None)
     result = result_of(source, negative=negative, **more)
     identity = identity_of(kind, 2 if predecessor else 1, predecessor)
+    identity = identity if created is None else replace(identity, created=created)
     match kind:
         case "sr":
             return sr.build_sr(result, source, identity)

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,24 @@ def test_a_presentation_state_keeps_the_aspect_of_pixels(
     area = build(path, "gsps").DisplayedAreaSelectionSequence[0]
     assert list(area.PresentationPixelAspectRatio) == expected
     assert "PresentationPixelSpacing" not in area
+
+
+@pytest.mark.parametrize(("given", "offset", "time"), [("+09:00", "+0900", "130405"), ("-0330", "-0330", "003405")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_times_are_in_the_films_zone(kind: str, given: str, offset: str, time: str, tmp_path: Path) -> None:
+    """The result's time is 04:04:05 at UTC."""
+    path = bare_film(tmp_path / "film.dcm", TimezoneOffsetFromUTC=given)
+    moment = datetime.fromisoformat("2026-01-02T05:04:05+01:00")
+    ds = build(path, kind, created=moment)
+    assert ds.TimezoneOffsetFromUTC == offset
+    assert (ds.get("ContentTime") or ds.get("PresentationCreationTime")) == time
+
+
+def test_a_film_without_zone_gets_none(tmp_path: Path) -> None:
+    """It would count for the study's time too, whose zone is not known."""
+    for elements in ({}, {"TimezoneOffsetFromUTC": "local"}):
+        ds = build(bare_film(tmp_path / "film.dcm", **elements), "sr")
+        assert (ds.get("TimezoneOffsetFromUTC"), ds.ContentTime) == (None, "030405")
 
 
 def test_films_of_one_study_have_series_of_their_own(tmp_path: Path) -> None:

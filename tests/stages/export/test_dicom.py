@@ -2,6 +2,7 @@
 
 import csv
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder, write_json
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import ExportError
 from camray.domain.film_results import on_export_grid
@@ -37,8 +38,12 @@ def _rows(folder: RunFolder, name: str = "objects.csv") -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def _paths(folder: RunFolder) -> list[Path]:
+    return sorted((folder.root / "export" / "dicom").glob("*.dcm"))
+
+
 def _bytes(folder: RunFolder) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((folder.root / "export" / "dicom").glob("*.dcm"))}
+    return {path.name: path.read_bytes() for path in _paths(folder)}
 
 
 def test_every_film_gets_its_objects(run: RunFolder) -> None:
@@ -100,6 +105,28 @@ def test_twice_gives_the_same_objects_and_a_change_gives_successors(run: RunFold
     second = _bytes(run)
     _export(run)
     assert _bytes(run) == second
+
+
+def test_a_copied_run_without_history_gives_the_same_bytes_at_the_recorded_time(run: RunFolder) -> None:
+    """Whatever the files' times are: UIDs and times follow from film, result and its recorded time."""
+    record = {"outputs": {}, "finished_at": "2025-06-07T08:09:10+09:00"}
+    write_json(run.root / "localize" / "stage.json", record)
+    _export(run)
+    first = _bytes(run)
+    for path in run.root.glob("exported.sqlite*"):
+        path.unlink()
+    os.utime(run.root / "localize" / "predictions.parquet", (2e9, 2e9))
+    _export(run)
+    assert _bytes(run) == first
+    stated = {(ds.get("ContentDate"), ds.get("ContentTime")) for ds in map(pydicom.dcmread, _paths(run))}
+    assert stated - {(None, None)} == {("20250607", "080910")}
+
+
+def test_the_time_of_a_run_without_record_is_that_of_its_table(run: RunFolder) -> None:
+    os.utime(run.root / "localize" / "predictions.parquet", (1.7e9, 1.7e9))
+    _export(run, formats=["sr"])
+    expected = datetime.fromtimestamp(1.7e9)
+    assert {pydicom.dcmread(path).ContentTime for path in _paths(run)} == {expected.strftime("%H%M%S")}
 
 
 def test_a_film_that_is_gone_or_changed_is_refused_by_name(run: RunFolder) -> None:

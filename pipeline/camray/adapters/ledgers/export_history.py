@@ -59,7 +59,7 @@ class ExportHistory:
                 return ObjectIdentity(sop, series, version, datetime.fromisoformat(created), before)
             before = ObjectReference(*latest[0][3:]) if latest else None
             version = latest[0][0] + 1 if latest else 1
-            created = found_at.replace(microsecond=0, tzinfo=None)
+            created = found_at.replace(microsecond=0)
             series = uid_of("series", source_uid, kind, *([str(version)] if version > 1 else []))
             previous = before.sop_instance_uid if before else ""
             sop = uid_of("instance", source_uid, kind, content, created.isoformat(), previous)

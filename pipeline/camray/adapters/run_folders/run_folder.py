@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ class RunFolder:
             raise
 
     def finish(self, name: str, claim: Mapping[str, Any], result: StageResult) -> dict[str, Any]:
-        """Write ``stage.json`` with the digests of all outputs, atomically and last.
+        """Write ``stage.json`` with the digests of all outputs and the time, atomically and last.
 
         Parameters
         ----------
@@ -213,6 +214,7 @@ class RunFolder:
             "stage": name,
             "counts": result.counts.as_json(),
             "figures": result.figures,
+            "finished_at": datetime.now().astimezone().isoformat(timespec="seconds"),
             **claim,
             **describe_outputs(folder, {STAGE_FILE, BEGIN_FILE}),
         }

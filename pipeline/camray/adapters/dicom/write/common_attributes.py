@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Any
 
 from highdicom.sr import CodedConcept
@@ -159,10 +160,13 @@ def complete_object(ds: Dataset, source: Dataset, identity: ObjectIdentity, *, i
     Dataset
         `ds`.
     """
+    created = _in_zone_of(source, identity.created)
     for keywords, form in ((_DATES, "%Y%m%d"), (_TIMES, "%H%M%S")):
         for keyword in keywords:
             if keyword in ds:
-                setattr(ds, keyword, identity.created.strftime(form))
+                setattr(ds, keyword, created.strftime(form))
+    if "TimezoneOffsetFromUTC" in source:
+        ds.TimezoneOffsetFromUTC = source.TimezoneOffsetFromUTC
     for keyword in TYPE_3:  # highdicom copies some of them into some objects
         if keyword in source and keyword not in ds:
             ds[keyword] = source[keyword]
@@ -181,6 +185,16 @@ def complete_object(ds: Dataset, source: Dataset, identity: ObjectIdentity, *, i
     if any(element.keyword == "CodingSchemeDesignator" and element.value == PRIVATE_SCHEME for element in ds.iterall()):
         ds.CodingSchemeIdentificationSequence = [_coding_scheme()]
     return ds
+
+
+def _in_zone_of(source: Dataset, created: datetime) -> datetime:
+    """Return a time in the film's time zone, which counts for all times of an object (PS3.3 C.12.1.1.8).
+
+    A film without a zone gets none: that of this machine would count for the study's time too.
+    """
+    if "TimezoneOffsetFromUTC" not in source:
+        return created
+    return created.astimezone(datetime.strptime(source.TimezoneOffsetFromUTC, "%z").tzinfo)
 
 
 def _coding_scheme() -> Dataset:

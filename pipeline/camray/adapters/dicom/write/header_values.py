@@ -41,6 +41,8 @@ def normalised(keyword: str, representation: str, values: list[str]) -> tuple[st
     given = "\\".join(values)
     if keyword == "PatientSex":
         value = _SEXES.get(given.strip().upper(), "")
+    elif keyword == "TimezoneOffsetFromUTC":
+        value = _zone(given.strip())
     elif representation in _FORMS:
         value = _FORMS[representation](given.strip())
     else:
@@ -70,6 +72,12 @@ def _date(text: str) -> str:
 def _time(text: str) -> str:
     match = re.fullmatch(r"([01]\d|2[0-3])(?::?([0-5]\d)(?::?([0-5]\d|60)(\.\d{1,6})?)?)?", text)
     return "".join(filter(None, match.groups())) if match else ""
+
+
+def _zone(text: str) -> str:
+    match = re.fullmatch(r"([+-])(0\d|1[0-4]):?([0-5]\d)", text)
+    value = "".join(match.groups()) if match else "+0000" if text == "Z" else ""
+    return "+0000" if value == "-0000" else value
 
 
 def _age(text: str) -> str:

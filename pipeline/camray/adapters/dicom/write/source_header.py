@@ -29,7 +29,10 @@ TYPE_3 = (
     *("PatientIdentityRemoved", "DeidentificationMethod", "StudyDescription", "PatientAge", "PatientSize"),
     *("PatientWeight", "Occupation", "AdditionalPatientHistory"),
 )
-_IMAGE = ("Modality", "BodyPartExamined", "ViewPosition", "BurnedInAnnotation", "SeriesNumber", "InstanceNumber")
+_IMAGE = (
+    *("Modality", "BodyPartExamined", "ViewPosition", "BurnedInAnnotation", "SeriesNumber", "InstanceNumber"),
+    "TimezoneOffsetFromUTC",
+)
 _PIXELS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
     *("PixelRepresentation", "ImageType"),
