@@ -80,8 +80,12 @@ class TrainSettings(Section):
     """Training of the classifier."""
 
     max_epochs: int = Field(20, ge=1, description="largest number of passes over the training films")
+    min_steps: int = Field(
+        0, ge=0, description="smallest number of steps: on few films max_epochs is raised to reach it"
+    )
     batch_size: int = Field(32, ge=1, description="films per step, over all processes")
     learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of AdamW, after the warm-up")
+    head_rate: float = Field(1.0, gt=0, description="learning rate of the classifying layer, multiple of learning_rate")
     final_learning_rate: float = Field(
         0.02, ge=0, le=1, description="end of the cosine schedule, fraction of learning_rate"
     )

@@ -24,6 +24,7 @@ class FitSettings:
     augmentation: Augmentation
     amp: bool = True
     compiled: bool = False
+    head_rate: float = 1.0
 
 
 @dataclass(frozen=True)

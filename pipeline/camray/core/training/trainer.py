@@ -19,7 +19,7 @@ from camray.core.training.batches import Batch, grey_tensor
 from camray.core.training.device import autocast_dtype
 from camray.core.training.fit_settings import EpochReport, FitSettings
 from camray.core.training.losses import masked_bce_sums
-from camray.core.training.optimization import build_optimizer, learning_rate_factor
+from camray.core.training.optimization import build_optimizer, set_learning_rate
 from camray.core.training.validation import label_aurocs, predict
 from camray.domain.errors import PipelineError
 
@@ -158,8 +158,7 @@ class Trainer:
 
     def _step(self, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
         settings = self.settings
-        for group in self._optimizer.param_groups:
-            group["lr"] = settings.learning_rate * learning_rate_factor(step, settings)
+        set_learning_rate(self._optimizer, step, settings)
         films = augment(grey_tensor(batch.pixels, self.device), settings.augmentation, generator)
         loss = self._loss(films, batch, generator)
         self._optimizer.zero_grad(set_to_none=True)

@@ -24,6 +24,7 @@ from camray.core.training.augmentation import Augmentation
 from camray.core.training.batches import Batch, batches, epoch_order, read_ahead
 from camray.core.training.fit_settings import EpochReport, FitSettings
 from camray.core.training.losses import positive_weights
+from camray.core.training.optimization import epochs_for
 from camray.core.training.pretext_trainer import PretextTrainer
 from camray.core.training.trainer import Processes, Trainer, fit
 from camray.domain.errors import SettingsError
@@ -120,9 +121,10 @@ class Fits:
 
     def _plan(self, seed: int) -> FitSettings:
         wanted = self.wanted
+        steps = len(epoch_order(len(self.train), wanted.batch_size, seed, 0))
         return FitSettings(
-            epochs=wanted.max_epochs,
-            steps_per_epoch=len(epoch_order(len(self.train), wanted.batch_size, seed, 0)),
+            epochs=epochs_for(wanted.max_epochs, wanted.min_steps, steps),
+            steps_per_epoch=steps,
             learning_rate=wanted.learning_rate,
             final_learning_rate=wanted.final_learning_rate,
             weight_decay=wanted.weight_decay,
@@ -136,6 +138,7 @@ class Fits:
             augmentation=Augmentation(**wanted.augment.model_dump()),
             amp=wanted.amp,
             compiled=wanted.compile,
+            head_rate=wanted.head_rate,
         )
 
     def _fit(self, part: str, trainer: Trainer, outputs: tuple[str, ...]) -> None:
