@@ -12,3 +12,10 @@ def test_added_settings_at_their_default_do_not_outdate_older_runs() -> None:
     changed = Settings.model_validate({"name": "t", "explain": {"occlusion": {"fill": 0.0}}})
     assert stage_settings(EXPLAIN, changed)["explain"]["occlusion"]["fill"] == 0.0
     assert "integrated_gradients" not in stage_settings(EXPLAIN, changed)["explain"]
+
+
+def test_new_settings_of_network_and_training_do_not_outdate_older_runs() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "train")
+    sections = stage_settings(stage, Settings.model_validate({"name": "t"}))
+    assert "norm_momentum" not in sections["model"]
+    assert not {"min_steps", "head_rate"} & set(sections["train"])

@@ -8,9 +8,11 @@ POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
 FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
 BACKBONES = (
     "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
-    "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", *FULLY_CONNECTED,
+    "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "efficientnet_lite0", "efficientnet_lite1",
+    "efficientnet_lite2", *FULLY_CONNECTED,
 )  # fmt: skip
-NORMALISATIONS = ("fixed", "film", "local", "film_local")
+PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # a package ships ImageNet weights
+NORMALISATIONS = ("fixed", "film", "local", "film_local", "photo")
 STRIDES = (8, 16, 32)
 FUSIONS = ("none", "sdfn")
 GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
@@ -36,6 +38,7 @@ class NetworkSpec:
         right. AlexNet at stride 16 keeps the published sampling in any case, see `cells`.
     dilated : bool
         Whether dilation replaces a stride that is omitted for a finer map, so that trained weights keep their meaning.
+        False ends EfficientNet-Lite at the last block of the stride instead: it has no omitted strides.
     normalise : str
         One of `NORMALISATIONS`, see `camray.core.networks.normalise`.
     widths, blocks : tuple of int
@@ -46,6 +49,8 @@ class NetworkSpec:
         Whether max pooling follows the first convolution; only for ``resnet_light``.
     dropout : float
         Probability of dropping a channel of the feature map in training.
+    norm_momentum : float
+        Share of a batch in the running statistics of batch normalisation, in training.
     members : int
         Number of networks of this architecture whose logits and maps are averaged.
     fusion : str
@@ -78,6 +83,7 @@ class NetworkSpec:
     fusion: str = "none"
     crop_margin: float = 0.05
     shrink: int = 1
+    norm_momentum: float = 0.1
 
     def __post_init__(self) -> None:
         for name, legal in (
@@ -92,6 +98,8 @@ class NetworkSpec:
             raise ValueError(f"stem_kernel is {self.stem_kernel}; expected an odd number from 3 up")
         if not (self.lse_r > 0 and 0 <= self.dropout < 1):
             raise ValueError(f"lse_r {self.lse_r} must be positive and dropout {self.dropout} in [0, 1)")
+        if not 0 < self.norm_momentum <= 1:
+            raise ValueError(f"norm_momentum is {self.norm_momentum}; expected a number above 0, and at most 1")
         if self.members < 1:
             raise ValueError(f"members is {self.members}; expected one or more")
         if self.is_fully_connected and (self.pool, self.stride) != ("gap", 16):
@@ -158,6 +166,8 @@ class ModelContract:
         Of camray.
     grey_scale : str
         Meaning of the input's gray values.
+    starting_weights : str
+        Origin and digest of the weights that the training started from; empty: random.
     """
 
     labels: tuple[str, ...]
@@ -172,6 +182,7 @@ class ModelContract:
     seed: int
     code_version: str
     grey_scale: str = GREY_SCALE
+    starting_weights: str = ""
 
     def __post_init__(self) -> None:
         stride = self.network.stride

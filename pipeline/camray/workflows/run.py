@@ -21,6 +21,7 @@ from camray.adapters.run_folders.digests import code_version, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
+from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import IncompleteError
 from camray.io.artifacts import artifacts_of
 from camray.workflows.stage_inputs import STAGE_NAMES, STAGES, Stage, input_digests, stage_settings, stages_for
@@ -72,6 +73,8 @@ def run(
         return
     with folder.locked():
         _check_trained(folder)
+        if settings.model.weights == "imagenet" and any(stage.name == "train" for stage in stages):
+            packaged_weights(settings.model.backbone)  # before hours are spent on the films
         _write_settings(settings, folder)
         tracker.params(settings.model_dump(mode="json"))
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})

@@ -61,6 +61,9 @@ _ADDED = (
     ("score", "resample"),
     ("score", "wsol_interpolation"),
     ("score", "coco_ious"),
+    ("model", "norm_momentum"),
+    ("train", "min_steps"),
+    ("train", "head_rate"),
 )
 
 

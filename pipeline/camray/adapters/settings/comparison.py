@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from camray.adapters.settings.section import Section
+from camray.domain.contract import PACKAGED
 
 COMPARE_CHANGES: dict[str, Any] = {  # small enough to train a dozen networks on two cores in about an hour
     "ingest.rows": 96,
@@ -23,6 +24,7 @@ COMPARE_CHANGES: dict[str, Any] = {  # small enough to train a dozen networks on
     "train.pretext.learning_rate": 1e-3,
 }
 COMPARE_NETWORK_CHANGES: dict[str, dict[str, Any]] = {
+    **{name: {"model.weights": "imagenet", "model.normalise": "photo", "train.head_rate": 10.0} for name in PACKAGED},
     "resnet_light": {"model.stride": 8, "train.learning_rate": 2e-3, "train.pretext.learning_rate": 3e-3},
     "nin": {  # twelve convolutions without batch normalization need a smaller rate and more epochs
         "train.learning_rate": 3e-4,

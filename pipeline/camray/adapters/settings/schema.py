@@ -8,50 +8,9 @@ from pydantic import Field, model_validator
 from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.films import DataSettings, IngestSettings
 from camray.adapters.settings.maps import IntegratedGradientsSettings, OcclusionSettings
+from camray.adapters.settings.network import ModelSettings
 from camray.adapters.settings.section import Section
 from camray.domain.contract import FULLY_CONNECTED
-
-
-class ModelSettings(Section):
-    """The network; `camray.domain.contract.NetworkSpec` describes each choice."""
-
-    backbone: Literal[
-        "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
-        "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "alexnet", "vgg16", "vgg16_bn",
-    ] = Field("resnet_light", description="network architecture, see docs/networks.md")  # fmt: skip
-    pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field(
-        "gap",
-        description="how the feature map becomes one value per label; lse_map: classify each cell, then pool by LSE",
-    )
-    lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 equals GAP, infinity equals GMP")
-    stride: Literal[8, 16, 32] = Field(16, description="model px per feature cell")
-    aligned: bool = Field(True, description="center receptive fields on their feature cells; false: as published")
-    dilated: bool = Field(True, description="replace omitted strides by dilation; false keeps receptive fields small")
-    normalise: Literal["fixed", "film", "local", "film_local"] = Field(
-        "fixed",
-        description="normalization of gray values: by constants, per film, by neighborhood, or by both",
-    )
-    widths: tuple[int, int, int, int] = Field((16, 32, 64, 128), description="channels per layer (resnet_light)")
-    blocks: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks per layer (resnet_light)")
-    stem_kernel: int = Field(7, ge=3, description="side of the first convolution, odd (resnet_light)")
-    stem_pool: bool = Field(True, description="max pooling after the first convolution (resnet_light)")
-    dropout: float = Field(0.0, ge=0, lt=1, description="probability of dropping a channel of the feature map")
-    weights: Path | None = Field(None, description="initial weights: a local safetensors file or state dict")
-    members: int = Field(
-        1, ge=1, description="size of the ensemble: networks of different seeds, whose logits and maps are averaged"
-    )
-    fusion: Literal["none", "sdfn"] = Field(
-        "none", description="sdfn: features of the whole film and of a lung crop, concatenated"
-    )
-    crop_margin: float = Field(0.05, ge=0, lt=1, description="margin around the lungs, fraction of their box (sdfn)")
-    shrink: int = Field(
-        1,
-        ge=1,
-        description="branches see the film reduced by this factor; the crop is cut from the full model grid (sdfn)",
-    )
-    lungs: Path | None = Field(
-        None, description="lung generator from `camray lungs train`; default: the shipped one (sdfn)"
-    )
 
 
 class AugmentSettings(Section):

@@ -1,8 +1,8 @@
 """Backbones up to their last activation, with a feature stride of 8, 16 or 32 px.
 
 ResNets, DenseNet and EfficientNet are MONAI's, and so are their names and shapes in the state dict, for every stride;
-the others are in the modules `alexnet`, `vgg`, `googlenet` and `nin`. In-place activations are switched off, so that no
-tensor changes after it was returned.
+the others are in the modules `alexnet`, `vgg`, `googlenet`, `nin` and `efficientnet_lite`. In-place activations are
+switched off, so that no tensor changes after it was returned.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
 from camray.core.networks.alexnet import alexnet
+from camray.core.networks.efficientnet_lite import efficientnet_lite
 from camray.core.networks.googlenet import googlenet
 from camray.core.networks.nin import nin
 from camray.core.networks.strides import DenseAvgPool2d, dilate, odd, strides_left_out, subsampled, without_stride
@@ -120,6 +121,8 @@ def build_backbone(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]
         network, channels = vgg16(spec, in_channels)
     elif spec.backbone.startswith("googlenet"):
         network, channels = googlenet(spec, in_channels)
+    elif spec.backbone.startswith("efficientnet_lite"):
+        network, channels = efficientnet_lite(spec, in_channels)
     elif spec.backbone == "nin":
         network, channels = nin(spec, in_channels)
     else:
@@ -127,6 +130,8 @@ def build_backbone(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]
     for module in network.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = spec.norm_momentum
     return network, channels
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
+from camray.domain.contract import NORMALISATIONS
+
 FIXED_MEAN, FIXED_STD = 0.5, 0.25
 FILM_FLOOR, LOCAL_FLOOR = 0.05, 0.03  # added to the deviation: blank parts stay finite
 LOCAL_CELL_PX, LOCAL_WINDOW_CELLS = 4, 7
@@ -19,21 +21,22 @@ class Normalise(nn.Module):
         ``fixed``: ``(x - 0.5) / 0.25``. ``film``: minus the film's mean, by its standard deviation + 0.05. ``local``:
         minus the local mean, by the local standard deviation + 0.03, over 28 x 28 px (local contrast normalisation,
         Jarrett et al., ICCV 2009; the means are taken on a grid of 4 px cells and interpolated, for they are smooth).
-        ``film_local``: both, as two channels.
+        ``film_local``: both, as two channels. ``photo``: scaled to -1 to 1 and repeated in three channels, as the
+        published EfficientNet-Lite expects photographs.
     """
 
     colours = 1  # input channels
 
     def __init__(self, kind: str) -> None:
         super().__init__()
-        if kind not in {"fixed", "film", "local", "film_local"}:
-            raise ValueError(f"no normalisation '{kind}'; expected fixed, film, local or film_local")
+        if kind not in NORMALISATIONS:
+            raise ValueError(f"no normalisation '{kind}'; expected one of {', '.join(NORMALISATIONS)}")
         self.kind = kind
 
     @property
     def channels(self) -> int:
         """Output channels."""
-        return 2 if self.kind == "film_local" else 1
+        return {"film_local": 2, "photo": 3}.get(self.kind, 1)
 
     def forward(self, grey: Tensor) -> Tensor:
         """Normalise films.
@@ -46,10 +49,12 @@ class Normalise(nn.Module):
         Returns
         -------
         Tensor of shape (B, channels, H, W), float
-            One channel per kind.
+            One channel per kind; three equal ones for ``photo``.
         """
         if self.kind == "fixed":
             return (grey - FIXED_MEAN) / FIXED_STD
+        if self.kind == "photo":
+            return (2 * grey - 1).expand(-1, 3, -1, -1)
         if self.kind == "film":
             return _by_film(grey)
         if self.kind == "local":

@@ -12,11 +12,13 @@ from torch import Tensor
 from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.core.networks.normalise import ImageNetNormalise
 from camray.core.networks.weights import WeightsReport, load_starting_weights
-from camray.domain.contract import BACKBONES, NetworkSpec
+from camray.domain.contract import BACKBONES, PACKAGED, NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
 
 PUBLISHED: Final = tuple(name for name in BACKBONES if name != "resnet_light")
-_OWN_STRIDE: Final = dict.fromkeys(("resnet18", "resnet50", "densenet121", "efficientnet_b0", "googlenet", "nin"), 32)
+_OWN_STRIDE: Final = dict.fromkeys(
+    ("resnet18", "resnet50", "densenet121", "efficientnet_b0", "googlenet", "nin", *PACKAGED), 32
+)
 _CUT_STRIDE: Final = 16
 _HEADS: Final = ("fc", "classifier.6", "classifier.0", "classifier", "_fc", "class_layers.out")
 _TRAINING_ONLY: Final = ("aux1.", "aux2.", "op_threshs")
@@ -71,12 +73,13 @@ def published_classifier(backbone: str, given: Mapping[str, Tensor]) -> tuple[Po
 
     Notes
     -----
-    GoogLeNet's published weights come from another framework, and torchvision turns ImageNet's normalisation into
-    theirs (``transform_input``): mean and standard deviation are 0.5 there.
+    GoogLeNet's and EfficientNet-Lite's published weights come from another framework, where mean and standard deviation
+    are 0.5; torchvision turns ImageNet's normalisation into that (``transform_input``).
     """
     spec = published_spec(backbone)
     half = (0.5, 0.5, 0.5)
-    normalise = ImageNetNormalise(half, half) if backbone.startswith("googlenet") else ImageNetNormalise()
+    is_half = backbone.startswith(("googlenet", *PACKAGED))
+    normalise = ImageNetNormalise(half, half) if is_half else ImageNetNormalise()
     network = build_classifier(spec, _classes(given, backbone), seed=0, normalise=normalise)
     report = load_starting_weights(network, given, head=True)
     faults = {

@@ -8,6 +8,7 @@ Run     ``camray train configs/phantom.yaml``
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ from camray.adapters.checkpoints import read_weights, weights_bytes
 from camray.adapters.distributed import training_processes
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.digests import code_version
+from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.adapters.weight_packages import WEIGHT_PACKAGES, packaged_weights
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights
 from camray.core.shortcuts.probes import one_class_labels, one_class_note
@@ -75,6 +78,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             choose_device(settings.device, local_rank), Processes(rank, world), files.unfinished, tracker,
         )  # fmt: skip
         fits.check()
+        if contract.starting_weights:
+            tracker.tags({"starting_weights": contract.starting_weights})
         fitted, report = _fit_all(settings, contract, fits)
         table = epoch_table({part: each.reports for part, each in fitted.items()}, contract.labels)
         if rank == 0:
@@ -130,6 +135,7 @@ def _contract(settings: Settings, ingested: IngestContract, folder: RunFolder) -
             data_digest=folder.output_digest("ingest"),
             seed=settings.seed,
             code_version=code_version(),
+            starting_weights=_provenance(settings),
         )
     except ValueError as error:
         raise SettingsError(f"model: {error}") from error
@@ -142,7 +148,7 @@ def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[Pool
         raise SettingsError(f"model: {error}") from error
     if isinstance(model, SdfnClassifier):
         model.lungs.load_state_dict(read_lung_weights(settings.model.lungs))
-    path = settings.model.weights
+    path = _starting_file(settings)
     if path is None:
         return model, None
     report = load_member_weights(model, read_weights(path))
@@ -152,6 +158,18 @@ def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[Pool
             "choose the backbone it was made for"
         )
     return model, report.as_json()
+
+
+def _starting_file(settings: Settings) -> Path | None:
+    weights = settings.model.weights
+    return packaged_weights(settings.model.backbone) if weights == "imagenet" else weights
+
+
+def _provenance(settings: Settings) -> str:
+    if settings.model.weights == "imagenet":
+        return WEIGHT_PACKAGES[settings.model.backbone].provenance
+    path = settings.model.weights
+    return f"{path.name}, sha256 {file_digest(path)}" if path is not None and path.is_file() else ""
 
 
 def _write(

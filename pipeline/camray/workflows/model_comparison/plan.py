@@ -10,7 +10,7 @@ from typing import Any
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.core.explain.methods import METHODS, methods_named
-from camray.domain.contract import BACKBONES, FULLY_CONNECTED, POOLS, NetworkSpec
+from camray.domain.contract import BACKBONES, FULLY_CONNECTED, PACKAGED, POOLS, NetworkSpec
 from camray.domain.errors import SettingsError
 
 ALL = "all"
@@ -80,6 +80,8 @@ def _combination(settings: Settings, network: str, pool: str) -> Combination:
     changes = {key: value for key, value in settings.compare.changes_for(network).items()}
     if settings.data.generate is None:
         changes = {key: value for key, value in changes.items() if not key.startswith("data.generate.")}
+    if settings.model.weights == "imagenet" and network not in PACKAGED:
+        changes.setdefault("model.weights", None)
     changes |= {
         "name": network if pool == NO_POOL else f"{network}-{pool}",
         "model.backbone": network,

@@ -1,0 +1,80 @@
+"""Settings of the network."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from camray.adapters.settings.section import Section
+from camray.domain.contract import PACKAGED
+
+
+class ModelSettings(Section):
+    """The network; `camray.domain.contract.NetworkSpec` describes each choice."""
+
+    backbone: Literal[
+        "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
+        "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "efficientnet_lite0", "efficientnet_lite1",
+        "efficientnet_lite2", "alexnet", "vgg16", "vgg16_bn",
+    ] = Field("resnet_light", description="network architecture, see docs/networks.md")  # fmt: skip
+    pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field(
+        "gap",
+        description="how the feature map becomes one value per label; lse_map: classify each cell, then pool by LSE",
+    )
+    lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 equals GAP, infinity equals GMP")
+    stride: Literal[8, 16, 32] = Field(16, description="model px per feature cell")
+    aligned: bool = Field(True, description="center receptive fields on their feature cells; false: as published")
+    dilated: bool = Field(
+        True,
+        description="replace omitted strides by dilation; false keeps receptive fields small: EfficientNet-Lite then "
+        "ends at the last block of the stride",
+    )
+    normalise: Literal["fixed", "film", "local", "film_local", "photo"] = Field(
+        "fixed",
+        description="normalization of gray values: by constants, per film, by neighborhood, or by both; photo: -1 to 1 "
+        "in three channels (default of EfficientNet-Lite)",
+    )
+    widths: tuple[int, int, int, int] = Field((16, 32, 64, 128), description="channels per layer (resnet_light)")
+    blocks: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks per layer (resnet_light)")
+    stem_kernel: int = Field(7, ge=3, description="side of the first convolution, odd (resnet_light)")
+    stem_pool: bool = Field(True, description="max pooling after the first convolution (resnet_light)")
+    dropout: float = Field(0.0, ge=0, lt=1, description="probability of dropping a channel of the feature map")
+    norm_momentum: float = Field(
+        0.1, gt=0, le=1, description="share of a batch in the running statistics of batch normalization"
+    )
+    weights: Literal["imagenet"] | Path | None = Field(
+        None,
+        description="initial weights: a local safetensors file or state dict; imagenet: those of an installed package "
+        "(default of EfficientNet-Lite); null: random",
+    )
+    members: int = Field(
+        1, ge=1, description="size of the ensemble: networks of different seeds, whose logits and maps are averaged"
+    )
+    fusion: Literal["none", "sdfn"] = Field(
+        "none", description="sdfn: features of the whole film and of a lung crop, concatenated"
+    )
+    crop_margin: float = Field(0.05, ge=0, lt=1, description="margin around the lungs, fraction of their box (sdfn)")
+    shrink: int = Field(
+        1,
+        ge=1,
+        description="branches see the film reduced by this factor; the crop is cut from the full model grid (sdfn)",
+    )
+    lungs: Path | None = Field(
+        None, description="lung generator from `camray lungs train`; default: the shipped one (sdfn)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_packaged_weights(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("backbone") in PACKAGED:
+            return {"weights": "imagenet", "normalise": "photo", **given}
+        return given
+
+    @model_validator(mode="after")
+    def _has_a_package(self) -> "ModelSettings":
+        if self.weights == "imagenet" and self.backbone not in PACKAGED:
+            raise ValueError(
+                f"model.weights=imagenet: no package has weights of {self.backbone}; expected model.backbone to be one "
+                f"of {', '.join(PACKAGED)}; change it, or set model.weights to a local file or null"
+            )
+        return self

@@ -1,0 +1,34 @@
+"""Settings of the network that follow from its backbone."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from camray.adapters.settings.network import ModelSettings
+from camray.domain.contract import PACKAGED, NetworkSpec
+
+
+@pytest.mark.parametrize("backbone", PACKAGED)
+def test_packaged_weights_and_their_normalisation_are_the_default(backbone: str) -> None:
+    settings = ModelSettings.model_validate({"backbone": backbone})
+    assert (settings.weights, settings.normalise, settings.norm_momentum) == ("imagenet", "photo", 0.1)
+
+
+def test_what_is_set_stays() -> None:
+    given = {"backbone": "efficientnet_lite0", "weights": None, "normalise": "film"}
+    settings = ModelSettings.model_validate(given)
+    assert (settings.weights, settings.normalise) == (None, "film")
+    assert ModelSettings.model_validate({**given, "weights": "own.safetensors"}).weights == Path("own.safetensors")
+    assert ModelSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_other_backbones_start_at_random_and_have_no_packaged_weights() -> None:
+    assert (ModelSettings().weights, ModelSettings().normalise) == (None, "fixed")
+    with pytest.raises(ValidationError, match="no package has weights of resnet18; expected"):
+        ModelSettings.model_validate({"backbone": "resnet18", "weights": "imagenet"})
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = ModelSettings().model_dump()
+    assert NetworkSpec(**{name: settings[name] for name in NetworkSpec.__dataclass_fields__}) == NetworkSpec()
