@@ -66,12 +66,13 @@ class FetchOptions(ConnectionOptions):
     """Options of a connection that fetches."""
 
     listen: Annotated[
-        int | None,
+        str | None,
         _option(
             "--listen",
-            min=1,
-            max=65535,
-            help="Fetch by C-MOVE to this port of this machine, which the PACS must know under --aet; default: C-GET",
+            metavar="[AET@][ADDRESS:]PORT",
+            help="Fetch by C-MOVE to this port of this machine, which the PACS must know under --aet; default: C-GET. "
+            "ADDRESS: interface to bind, default the one that reaches the PACS; AET: title that the PACS must call "
+            "with, default any",
         ),
     ] = None
 

@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class Service:
         self.warns, self.ignores_offset, self.refuses_beyond = False, False, False
         self.status, self.body, self.content_type = 200, b"", JSON
         self.listed: set[str] = set()
-        self.film = b""
+        self.film, self.film_type = b"", 'multipart/related; type="application/dicom"; boundary=B'
+        self.extra: dict[str, Any] = {}  # in every row of a search
         self.stores = 0
 
     def search(self, query: dict[str, list[str]]) -> tuple[int, bytes, dict[str, str]]:
@@ -46,7 +48,7 @@ class Service:
         if limit > self.limit_refused_above or (self.refuses_beyond and offset >= N_FILMS):
             return 400, b"", {}
         start = 0 if self.ignores_offset else offset
-        page = [_row(number) for number in range(start, min(N_FILMS, start + min(limit, self.cap)))]
+        page = [{**_row(number), **self.extra} for number in range(start, min(N_FILMS, start + min(limit, self.cap)))]
         left = N_FILMS - start - len(page)
         headers = {"Warning": f'299 pacs "There are {left} additional results that can be requested"'}
         return (
@@ -73,8 +75,7 @@ class Service:
                     rows = [_row(number)] if query["offset"] == ["0"] else []
                     self._answer(200, json.dumps(rows).encode(), {})
                 else:
-                    body = b"--B\r\nContent-Type: application/dicom\r\n\r\n" + service.film + b"\r\n--B--"
-                    self._answer(200, body, {"Content-Type": 'multipart/related; type="application/dicom"; boundary=B'})
+                    self._answer(200, service.film, {"Content-Type": service.film_type})
 
             def do_POST(self) -> None:
                 service.stores += 1
@@ -206,15 +207,62 @@ def test_an_answer_without_the_object_holds_nothing_up(
     assert (pacs.stores, len(done.refused), done.unreached) == (2, 2, 0)
 
 
+@pytest.mark.parametrize("row", [{"0020000E": {}}, {"0020000D": {"vr": "UI", "Value": ["1.2.9"]}}])
+def test_a_row_without_its_uid_or_of_another_study_is_an_error(
+    service: tuple[Service, DicomWeb], row: dict[str, Any]
+) -> None:
+    pacs, web = service
+    pacs.extra = row
+    with pytest.raises(
+        PeerError, match=r"lists (a row without SeriesInstanceUID|study 1\.2\.9; expected study 1\.2\.1)"
+    ):
+        list(web.find(FilmQuery(study_instance_uid="1.2.1")))
+
+
+def test_a_service_that_ignores_the_modality_lists_no_film_of_another(service: tuple[Service, DicomWeb]) -> None:
+    pacs, web = service
+    pacs.extra = {"00080060": {"vr": "CS", "Value": ["CT"]}}
+    assert _n_found(web) == 0
+    pacs.extra["00080060"]["Value"] = ["DX"]
+    assert _n_found(web) == N_FILMS
+
+
+def _parts(*files: bytes) -> bytes:
+    return b"".join(b"--B\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files) + b"--B--"
+
+
 def test_another_object_than_the_requested_one_is_refused(service: tuple[Service, DicomWeb], tmp_path: Path) -> None:
     pacs, web = service
     (path,) = make_objects(tmp_path / "objects", 1)
-    pacs.film = path.read_bytes()
+    pacs.film = _parts(path.read_bytes())
     ds = dcmread(path)
     key = ObjectKey(str(ds.StudyInstanceUID), str(ds.SeriesInstanceUID), str(ds.SOPInstanceUID))
     assert dcmread(io.BytesIO(web.fetch(key))).SOPInstanceUID == ds.SOPInstanceUID
-    with pytest.raises(RequestRefusedError, match="another object"):
-        web.fetch(ObjectKey(key.study_instance_uid, key.series_instance_uid, "1.2.9"))
+    for name in ("study_instance_uid", "series_instance_uid", "sop_instance_uid"):
+        with pytest.raises(RequestRefusedError, match="another object"):
+            web.fetch(replace(key, **{name: "1.2.9"}))
+    pacs.film, pacs.film_type = path.read_bytes(), "application/dicom"
+    assert dcmread(io.BytesIO(web.fetch(key))).SOPInstanceUID == ds.SOPInstanceUID
+
+
+@pytest.mark.parametrize("content", ["two objects", "no object", "text in its place", "half a header", "a page"])
+def test_an_answer_that_is_not_one_object_is_one_refusal(
+    service: tuple[Service, DicomWeb], tmp_path: Path, content: str
+) -> None:
+    pacs, web = service
+    (path,) = make_objects(tmp_path / "objects", 1)
+    film = path.read_bytes()
+    pacs.film = {
+        "two objects": _parts(film, film),
+        "no object": _parts(),
+        "text in its place": _parts(b"Patient^Canary was not found"),
+        "half a header": _parts(film[:150]),
+        "a page": b"<html>",
+    }[content]
+    pacs.film_type = "text/html" if content == "a page" else pacs.film_type
+    with pytest.raises(RequestRefusedError, match=r"is not one DICOM file|another object") as refused:
+        web.fetch(ObjectKey("1.2.1", "1.2.2", "1.2.3"))
+    assert "Canary" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def start() -> Iterator[Callable[..., Pacs]]:
 
 
 def _fetch(pacs: Pacs, credentials: Credentials, out: Path) -> Fetched:
-    with open_peer("dimse", pacs.address, credentials, (), "CAMRAY", pacs.listen_port) as archive:
+    with open_peer("dimse", pacs.address, credentials, (), "CAMRAY", str(pacs.listen_port)) as archive:
         return fetch_films(archive, FilmQuery(modalities=("CR", "DX")), out, RetryPolicy(1))
 
 

@@ -1,8 +1,7 @@
 """DICOMweb client: STOW-RS to send objects, QIDO-RS and WADO-RS to list and fetch them."""
 
-import io
 import logging
-import re
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,10 +10,13 @@ from typing import Any, TypeVar
 
 import requests
 from dicomweb_client.api import DICOMwebClient
-from pydicom import Dataset, dcmread, dcmwrite
+from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 
 from camray.adapters.pacs.credentials import PASSWORD, TOKEN, USER, Credentials, redacted_url
+from camray.adapters.pacs.requested_object import check_listed, file_bytes, has_uids
 from camray.adapters.pacs.stow_answer import parse_stow_answer
+from camray.adapters.pacs.web_session import open_session, tls_advice
 from camray.domain.delivery import FilmQuery, ObjectKey, StoreAnswer
 from camray.domain.errors import AuthenticationError, PeerError, RequestRefusedError, UnreachableError
 
@@ -23,7 +25,6 @@ _REJECTED = {401, 403}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _BAD_REQUEST = 400
 _ALREADY_THERE = {0x0111, 0xB00A}  # duplicate SOP instance (PS3.7 annex C); the second one is Google's
-_REMAINING = re.compile(r"additional results|exceeded", re.IGNORECASE)  # Warning 299, PS3.18 section 8.3.4.4
 _BOUNDARY = "camray-8d1f0c52-2f0e-4c0b-9d0c-6a6f1f7f3a55"
 _CHUNK_BYTES = 2**31 - 1  # one chunk per request: many proxies refuse chunked bodies
 _Result = TypeVar("_Result")
@@ -49,7 +50,7 @@ class DicomWeb:
         credentials.check_url(url)
         self.address = redacted_url(url)
         self._url, self._timeout_s = url.rstrip("/"), credentials.timeout_s
-        self._session = _session(credentials)
+        self._session = open_session(credentials)
         for name in ("dicomweb_client", "retrying"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # their log lines contain parts of the answers
         self._client = DICOMwebClient(
@@ -128,6 +129,8 @@ class DicomWeb:
             As `send` does.
         RequestRefusedError
             If the service does not search.
+        PeerError
+            If it lists a row without its UID, or another study than the requested one.
         """
         for modality in query.modalities or ("",):
             filters = {"StudyDate": query.date, "Modality": modality}
@@ -138,10 +141,15 @@ class DicomWeb:
                 fields=["StudyInstanceUID"],
             )
             for series in list(self._pages(search)):
+                if modality and _first(series, "00080060") not in ("", modality):
+                    continue  # the service ignores the modality
                 study_uid = _first(series, "0020000D") or query.study_instance_uid
                 series_uid = _first(series, "0020000E")
+                check_listed(self.address, query, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
                 for instance in self._pages(partial(self._client.search_for_instances, study_uid, series_uid)):
-                    yield ObjectKey(study_uid, series_uid, _first(instance, "00080018"))
+                    uid = _first(instance, "00080018")
+                    check_listed(self.address, query, StudyInstanceUID=study_uid, SOPInstanceUID=uid)
+                    yield ObjectKey(study_uid, series_uid, uid)
 
     def fetch(self, key: ObjectKey) -> bytes:
         """Return one object as a DICOM file, in the transfer syntax in which it is stored.
@@ -151,17 +159,31 @@ class DicomWeb:
         UnreachableError, AuthenticationError
             As `send` does.
         RequestRefusedError
-            If the service does not return the object.
+            If the service does not return the object, or returns others.
         """
+        ds = self._request(partial(self._retrieve, key))
+        if not has_uids(ds, key):
+            raise RequestRefusedError(
+                f"{self.address}: another object than {key.sop_instance_uid} was returned, or one of another series or "
+                "study; expected the requested object only. It was not kept; check that the service retrieves single "
+                "images"
+            )
+        return file_bytes(ds)
+
+    def _retrieve(self, key: ObjectKey) -> Dataset:
+        """Retrieve one object; an answer that was received whole and is not one DICOM file is a refusal."""
         uids = (key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
-        ds = self._request(
-            lambda: self._client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),)),
-        )
-        if str(ds.get("SOPInstanceUID")) != key.sop_instance_uid:
-            raise RequestRefusedError(f"{self.address}: another object than {key.sop_instance_uid} was returned")
-        out = io.BytesIO()
-        dcmwrite(out, ds, enforce_file_format=True)
-        return out.getvalue()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pydicom's may quote the header
+                return self._client.retrieve_instance(*uids, media_types=(("application/dicom", "*"),))
+        except requests.RequestException:
+            raise
+        except (ValueError, LookupError, EOFError, InvalidDicomError) as error:
+            raise RequestRefusedError(
+                f"{self.address}: the answer for object {key.sop_instance_uid} is not one DICOM file "
+                f"({type(error).__name__}); expected the requested object only. Nothing was kept; fetch by dimse"
+            ) from None
 
     def _post(self, content: bytes) -> requests.Response:
         head = f"--{_BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
@@ -212,7 +234,7 @@ class DicomWeb:
             status = error.response.status_code if error.response is not None else 0
             raise self._http_error(status) from None
         except requests.exceptions.SSLError as error:
-            raise AuthenticationError(f"{self.address}: {_tls_advice(str(error))}") from None
+            raise AuthenticationError(f"{self.address}: {tls_advice(str(error))}") from None
         except (
             requests.RequestException,
             OSError,
@@ -232,58 +254,6 @@ class DicomWeb:
         if status in _TRANSIENT or status == 0:
             return UnreachableError(f"{self.address}: HTTP {status}")
         return RequestRefusedError(f"{self.address}: request refused (HTTP {status})", status)
-
-
-def _session(credentials: Credentials) -> "_Session":
-    if credentials.ca_file is not None or credentials.cert_file is not None:
-        credentials.tls_context()  # reports unusable certificate files before the first request
-    session = _Session()
-    session.verify = str(credentials.ca_file) if credentials.ca_file is not None else True
-    if credentials.cert_file is not None:
-        cert, key = str(credentials.cert_file), credentials.key_file
-        session.cert = cert if key is None else (cert, str(key))
-    if credentials.token:
-        session.headers["Authorization"] = f"Bearer {credentials.token}"
-    elif credentials.user:
-        session.auth = (credentials.user, credentials.password)
-    return session
-
-
-class _Session(requests.Session):
-    """A session that trusts the authorities of `verify`, whatever REQUESTS_CA_BUNDLE says.
-
-    `has_more` is whether the last answer warned that there are more results.
-    """
-
-    has_more = False
-
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a request and note the warning of its answer."""
-        response = super().send(request, **options)
-        warning = response.headers.get("Warning", "")
-        self.has_more = "299" in warning and _REMAINING.search(warning) is not None
-        return response
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
-        """Keep `verify`; requests would prefer the bundle of the environment."""
-        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        if self.verify is not True:
-            settings["verify"] = self.verify
-        return dict(settings)
-
-
-def _tls_advice(message: str) -> str:
-    """Return the fault of an encrypted connection and its remedy; the library's own message is not repeated."""
-    lower = message.lower()
-    if "hostname" in lower or "ip address mismatch" in lower:
-        return "its certificate is for another name; use the host name in the certificate"
-    if "expired" in lower or "not yet valid" in lower:
-        return "its certificate is out of date; ask its owner for a new one, and check this machine's clock"
-    if "certificate_required" in lower or "certificate required" in lower or "handshake failure" in lower:
-        return "it requires a client certificate; name one with --cert-file and --key-file"
-    if "certificate verify failed" in lower:
-        return "its certificate is signed by no trusted authority; name the authority's certificate with --ca-file"
-    return "no encrypted connection; check host and port, --ca-file, --cert-file and --key-file"
 
 
 def _first(item: dict[str, Any] | Dataset, tag: str) -> str:

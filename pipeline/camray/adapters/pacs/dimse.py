@@ -17,7 +17,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-from camray.adapters.pacs.ae_address import AEAddress
+from camray.adapters.pacs.ae_address import AEAddress, ListenAddress
 from camray.adapters.pacs.association import NOT_AUTHORIZED, associate, broken, not_authorized
 from camray.adapters.pacs.credentials import Credentials
 from camray.adapters.pacs.presentation_contexts import (
@@ -26,7 +26,8 @@ from camray.adapters.pacs.presentation_contexts import (
     retrieve_roles,
     storage_contexts,
 )
-from camray.adapters.pacs.storage_scp import Listener, file_bytes, is_object, local_address
+from camray.adapters.pacs.requested_object import RequestedObject, check_listed
+from camray.adapters.pacs.storage_scp import Listener
 from camray.domain.delivery import FilmQuery, ObjectKey, StoreAnswer
 from camray.domain.errors import (
     PeerError,
@@ -53,7 +54,7 @@ class Dimse:
         Certificates and secrets; a user or token is sent by user identity negotiation.
     files : sequence of Path
         What will be sent: decides which contexts are proposed.
-    listen_port : int or None
+    listen : ListenAddress or None
         Fetch by C-MOVE to this port of this machine, which the other side must know under the calling title; None
         fetches by C-GET.
     """
@@ -61,7 +62,7 @@ class Dimse:
     peer: AEAddress
     credentials: Credentials = field(default_factory=Credentials)
     files: Sequence[Path] = ()
-    listen_port: int | None = None
+    listen: ListenAddress | None = None
     _listener: Listener | None = field(default=None, init=False, repr=False)
     _storing: Association | None = field(default=None, init=False, repr=False)
     _finding: Association | None = field(default=None, init=False, repr=False)
@@ -79,13 +80,12 @@ class Dimse:
 
     def __enter__(self) -> "Dimse":
         """Start the listener if one is needed; associations open when they are needed."""
-        if self.listen_port is not None:
+        if self.listen is not None:
             classes = [str(sop_class) for sop_class in RETRIEVED_CLASSES]
             try:
-                host = local_address(self.peer.host, self.peer.port)
+                self._listener = Listener(self.peer, self.listen, self.credentials, classes)
             except OSError:
                 raise broken(self.peer) from None
-            self._listener = Listener(self.peer.calling_aet, host, self.listen_port, self.credentials, classes)
         return self
 
     def __exit__(
@@ -155,20 +155,25 @@ class Dimse:
             As `send` does.
         RequestRefusedError
             If the other side does not search.
+        PeerError
+            If it lists a row without its UID, or another study than the requested one.
         """
         studies = _query("STUDY", query.study_instance_uid)
         studies.StudyDate = query.date
         for study in list(self._find(studies)):
-            series_query = _query("SERIES", study.StudyInstanceUID)
+            study_uid = _uid(study, "StudyInstanceUID")
+            check_listed(self.address, query, StudyInstanceUID=study_uid)
+            series_query = _query("SERIES", study_uid)
             series_query.Modality = ""
             for series in list(self._find(series_query)):
                 if query.modalities and series.get("Modality") not in query.modalities:
                     continue
-                images = _query("IMAGE", study.StudyInstanceUID, series.SeriesInstanceUID)
-                for image in list(self._find(images)):
-                    yield ObjectKey(
-                        str(study.StudyInstanceUID), str(series.SeriesInstanceUID), str(image.SOPInstanceUID)
-                    )
+                series_uid = _uid(series, "SeriesInstanceUID")
+                check_listed(self.address, query, StudyInstanceUID=study_uid, SeriesInstanceUID=series_uid)
+                for image in list(self._find(_query("IMAGE", study_uid, series_uid))):
+                    uid = _uid(image, "SOPInstanceUID")
+                    check_listed(self.address, query, StudyInstanceUID=study_uid, SOPInstanceUID=uid)
+                    yield ObjectKey(study_uid, series_uid, uid)
 
     def fetch(self, key: ObjectKey) -> bytes:
         """Return one object as a DICOM file, by C-GET, or by C-MOVE if there is a port to listen on.
@@ -178,56 +183,41 @@ class Dimse:
         UnreachableError, AuthenticationError
             As `send` does.
         RequestRefusedError
-            If the other side does not return the object.
+            If the other side does not return the object, or returns others.
         PeerError
             If the other side does not offer the service, or does not know the destination of C-MOVE.
         """
         query = _query("IMAGE", key.study_instance_uid, key.series_instance_uid, key.sop_instance_uid)
+        requested = RequestedObject(key)
         if self._listener is not None:
-            return self._fetch_by_move(key, query, self._listener)
-        return self._fetch_by_get(key, query)
+            self._move(query, requested, self._listener)
+            return requested.content(f"{self.peer}: C-MOVE")
+        self._get(query, requested)
+        return requested.content(f"{self.peer}: C-GET")
 
-    def _fetch_by_get(self, key: ObjectKey, query: Dataset) -> bytes:
-        received: list[bytes] = []
-
-        def keep(event: Any) -> int:
-            if not is_object(event, key.sop_instance_uid):
-                return NOT_AUTHORIZED
-            received.append(file_bytes(event))
-            return _SUCCESS
-
-        association = self._associate(retrieve_contexts(), retrieve_roles(), [(evt.EVT_C_STORE, keep)])
+    def _get(self, query: Dataset, requested: RequestedObject) -> None:
+        handlers = [(evt.EVT_C_STORE, requested.store)]
+        association = self._associate(retrieve_contexts(), retrieve_roles(), handlers)
         try:
             responses = association.send_c_get(query, StudyRootQueryRetrieveInformationModelGet)
-            self._check_retrieved(responses, "C-GET")
+            self._check_retrieved(responses, "C-GET", requested)
         finally:
             if association.is_established:
                 association.release()
-        if len(received) != 1:
-            raise RequestRefusedError(
-                f"{self.peer}: C-GET of object {key.sop_instance_uid} returned {len(received)} objects; expected 1"
-            )
-        return received[0]
 
-    def _fetch_by_move(self, key: ObjectKey, query: Dataset, listener: Listener) -> bytes:
-        listener.expect(key.sop_instance_uid)
+    def _move(self, query: Dataset, requested: RequestedObject, listener: Listener) -> None:
         model = StudyRootQueryRetrieveInformationModelMove
         association = self._associate([build_context(model)])
+        listener.expect(requested)
         try:
-            self._check_retrieved(association.send_c_move(query, self.peer.calling_aet, model), "C-MOVE")
-        except RequestRefusedError as error:
-            raise RequestRefusedError(f"{error}; {self._destination_question()}") from None
+            responses = association.send_c_move(query, self.peer.calling_aet, model)
+            self._check_retrieved(responses, "C-MOVE", requested)
         finally:
+            listener.expect(None)
             if association.is_established:
                 association.release()
-        content = listener.received()
-        if content is None:
-            raise RequestRefusedError(
-                f"{self.peer}: C-MOVE of object {key.sop_instance_uid} reported success, but the object did not arrive"
-            )
-        return content
 
-    def _check_retrieved(self, responses: Any, service: str) -> None:
+    def _check_retrieved(self, responses: Any, service: str, requested: RequestedObject) -> None:
         """Wait for the last response of C-GET or C-MOVE, and raise unless it reports success."""
         status = Dataset()
         try:
@@ -245,10 +235,13 @@ class Dimse:
         if code == NOT_AUTHORIZED:
             raise not_authorized(self.peer, service)
         if code != _SUCCESS or int(status.get("NumberOfFailedSuboperations") or 0):
-            raise RequestRefusedError(f"{self.peer}: {service} ended with status 0x{code:04X}")
+            requested.check_others(f"{self.peer}: {service}")
+            question = f"; {self._destination_question()}" if service == "C-MOVE" else ""
+            raise RequestRefusedError(f"{self.peer}: {service} ended with status 0x{code:04X}{question}")
 
     def _destination_question(self) -> str:
-        return f"does it know {self.peer.calling_aet} at this machine's port {self.listen_port}?"
+        port = None if self.listen is None else self.listen.port
+        return f"does it know {self.peer.calling_aet} at this machine's port {port}?"
 
     def _find(self, query: Dataset) -> Iterator[Dataset]:
         model = StudyRootQueryRetrieveInformationModelFind
@@ -277,6 +270,10 @@ class Dimse:
 
 def _alternative(service: str) -> str:
     return "C-MOVE with --listen PORT" if service == "C-GET" else "C-GET, without --listen"
+
+
+def _uid(row: Dataset, name: str) -> str:
+    return str(row.get(name) or "")
 
 
 def _query(level: str, study: str = "", series: str = "", instance: str = "") -> Dataset:

@@ -1,19 +1,19 @@
 """Storage provider that receives the objects of a C-MOVE; it accepts only the object that was requested."""
 
-import io
 import socket
 import ssl
 from collections.abc import Sequence
 from typing import Any
 
-from pydicom import dcmwrite
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, evt
 
+from camray.adapters.pacs.ae_address import AEAddress, ListenAddress
+from camray.adapters.pacs.association import NOT_AUTHORIZED
 from camray.adapters.pacs.credentials import Credentials, unusable_certificate
+from camray.adapters.pacs.requested_object import RequestedObject
 from camray.domain.errors import SettingsError
 
-_SUCCESS, _NOT_AUTHORIZED = 0x0000, 0x0124
 _SYNTAXES = [str(syntax) for syntax in AllTransferSyntaxes]
 
 
@@ -22,12 +22,10 @@ class Listener:
 
     Parameters
     ----------
-    aet : str
-        Its application entity title, which the other side must know; associations that call another are rejected.
-    host : str
-        Address of this machine, of the interface that the other side is reached by; see `local_address`.
-    port : int
-        Which the other side must know too.
+    peer : AEAddress
+        The other side. Its `calling_aet` is the title of the listener: associations that call another are rejected.
+    address : ListenAddress
+        Port, interface and calling title. By default only the interface that the other side is reached by.
     credentials : Credentials
         With `is_tls`, incoming connections are encrypted with `cert_file`.
     sop_classes : sequence of str
@@ -36,44 +34,43 @@ class Listener:
     Raises
     ------
     SettingsError
-        If the port is in use, or `is_tls` is set without a certificate.
+        If the address cannot be used, or `is_tls` is set without a certificate.
+    OSError
+        If the other side's host is unknown, or there is no route to it.
     """
 
-    def __init__(self, aet: str, host: str, port: int, credentials: Credentials, sop_classes: Sequence[str]) -> None:
-        self._received: dict[str, bytes] = {}
-        self._expected = ""
-        entity = AE(ae_title=aet)
+    def __init__(
+        self, peer: AEAddress, address: ListenAddress, credentials: Credentials, sop_classes: Sequence[str]
+    ) -> None:
+        self._requested: RequestedObject | None = None
+        entity = AE(ae_title=peer.calling_aet)
         entity.require_called_aet = True
+        entity.require_calling_aet = [address.calling_aet] if address.calling_aet else []
         for sop_class in sop_classes:
             entity.add_supported_context(sop_class, _SYNTAXES)
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._store)]
+        context, host = _tls_context(credentials), address.host or local_address(peer.host, peer.port)
         try:
             self._server = entity.start_server(
-                (host, port), block=False, evt_handlers=handlers, ssl_context=_tls_context(credentials)
+                (host, address.port), block=False, evt_handlers=handlers, ssl_context=context
             )
         except OSError as error:
             raise SettingsError(
-                f"cannot listen on port {port} of this machine ({type(error).__name__}); choose another with --listen"
+                f"cannot listen at port {address.port} of {host} ({type(error).__name__}); expected an address of this "
+                "machine and a free port; choose another with --listen"
             ) from None
 
-    def expect(self, sop_instance_uid: str) -> None:
-        """Accept this object from now on, and no other."""
-        self._received, self._expected = {}, sop_instance_uid
-
-    def received(self) -> bytes | None:
-        """Return the file of the expected object, or None if it has not arrived."""
-        return self._received.get(self._expected)
+    def expect(self, requested: RequestedObject | None) -> None:
+        """Accept this object from now on, and no other; None accepts nothing."""
+        self._requested = requested
 
     def close(self) -> None:
         """Stop listening."""
         if self._server is not None:  # it is None only for a blocking server
             self._server.shutdown()
 
-    def _keep(self, event: Any) -> int:
-        if not is_object(event, self._expected):
-            return _NOT_AUTHORIZED
-        self._received[self._expected] = file_bytes(event)
-        return _SUCCESS
+    def _store(self, event: Any) -> int:
+        return NOT_AUTHORIZED if self._requested is None else self._requested.store(event)
 
 
 def local_address(host: str, port: int) -> str:
@@ -88,21 +85,6 @@ def local_address(host: str, port: int) -> str:
     with socket.socket(family, kind) as probe:
         probe.connect(address)  # of a datagram socket: nothing is sent
         return str(probe.getsockname()[0])
-
-
-def is_object(event: Any, sop_instance_uid: str) -> bool:
-    """Return whether a stored object is the requested one, by the request and by its own data set."""
-    uids = (event.request.AffectedSOPInstanceUID, event.dataset.get("SOPInstanceUID"))
-    return all(str(uid) == sop_instance_uid for uid in uids)
-
-
-def file_bytes(event: Any) -> bytes:
-    """Return a stored object as a DICOM file."""
-    ds = event.dataset
-    ds.file_meta = event.file_meta
-    out = io.BytesIO()
-    dcmwrite(out, ds, enforce_file_format=True)
-    return out.getvalue()
 
 
 def _tls_context(credentials: Credentials) -> ssl.SSLContext | None:

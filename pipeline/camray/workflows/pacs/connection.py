@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from camray.adapters.pacs.ae_address import parse_ae_address
+from camray.adapters.pacs.ae_address import parse_ae_address, parse_listen_address
 from camray.adapters.pacs.credentials import Credentials
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.adapters.pacs.dimse import Dimse
@@ -18,7 +18,7 @@ def open_peer(
     credentials: Credentials,
     files: Sequence[Path] = (),
     calling_aet: str = "CAMRAY",
-    listen_port: int | None = None,
+    listen: str | None = None,
 ) -> AbstractContextManager[Any]:
     """Open a PACS as a destination or a source.
 
@@ -34,8 +34,8 @@ def open_peer(
         Objects that will be sent.
     calling_aet : str
         Application entity title of camray (DIMSE).
-    listen_port : int or None
-        Fetch by C-MOVE to this port of this machine (DIMSE); None fetches by C-GET.
+    listen : str or None
+        Fetch by C-MOVE to this port of this machine, ``[AET@][ADDRESS:]PORT`` (DIMSE); None fetches by C-GET.
 
     Raises
     ------
@@ -43,9 +43,10 @@ def open_peer(
         If there is no such protocol, or the address is invalid.
     """
     if protocol == "dicomweb":
-        if listen_port is not None:
+        if listen is not None:
             raise SettingsError("--listen is for C-MOVE; use it with dimse AET@host:port, not with dicomweb")
         return DicomWeb(address, credentials)
     if protocol == "dimse":
-        return Dimse(parse_ae_address(address, calling_aet), credentials, files, listen_port)
+        listening = None if listen is None else parse_listen_address(listen)
+        return Dimse(parse_ae_address(address, calling_aet), credentials, files, listening)
     raise SettingsError(f"'{protocol}' is not a protocol; expected dicomweb URL, or dimse AET@host:port")
