@@ -16,7 +16,17 @@ from tests.scored_run import make_run, settings_of
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
 LABELS = ("Enlarged Cardiomediastinum", "Cardiomegaly", "Pleural Effusion")
-PROTOCOLS = ["wsol", "chestxray14", "chexlocalize", "detection", "ilsvrc", "classification", "containment", "ceiling"]
+PROTOCOLS = [
+    "wsol",
+    "chestxray14",
+    "chexlocalize",
+    "detection",
+    "rodeo",
+    "ilsvrc",
+    "classification",
+    "containment",
+    "ceiling",
+]
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage",
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader",

@@ -23,7 +23,7 @@ from tests.reporting.page_tables import PageTables
 from tests.scored_run import make_run, settings_of
 
 LABELS = ("Cardiomegaly", "Effusion")
-PROTOCOLS = ["wsol", "chestxray14", "detection", "ilsvrc", "classification", "containment", "ceiling"]
+PROTOCOLS = ["wsol", "chestxray14", "detection", "rodeo", "ilsvrc", "classification", "containment", "ceiling"]
 KEYS = ["split", "method", "label", "metric", "criterion", "threshold_source"]
 
 

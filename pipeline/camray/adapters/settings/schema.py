@@ -162,7 +162,15 @@ class ScoreSettings(Section):
     seed: int = Field(1, description="random seed of bootstrap, random map and shuffles")
     protocols: tuple[
         Literal[
-            "wsol", "chestxray14", "chexlocalize", "detection", "ilsvrc", "classification", "containment", "ceiling"
+            "wsol",
+            "chestxray14",
+            "chexlocalize",
+            "detection",
+            "rodeo",
+            "ilsvrc",
+            "classification",
+            "containment",
+            "ceiling",
         ],
         ...,
     ] = Field((), description="published protocols to add to the score table")

@@ -20,6 +20,7 @@ from camray.core.metrics.protocols.chestxray14 import LEADING, MEAN_WITHOUT_LEAD
 from camray.core.metrics.protocols.containment import CEILING, ceiling_statistic, containment_statistic
 from camray.core.metrics.protocols.detection import detection_statistics
 from camray.core.metrics.protocols.ilsvrc import top_errors_statistic
+from camray.core.metrics.protocols.rodeo import rodeo_statistic
 from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU
 from camray.core.metrics.protocols.wsol_rows import MaskedFilms, max_box_acc_statistics, overlaps_of, pixel_statistics
 from camray.core.metrics.statistics import MeanOver, Statistic, statistics_table
@@ -112,6 +113,28 @@ def _detection(inputs: ProtocolInputs) -> list[Statistic]:
     return statistics
 
 
+def _rodeo(inputs: ProtocolInputs) -> list[Statistic]:
+    """Score all findings together, on films where at least one of them can be decided; only reported boxes count."""
+    findings = [items for items in inputs.films.items.values() if len(items)]
+    if len(findings) < 2:
+        return []
+    decidable_ids = [set(inputs.decidable_films(items)["image_id"]) for items in findings]
+    films = inputs.films.films[inputs.films.films["image_id"].isin(set().union(*decidable_ids))]
+    image_ids = sorted(films["image_id"])
+    decidable = np.array([[image_id in ids for image_id in image_ids] for ids in decidable_ids])
+    statistics: list[Statistic] = []
+    for use in inputs.uses:
+        detections = [inputs.detections(items, use, films) for items in findings]
+        reported = [each.kept(is_reported) for each, is_reported in detections]
+        statistics.append(rodeo_statistic(reported, decidable, use.row_method, use.threshold_source))
+    trivial = [inputs.trivial_detections(items, films) for items in findings]
+    for method in trivial[0]:
+        if all(method in each for each in trivial):
+            boxes = [each[method] for each in trivial]
+            statistics.append(rodeo_statistic(boxes, decidable, method, ThresholdSource.FIXED.value))
+    return statistics
+
+
 def _classification(inputs: ProtocolInputs) -> list[Statistic]:
     statistics: list[Statistic] = []
     for label, films in inputs.films.logits.items():
@@ -170,6 +193,7 @@ _PROTOCOLS: Mapping[str, Callable[[ProtocolInputs], list[Statistic]]] = {
     "chestxray14": _chestxray14,
     "chexlocalize": chexlocalize_statistics,
     "detection": _detection,
+    "rodeo": _rodeo,
     "ilsvrc": _ilsvrc,
     "classification": _classification,
     "containment": _containment,
