@@ -72,7 +72,7 @@ def test_a_server_that_dies_in_the_middle_loses_nothing(tmp_path: Path, caplog: 
             tracker.artifact(root / "picture.png", "files")
             assert time.monotonic() - began < 30
     assert sum("cannot be reached" in record.getMessage() for record in caplog.records) == 1
-    with pytest.raises(PipelineError, match="still kept"):
+    with pytest.raises(PipelineError, match="calls are pending; start the server and sync again"):
         sync(root)
     waiting = len(Journal(root).pending)
     assert waiting >= 52
