@@ -31,7 +31,7 @@ from torch import Tensor
 
 from benchmarks import maps_peers as peers
 from camray.core.explain.methods import methods_named
-from camray.core.explain.perturbation import occlusion, scorecam
+from camray.core.explain.perturbation import Patch, occlusion, scorecam
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.domain.contract import POOLS, NetworkSpec
@@ -129,7 +129,7 @@ def beside_hiding(asked: argparse.Namespace, batch: int, device: torch.device) -
     with torch.no_grad():
         features = network.features(films)
     tasks: dict[str, Callable[[], Tensor]] = {
-        "camray occlusion": lambda: occlusion(network, films, patch=patch, step=patch, fill=0.0, batch_size=at_once),
+        "camray occlusion": lambda: occlusion(network, films, Patch(patch, patch, fill=0.0), batch_size=at_once),
         "monai occlusion": peers.monai_occlusion(network, films, patch, at_once),
     }
     if peers.installed("captum"):

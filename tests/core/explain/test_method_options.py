@@ -9,7 +9,7 @@ from camray.core.explain.autograd import evaluating
 from camray.core.explain.integrated_gradients import integrated_gradients_by_rule, rule_points
 from camray.core.explain.method_options import IntegrationOptions, MethodOptions, OcclusionOptions
 from camray.core.explain.methods import METHODS, methods_named
-from camray.core.explain.perturbation import occlusion
+from camray.core.explain.perturbation import Patch, occlusion
 from camray.domain.errors import SettingsError
 
 
@@ -56,15 +56,15 @@ def test_occlusion_from_the_corner_in_black_by_hand() -> None:
     film = torch.tensor([[[[1.0, 1.0, 0.5, 1.0, 1.0]]]])
     score = FirstPixels()
     with evaluating(score):
-        maps = occlusion(score, film, patch=2, step=2, fill=0.0, border="inside")
+        maps = occlusion(score, film, Patch(2, 2, fill=0.0, border="inside"))
     # patches on columns 0-1, 2-3 and 4: falls of 2, 4 x 0.5 and 0
     torch.testing.assert_close(maps[0, 0, 0], torch.tensor([2.0, 2.0, 2.0, 2.0, 0.0]))
-    maps = occlusion(score, film, patch=2, step=1, fill=0.0, border="inside")
+    maps = occlusion(score, film, Patch(2, 1, fill=0.0, border="inside"))
     # on 0-1, 1-2, 2-3, 3-4: falls of 2, 2, 2, 0, averaged over the patches that cover a pixel
     torch.testing.assert_close(maps[0, 0, 0], torch.tensor([2.0, 2.0, 2.0, 1.0, 0.0]))
-    beyond = occlusion(score, film, patch=2, step=1, fill=0.0)
+    beyond = occlusion(score, film, Patch(2, 1, fill=0.0))
     torch.testing.assert_close(beyond[0, 0, 0], torch.tensor([2.0, 2.0, 2.0, 1.0, 0.0]))
-    maps = occlusion(score, film, patch=2, step=2, fill=1.0, border="inside")
+    maps = occlusion(score, film, Patch(2, 2, fill=1.0, border="inside"))
     torch.testing.assert_close(maps[0, 0, 0], torch.tensor([0.0, 0.0, -2.0, -2.0, 0.0]))
 
 

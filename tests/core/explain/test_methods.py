@@ -8,7 +8,7 @@ from camray.core.explain.autograd import input_gradients
 from camray.core.explain.guided_backprop import guided_gradients
 from camray.core.explain.input_gradients import absolute, smoothgrad
 from camray.core.explain.methods import METHODS, methods_named
-from camray.core.explain.perturbation import occlusion
+from camray.core.explain.perturbation import Patch, occlusion
 from camray.core.explain.resampling import area_mean, resampled
 from camray.core.explain.seam import forward
 from camray.core.explain.test_time_averaging import explain
@@ -90,7 +90,7 @@ def test_names_stand_for_what_they_say() -> None:
         "guided_gradcam": area_mean(
             guided_gradients(network, batch, "guided")[1][:, :, 0] * resampled(cam.clamp_min(0) / 12, (6, 8)), GRID
         ),
-        "occlusion": area_mean(occlusion(network, batch, patch=4, step=2), GRID),
+        "occlusion": area_mean(occlusion(network, batch, Patch(4, 2)), GRID),
     }
     for name, maps in expected.items():
         np.testing.assert_allclose(heat[name], maps, rtol=1e-9, atol=1e-12)

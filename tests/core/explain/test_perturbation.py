@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from camray.core.explain.perturbation import occlusion, scorecam, scorecam_weights
+from camray.core.explain.perturbation import Patch, occlusion, scorecam, scorecam_weights
 from camray.core.explain.seam import forward
 from tests.core.explain.tiny import films, state_of, tiny
 
@@ -60,7 +60,7 @@ def _occlusion_by_hand(network: object, film: torch.Tensor, patch: int, step: in
 def test_occlusion_equals_a_patch_at_a_time(patch: int, step: int, fill: float | None) -> None:
     network, batch = tiny(), films(2)
     for batch_size in (1, 7):
-        heat = occlusion(network, batch, patch=patch, step=step, fill=fill, batch_size=batch_size)
+        heat = occlusion(network, batch, Patch(patch, step, fill=fill), batch_size=batch_size)
         for number, film in enumerate(batch):
             expected = _occlusion_by_hand(network, film, patch, step, fill)
             np.testing.assert_allclose(heat[number], expected, rtol=0, atol=1e-9)
@@ -69,7 +69,7 @@ def test_occlusion_equals_a_patch_at_a_time(patch: int, step: int, fill: float |
 def test_occlusion_of_a_sum_is_what_was_hidden() -> None:
     """S = sum of x, patches of one pixel, black: the map is the film."""
     batch = films(2)
-    heat = occlusion(lambda x: x.flatten(1).sum(dim=1, keepdim=True), batch, patch=1, step=1, fill=0.0)
+    heat = occlusion(lambda x: x.flatten(1).sum(dim=1, keepdim=True), batch, Patch(1, 1, fill=0.0))
     np.testing.assert_allclose(heat, batch, rtol=0, atol=1e-12)
 
 
@@ -83,19 +83,19 @@ def test_coarse_to_fine_refines_where_it_matters_and_calls_the_network_less_ofte
     batch = torch.zeros(2, 1, 16, 24, dtype=torch.float64)
     batch[0, 0, 9:11, 12:15] = 1.0
     batch[1, 0, 9, 12] = 1.0
-    full = occlusion(score, batch, patch=4, step=1, fill=0.0)
+    full = occlusion(score, batch, Patch(4, 1, fill=0.0))
     calls, seen[:] = sum(seen), []
-    heat = occlusion(score, batch, patch=4, step=1, fill=0.0, keep=0.1)
+    heat = occlusion(score, batch, Patch(4, 1, fill=0.0), keep=0.1)
     assert sum(seen) < calls / 3
     peak = full == full.amax(dim=(2, 3), keepdim=True)
     np.testing.assert_allclose(heat[peak], full[peak], rtol=0, atol=1e-12)
-    alone = torch.cat([occlusion(score, film[None], patch=4, step=1, fill=0.0, keep=0.1) for film in batch])
+    alone = torch.cat([occlusion(score, film[None], Patch(4, 1, fill=0.0), keep=0.1) for film in batch])
     assert torch.equal(heat, alone)
-    coarse = occlusion(score, batch, patch=4, step=4, fill=0.0)
+    coarse = occlusion(score, batch, Patch(4, 4, fill=0.0))
     untouched = torch.zeros(2, 1, 16, 24, dtype=torch.bool)
     untouched[:, :, 12 + 4 + 3 :, :] = untouched[..., :4] = True
     assert torch.equal(heat[untouched], coarse[untouched])
-    np.testing.assert_allclose(occlusion(score, batch, patch=4, step=1, fill=0.0, keep=0.999), full, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(occlusion(score, batch, Patch(4, 1, fill=0.0), keep=0.999), full, rtol=0, atol=1e-12)
 
 
 def test_nothing_is_altered_and_bad_patches_are_refused() -> None:
@@ -105,9 +105,9 @@ def test_nothing_is_altered_and_bad_patches_are_refused() -> None:
     before, kept = state_of(network), batch.clone()
     features = forward(network, batch).features
     scorecam(network, batch, features)
-    occlusion(network, batch, patch=2, step=2, keep=0.5)
+    occlusion(network, batch, Patch(2, 2), keep=0.5)
     assert state_of(network) == before
     assert torch.equal(batch, kept)
     for patch, step, keep in ((2, 3, 1.0), (2, 0, 1.0), (2, 1, 0.0), (2, 1, 1.5)):
         with pytest.raises(ValueError, match="expected 1 <= step"):
-            occlusion(network, batch, patch=patch, step=step, keep=keep)
+            occlusion(network, batch, Patch(patch, step), keep=keep)

@@ -86,11 +86,8 @@ def _occlusion(options: OcclusionOptions, keep: float, network: SeamNetwork, pas
         return perturbation.occlusion(
             scorer_of(network),
             passed.films,
-            patch=patch,
-            step=step,
-            fill=options.fill,
+            perturbation.Patch(patch, step, options.fill, options.border),
             keep=keep,
-            border=options.border,
             batch_size=_BATCH_SIZE,
         )
 

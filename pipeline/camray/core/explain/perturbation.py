@@ -70,16 +70,34 @@ def scorecam(score: Scorer, films: Tensor, activation: Tensor, *, batch_size: in
     return torch.einsum("blk,bkhw->blhw", weights, activation.to(weights.dtype)).clamp_min(0)
 
 
+@dataclass(frozen=True)
+class Patch:
+    """Square patch that hides a part of a film.
+
+    Parameters
+    ----------
+    side_px, step_px : int
+        Side of the patch and distance of its positions, px; ``step_px <= side_px``.
+    fill : float or None
+        Grey value of the patch; None for the film's own mean, channel by channel.
+    border : str
+        ``beyond``: positions start outside the border (cut off there), so that, where the step divides the side, every
+        pixel is covered equally often. ``inside``: they start in the corner, and the last one may be cut off.
+    """
+
+    side_px: int
+    step_px: int
+    fill: float | None = None
+    border: OcclusionBorder = "beyond"
+
+
 @torch.no_grad()
 def occlusion(
     score: Scorer,
     films: Tensor,
+    patch: Patch,
     *,
-    patch: int,
-    step: int,
-    fill: float | None = None,
     keep: float = 1.0,
-    border: OcclusionBorder = "beyond",
     batch_size: int = 32,
 ) -> Tensor:
     """Slide a patch over the film and record by how much each logit falls (Zeiler & Fergus, ECCV 2014).
@@ -90,17 +108,12 @@ def occlusion(
         Films to logits [B, L].
     films : Tensor of shape (B, C, H, W), float
         Input grid.
-    patch, step : int
-        Side of the square patch and distance of its positions, px; ``step <= patch``.
-    fill : float, optional
-        Grey value of the patch; None for the film's own mean, channel by channel.
+    patch : Patch
+        Side, step, fill and border.
     keep : float
         Below 1, coarse to fine: patches a patch apart are tried first; then only those fine positions that overlap the
         best such share of coarse patches, best by the largest absolute change of any label. The coarse values are kept
         elsewhere.
-    border : str
-        ``beyond``: positions start outside the border (cut off there), so that, where step divides patch, every pixel
-        is covered equally often. ``inside``: they start in the corner, and the last one may be cut off.
     batch_size : int
         Films per forward pass.
 
@@ -115,16 +128,17 @@ def occlusion(
     ValueError
         If the patch, step or share are out of range.
     """
-    if not 1 <= step <= patch or not 0 < keep <= 1:
-        raise ValueError(f"patch {patch}, step {step}, keep {keep}; expected 1 <= step <= patch and 0 < keep <= 1")
+    side, step, fill = patch.side_px, patch.step_px, patch.fill
+    if not 1 <= step <= side or not 0 < keep <= 1:
+        raise ValueError(f"patch {side}, step {step}, keep {keep}; expected 1 <= step <= patch and 0 < keep <= 1")
     filling = films.mean(dim=(2, 3), keepdim=True) if fill is None else torch.full_like(films[:, :, :1, :1], fill)
-    patches = _Patches(score, films, filling, patch, batch_size, border)
+    patches = _Patches(score, films, filling, side, batch_size, patch.border)
     with evaluating(score):
         logits = score(films)
         if keep == 1.0:
             positions = patches.on_every_film(patches.corners(step))
             return patches.spread(positions, patches.drops(logits, positions))[0]
-        corners = patches.corners(patch)
+        corners = patches.corners(side)
         positions = patches.on_every_film(corners)
         drops = patches.drops(logits, positions)
         coarse, _ = patches.spread(positions, drops)

@@ -33,34 +33,31 @@ def audit_films(
     name: str,
     admitted: Admitted,
     statistics: NDArray[np.float32],
-    inputs: int,
     seed: int,
     shares: NDArray[np.float64] | None,
 ) -> list[audit.Probe]:
-    """Measure, describe and write.
+    """Measure what trivial features predict, and write table and page of the audit.
 
     Parameters
     ----------
     files : IngestFiles
-        Where to write.
+        Files of the stage.
     name : str
-        Of the data manifest.
+        Name of the data manifest.
     admitted : Admitted
-        What stays.
+        Films that are kept, their labels and boxes, and the refusals.
     statistics : ndarray of shape (films, 384), float32
-        Histogram, thumbnail and tiles of each film that stays.
-    inputs : int
-        Files and missing films.
+        Histogram, thumbnail and tiles of each film that is kept.
     seed : int
-        Of the probes' folds.
+        Seed of the probes' folds.
     shares : ndarray of shape (films, 12, 12), float64, or None
-        Where lungs lie, from `camray.stages.ingest.lung_coverage`. None leaves out the probes, and the pictures that
-        compare films with and without a finding.
+        Share of lung per tile, from `camray.stages.ingest.lung_coverage`. None leaves out the probes, and the pictures
+        that compare films with and without a finding.
 
     Returns
     -------
     list of Probe
-        What was measured.
+        The measured probes; none without `shares`.
     """
     films, labels = admitted.films, names_of(admitted.findings)
     probes, lungs = shares is not None, None if shares is None else lung_tiles(shares)
@@ -71,9 +68,9 @@ def audit_films(
         with threadpool_limits(1, "blas"):  # columns are few: threads that wait for one another cost ten times as much
             measured = audit.run_probes(features, admitted.values, labels, patients, seed)
     reasons = admitted.refusals["reason"].value_counts().sort_index()
-    found: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "manifest": name,
-        "inputs": inputs,
+        "inputs": len(films) + len(admitted.refusals),
         "refused": len(admitted.refusals),
         "refusals": {str(reason): int(count) for reason, count in reasons.items()},
         "label_names": list(labels),
@@ -93,10 +90,10 @@ def audit_films(
     if probes and len(labels):
         is_training = (films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
         with threadpool_limits(1, "blas"):
-            values = audit.probe_logits(features, admitted.values, is_training, seed)
-        logits = dict(zip(features, values, strict=True))
-    write_audit(files, found, logits)
-    shown = admitted.values if probes else admitted.values[:, :0]  # without labels there is nothing to compare
-    page = audit_page(found, shown, features["grey-level histogram"], features["8x8 thumbnail"])
+            by_kind = audit.probe_logits(features, admitted.values, is_training, seed)
+        logits = dict(zip(features, by_kind, strict=True))
+    write_audit(files, summary, logits)
+    values = admitted.values if probes else admitted.values[:, :0]  # without labels there is nothing to compare
+    page = audit_page(summary, values, features["grey-level histogram"], features["8x8 thumbnail"])
     write_bytes(files.audit_page, page.encode())
     return measured

@@ -88,7 +88,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if grid.audit and source.is_training:
         training = images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist()
         shares = lung_shares(IngestedFilms(files, images), training)
-    probes = audit_films(files, source.manifest.name, admitted, statistics, inputs, grid.split_seed, shares)
+    probes = audit_films(files, source.manifest.name, admitted, statistics, grid.split_seed, shares)
     name = source.manifest.name
     described = images[["image_id", "patient_key", "rows", "cols", "split"]]
     tracker.dataset(described, name, f"data manifest {name}", digest, "ingest")
@@ -125,9 +125,17 @@ def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
     rules = source.manifest.films
     policy = FilmPolicy(grid.modalities, grid.body_parts, grid.views)
     return FilmPlan(
-        source.root, policy, grid.rows, grid.cols, grid.fit, grid.bits, rules.image_id, rules.patient, key,
+        source.root,
+        policy,
+        grid.rows,
+        grid.cols,
+        grid.fit,
+        grid.bits,
+        rules.image_id,
+        rules.patient,
+        key,
         rules.patient_pattern,
-    )  # fmt: skip
+    )
 
 
 def _read_all(parts: Parts, plan: FilmPlan, workers: int) -> None:

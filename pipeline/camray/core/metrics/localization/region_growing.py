@@ -52,8 +52,9 @@ def _pixels_by_level(levels: Any, n_levels: int) -> Any:
 
 
 @njit(cache=True)
-def _join(region_of: Any, chain: Any, table: Any, node: Any, nodes: Any, level: int, first: Any, second: Any) -> Any:
+def _join(regions: Any, nodes: Any, level: int, first: Any, second: Any) -> Any:
     """Join two regions into the bigger one; of equals into the first. The other one ends."""
+    region_of, chain, table, node = regions
     if table[first, 4] < table[second, 4]:
         first, second = second, first
     member = second
@@ -91,17 +92,17 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     node, seen, table = np.empty(most, np.int32), np.empty(most, np.int32), np.empty((most, 7), np.int32)
     chain = np.empty((most, 2), np.uint32)  # a part's next one in its region, 0 for none; a region's last part
     nodes = np.empty((1024, 10), np.int32)  # a region's figures; first and last level; part
-    wide, one = np.uint64(cols), np.uint64(1)
+    row_step, col_step = np.uint64(cols), np.uint64(1)
     for level in range(n_levels - 1, -1, -1):
         n_changed = 0
         for rank in range(first[level], first[level + 1]):
             r, c = np.int32(ordered[rank] >> 16), np.int32(ordered[rank] & 0xFFFF)
             pixel = np.uint64((r + 1) * cols + c + 1)
-            up, down = pixel - wide, pixel + wide
-            hot = (part_of[pixel - one] > 0) | (part_of[pixel + one] > 0) << 1
+            up, down = pixel - row_step, pixel + row_step
+            hot = (part_of[pixel - col_step] > 0) | (part_of[pixel + col_step] > 0) << 1
             hot |= (part_of[up] > 0) << 2 | (part_of[down] > 0) << 3
-            hot |= (part_of[up - one] > 0) << 4 | (part_of[up + one] > 0) << 5
-            hot |= (part_of[down - one] > 0) << 6 | (part_of[down + one] > 0) << 7
+            hot |= (part_of[up - col_step] > 0) << 4 | (part_of[up + col_step] > 0) << 5
+            hot |= (part_of[down - col_step] > 0) << 6 | (part_of[down + col_step] > 0) << 7
             mask = np.uint64(hot)
             if rings[mask, 0] == 0:
                 parts += 1
@@ -114,7 +115,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
                 for number in range(2, rings[mask, 0] + 1):
                     other = region_of[part_of[pixel + steps[np.uint64(rings[mask, number])]]]
                     if root != other:
-                        root = _join(region_of, chain, table, node, nodes, level, root, other)
+                        root = _join((region_of, chain, table, node), nodes, level, root, other)
                 table[root, 0], table[root, 1] = min(table[root, 0], c), min(table[root, 1], r)
                 table[root, 2] = max(table[root, 2], c + np.int32(1))
                 table[root, 3] = max(table[root, 3], r + np.int32(1))

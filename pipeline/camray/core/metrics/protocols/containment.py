@@ -182,13 +182,17 @@ def ceiling_ious(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple
         heat = upsampled(perfect[None], geometry.shape_model, placed.window)[0]
         to_heat = window_transform(placed.transform, placed.window, heat.shape)
         scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
-        best[number] = _best_iou(heat, LEVELS, scale, offset, items.sizes_xy[owner], box[None], RINGS[1])
+        best[number] = _best_iou(heat, LEVELS, (scale, offset, items.sizes_xy[owner]), box[None], RINGS[1])
     return best
 
 
 @njit(cache=True)
-def _best_iou(heat: Any, thresholds: Any, scale: Any, offset: Any, size: Any, annotated: Any, rings: Any) -> Any:
-    """Return the best IoU of any region at any threshold with any annotated box."""
+def _best_iou(heat: Any, thresholds: Any, placement: Any, annotated: Any, rings: Any) -> Any:
+    """Return the best IoU of any region at any threshold with any annotated box.
+
+    `placement` is scale, offset and size of the film, as of `native_corners`.
+    """
+    scale, offset, size = placement
     low, span = low_and_span(heat)
     if span <= 0:
         return 0.0

@@ -97,19 +97,13 @@ def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:
 
 
 @njit(cache=True)
-def _sweep_film(
-    heat: Any,
-    thresholds: Any,
-    scale: Any,
-    offset: Any,
-    size: Any,
-    annotated: Any,
-    rings: Any,
-    largest: Any,
-    iou_largest: Any,
-    iou_any: Any,
-) -> None:
-    """Fill one film of a `ThresholdSweep`: regions at all thresholds, their native boxes and overlaps, in one pass."""
+def _sweep_film(heat: Any, thresholds: Any, placement: Any, annotated: Any, rings: Any, results: Any) -> None:
+    """Fill one film of a `ThresholdSweep`: regions at all thresholds, their native boxes and overlaps, in one pass.
+
+    `placement` is scale, offset and size of the film, as of `native_corners`; `results` are the sweep's three arrays.
+    """
+    scale, offset, size = placement
+    largest, iou_largest, iou_any = results
     low, span = low_and_span(heat)
     if span <= 0:
         return
@@ -160,14 +154,10 @@ class SweepBuilder:
         _sweep_film(
             np.ascontiguousarray(heat),
             self._thresholds,
-            (to_heat.scale_x, to_heat.scale_y),
-            (to_heat.offset_x, to_heat.offset_y),
-            self._items.sizes_xy[item],
+            ((to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y), self._items.sizes_xy[item]),
             self._items.boxes[self._starts[item] : self._starts[item + 1]],
             RINGS[1],
-            self._largest[item],
-            self._iou_largest[item],
-            self._iou_any[item],
+            (self._largest[item], self._iou_largest[item], self._iou_any[item]),
         )
 
     def sweep(self) -> ThresholdSweep:
