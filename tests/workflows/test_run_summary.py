@@ -13,7 +13,7 @@ from camray.commands import experiment
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
 from camray.io.explanation_grid import ExplanationGrid, write_grid
 from camray.workflows.run import StageReport
-from camray.workflows.run_summary import plain_scores, shown_scores, top_findings
+from camray.workflows.run_summary import headline_texts, plain_scores, top_findings
 
 NAN = float("nan")
 
@@ -37,7 +37,7 @@ def test_a_label_of_one_class_says_why_it_has_no_auroc(tmp_path: Path) -> None:
         ("mean", "auroc", 0.75, 1),
     ]
     folder = _scored(tmp_path, rows)
-    assert [(row["finding"], row["AUROC"]) for row in shown_scores(folder)] == [
+    assert [(row["finding"], row["AUROC"]) for row in headline_texts(folder)] == [
         ("Mass", "0.75"), ("Cyst", "none: one class"), ("Scar", "–"), ("mean", "0.75"),
     ]  # fmt: skip
     plain = plain_scores(folder)
@@ -47,8 +47,8 @@ def test_a_label_of_one_class_says_why_it_has_no_auroc(tmp_path: Path) -> None:
 
 
 def test_without_any_number_there_is_no_table_of_dashes(tmp_path: Path) -> None:
-    assert shown_scores(_scored(tmp_path, [("Mass", "auroc", NAN, 0)])) == []
-    assert shown_scores(RunFolder(tmp_path / "none")) == []
+    assert headline_texts(_scored(tmp_path, [("Mass", "auroc", NAN, 0)])) == []
+    assert headline_texts(RunFolder(tmp_path / "none")) == []
     assert plain_scores(RunFolder(tmp_path / "none")) == []
 
 

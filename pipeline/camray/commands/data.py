@@ -68,7 +68,7 @@ def _print_report(report: Any) -> None:
     out.print(f"[bold]{escape(report.name)}[/bold] under {escape(str(report.root))}")
     for what, value in report.counts.items():
         if what != "labels":
-            out.print(f"  {what.replace('_', ' '):<18} {escape(_shown(value))}")
+            out.print(f"  {what.replace('_', ' '):<18} {escape(_count_text(value))}")
     if report.counts.get("labels"):
         columns = ("present", "absent", "uncertain", "boxes", "boxed_films")
         table = Table(padding=(0, 1))
@@ -85,7 +85,7 @@ def _print_report(report: Any) -> None:
     console.print("ready to ingest" if not report.wrong else f"{len(report.wrong)} fault(s) to correct first")
 
 
-def _shown(value: Any) -> str:
+def _count_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}: {count:,}" for key, count in value.items()) or "none"
     if isinstance(value, list):

@@ -75,9 +75,9 @@ def _print_comparison(comparison: Any) -> None:
         name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
         low, high, p = (row[key] for key in ("low", "high", "p"))
         between = f"{_number(row['difference'], '+')} ({_number(low, '+')} to {_number(high, '+')})"
-        shown_p = "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+        p_text = "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
         ours = (_number(row["first"]), _number(row["second"]))
-        table.add_row(escape(row["label"]), name, *ours, between, shown_p, str(row["n"]))
+        table.add_row(escape(row["label"]), name, *ours, between, p_text, str(row["n"]))
     Console().print(table)
     console.print(
         "p is two-sided and not corrected for the number of rows; for the mean, the last column counts labels"

@@ -169,7 +169,7 @@ def execute(
     """Run stages and print their counts and results, as all commands that run stages do."""
     from camray.io.tracking import open_tracker
     from camray.workflows.run import run as run_stages
-    from camray.workflows.run_summary import plain_scores, shown_scores, top_findings, write_csv_tables
+    from camray.workflows.run_summary import headline_texts, plain_scores, top_findings, write_csv_tables
 
     records = []
     with open_tracker(settings, folder) as tracker:
@@ -190,7 +190,7 @@ def execute(
         print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **films})
         return
     is_new = any(not report.skipped for report in records)
-    if is_new and (rows := shown_scores(folder)):
+    if is_new and (rows := headline_texts(folder)):
         _print_scores(rows)
     if findings is not None:
         _print_findings(findings)

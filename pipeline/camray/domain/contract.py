@@ -7,10 +7,22 @@ from typing import Any
 POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
 FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
 BACKBONES = (
-    "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
-    "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "efficientnet_lite0", "efficientnet_lite1",
-    "efficientnet_lite2", *FULLY_CONNECTED,
-)  # fmt: skip
+    "resnet_light",
+    "resnet18",
+    "resnet50",
+    "densenet121",
+    "efficientnet_b0",
+    "alexnet_gap",
+    "vgg16_gap",
+    "vgg16_bn_gap",
+    "googlenet_gap",
+    "googlenet",
+    "nin",
+    "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    *FULLY_CONNECTED,
+)
 PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # a package ships ImageNet weights
 NORMALISATIONS = ("fixed", "film", "local", "film_local", "photo")
 STRIDES = (8, 16, 32)
@@ -87,9 +99,12 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         for name, legal in (
-            ("backbone", BACKBONES), ("pool", POOLS), ("stride", STRIDES), ("normalise", NORMALISATIONS),
+            ("backbone", BACKBONES),
+            ("pool", POOLS),
+            ("stride", STRIDES),
+            ("normalise", NORMALISATIONS),
             ("fusion", FUSIONS),
-        ):  # fmt: skip
+        ):
             if getattr(self, name) not in legal:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(map(str, legal))}")
         if len(self.widths) != 4 or len(self.blocks) != 4 or min(*self.widths, *self.blocks) < 1:

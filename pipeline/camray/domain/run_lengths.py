@@ -38,24 +38,24 @@ def coco_text(counts: Counts) -> str:
 
     Notes
     -----
-    From the fourth on, a number stands as the difference to the number two before. Each takes characters of five bits,
-    least first, with a continuation bit of 32 and an offset of 48. Source: ``rleToString`` of the COCO API.
+    From the fourth on, a number is stored as its difference to the number two before. Each takes characters of five
+    bits, least first, with a continuation bit of 32 and an offset of 48. Source: ``rleToString`` of the COCO API.
 
     Examples
     --------
     >>> coco_text(counts_of_mask(np.array([[False, True], [True, True]])))
     '13'
     """
-    left = counts.copy()
-    left[3:] -= counts[1:-2]
-    characters = np.zeros((left.size, _MAX_CHARACTERS), np.uint8)
-    is_open = np.ones(left.size, np.bool_)
-    for place in range(_MAX_CHARACTERS):
-        five = left & 31
-        left >>= 5
-        goes_on = np.where(five & 16, left != -1, left != 0)
-        characters[is_open, place] = (five + 32 * goes_on + 48)[is_open]
-        is_open &= goes_on
+    remaining = counts.copy()
+    remaining[3:] -= counts[1:-2]
+    characters = np.zeros((remaining.size, _MAX_CHARACTERS), np.uint8)
+    is_open = np.ones(remaining.size, np.bool_)
+    for position in range(_MAX_CHARACTERS):
+        five = remaining & 31
+        remaining >>= 5
+        continues = np.where(five & 16, remaining != -1, remaining != 0)
+        characters[is_open, position] = (five + 32 * continues + 48)[is_open]
+        is_open &= continues
         if not is_open.any():
             break
     return characters[characters > 0].tobytes().decode("ascii")

@@ -201,9 +201,13 @@ class Predictor:
                 recipe = self.thresholds[label].recipe
                 prior = None if self.prior is None else self.prior[number]
                 located = locate(
-                    heat[number][None], window, shape_model, recipe, RegionRules(settings.min_area, settings.score),
+                    heat[number][None],
+                    window,
+                    shape_model,
+                    recipe,
+                    RegionRules(settings.min_area, settings.score),
                     prior=prior,
-                )  # fmt: skip
+                )
                 for corners, score in zip(located.boxes, located.score, strict=True):
                     box = transform.box_to_native(Box(*map(float, corners))).clipped(rows, cols)
                     if box is not None:

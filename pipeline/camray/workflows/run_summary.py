@@ -41,7 +41,7 @@ class Findings:
     rows: list[dict[str, Any]]
 
 
-def shown_scores(folder: RunFolder) -> list[dict[str, Any]]:
+def headline_texts(folder: RunFolder) -> list[dict[str, Any]]:
     """Return the headline table of a scored run in short texts, row by row; empty where there is no number at all."""
     scores = _scores(folder)
     if scores is None or not np.isfinite(scores["value"].astype(float)).any():

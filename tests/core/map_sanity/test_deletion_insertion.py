@@ -117,11 +117,11 @@ def test_what_a_map_shows_of_the_film() -> None:
     heat[0], heat[1], heat[2], heat[3, 0, 0] = helpful, -helpful, -1.0, np.nan
     found = confidence_through(OneLabel(network, 1), x, heat, batch_size=2)
     np.testing.assert_allclose(found.whole, expit(bias + means @ weights), rtol=1e-9)
-    np.testing.assert_allclose(found.shown[0], expit(bias + means[0] @ weights.clip(0)), rtol=1e-9)
-    np.testing.assert_allclose(found.shown[1], expit(bias + means[1] @ weights.clip(None, 0)), rtol=1e-9)
+    np.testing.assert_allclose(found.through_map[0], expit(bias + means[0] @ weights.clip(0)), rtol=1e-9)
+    np.testing.assert_allclose(found.through_map[1], expit(bias + means[1] @ weights.clip(None, 0)), rtol=1e-9)
     assert found.increase[:2].tolist() == [1.0, 0.0]
     assert found.drop[0] == 0
-    assert found.drop[1] == pytest.approx(1 - found.shown[1] / found.whole[1])
+    assert found.drop[1] == pytest.approx(1 - found.through_map[1] / found.whole[1])
     assert np.isnan(found.drop[2:4]).all()  # nothing positive; not finite
     assert np.isnan(found.increase[2:4]).all()
     assert found.drop[4] == found.increase[4] == 0  # the whole film is shown

@@ -185,7 +185,7 @@ def _table(header: Sequence[str], records: Sequence[tuple[int, list[str]]]) -> T
     padded = [cells if len(cells) == width else [*cells[:width], *[""] * (width - len(cells))] for _, cells in records]
     columns = list(zip(*padded, strict=True)) if padded else [()] * width
     faults += _name_faults(header, names, columns)
-    named = {name: columns[place] for place, name in reversed(list(enumerate(names))) if name}  # the first one wins
+    named = {name: columns[number] for number, name in reversed(list(enumerate(names))) if name}  # the first one wins
     cells = pd.DataFrame({name: pd.array(named[name], dtype="string") for name in dict.fromkeys(names) if name})
     return TableText(stripped(cells), lines, tuple(faults))
 

@@ -197,8 +197,8 @@ def _wide(
         if rules.empty == "absent":
             values = values.mask(cells.isna(), ABSENT)
         odd = (cells.notna() & values.isna()).to_numpy(dtype=bool)
-        shown = ", ".join(dict.fromkeys(quoted(text) for text in table.cells[column][odd][:MAX_CELLS_LISTED]))
-        what = f"'{column}' has values other than {listed_texts(rules)}: {shown}"
+        examples = ", ".join(dict.fromkeys(quoted(text) for text in table.cells[column][odd][:MAX_CELLS_LISTED]))
+        what = f"'{column}' has values other than {listed_texts(rules)}: {examples}"
         report.add(table.name, what, table.lines[odd], stops=True)
         rows[:, i] = values.fillna(UNKNOWN).to_numpy(dtype=np.int8)
     report_unknown_columns(table, {*rules.columns, *used}, report)

@@ -8,10 +8,36 @@ from camray.adapters.datasets.manifest import LabelTableRules
 
 ABSENT, PRESENT, UNCERTAIN, UNKNOWN = 0, 1, 2, -1
 # other usual texts for what a label table has as numbers
-OTHER_WORDS = frozenset([
-    "y", "n", "t", "f", "x", "+", "-", "?", "positive", "negative", "pos", "neg", "present", "absent", "maybe",
-    "possible", "probable", "likely", "unlikely", "unknown", "unclear", "nan", "na", "n/a", "none", "null",
-])  # fmt: skip
+OTHER_WORDS = frozenset(
+    [
+        "y",
+        "n",
+        "t",
+        "f",
+        "x",
+        "+",
+        "-",
+        "?",
+        "positive",
+        "negative",
+        "pos",
+        "neg",
+        "present",
+        "absent",
+        "maybe",
+        "possible",
+        "probable",
+        "likely",
+        "unlikely",
+        "unknown",
+        "unclear",
+        "nan",
+        "na",
+        "n/a",
+        "none",
+        "null",
+    ]
+)
 
 
 def legal_texts(rules: LabelTableRules) -> set[str]:

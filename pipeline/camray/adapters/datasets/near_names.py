@@ -136,8 +136,8 @@ def _plain_path(name: str) -> str:
 def _visible(name: str) -> str:
     if name.isascii() and name.isprintable() and " " not in name:
         return name
-    shown = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
-    return " ".join(shown.split())
+    visible = "".join(sign for sign in name if unicodedata.category(sign) != "Cf")
+    return " ".join(visible.split())
 
 
 def _composed(name: str) -> str:

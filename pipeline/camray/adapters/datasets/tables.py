@@ -147,8 +147,8 @@ def _with_known_names(name: str, cells: pd.DataFrame, rules: TableRules, report:
         for column, spelling in zip(own, spellings, strict=True)
         if spelling in known and spellings.count(spelling) == 1
     }
-    told = ", ".join(f"'{old}' as '{new}'" for old, new in renamed.items())
-    report.add(name, f"columns read in another spelling: {told}", stops=False, count=len(renamed))
+    pairs = ", ".join(f"'{old}' as '{new}'" for old, new in renamed.items())
+    report.add(name, f"columns read in another spelling: {pairs}", stops=False, count=len(renamed))
     return cells.rename(columns=renamed)
 
 

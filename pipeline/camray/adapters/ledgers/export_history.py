@@ -34,7 +34,7 @@ class ExportHistory:
         self._table = SqliteTable(path, _DEFINITION)
 
     def identify(
-        self, source_uid: str, study_uid: str, kind: str, sop_class_uid: str, content: str, found_at: datetime
+        self, source_uid: str, study_uid: str, kind: str, sop_class_uid: str, content: str, computed_at: datetime
     ) -> ObjectIdentity:
         """Return the identity of this content: the latest object if its content is the same, else a successor.
 
@@ -48,7 +48,7 @@ class ExportHistory:
             Of the object.
         content : str
             Digest of all that the object contains, except its own UIDs and dates.
-        found_at : datetime
+        computed_at : datetime
             When the result was computed; an object exported before keeps its recorded time.
         """
         with self._table.transaction() as connection:
@@ -59,7 +59,7 @@ class ExportHistory:
                 return ObjectIdentity(sop, series, version, datetime.fromisoformat(created), before)
             before = ObjectReference(*latest[0][3:]) if latest else None
             version = latest[0][0] + 1 if latest else 1
-            created = found_at.replace(microsecond=0)
+            created = computed_at.replace(microsecond=0)
             series = uid_of("series", source_uid, kind, *([str(version)] if version > 1 else []))
             previous = before.sop_instance_uid if before else ""
             sop = uid_of("instance", source_uid, kind, content, created.isoformat(), previous)

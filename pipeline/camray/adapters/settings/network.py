@@ -13,10 +13,24 @@ class ModelSettings(Section):
     """The network; `camray.domain.contract.NetworkSpec` describes each choice."""
 
     backbone: Literal[
-        "resnet_light", "resnet18", "resnet50", "densenet121", "efficientnet_b0", "alexnet_gap", "vgg16_gap",
-        "vgg16_bn_gap", "googlenet_gap", "googlenet", "nin", "efficientnet_lite0", "efficientnet_lite1",
-        "efficientnet_lite2", "alexnet", "vgg16", "vgg16_bn",
-    ] = Field("resnet_light", description="network architecture, see docs/networks.md")  # fmt: skip
+        "resnet_light",
+        "resnet18",
+        "resnet50",
+        "densenet121",
+        "efficientnet_b0",
+        "alexnet_gap",
+        "vgg16_gap",
+        "vgg16_bn_gap",
+        "googlenet_gap",
+        "googlenet",
+        "nin",
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "alexnet",
+        "vgg16",
+        "vgg16_bn",
+    ] = Field("resnet_light", description="network architecture, see docs/networks.md")
     pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field(
         "gap",
         description="how the feature map becomes one value per label; lse_map: classify each cell, then pool by LSE",

@@ -135,11 +135,11 @@ class Journal:
             As of `reference`, and ``as``: path below the root of the model's files.
         """
         reference = self.reference(path)
-        place = reference["path"]
+        path_in_model = reference["path"]
         if path.stat().st_size <= SMALL_BYTES:
             copied = self._copy(path.resolve(), reference["digest"])
             reference["path"] = copied.relative_to(self.run_root.resolve()).as_posix()
-        return {**reference, "as": place}
+        return {**reference, "as": path_in_model}
 
     def _copy(self, target: Path, digest: str) -> Path:
         copied = self.folder / FILES / digest[:16] / target.name

@@ -48,7 +48,7 @@ def to_unit_scale(stored: NDArray[np.integer], grey: GreyScale) -> NDArray[np.fl
     """
     levels, index = _levels_of(stored)
     padding = _is_padding(levels, grey)
-    unit, _ = _shown(_modality(levels, grey), index, padding, grey)
+    unit, _ = _grey_of_levels(_modality(levels, grey), index, padding, grey)
     if grey.is_inverted:
         unit = 1.0 - unit
     unit[padding] = 0.0
@@ -72,7 +72,7 @@ def stretched_range(stored: NDArray[np.integer], grey: GreyScale) -> tuple[float
         window is used.
     """
     levels, index = _levels_of(stored)
-    return _shown(_modality(levels, grey), index, _is_padding(levels, grey), grey)[1]
+    return _grey_of_levels(_modality(levels, grey), index, _is_padding(levels, grey), grey)[1]
 
 
 def grey_note(stored: NDArray[np.integer], grey: GreyScale) -> str:
@@ -180,7 +180,7 @@ def _look_up(values: Floats, lut: LookupTable) -> Floats:
     return np.asarray(lut.entries[index], np.float64)
 
 
-def _shown(
+def _grey_of_levels(
     values: Floats,
     index: NDArray[np.integer],
     padding: NDArray[np.bool_],

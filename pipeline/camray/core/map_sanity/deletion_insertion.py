@@ -161,17 +161,17 @@ class Confidence:
     """Probabilities of a label on N films, float64: of the film, and of what its map shows of it (NaN: nothing)."""
 
     whole: FloatArray
-    shown: FloatArray
+    through_map: FloatArray
 
     @property
     def drop(self) -> FloatArray:
         """``max(0, Y - O) / Y`` film by film; its mean is the average drop."""
-        return np.asarray(np.maximum(0.0, self.whole - self.shown) / self.whole)
+        return np.asarray(np.maximum(0.0, self.whole - self.through_map) / self.whole)
 
     @property
     def increase(self) -> FloatArray:
-        """1 where ``Y < O``, else 0, NaN where nothing is shown; its mean is the average increase."""
-        return np.where(np.isfinite(self.shown), (self.whole < self.shown).astype(np.float64), np.nan)
+        """1 where ``Y < O``, else 0, NaN where the map shows nothing; its mean is the average increase."""
+        return np.where(np.isfinite(self.through_map), (self.whole < self.through_map).astype(np.float64), np.nan)
 
 
 def confidence_through(view: OneLabel, films: Tensor, heat: FloatArray, *, batch_size: int) -> Confidence:
@@ -199,12 +199,12 @@ def confidence_through(view: OneLabel, films: Tensor, heat: FloatArray, *, batch
     """
     finite = np.where(np.isfinite(heat), heat, 0.0)
     peak = finite.max(axis=(1, 2))
-    is_shown = (peak > 0) & np.isfinite(heat).all(axis=(1, 2))
+    has_evidence = (peak > 0) & np.isfinite(heat).all(axis=(1, 2))
     heat01 = np.clip(finite, 0.0, None) / np.where(peak > 0, peak, 1.0)[:, None, None]
     mask = resampled(torch.from_numpy(heat01)[:, None].to(films), (films.shape[-2], films.shape[-1]))
     whole = label_probabilities(view, films, batch_size).cpu().numpy()
     seen_through_map = label_probabilities(view, films * mask, batch_size).cpu().numpy()
-    return Confidence(whole, np.where(is_shown, seen_through_map, np.nan))
+    return Confidence(whole, np.where(has_evidence, seen_through_map, np.nan))
 
 
 def _on_pixels(cells: Tensor, films: Tensor) -> Tensor:

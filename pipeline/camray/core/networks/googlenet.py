@@ -74,8 +74,8 @@ class Inception(nn.Module):
 
     def __init__(self, widths: _Widths, dilation: int) -> None:
         super().__init__()
-        before, one, reduce2, second, reduce3, third, pooled = widths
-        self.branch1 = ConvNormRelu(before, one, 1)
+        before, first, reduce2, second, reduce3, third, pooled = widths
+        self.branch1 = ConvNormRelu(before, first, 1)
         self.branch2 = nn.Sequential(
             ConvNormRelu(before, reduce2, 1), ConvNormRelu(reduce2, second, 3, dilation=dilation)
         )

@@ -29,9 +29,19 @@ PictureFormat = Literal["png", "webp"]
 WEBP_QUALITY = 92
 STYLE = "review.css"
 SCRIPTS = (  # in the order in which they are run
-    "heat.js", "regions.js", "films.js", "state.js", "exchange.js", "worklist.js", "viewer.js", "marks.js",
-    "pointer.js", "findings.js", "keys.js", "main.js",
-)  # fmt: skip
+    "heat.js",
+    "regions.js",
+    "films.js",
+    "state.js",
+    "exchange.js",
+    "worklist.js",
+    "viewer.js",
+    "marks.js",
+    "pointer.js",
+    "findings.js",
+    "keys.js",
+    "main.js",
+)
 
 
 def review_page_files(
@@ -116,7 +126,7 @@ def _film_row(film: PageFilm, name: str) -> dict[str, Any]:
         "file": name,
         "probabilities": [round(float(value), 6) for value in film.probabilities],
         "reported": reported,
-        "boxes": [_corners(boxes) if is_shown else [] for boxes, is_shown in zip(film.boxes, reported, strict=True)],
+        "boxes": [_corners(boxes) if report else [] for boxes, report in zip(film.boxes, reported, strict=True)],
         "annotated": [bool(value) for value in film.annotated],
         "disagreement": [None if value is None else round(float(value), 4) for value in film.disagreement],
         "aspect": film.aspect,

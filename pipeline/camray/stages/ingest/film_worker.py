@@ -170,8 +170,8 @@ def _identity(plan: FilmPlan, source: str, film: Film) -> dict[str, str]:
 
 def _patient(plan: FilmPlan, path: PurePosixPath, header: FilmHeader) -> tuple[str, str]:
     """Return the patient's pseudonym and where it comes from; a film that names nobody is a patient of its own."""
-    if plan.patient_pattern is not None and (found := re.search(plan.patient_pattern, path.as_posix())):
-        return pseudonym(plan.key, "patient", found[1]), plan.patient
+    if plan.patient_pattern is not None and (match := re.search(plan.patient_pattern, path.as_posix())):
+        return pseudonym(plan.key, "patient", match[1]), plan.patient
     if plan.patient in {"stem", "stem_prefix"}:
         name = path.stem if plan.patient == "stem" else path.stem.split("_")[0]
         return pseudonym(plan.key, "patient", name), plan.patient

@@ -67,12 +67,27 @@ class IngestRecord:
 
 
 _TEXTS = (
-    "source", "image_id", "patient_key", "patient_source", "study_key", "pixel_sha256", "reason", "message",
-)  # fmt: skip
+    "source",
+    "image_id",
+    "patient_key",
+    "patient_source",
+    "study_key",
+    "pixel_sha256",
+    "reason",
+    "message",
+)
 _DESCRIPTIONS = (
-    "spacing_source", "photometric", "transfer_syntax", "modality", "view", "laterality", "sex", "site", "maker",
+    "spacing_source",
+    "photometric",
+    "transfer_syntax",
+    "modality",
+    "view",
+    "laterality",
+    "sex",
+    "site",
+    "maker",
     "doubt",
-)  # fmt: skip
+)
 _NUMBERS = ("row_spacing_mm", "col_spacing_mm", "scale_x", "scale_y", "offset_x", "offset_y", "age_years")
 _GREYS = ("grey_mean", "grey_deviation", "grey_low", "grey_median", "grey_high")
 RECORD_COLUMNS: dict[str, str] = {

@@ -30,9 +30,9 @@ def lung_shares(films: IngestedFilms, image_ids: list[str]) -> NDArray[np.float6
     ndarray of shape (films, 12, 12), float64
         The share of each tile of the film that is lung, 0-1; films on which no lung was found are left out.
     """
-    chosen = [image_ids[int(place)] for place in np.linspace(0, len(image_ids) - 1, min(FILMS, len(image_ids)))]
+    sample = [image_ids[int(number)] for number in np.linspace(0, len(image_ids) - 1, min(FILMS, len(image_ids)))]
     device = torch.device("cpu")  # the same tiles wherever the rest computes
-    film_lungs = find_film_lungs(films, chosen, read_lung_network(None, device), device)
+    film_lungs = find_film_lungs(films, sample, read_lung_network(None, device), device)
     shares = []
     for image_id, lungs in film_lungs.lungs.items():
         window = film_lungs.windows[image_id]

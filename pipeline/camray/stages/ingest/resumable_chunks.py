@@ -106,11 +106,11 @@ class Parts:
 
     def statistics(self, films: pd.DataFrame) -> NDArray[np.float32]:
         """Return the image statistics of some films, [len(films), 384]."""
-        found = np.empty((len(films), STATISTICS_NUMBERS), np.float32)
+        values = np.empty((len(films), STATISTICS_NUMBERS), np.float32)
         for part, rows in films.reset_index(drop=True).groupby("part"):
             shard = open_shard(self._files.statistics(int(str(part))))
-            found[rows.index.to_numpy()] = shard[rows["row"].to_numpy()]
-        return found
+            values[rows.index.to_numpy()] = shard[rows["row"].to_numpy()]
+        return values
 
     def to_store(self, store: Path, kept: pd.DataFrame) -> None:
         """Turn each chunk's kept rows into a shard, and drop the parts.

@@ -49,7 +49,7 @@ class Fits:
 
     Parameters
     ----------
-    wanted : TrainSettings
+    settings : TrainSettings
     seed : int
         Of the first member; the others' follow from it.
     train, validation : LabelledFilms
@@ -62,7 +62,7 @@ class Fits:
     tracker : Tracker
     """
 
-    wanted: TrainSettings
+    settings: TrainSettings
     seed: int
     train: LabelledFilms
     validation: LabelledFilms
@@ -77,9 +77,13 @@ class Fits:
         kept = self._kept(PRETEXT)
         if kept is not None:
             return kept
-        asked = self.wanted.pretext
+        pretext = self.settings.pretext
         plan = replace(
-            self._plan(self.seed), epochs=asked.epochs, learning_rate=asked.learning_rate, patience=0, keep_best=False
+            self._plan(self.seed),
+            epochs=pretext.epochs,
+            learning_rate=pretext.learning_rate,
+            patience=0,
+            keep_best=False,
         )
         trainer = PretextTrainer(model, plan, self.device, self.processes)
         self._fit(PRETEXT, trainer, ("pasted opacity",))
@@ -91,10 +95,10 @@ class Fits:
         kept = self._kept(part)
         if kept is not None:
             return kept
-        targets, wanted = self.train.targets, self.wanted
+        targets, settings = self.train.targets, self.settings
         ones = np.ones(len(self.labels), np.float32)
-        positive = positive_weights(targets, wanted.max_class_weight) if wanted.class_weights else ones
-        factors = np.array([wanted.label_weights.get(label, 1.0) for label in self.labels], np.float32)
+        positive = positive_weights(targets, settings.max_class_weight) if settings.class_weights else ones
+        factors = np.array([settings.label_weights.get(label, 1.0) for label in self.labels], np.float32)
         trainer = Trainer(model, self._plan(self.seed_of(number)), positive, factors, self.device, self.processes)
         self._fit(part, trainer, self.labels)
         return self._keep(part, trainer.final_weights(), trainer.reports)
@@ -111,34 +115,34 @@ class Fits:
         SettingsError
             On unknown labels, or a batch that does not divide among the processes.
         """
-        unknown = sorted(set(self.wanted.label_weights) - set(self.labels))
+        unknown = sorted(set(self.settings.label_weights) - set(self.labels))
         if unknown:
             raise SettingsError(f"train.label_weights: no labels {unknown}; the labels are {list(self.labels)}")
-        if self.wanted.batch_size % self.processes.world:
+        if self.settings.batch_size % self.processes.world:
             raise SettingsError(
-                f"train.batch_size {self.wanted.batch_size} must be a multiple of {self.processes.world} processes"
+                f"train.batch_size {self.settings.batch_size} must be a multiple of {self.processes.world} processes"
             )
 
     def _plan(self, seed: int) -> FitSettings:
-        wanted = self.wanted
-        steps = len(epoch_order(len(self.train), wanted.batch_size, seed, 0))
+        settings = self.settings
+        steps = len(epoch_order(len(self.train), settings.batch_size, seed, 0))
         return FitSettings(
-            epochs=epochs_for(wanted.max_epochs, wanted.min_steps, steps),
+            epochs=epochs_for(settings.max_epochs, settings.min_steps, steps),
             steps_per_epoch=steps,
-            learning_rate=wanted.learning_rate,
-            final_learning_rate=wanted.final_learning_rate,
-            weight_decay=wanted.weight_decay,
-            warmup_epochs=wanted.warmup_epochs,
-            label_smoothing=wanted.label_smoothing,
-            ema_decay=wanted.ema_decay,
-            clip_norm=wanted.clip_norm,
-            patience=wanted.patience,
-            keep_best=wanted.choose == "best",
+            learning_rate=settings.learning_rate,
+            final_learning_rate=settings.final_learning_rate,
+            weight_decay=settings.weight_decay,
+            warmup_epochs=settings.warmup_epochs,
+            label_smoothing=settings.label_smoothing,
+            ema_decay=settings.ema_decay,
+            clip_norm=settings.clip_norm,
+            patience=settings.patience,
+            keep_best=settings.choose == "best",
             seed=seed,
-            augmentation=Augmentation(**wanted.augment.model_dump()),
-            amp=wanted.amp,
-            compiled=wanted.compile,
-            head_rate=wanted.head_rate,
+            augmentation=Augmentation(**settings.augment.model_dump()),
+            amp=settings.amp,
+            compiled=settings.compile,
+            head_rate=settings.head_rate,
         )
 
     def _fit(self, part: str, trainer: Trainer, outputs: tuple[str, ...]) -> None:
@@ -159,12 +163,12 @@ class Fits:
 
     def _train_batches(self, seed: int, epoch: int, what: str) -> Iterator[Batch]:
         rank, world = self.processes.rank, self.processes.world
-        order = epoch_order(len(self.train), self.wanted.batch_size, seed, epoch)[:, rank::world]
+        order = epoch_order(len(self.train), self.settings.batch_size, seed, epoch)[:, rank::world]
         read = read_ahead(batches(order, self.train.read, self.train.targets, self._pinned), _AHEAD)
         return progress(read, len(order), what) if rank == 0 else read
 
     def _validation_batches(self) -> Iterator[Batch]:
-        size, films = self.wanted.batch_size, self.validation
+        size, films = self.settings.batch_size, self.validation
         mine = np.arange(len(films), dtype=np.int64)[self.processes.rank :: self.processes.world]
         order = [mine[start : start + size] for start in range(0, len(mine), size)]
         return read_ahead(batches(order, films.read, films.targets, self._pinned), _AHEAD)
@@ -177,10 +181,10 @@ class Fits:
         return self.state / f"{part}.fit.pt"
 
     def _kept(self, part: str) -> Fitted | None:
-        found = read_state(self.state / f"{part}.done.pt")
-        if found is None:
+        state = read_state(self.state / f"{part}.done.pt")
+        if state is None:
             return None
-        return Fitted(found["weights"], [EpochReport(**{**r, "auroc": tuple(r["auroc"])}) for r in found["reports"]])
+        return Fitted(state["weights"], [EpochReport(**{**r, "auroc": tuple(r["auroc"])}) for r in state["reports"]])
 
     def _keep(self, part: str, weights: dict[str, Tensor], reports: list[EpochReport]) -> Fitted:
         if self.processes.rank == 0:
@@ -191,11 +195,11 @@ class Fits:
 
 
 def _metrics(part: str, report: EpochReport, outputs: tuple[str, ...]) -> dict[str, float]:
-    told = {
+    values = {
         "loss": report.loss,
         "validation_auroc": report.mean_auroc,
         "learning_rate": report.learning_rate,
         "images_per_second": report.images_per_second,
         **{f"validation_auroc.{name}": value for name, value in zip(outputs, report.auroc, strict=True)},
     }
-    return told if part == "member-0" else {f"{part}.{name}": value for name, value in told.items()}
+    return values if part == "member-0" else {f"{part}.{name}": value for name, value in values.items()}

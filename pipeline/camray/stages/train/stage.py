@@ -74,9 +74,16 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     with training_processes(settings.device) as (rank, world, local_rank):
         contract = _contract(settings, ingested.contract, folder)
         fits = Fits(
-            settings.train, settings.seed, films[Split.TRAIN], films[Split.VALIDATION], contract.labels,
-            choose_device(settings.device, local_rank), Processes(rank, world), files.unfinished, tracker,
-        )  # fmt: skip
+            settings.train,
+            settings.seed,
+            films[Split.TRAIN],
+            films[Split.VALIDATION],
+            contract.labels,
+            choose_device(settings.device, local_rank),
+            Processes(rank, world),
+            files.unfinished,
+            tracker,
+        )
         fits.check()
         if contract.starting_weights:
             tracker.tags({"starting_weights": contract.starting_weights})
@@ -120,9 +127,9 @@ def _counts(ingested: IngestedFilms, films: dict[Split, LabelledFilms]) -> Count
 
 
 def _contract(settings: Settings, ingested: IngestContract, folder: RunFolder) -> ModelContract:
-    chosen = settings.model.model_dump()
+    model_settings = settings.model.model_dump()
     try:
-        network = NetworkSpec(**{key: chosen[key] for key in _NETWORK_KEYS})
+        network = NetworkSpec(**{key: model_settings[key] for key in _NETWORK_KEYS})
         return ModelContract(
             labels=ingested.labels,
             rows=ingested.rows,
@@ -214,10 +221,10 @@ def _figures(table: pd.DataFrame, choose: str) -> dict[str, Any]:
     losses, scores, chosen_epochs = [], [], []
     for _, rows in table[table["part"] != PRETEXT].groupby("part", sort=False):
         mean = rows[(rows["metric"] == "auroc") & (rows["label"] == "mean")].set_index("epoch")["value"]
-        chosen = int(mean.index[int(mean.argmax())]) if choose == "best" else int(rows["epoch"].max())
-        chosen_epochs.append(chosen)
-        losses.append(rows[(rows["metric"] == "loss") & (rows["epoch"] == chosen)]["value"].item())
-        scores.append(float(mean.loc[chosen]))
+        epoch = int(mean.index[int(mean.argmax())]) if choose == "best" else int(rows["epoch"].max())
+        chosen_epochs.append(epoch)
+        losses.append(rows[(rows["metric"] == "loss") & (rows["epoch"] == epoch)]["value"].item())
+        scores.append(float(mean.loc[epoch]))
     figures: dict[str, Any] = {
         "epochs": int(table[table["part"] != PRETEXT]["epoch"].max()),
         "chosen_epoch": max(chosen_epochs),

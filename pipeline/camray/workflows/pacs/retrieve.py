@@ -45,9 +45,11 @@ class Fetched:
     def as_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping."""
         return {
-            "folder": str(self.folder), "fetched": self.fetched, "already_there": self.already,
+            "folder": str(self.folder),
+            "fetched": self.fetched,
+            "already_there": self.already,
             "refused": self.refused,
-        }  # fmt: skip
+        }
 
 
 def fetch_films(archive: Archive, query: FilmQuery, out: Path, retry: RetryPolicy) -> Fetched:

@@ -68,9 +68,14 @@ class Delivered:
     def as_json(self) -> dict[str, Any]:
         """Return a JSON-able mapping."""
         return {
-            "destination": self.address, "accepted": self.accepted, "already_there": self.already,
-            "refused": len(self.refused), "reasons": self.reasons, "unreached": self.unreached, "fault": self.fault,
-        }  # fmt: skip
+            "destination": self.address,
+            "accepted": self.accepted,
+            "already_there": self.already,
+            "refused": len(self.refused),
+            "reasons": self.reasons,
+            "unreached": self.unreached,
+            "fault": self.fault,
+        }
 
 
 def objects_of(folder: RunFolder) -> list[Path]:

@@ -188,11 +188,11 @@ def _lookup_table(item: Dataset, is_signed: bool) -> LookupTable | None:
 
 def _lut_entries(data: list[Any], count: int) -> np.ndarray[Any, np.dtype[np.uint16]] | None:
     if len(data) == 1 and isinstance(data[0], bytes):
-        words = np.frombuffer(data[0][: len(data[0]) // 2 * 2], "<u2")
+        entries = np.frombuffer(data[0][: len(data[0]) // 2 * 2], "<u2")
     elif data and all(isinstance(value, int) for value in data):
-        words = np.array([value % 2**16 for value in data], np.uint16)
+        entries = np.array([value % 2**16 for value in data], np.uint16)
     else:
         return None
-    if words.size < count and words.size * 2 >= count:  # two 8-bit entries to a word
-        words = words.astype("<u2").view(np.uint8)
-    return words[:count].astype(np.uint16) if words.size >= count else None
+    if entries.size < count and entries.size * 2 >= count:  # two 8-bit entries to a word
+        entries = entries.astype("<u2").view(np.uint8)
+    return entries[:count].astype(np.uint16) if entries.size >= count else None

@@ -84,10 +84,10 @@ def accuracy_statistics(
     n_all = int(all_box_counts.sum())
     boxes = np.repeat(detections.annotated_counts[:, None].astype(float), len(CRITERIA), axis=1)
     all_boxes = np.repeat(all_box_counts[:, None].astype(float), len(CRITERIA), axis=1)
-    found_rows = _rows(detections.label, method, source, "accuracy", len(detections.annotated))
+    accuracy_rows = _rows(detections.label, method, source, "accuracy", len(detections.annotated))
     false_rows = _rows(detections.label, method, source, "afp", n_all)
     statistics = [
-        RatioStatistic(found_rows, detections.patients, counts[0], boxes),
+        RatioStatistic(accuracy_rows, detections.patients, counts[0], boxes),
         RatioStatistic(false_rows, detections.patients, counts[1], all_boxes),
     ]
     if reported is not None:

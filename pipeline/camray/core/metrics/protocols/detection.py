@@ -190,8 +190,8 @@ def weighted_merit(counts: FloatArray, detections: Detections, matches: Matches,
     """
     unmarked = detections.confidence.min() - 1.0 if len(detections.confidence) else 0.0
     lesions = np.full(len(detections.annotated), unmarked)
-    is_found = matches.annotation != UNMATCHED
-    lesions[matches.annotation[is_found]] = detections.confidence[is_found]
+    is_matched = matches.annotation != UNMATCHED
+    lesions[matches.annotation[is_matched]] = detections.confidence[is_matched]
     surest = np.full(len(detections.patients), unmarked)
     is_false = ~matches.overlaps
     np.maximum.at(surest, detections.predicted_film[is_false], detections.confidence[is_false])
