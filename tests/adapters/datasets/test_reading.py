@@ -9,7 +9,7 @@ import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import Manifest, load_manifest
-from camray.adapters.datasets.reading import Dataset, read_tables
+from camray.adapters.datasets.reading import Dataset, read_tables, survey_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.datasets.table_paths import TablePaths, table_paths
 from camray.domain.errors import AnnotationError, ManifestError
@@ -368,3 +368,36 @@ def test_boxes_in_per_cent_give_a_note(tmp_path: Path) -> None:
     notes = [fault.what for fault in _folder(tmp_path, LABELS, BOX_HEADER + rows).report.faults]
     assert notes == ["all numbers are in 0-100 on films of more than 400 px: per cent of the sides? expected px"]
     assert not _folder(tmp_path, LABELS, BOX_HEADER + rows + "f2.png,A,5,10,200,60\n").report.faults
+
+
+PATIENTS = {"file": "p.csv", "key": "id", "key_is": "stem", "patient_id": "who"}
+
+
+def _read_with_patients(tmp_path: Path, text: str | None) -> Dataset:
+    if text is not None:
+        (tmp_path / "p.csv").write_text(text)
+    (tmp_path / "l.csv").write_text("id,A,B\nf0,0,1\nf1,0,0\nf2,0,0\n")
+    table = {**WIDE["label_table"], "key_is": "stem"}
+    manifest = _manifest(films={"patient": "stem", "patient_table": PATIENTS}, label_table=table)
+    paths = table_paths(manifest, tmp_path, None, None, own=True)
+    return survey_tables(manifest, paths, _films(), SIZES)
+
+
+def test_a_further_table_names_patients(tmp_path: Path) -> None:
+    data = _read_with_patients(tmp_path, "id,who\nf0,7\nf1,7\n")
+    assert data.labels.facts["patient_id"].tolist() == ["7", "7", ""]
+    (fault,) = data.report.faults
+    assert (fault.what, fault.stops) == ("films that it does not name: each counts as a patient of its own", False)
+
+
+def test_a_missing_table_of_patients_is_noted(tmp_path: Path) -> None:
+    data = _read_with_patients(tmp_path, None)
+    assert data.labels.facts["patient_id"].tolist() == ["", "", ""]
+    (fault,) = data.report.faults
+    assert "films of one patient may be in two splits" in fault.what
+    assert not fault.stops
+
+
+@pytest.mark.parametrize("text", ["id,who\nf0,7\nf0,8\n", "id,patient\nf0,7\n", "film,who\nf0,7\n"])
+def test_a_table_of_patients_that_is_wrong_stops(tmp_path: Path, text: str) -> None:
+    assert any(fault.stops for fault in _read_with_patients(tmp_path, text).report.faults)

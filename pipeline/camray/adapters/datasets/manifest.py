@@ -53,6 +53,17 @@ class TableRules(_Section):
         return value if value is None else _checked_pattern(value)
 
 
+class PatientTableRules(TableRules):
+    """A further table that names each film's patient."""
+
+    patient_id: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the manifest names."""
+        return (*self.key, self.patient_id, *self.ignore)
+
+
 class FilmRules(_Section):
     """Which files are films, and how they and their patients are identified."""
 
@@ -61,6 +72,7 @@ class FilmRules(_Section):
     image_id: Literal["sop_instance_uid", "stem", "path"] = "sop_instance_uid"
     patient: Literal["header", "table", "stem", "stem_prefix", "path"] = "header"
     patient_pattern: str | None = None
+    patient_table: PatientTableRules | None = None
 
     @model_validator(mode="after")
     def _path_needs_pattern(self) -> "FilmRules":

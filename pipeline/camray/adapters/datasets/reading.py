@@ -29,6 +29,7 @@ from camray.adapters.datasets.label_table import (
 )
 from camray.adapters.datasets.label_values import ABSENT, PRESENT, UNKNOWN
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules, LabelTableRules, Manifest, TableRules
+from camray.adapters.datasets.patient_table import read_patients
 from camray.adapters.datasets.table_coverage import missing_films, named_films, nearly_named, report_mismatch
 from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.datasets.tables import TextTable, match_rows, open_table, read_text, report_filmless
@@ -143,6 +144,7 @@ def survey_tables(
             ignored = pd.concat([ignored, regions], ignore_index=True) if len(ignored) else regions
         labels = _implied(labels, read_here, own_rules, table.name, rules, report)
     labels = _unmarked(labels, manifest.unmarked_absent, films, rules)
+    labels = read_patients(manifest.films.patient_table, paths, films, labels, report)
     for table in (*label_tables, *box_tables):
         report_filmless(table, report)
     return Dataset(

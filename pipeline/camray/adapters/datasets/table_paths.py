@@ -17,6 +17,8 @@ class TablePaths:
     boxes: Path | None
     more_labels: tuple[Path, ...] = ()  # further tables of the same form, for other films
     more_boxes: tuple[Path, ...] = ()
+    patients: Path | None = None
+    missing: tuple[str, ...] = ()  # optional tables that the manifest names and the root lacks
 
     @property
     def label_tables(self) -> tuple[Path, ...]:
@@ -64,12 +66,22 @@ def table_paths(manifest: Manifest, root: Path, labels: Path | None, boxes: Path
             "name another one with data.labels"
         )
     firsts = [tables[0] if tables else None for tables in paths]
-    return TablePaths(firsts[0], firsts[1], paths[0][1:], paths[1][1:])
+    patients, missing = _patient_table(manifest, root) if own else (None, ())
+    return TablePaths(firsts[0], firsts[1], paths[0][1:], paths[1][1:], patients, missing)
+
+
+def _patient_table(manifest: Manifest, root: Path) -> tuple[Path | None, tuple[str, ...]]:
+    rules = manifest.films.patient_table
+    if rules is None:
+        return None, ()
+    path = own_file(root, rules.file)
+    return path, (() if path else (rules.file,))
 
 
 def own_table_files(manifest: Manifest, root: Path) -> list[Path]:
     """Return the manifest's own tables and split lists under the root, which are no films."""
-    tables = [_own_tables(root, rules) for rules in (manifest.label_table, manifest.box_table) if rules is not None]
+    all_rules = (manifest.label_table, manifest.box_table, manifest.films.patient_table)
+    tables = [_own_tables(root, rules) for rules in all_rules if rules is not None]
     lists = [split_list(manifest, root, split) for split in manifest.splits]
     return [path for path in (*(path for own in tables for path in own), *lists) if path is not None]
 

@@ -197,7 +197,9 @@ def _completed(records: pd.DataFrame, dataset: Dataset, manifest: Manifest, key:
     films = records.copy()
     from_header = (films["patient_source"] == "header").to_numpy(dtype=bool)
     different = from_header & (tabled != "") & (films["patient_key"].to_numpy(dtype=object) != tabled)
-    taken = (tabled != "") & (~from_header if manifest.films.patient == "header" else manifest.films.patient == "table")
+    rules = manifest.films
+    from_table = rules.patient == "table" or rules.patient_table is not None
+    taken = (tabled != "") & (from_table | (~from_header if rules.patient == "header" else False))
     films.loc[taken, "patient_key"] = tabled[taken]
     films.loc[taken, "patient_source"] = "table"
     for column, short in (("view", None), ("sex", 1)):

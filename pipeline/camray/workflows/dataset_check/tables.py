@@ -118,8 +118,9 @@ def _patients(
 ) -> NDArray[np.object_] | None:
     """Return each film's patient, to be counted and compared but never printed; None unless all are known."""
     rules = manifest.films
+    tabled = data.labels.facts["patient_id"].to_numpy(dtype=object)
     if rules.patient == "table":
-        return data.labels.facts["patient_id"].to_numpy(dtype=object)
+        return tabled
     if rules.patient == "header":
         if len(headers) < len(index.usable):
             return None
@@ -131,7 +132,11 @@ def _patients(
         stems = [match[1] if match else stem for match, stem in zip(matches, stems, strict=True)]
     elif rules.patient == "stem_prefix":
         stems = [stem.split("_")[0] for stem in stems]
-    return np.array(stems, dtype=object)
+    return (
+        np.where(tabled != "", tabled, np.array(stems, dtype=object))
+        if rules.patient_table
+        else np.array(stems, dtype=object)
+    )
 
 
 def _splits(
