@@ -169,7 +169,7 @@ def execute(
     """Run stages and print their counts and results, as all commands that run stages do."""
     from camray.io.tracking import open_tracker
     from camray.workflows.run import run as run_stages
-    from camray.workflows.run_summary import headline_texts, plain_scores, top_findings, write_csv_tables
+    from camray.workflows.run_summary import headline_texts, next_steps_of, plain_scores, top_findings, write_csv_tables
 
     records = []
     with open_tracker(settings, folder) as tracker:
@@ -186,12 +186,15 @@ def execute(
         stages = {
             r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records
         }
+        advice = {"next_steps": next_steps_of(folder, settings)} if "score" in stages else {}
         films = {} if findings is None else {"films": findings.films, "top_films": findings.rows}
-        print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **films})
+        print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **advice, **films})
         return
     is_new = any(not report.skipped for report in records)
     if is_new and (rows := headline_texts(folder)):
         _print_scores(rows)
+        for text in next_steps_of(folder, settings):
+            console.print(f"[yellow]next[/yellow]      {escape(text)}", highlight=False, soft_wrap=True)
     if findings is not None:
         _print_findings(findings)
     _print_paths(folder.root)

@@ -117,6 +117,11 @@ class IngestedFilms:
         return _read_probe_logits(self.files, self.images["image_id"])
 
     @cached_property
+    def audit_warnings(self) -> list[str]:
+        """Shortcuts that the audit reports; empty without an audit."""
+        return list(read_json(self.files.audit).get("warnings", [])) if self.files.audit.is_file() else []
+
+    @cached_property
     def store(self) -> PixelStore:
         """Pixels on the model grid."""
         return self.files.store

@@ -11,12 +11,18 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.settings.schema import Settings
+from camray.core.metrics.next_steps import TrainingFacts, next_steps
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, Estimate, baseline_name, headline, headline_rows
+from camray.core.training.optimization import epochs_for
+from camray.domain.contract import PACKAGED
+from camray.domain.records import Split
 from camray.domain.spreadsheet_cells import with_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import open_explained_run
+from camray.io.ingested_films import read_ingested
 
 _NO_AUROC = "none: one class"
 
@@ -70,6 +76,27 @@ def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
         }
         for row in headline_rows(scores)
     ]
+
+
+def next_steps_of(folder: RunFolder, settings: Settings) -> list[str]:
+    """Say what is likely to help where boxes are not above the trivial baselines; see `next_steps`."""
+    scores = _scores(folder)
+    if scores is None:
+        return []
+    films = read_ingested(folder.model_run)
+    train, validation = films.split(Split.TRAIN), films.split(Split.VALIDATION)
+    labels = films.labels[(films.labels["value"] == 1) & films.labels["image_id"].isin(train["image_id"])]
+    steps = max(1, len(train) // settings.train.batch_size)
+    epochs = epochs_for(settings.train.max_epochs, settings.train.min_steps, steps)
+    facts = TrainingFacts(
+        settings.model.weights is not None,
+        PACKAGED[0],
+        steps * epochs,
+        {str(label): int(count) for label, count in labels["label"].value_counts().items()},
+        int(films.boxes["image_id"].isin(validation["image_id"]).sum()),
+        films.audit_warnings,
+    )
+    return next_steps(headline_rows(scores), facts)
 
 
 def top_findings(folder: RunFolder, most: int) -> Findings | None:
