@@ -1,6 +1,7 @@
 """What is told at the end of a run, to people and to machines."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,12 @@ import pytest
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
+from camray.adapters.settings.loading import parse_settings
 from camray.commands import experiment
+from camray.core.metrics.next_steps import TrainingFacts
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
 from camray.io.explanation_grid import ExplanationGrid, write_grid
+from camray.workflows import run_summary
 from camray.workflows.run import StageReport
 from camray.workflows.run_summary import headline_texts, plain_scores, top_findings
 
@@ -100,3 +104,21 @@ def test_texts_of_a_stage_stand_on_lines_of_their_own(capsys: pytest.CaptureFixt
     assert [line.split() for line in lines[2:]] == [
         ["note", "first"], ["note", "second"], ["note", "test:", "coco:", "x" * 60],
     ]  # fmt: skip
+
+
+def test_positives_are_those_of_training_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = SimpleNamespace(
+        split=lambda name: pd.DataFrame({"image_id": ["a", "b"] if name == "train" else ["c"]}),
+        labels=pd.DataFrame({"image_id": list("abc"), "label": "Mass", "value": ["1", "0", "1"]}).astype("category"),
+        boxes=pd.DataFrame({"image_id": ["a"]}),
+        audit_warnings=[],
+    )
+    known: list[TrainingFacts] = []
+    monkeypatch.setattr(run_summary, "read_ingested", lambda _: films)
+    monkeypatch.setattr(run_summary, "next_steps", lambda rows, facts: known.append(facts) or ["x"])  # type: ignore[func-returns-value]
+    folder = _scored(tmp_path, [("Mass", "auroc", 0.5, 8)])
+    settings = parse_settings({"name": "a", "train": {"batch_size": 1, "max_epochs": 3}}, "test")
+    assert run_summary.next_steps_of(folder, settings) == ["x"]
+    (facts,) = known
+    assert (dict(facts.positives), facts.steps, facts.boxed_validation_films) == ({"Mass": 1}, 6, 0)
+    assert not facts.has_pretrained_weights

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import HeadlineRow
 
-ENOUGH_STEPS = 400  # on 175 training films nothing is localized before 150-200 steps of batch 16
+FEW_STEPS, ENOUGH_STEPS = 300, 400  # on 175 training films nothing is localized before 150-200 steps of batch 16
 ENOUGH_POSITIVES = 50
 LISTED = 4
 
@@ -64,7 +64,7 @@ def next_steps(rows: Sequence[HeadlineRow], facts: TrainingFacts) -> list[str]:
             f"start from pretrained weights: model.backbone={facts.pretrained_backbone} (with the settings of "
             "configs/folder.yaml)"
         )
-    if facts.steps < ENOUGH_STEPS:
+    if facts.steps < FEW_STEPS:
         steps.append(f"train longer: {facts.steps} steps are few; set train.min_steps={ENOUGH_STEPS}")
     if facts.warnings:
         steps.append("read the audit: the labels can be told without looking at the lungs, so maps may point elsewhere")
