@@ -100,10 +100,11 @@ def captum_occlusion(network: nn.Module, films: Tensor, labels: Sequence[int], p
     def task() -> Tensor:
         with torch.no_grad():
             maps = [
-                explainer.attribute(films, window, strides=window, target=label, baselines=0,
-                                    perturbations_per_eval=batch_size)
+                explainer.attribute(
+                    films, window, strides=window, target=label, baselines=0, perturbations_per_eval=batch_size
+                )
                 for label in labels
-            ]  # fmt: skip
+            ]
         return torch.cat(maps, dim=1)
 
     return task
@@ -113,8 +114,9 @@ def monai_occlusion(network: nn.Module, films: Tensor, patch: int, batch_size: i
     """MONAI: one film a call, all labels at once; it returns scores, and the fall of the score is what is compared."""
     from monai.visualize import OcclusionSensitivity
 
-    explainer = OcclusionSensitivity(network, mask_size=patch, n_batch=batch_size, verbose=False, mode=0.0,
-                                     overlap=0.0, activate=False)  # fmt: skip
+    explainer = OcclusionSensitivity(
+        network, mask_size=patch, n_batch=batch_size, verbose=False, mode=0.0, overlap=0.0, activate=False
+    )
 
     def task() -> Tensor:
         with torch.no_grad():

@@ -76,10 +76,21 @@ def generate(root: Path, films: int, labels: int, boxed: float) -> int:
     scale = MODEL / SIDE
     images = pd.DataFrame({column: "" for column in IMAGE_COLUMNS}, index=range(films))
     images = images.assign(
-        image_id=ids, patient_key=[f"p{n // 3:07d}" for n in range(films)], rows=SIDE, cols=SIDE, row_spacing_mm=0.2,
-        col_spacing_mm=0.2, bits_stored=8, split=split, shard=np.arange(films) // SHARD, index=np.arange(films) % SHARD,
-        scale_x=scale, scale_y=scale, offset_x=0.0, offset_y=0.0,
-    )  # fmt: skip
+        image_id=ids,
+        patient_key=[f"p{n // 3:07d}" for n in range(films)],
+        rows=SIDE,
+        cols=SIDE,
+        row_spacing_mm=0.2,
+        col_spacing_mm=0.2,
+        bits_stored=8,
+        split=split,
+        shard=np.arange(films) // SHARD,
+        index=np.arange(films) % SHARD,
+        scale_x=scale,
+        scale_y=scale,
+        offset_x=0.0,
+        offset_y=0.0,
+    )
     write_table(ingest / "images.parquet", images[list(IMAGE_COLUMNS)], IMAGE_COLUMNS)
     film, label = np.divmod(np.arange(films * labels), labels)
     marked = rng.random(films * labels) < boxed

@@ -48,10 +48,20 @@ FULL = Augmentation(
 
 def _plan(steps: int) -> FitSettings:
     return FitSettings(
-        epochs=10**6, steps_per_epoch=steps, learning_rate=1e-4, final_learning_rate=1.0, weight_decay=0.01,
-        warmup_epochs=0, label_smoothing=0.0, ema_decay=0.0, clip_norm=0.0, patience=0, keep_best=False, seed=1,
+        epochs=10**6,
+        steps_per_epoch=steps,
+        learning_rate=1e-4,
+        final_learning_rate=1.0,
+        weight_decay=0.01,
+        warmup_epochs=0,
+        label_smoothing=0.0,
+        ema_decay=0.0,
+        clip_norm=0.0,
+        patience=0,
+        keep_best=False,
+        seed=1,
         augmentation=Augmentation(),
-    )  # fmt: skip
+    )
 
 
 def _bare(

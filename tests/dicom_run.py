@@ -56,19 +56,53 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
         offset = ((MODEL[1] - cols * scale_x) / 2, (MODEL[0] - rows * scale_y) / 2)
         image_id = stored.header.image_id
         images.append(
-            (image_id, "p", "s", path.name, pixel_digest(stored.values), rows, cols, 0.2, 0.18, "imager", "MONOCHROME2",
-             12, "1.2.840.10008.1.2.1", "DX", "PA", "", "test", 0, film, scale_x, scale_y, *offset)
-        )  # fmt: skip
+            (
+                image_id,
+                "p",
+                "s",
+                path.name,
+                pixel_digest(stored.values),
+                rows,
+                cols,
+                0.2,
+                0.18,
+                "imager",
+                "MONOCHROME2",
+                12,
+                "1.2.840.10008.1.2.1",
+                "DX",
+                "PA",
+                "",
+                "test",
+                0,
+                film,
+                scale_x,
+                scale_y,
+                *offset,
+            )
+        )
         for number, label in enumerate(LABELS):
             probability = 0.2 if film % 3 == 0 else (0.9, 0.3)[number]
             for rank in range(2 if film % 4 == 1 else 1):
                 x0, y0 = rng.uniform(1, 40, 2)
                 row = {
-                    "image_id": image_id, "label": label, "logit": 0.0, "probability": probability,
-                    "x0": x0, "y0": y0, "x1": x0 + 20 + rank, "y1": y0 + 31.3, "score": 1.5 - rank, "method": "cam",
-                    "threshold_id": f"fixed/cam/{label}", "peak_x": x0 + 3, "peak_y": y0 + 3, "rank": rank,
-                    "reported": probability > 0.5, "zone": "right upper",
-                }  # fmt: skip
+                    "image_id": image_id,
+                    "label": label,
+                    "logit": 0.0,
+                    "probability": probability,
+                    "x0": x0,
+                    "y0": y0,
+                    "x1": x0 + 20 + rank,
+                    "y1": y0 + 31.3,
+                    "score": 1.5 - rank,
+                    "method": "cam",
+                    "threshold_id": f"fixed/cam/{label}",
+                    "peak_x": x0 + 3,
+                    "peak_y": y0 + 3,
+                    "rank": rank,
+                    "reported": probability > 0.5,
+                    "zone": "right upper",
+                }
                 predictions.append({name: row[name] for name in PREDICTION_COLUMNS})
     ingest, explain, localize = (folder.stage(name) for name in ("ingest", "explain", "localize"))
     write_table(ingest / "images.parquet", pd.DataFrame(images, columns=list(IMAGE_COLUMNS)), IMAGE_COLUMNS)
@@ -85,9 +119,15 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
     np.save(explain / "logits.npy", np.zeros((films, 2), np.float32))
     np.save(explain / "heat-cam-00000.npy", rng.normal(0.2, 1.0, (films, 2, *FEATURE)).astype(np.float16))
     grid = {
-        "rows": MODEL[0], "cols": MODEL[1], "feature_rows": FEATURE[0], "feature_cols": FEATURE[1],
-        "labels": list(LABELS), "methods": ["cam"], "heat_exponents": {"cam": 0}, "notes": {},
-    }  # fmt: skip
+        "rows": MODEL[0],
+        "cols": MODEL[1],
+        "feature_rows": FEATURE[0],
+        "feature_cols": FEATURE[1],
+        "labels": list(LABELS),
+        "methods": ["cam"],
+        "heat_exponents": {"cam": 0},
+        "notes": {},
+    }
     write_json(explain / "grid.json", grid)
     recipe = BoxRecipe("max", 0.2)
     thresholds = Thresholds(

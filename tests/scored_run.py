@@ -59,10 +59,31 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
         inside = pixels[film, top : MODEL[0] - top, left : MODEL[1] - left]
         inside[:] = 70 + 20 * rng.random(inside.shape)
         images.append(
-            (image_id, f"patient-key-{film // 2:03d}", f"s{film:03d}", f"{film}.dcm", f"{film:064x}", rows, cols,
-             *SPACING, "imager", "MONOCHROME2", 12, "1.2.840.10008.1.2.1", "DX", "PA", "", splits[film // 2], 0, film,
-             scale_x, scale_y, offset_x, offset_y)
-        )  # fmt: skip
+            (
+                image_id,
+                f"patient-key-{film // 2:03d}",
+                f"s{film:03d}",
+                f"{film}.dcm",
+                f"{film:064x}",
+                rows,
+                cols,
+                *SPACING,
+                "imager",
+                "MONOCHROME2",
+                12,
+                "1.2.840.10008.1.2.1",
+                "DX",
+                "PA",
+                "",
+                splits[film // 2],
+                0,
+                film,
+                scale_x,
+                scale_y,
+                offset_x,
+                offset_y,
+            )
+        )
         for number, label in enumerate(labels):
             present = rng.random() < 0.5
             noise = rng.normal(0, 0.15, FEATURE)
@@ -105,8 +126,15 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
         np.save(explain / f"heat-{method}-00000.npy", maps[kept])
     write_json(
         explain / "grid.json",
-        {"rows": MODEL[0], "cols": MODEL[1], "feature_rows": FEATURE[0], "feature_cols": FEATURE[1],
-         "labels": list(labels), "methods": ["cam", "gradcam"], "heat_exponents": {"cam": 0, "gradcam": 0},
-         "notes": {}},
-    )  # fmt: skip
+        {
+            "rows": MODEL[0],
+            "cols": MODEL[1],
+            "feature_rows": FEATURE[0],
+            "feature_cols": FEATURE[1],
+            "labels": list(labels),
+            "methods": ["cam", "gradcam"],
+            "heat_exponents": {"cam": 0, "gradcam": 0},
+            "notes": {},
+        },
+    )
     return folder

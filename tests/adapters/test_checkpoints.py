@@ -18,9 +18,18 @@ from camray.domain.errors import CheckpointError
 
 WEIGHTS = {"b": torch.arange(6.0).reshape(1, 2, 3), "a": torch.tensor(3)}
 CONTRACT = ModelContract(
-    labels=("Nodule",), rows=32, cols=32, fit="crop", bits=8, network=NetworkSpec(), feature_rows=2, feature_cols=2,
-    data_digest="d", seed=1, code_version="0",
-)  # fmt: skip
+    labels=("Nodule",),
+    rows=32,
+    cols=32,
+    fit="crop",
+    bits=8,
+    network=NetworkSpec(),
+    feature_rows=2,
+    feature_cols=2,
+    data_digest="d",
+    seed=1,
+    code_version="0",
+)
 
 
 class Trap:

@@ -19,10 +19,20 @@ LABELS = ("Mass", "Effusion, left")
 
 def _boxes(**changes: object) -> pd.DataFrame:
     row = {
-        "image_id": "1.3", "label": "Effusion, left", "probability": 0.75,
-        "x0": 10.5, "y0": 20.0, "x1": 30.5, "y1": 60.0, "score": 1.25, "method": "cam",
-        "threshold_id": "calibrated/cam/x", "threshold_source": "validation", "rank": 0, "zone": "left lower",
-    }  # fmt: skip
+        "image_id": "1.3",
+        "label": "Effusion, left",
+        "probability": 0.75,
+        "x0": 10.5,
+        "y0": 20.0,
+        "x1": 30.5,
+        "y1": 60.0,
+        "score": 1.25,
+        "method": "cam",
+        "threshold_id": "calibrated/cam/x",
+        "threshold_source": "validation",
+        "rank": 0,
+        "zone": "left lower",
+    }
     return pd.DataFrame([{**row, **changes}])
 
 

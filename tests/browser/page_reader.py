@@ -112,10 +112,20 @@ def large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) -> 
     def film(image_id: str) -> PageFilm:
         probabilities = rng.random(n)
         return PageFilm(
-            image_id, grey, rng.normal(size=(n, 8, 8)).astype(np.float16), (512, 512), 1.0,
-            GridTransform(0.125, 0.125), (0, 64, 0, 64), probabilities, [bool(p > 0.5) for p in probabilities],
-            [[Box(10, 10, 50, 60)]] * n, [], [False] * n, [None] * n,
-        )  # fmt: skip
+            image_id,
+            grey,
+            rng.normal(size=(n, 8, 8)).astype(np.float16),
+            (512, 512),
+            1.0,
+            GridTransform(0.125, 0.125),
+            (0, 64, 0, 64),
+            probabilities,
+            [bool(p > 0.5) for p in probabilities],
+            [[Box(10, 10, 50, 60)]] * n,
+            [],
+            [False] * n,
+            [None] * n,
+        )
 
     write_page(folder, review_page_files(run, ids, (film(image_id) for image_id in ids)))
     return folder / "index.html"

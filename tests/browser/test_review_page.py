@@ -189,12 +189,15 @@ def test_an_import_loses_no_answer_and_tells_what_it_leaves_out(browser: Any, pa
     reader.js("CAMRAY.state.editFinding(arguments[0], 'Mass', f => { f.verdict = 'uncertain' })", films[0])
     looked_at = {"image_id": films[0], "finished": False, "changed": None, "seconds": 3, "findings": {}}
     odd = {
-        "image_id": films[1], "changed": "2026-01-01T00:00:00.000Z", "finished": False,
+        "image_id": films[1],
+        "changed": "2026-01-01T00:00:00.000Z",
+        "finished": False,
         "findings": {
             "Mass": {"verdict": "adjust", "boxes": [[1, 1, 9, 9], [5, 5, 2, 2]]},
-            "Nodule": {"verdict": "perhaps"}, "No such finding": {"verdict": "confirm"},
+            "Nodule": {"verdict": "perhaps"},
+            "No such finding": {"verdict": "confirm"},
         },
-    }  # fmt: skip
+    }
     said = _take(reader, [looked_at, odd, {"image_id": "elsewhere", "findings": {}}, None], by="Dr K")
     assert "1 film imported. 1 film kept as before" in said
     assert "Ignored: 2 films not in this run." in said

@@ -28,9 +28,13 @@ PROTOCOLS = [
     "ceiling",
 ]
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage",
-    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-dev-shm-usage",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
 TOO_WIDE = """
 return [...document.querySelectorAll('table, img, p, h1, h2, h3')]
   .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)

@@ -8,9 +8,18 @@ import pytest
 from camray.domain.contract import ModelContract, NetworkSpec, contract_from_json
 
 CONTRACT = ModelContract(
-    labels=("Nodule", "Effusion"), rows=256, cols=128, fit="letterbox", bits=8, network=NetworkSpec(stride=16),
-    feature_rows=16, feature_cols=8, data_digest="d" * 64, seed=1, code_version="0.1.0",
-)  # fmt: skip
+    labels=("Nodule", "Effusion"),
+    rows=256,
+    cols=128,
+    fit="letterbox",
+    bits=8,
+    network=NetworkSpec(stride=16),
+    feature_rows=16,
+    feature_cols=8,
+    data_digest="d" * 64,
+    seed=1,
+    code_version="0.1.0",
+)
 
 
 def test_there_and_back_through_json_is_the_identity() -> None:

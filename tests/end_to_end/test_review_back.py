@@ -78,8 +78,10 @@ def test_training_takes_them_and_keeps_the_split(reviewed: tuple[Path, dict[str,
     again = tmp_path / "again"
     assert RunFolder(again).record("train") is not None
     assert _annotated(again) == boxes
-    splits = [pd.read_parquet(root / "ingest" / "images.parquet").set_index("image_id")["split"].sort_index()
-              for root in (run, again)]  # fmt: skip
+    splits = [
+        pd.read_parquet(root / "ingest" / "images.parquet").set_index("image_id")["split"].sort_index()
+        for root in (run, again)
+    ]
     assert splits[0].equals(splits[1])
     assert (pd.read_csv(again / "score" / "scores.csv").label == LABEL).any()
 

@@ -40,8 +40,10 @@ def busy_runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (runs / "films").mkdir()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, *[str(runs / name) for name in names]],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert holder.stdin is not None
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -74,9 +76,13 @@ def _files(root: Path) -> set[str]:
     ],
 )
 def test_a_run_in_other_hands_is_refused_in_one_line(
-    words: str, run: str, busy_runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: str,
+    run: str,
+    busy_runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     before = _files(busy_runs)
     monkeypatch.setattr(sys, "argv", ["camray", *words.replace("RUNS", str(busy_runs)).split()])
     with pytest.raises(SystemExit) as ended:

@@ -276,8 +276,19 @@ def an_element_twice(film: Film, dice: random.Random) -> bytes:
 
 @kind("any")
 def required_element_missing(film: Film, dice: random.Random) -> bytes:
-    keywords = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SOPClassUID",
-                "PhotometricInterpretation", "SamplesPerPixel", "Modality", "StudyInstanceUID")  # fmt: skip
+    keywords = (
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "SOPClassUID",
+        "PhotometricInterpretation",
+        "SamplesPerPixel",
+        "Modality",
+        "StudyInstanceUID",
+    )
     return film.file(**dict.fromkeys(dice.sample(keywords, 2)))
 
 

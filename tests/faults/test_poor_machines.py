@@ -21,9 +21,14 @@ NOBODY = 12345  # in no passwd
 DAY_S = 86400
 CAPABILITY = "-all,+dac_read_search"  # reads everything, since Python may be in root's home; writes what it may
 STRANGER = [
-    "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--inh-caps={CAPABILITY}",
-    f"--ambient-caps={CAPABILITY}", f"--bounding-set={CAPABILITY}",
-]  # fmt: skip
+    "setpriv",
+    f"--reuid={NOBODY}",
+    f"--regid={NOBODY}",
+    "--clear-groups",
+    f"--inh-caps={CAPABILITY}",
+    f"--ambient-caps={CAPABILITY}",
+    f"--bounding-set={CAPABILITY}",
+]
 
 
 def _little_shared_memory() -> None:

@@ -71,9 +71,13 @@ run = cli._run
 cli._run = lambda: print("ready", flush=True) or run()  # as soon as signals are handled
 cli.main()"""
     started = subprocess.Popen(  # in a session of its own, with Ctrl-C as a terminal gives it
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     assert started.stdout is not None
     assert started.stdout.readline() == "ready\n"
     time.sleep(seconds)

@@ -27,10 +27,12 @@ class Triple(Pair):
     ("words", "expected"),
     [
         (["x"], "x Triple(left=5, right=None, third=False) 0"),
-        (["x", "--left", "7", "--right", "a", "--right", "b", "--third", "--last", "3"],
-         "x Triple(left=7, right=['a', 'b'], third=True) 3"),
+        (
+            ["x", "--left", "7", "--right", "a", "--right", "b", "--third", "--last", "3"],
+            "x Triple(left=7, right=['a', 'b'], third=True) 3",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_group_is_filled_from_the_command_line(words: list[str], expected: str) -> None:
     small = typer.Typer()
 

@@ -10,9 +10,14 @@ from camray.domain.errors import PipelineError
 from camray.io.explanation_grid import read_grid
 
 GRID = {
-    "rows": 1, "cols": 1, "feature_rows": 1, "feature_cols": 1, "labels": ["a"], "methods": ["cam"],
+    "rows": 1,
+    "cols": 1,
+    "feature_rows": 1,
+    "feature_cols": 1,
+    "labels": ["a"],
+    "methods": ["cam"],
     "heat_exponents": {"cam": 0},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "7", "{}", '"text"', "[" * 9999])

@@ -15,9 +15,17 @@ FIXED = BoxThreshold(
     "otsu/cam/Mass", "cam", "Mass", "otsu", ThresholdSource.FIXED, BoxRecipe("otsu", 0.0), None, "none", 0
 )
 CALIBRATED = BoxThreshold(
-    "calibrated/cam/Mass", "cam", "Mass", "calibrated", ThresholdSource.VALIDATION,
-    BoxRecipe("range", 1 / 3, smooth=0.5, prior=0.25), "validation", "IoU", 7, {"iou_accuracy": 0.4, "hit_rate": 0.6},
-)  # fmt: skip
+    "calibrated/cam/Mass",
+    "cam",
+    "Mass",
+    "calibrated",
+    ThresholdSource.VALIDATION,
+    BoxRecipe("range", 1 / 3, smooth=0.5, prior=0.25),
+    "validation",
+    "IoU",
+    7,
+    {"iou_accuracy": 0.4, "hit_rate": 0.6},
+)
 THRESHOLDS = Thresholds((FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",))
 
 

@@ -10,9 +10,11 @@ def test_every_method_has_its_note_figures_and_picture() -> None:
     rows = [GalleryRow("cam", "w < f & b", "cam", 3, 0.456), GalleryRow("<b>x", "note", "x y", 0, 0.0)]
     page = gallery_page(rows, ["Mass", "A&B"], "pictures/gallery", "resnet18")
     assert re.findall(r'src="([^"]+)"', page) == [
-        "pictures/gallery/films.webp", "pictures/gallery/cam.webp", "pictures/gallery/x%20y.webp",
+        "pictures/gallery/films.webp",
+        "pictures/gallery/cam.webp",
+        "pictures/gallery/x%20y.webp",
         "pictures/gallery/labels.webp",
-    ]  # fmt: skip
+    ]
     assert "w &lt; f &amp; b. Peak inside the finding on 3 of 2 films, mean IoU 0.46." in page
     assert "&lt;b&gt;x" in page
     assert "<b>x" not in page

@@ -22,13 +22,22 @@ def _audit() -> dict:
         "warning": True,
     }
     return {
-        "manifest": HOSTILE, "films": 4, "patients": 2, "refused": 1, "inputs": 5, "label_names": [HOSTILE],
-        "warnings": [HOSTILE], "probes": [probe, {**probe, "auc": None, "skipped": "few", "warning": False}],
-        "labels": {"train": {HOSTILE: counts}}, "films_by": {"view": {HOSTILE: 4}}, "refusals": {"colour": 1},
+        "manifest": HOSTILE,
+        "films": 4,
+        "patients": 2,
+        "refused": 1,
+        "inputs": 5,
+        "label_names": [HOSTILE],
+        "warnings": [HOSTILE],
+        "probes": [probe, {**probe, "auc": None, "skipped": "few", "warning": False}],
+        "labels": {"train": {HOSTILE: counts}},
+        "films_by": {"view": {HOSTILE: 4}},
+        "refusals": {"colour": 1},
         "spread": {"rows": {"n": 4, "min": 1, "p05": 1, "median": 2, "p95": 3, "max": 3}, "row_spacing_mm": {"n": 0}},
         "table_faults": [{"table": HOSTILE, "what": "rows", "count": 9, "lines": [2, 3]}],
-        "one_class": [HOSTILE], "doubtful": [{"image_id": HOSTILE, "why": HOSTILE}],
-    }  # fmt: skip
+        "one_class": [HOSTILE],
+        "doubtful": [{"image_id": HOSTILE, "why": HOSTILE}],
+    }
 
 
 def _page(audit: dict) -> str:

@@ -48,11 +48,21 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         image = film.image if number < 4 else film_half(film, "lung_right")[0]
         grey, to_model = to_model_grid(image, SIDE, SIDE, "letterbox")
         pixels.append(np.round(grey * 255).astype(np.uint8))
-        rows.append({
-            "image_id": f"1.2.{number}", "rows": image.shape[0], "cols": image.shape[1], "split": "test", "shard": 0,
-            "index": number, "laterality": "L" if number == 4 else "", "scale_x": to_model.scale_x,
-            "scale_y": to_model.scale_y, "offset_x": to_model.offset_x, "offset_y": to_model.offset_y,
-        })  # fmt: skip
+        rows.append(
+            {
+                "image_id": f"1.2.{number}",
+                "rows": image.shape[0],
+                "cols": image.shape[1],
+                "split": "test",
+                "shard": 0,
+                "index": number,
+                "laterality": "L" if number == 4 else "",
+                "scale_x": to_model.scale_x,
+                "scale_y": to_model.scale_y,
+                "offset_x": to_model.offset_x,
+                "offset_y": to_model.offset_y,
+            }
+        )
     write_shard(shard_path(out / "store", 0), iter(pixels), (SIDE, SIDE), np.uint8)
     images = pd.DataFrame(rows, columns=list(IMAGE_COLUMNS))
     for name, kind in IMAGE_COLUMNS.items():
@@ -131,10 +141,12 @@ def test_one_film_is_shown(tmp_path: Path) -> None:
 def _sdfn(lungs: Path | None = None) -> Settings:
     settings = small_settings()
     model = {"fusion": "sdfn", "lungs": lungs, "normalise": "film"}
-    return settings.model_copy(update={
-        "model": settings.model.model_copy(update=model),
-        "explain": settings.explain.model_copy(update={"splits": ("validation",)}),
-    })  # fmt: skip
+    return settings.model_copy(
+        update={
+            "model": settings.model.model_copy(update=model),
+            "explain": settings.explain.model_copy(update={"splits": ("validation",)}),
+        }
+    )
 
 
 class _InterruptedFitError(Exception):

@@ -85,8 +85,16 @@ def test_methods_by_name() -> None:
 
 def test_what_says_nothing_is_noted() -> None:
     nan = float("nan")
-    row = {"method": "cam", "reason": "", "films": 4, "constant": 0, "checked_films": 4, "deletion_auc": 0.2,
-           "insertion_auc": 0.7, "rank_all": 0.1}  # fmt: skip
+    row = {
+        "method": "cam",
+        "reason": "",
+        "films": 4,
+        "constant": 0,
+        "checked_films": 4,
+        "deletion_auc": 0.2,
+        "insertion_auc": 0.7,
+        "rank_all": 0.1,
+    }
     assert uninformative([row]) == []
     (some,) = uninformative([{**row, "constant": 1}])
     assert some == "cam: 1 of 4 maps are constant and omitted from the figures"

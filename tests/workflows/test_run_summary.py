@@ -42,8 +42,11 @@ def test_a_label_of_one_class_says_why_it_has_no_auroc(tmp_path: Path) -> None:
     ]
     folder = _scored(tmp_path, rows)
     assert [(row["finding"], row["AUROC"]) for row in headline_texts(folder)] == [
-        ("Mass", "0.75"), ("Cyst", "none: one class"), ("Scar", "–"), ("mean", "0.75"),
-    ]  # fmt: skip
+        ("Mass", "0.75"),
+        ("Cyst", "none: one class"),
+        ("Scar", "–"),
+        ("mean", "0.75"),
+    ]
     plain = plain_scores(folder)
     assert [(row["finding"], row["auroc"]) for row in plain[:1]] == [("Mass", 0.75)]
     assert np.isnan(plain[1]["auroc"])
@@ -102,8 +105,10 @@ def test_texts_of_a_stage_stand_on_lines_of_their_own(capsys: pytest.CaptureFixt
     lines = capsys.readouterr().err.splitlines()
     assert lines[1].split() == ["films", "3,", "methods", "cam"]
     assert [line.split() for line in lines[2:]] == [
-        ["note", "first"], ["note", "second"], ["note", "test:", "coco:", "x" * 60],
-    ]  # fmt: skip
+        ["note", "first"],
+        ["note", "second"],
+        ["note", "test:", "coco:", "x" * 60],
+    ]
 
 
 def test_positives_are_those_of_training_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,8 +250,9 @@ def test_chexlocalize_as_downloaded_names_films_by_other_folders_than_its_tables
     row = "test/patient64741/study1/view1_frontal.jpg,1.0,0.0,0.0" + "," * 11 + "\n"
     (tmp_path / "CheXpert" / "test_labels.csv").write_text(head + row)
     (tmp_path / "CheXlocalize" / "gt_annotations_val.json").write_text(json.dumps(POLYGONS))
-    films = _films("CheXpert/val/patient64541/study1/view1_frontal.jpg",
-                   "CheXpert/test/patient64741/study1/view1_frontal.jpg")  # fmt: skip
+    films = _films(
+        "CheXpert/val/patient64541/study1/view1_frontal.jpg", "CheXpert/test/patient64741/study1/view1_frontal.jpg"
+    )
     data = _read("chexlocalize", tmp_path, films, 40)
     present = {(film, data.findings[label].name) for film, label in np.argwhere(data.labels.values == 1)}
     assert present == {(0, "Cardiomegaly"), (1, "No Finding")}
@@ -269,9 +270,13 @@ def test_broken_mask_json_is_named(tmp_path: Path) -> None:
 
 def test_vindr_readers_count_once_each(tmp_path: Path) -> None:
     rows = [
-        "f,Cardiomegaly,3,R1,10,10,20,20", "f,Cardiomegaly,3,R1,10,10,21,20", "f,No finding,14,R2,,,,",
-        "f,Pneumothorax,12,R2,1,1,5,5", "f,Pneumothorax,12,R3,1,1,5,5", "g,No finding,14,R1,,,,",
-    ]  # fmt: skip
+        "f,Cardiomegaly,3,R1,10,10,20,20",
+        "f,Cardiomegaly,3,R1,10,10,21,20",
+        "f,No finding,14,R2,,,,",
+        "f,Pneumothorax,12,R2,1,1,5,5",
+        "f,Pneumothorax,12,R3,1,1,5,5",
+        "g,No finding,14,R1,,,,",
+    ]
     (tmp_path / "train.csv").write_text(
         "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n" + "\n".join(rows)
     )

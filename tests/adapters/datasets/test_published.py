@@ -51,9 +51,15 @@ def test_nih_has_112120_films_and_984_boxes_on_880_films(real_data: Path) -> Non
     counts = data.boxes["label"].value_counts()
     names = [finding.name for finding in data.findings]
     assert {names[label]: int(n) for label, n in counts.items()} == {
-        "Atelectasis": 180, "Effusion": 153, "Cardiomegaly": 146, "Infiltration": 123, "Pneumonia": 120,
-        "Pneumothorax": 98, "Mass": 85, "Nodule": 79,
-    }  # fmt: skip
+        "Atelectasis": 180,
+        "Effusion": 153,
+        "Cardiomegaly": 146,
+        "Infiltration": 123,
+        "Pneumonia": 120,
+        "Pneumothorax": 98,
+        "Mass": 85,
+        "Nodule": 79,
+    }
     first = data.boxes.iloc[0]  # 225.08..., 547.01..., 86.77..., 79.18...: floats, not rounded
     assert first["x1"] == pytest.approx(225.084745762712 + 86.7796610169491)
     assert data.missing == []

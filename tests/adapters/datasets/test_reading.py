@@ -92,8 +92,15 @@ def test_one_class_a_row_adds_up(tmp_path: Path) -> None:
 
 def test_repeated_rows_that_agree_count_once_and_boxes_come_from_the_same_table(tmp_path: Path) -> None:
     label_table = {"file": "l.csv", "key": "id", "key_is": "stem", "repeats": True, "ignore": ["x", "y", "w", "h"]}
-    box_table = {"file": "l.csv", "key": "id", "key_is": "stem", "constant": "A", "size": ["x", "y", "w", "h"],
-                 "empty": "skip", "ignore": ["T"]}  # fmt: skip
+    box_table = {
+        "file": "l.csv",
+        "key": "id",
+        "key_is": "stem",
+        "constant": "A",
+        "size": ["x", "y", "w", "h"],
+        "empty": "skip",
+        "ignore": ["T"],
+    }
     labels = [{"name": "A", "column": "T"}]
     text = "id,x,y,w,h,T\nf0,1,2,10,20,1\nf0,5,5,5,5,1\nf1,,,,,0\n"
     data = _read(tmp_path, _manifest(labels=labels, label_table=label_table, box_table=box_table), text, text)
@@ -137,10 +144,18 @@ def test_one_report_lists_all_faults_of_both_tables(tmp_path: Path) -> None:
         _read(tmp_path, _manifest(box_table=CORNERS, **WIDE), labels, boxes)
     told = str(caught.value)
     for part in (
-        "contradict each other on 'A'", "'A' has values other than", "(line 4)", "rows without a film (line 5)",
-        "inverted", "not finite numbers (line 3, 6)", "not in the manifest (line 4)", "entirely outside their film",
-        "unknown columns, not used: 'extra'", "duplicate keys (line 3)", "rows without a film under the root (line 6)",
-    ):  # fmt: skip
+        "contradict each other on 'A'",
+        "'A' has values other than",
+        "(line 4)",
+        "rows without a film (line 5)",
+        "inverted",
+        "not finite numbers (line 3, 6)",
+        "not in the manifest (line 4)",
+        "entirely outside their film",
+        "unknown columns, not used: 'extra'",
+        "duplicate keys (line 3)",
+        "rows without a film under the root (line 6)",
+    ):
         assert part in told
     assert "nowhere" not in told  # a key may be an identifier
 
@@ -159,8 +174,9 @@ def test_a_missing_label_column_stops_unless_the_labels_are_another_runs(tmp_pat
 
 
 def test_auto_labels_are_the_columns_of_zeros_and_ones_and_the_boxes_names(tmp_path: Path) -> None:
-    manifest = _manifest(labels="auto", label_table={"file": "l.csv", "key": ["image_id", "id"], "key_is": "any"},
-                         box_table=CORNERS)  # fmt: skip
+    manifest = _manifest(
+        labels="auto", label_table={"file": "l.csv", "key": ["image_id", "id"], "key_is": "any"}, box_table=CORNERS
+    )
     labels = "id,Mass,age,remark,empty\nf0,1,61,fine,\nf2.png,0,7,,\n"
     data = _read(tmp_path, manifest, labels, "id,label,x0,y0,x1,y1\ni1,Cyst,1,1,2,2\n")
     assert [finding.name for finding in data.findings] == ["Mass", "Cyst"]
@@ -220,8 +236,9 @@ def test_patient_view_and_sex_come_from_the_table(tmp_path: Path) -> None:
 
 
 def test_official_lists_name_splits_and_may_not_overlap(tmp_path: Path) -> None:
-    manifest = _manifest(label_table={"file": "l.csv", "key": "id", "key_is": "file_name"},
-                         splits={"train": "a.txt", "test": "b.txt"})  # fmt: skip
+    manifest = _manifest(
+        label_table={"file": "l.csv", "key": "id", "key_is": "file_name"}, splits={"train": "a.txt", "test": "b.txt"}
+    )
     (tmp_path / "a.txt").write_text("f0.dcm\nelsewhere.dcm\n")
     (tmp_path / "b.txt").write_text("f1.dcm\n\n")
     assert read_split_lists(manifest, tmp_path, _films()).tolist() == ["train", "test", ""]

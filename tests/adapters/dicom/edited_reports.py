@@ -189,7 +189,14 @@ def by_highdicom(
         title=codes.DCM.ImagingMeasurementReport,
     )
     return hd.sr.ComprehensiveSR(
-        evidence=[source], content=report, series_instance_uid=uid.generate_uid(), series_number=7,
-        sop_instance_uid=uid.generate_uid(), instance_number=1, manufacturer="A viewer", is_complete=True,
-        is_final=False, is_verified=False,
-    )  # fmt: skip
+        evidence=[source],
+        content=report,
+        series_instance_uid=uid.generate_uid(),
+        series_number=7,
+        sop_instance_uid=uid.generate_uid(),
+        instance_number=1,
+        manufacturer="A viewer",
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+    )

@@ -83,9 +83,12 @@ def identity_of(kind: str, version: int = 1, predecessor: Any = None) -> ObjectI
     from datetime import datetime
 
     return ObjectIdentity(
-        uid_of("test", kind, str(version)), uid_of("test series", kind), version,
-        datetime(2026, 1, 2, 3, 4, 5), predecessor,
-    )  # fmt: skip
+        uid_of("test", kind, str(version)),
+        uid_of("test series", kind),
+        version,
+        datetime(2026, 1, 2, 3, 4, 5),
+        predecessor,
+    )
 
 
 def dciodvfy(path: Path) -> list[str]:

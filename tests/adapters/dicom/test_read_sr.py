@@ -42,9 +42,12 @@ def test_the_fixture_has_the_structure_of_what_ohif_writes(report: Dataset) -> N
     made = list(_structure(edited_by_ohif(report, [mark] * 3)))
     assert made[1:] == written[1:]
     assert set(written[0][-1]) - set(made[0][-1]) <= {
-        "CodingSchemeIdentificationSequence", "DeviceSerialNumber", "PatientAge", "SoftwareVersions",
+        "CodingSchemeIdentificationSequence",
+        "DeviceSerialNumber",
+        "PatientAge",
+        "SoftwareVersions",
         "SpecificCharacterSet",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.skipif(not WRITTEN_BY_OHIF.is_file(), reason="a report by OHIF is not at ../shared/cases")
@@ -53,8 +56,10 @@ def test_a_report_that_ohif_wrote_is_read(tmp_path: Path) -> None:
     assert problems == []
     assert (report.observer, report.is_own, report.has_predecessor) == ("", False, True)
     assert [mark.codes for mark in report.marks] == [
-        (("309529002", "SCT"),), (("60046008", "SCT"),), (("PLEURAL_THICKENI", "99CAMRAY"),),
-    ]  # fmt: skip
+        (("309529002", "SCT"),),
+        (("60046008", "SCT"),),
+        (("PLEURAL_THICKENI", "99CAMRAY"),),
+    ]
     assert report.marks[0].box == Box(86.40235137939453, 168.96484375, 196.3677215576172, 336.6592102050781)
     assert {mark.image_id for mark in report.marks} == set(report.films) == {"1.2.826.0.1.3680043.10.999.1.1"}
 

@@ -245,9 +245,7 @@ def test_a_capture_holds_the_picture_and_names_its_film(plain: Path, tmp_path: P
 def test_segmentations_read_back_equal_maps_and_boxes(plain: Path, tmp_path: Path) -> None:
     result = result_of(read_source(plain))
     heat = hd.seg.Segmentation.from_dataset(saved(build(plain, "seg-heat"), tmp_path / "heat.dcm"))
-    back = heat.get_pixels_by_source_instance(
-        [result.image_id], segment_numbers=[1, 2], rescale_fractional=False
-    )[0]  # fmt: skip
+    back = heat.get_pixels_by_source_instance([result.image_id], segment_numbers=[1, 2], rescale_fractional=False)[0]
     assert np.array_equal(np.moveaxis(back, -1, 0), np.around(heat_of(result) * 255).astype(np.uint8))
     boxes = hd.seg.Segmentation.from_dataset(saved(build(plain, "seg-boxes"), tmp_path / "boxes.dcm"))
     mask = boxes.get_pixels_by_source_instance([result.image_id], segment_numbers=[1])[0, ..., 0]
@@ -259,9 +257,14 @@ def test_segmentations_read_back_equal_maps_and_boxes(plain: Path, tmp_path: Pat
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_object_is_its_patients_and_says_who_made_it(kind: str, tmp_path: Path) -> None:
     path = bare_film(
-        tmp_path / "film.dcm", InstitutionName="Canary General", SpecificCharacterSet="ISO_IR 192",
-        PatientName="Ωmega^Canary^^^", StudyDate="20240229", PatientComments="Canary", OperatorsName="Canary^Op",
-    )  # fmt: skip
+        tmp_path / "film.dcm",
+        InstitutionName="Canary General",
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Ωmega^Canary^^^",
+        StudyDate="20240229",
+        PatientComments="Canary",
+        OperatorsName="Canary^Op",
+    )
     ds = saved(build(path, kind), tmp_path / "object.dcm")
     assert str(ds.PatientName) == "Ωmega^Canary^^^"
     assert (ds.PatientID, ds.StudyDate, ds.StudyInstanceUID) == ("CANARY-7", "20240229", "1.2.826.0.1.3680043.8.498.2")

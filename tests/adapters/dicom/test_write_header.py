@@ -20,11 +20,20 @@ from tests.adapters.dicom.test_write import KINDS, build, saved
 
 needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
 ODD = {
-    "StudyDate": "2024.01.02", "StudyTime": "10:11:12", "PatientAge": "062", "PatientSex": "female",
-    "StudyDescription": "CHEST\\PA", "BodyPartExamined": "THORAX", "PatientName": "Kim^Canary=김^카나리",
-    "SpecificCharacterSet": "ISO_IR 192", "StudyID": "S" * 20, "PatientComments": "x\x07y",
-    "DeidentificationMethod": ["one", "two"], "PatientIdentityRemoved": "YES", "IssuerOfPatientID": "Canary",
-}  # fmt: skip
+    "StudyDate": "2024.01.02",
+    "StudyTime": "10:11:12",
+    "PatientAge": "062",
+    "PatientSex": "female",
+    "StudyDescription": "CHEST\\PA",
+    "BodyPartExamined": "THORAX",
+    "PatientName": "Kim^Canary=김^카나리",
+    "SpecificCharacterSet": "ISO_IR 192",
+    "StudyID": "S" * 20,
+    "PatientComments": "x\x07y",
+    "DeidentificationMethod": ["one", "two"],
+    "PatientIdentityRemoved": "YES",
+    "IssuerOfPatientID": "Canary",
+}
 
 
 @pytest.fixture
@@ -53,9 +62,14 @@ def test_changes_are_named_without_their_values(odd: Path) -> None:
     changes: list[str] = []
     read_source(odd, changes)
     assert sorted(changes) == [
-        "PatientAge normalised", "PatientComments normalised", "PatientSex normalised", "StudyDate normalised",
-        "StudyDescription normalised", "StudyID cut to 16 characters", "StudyTime normalised",
-    ]  # fmt: skip
+        "PatientAge normalised",
+        "PatientComments normalised",
+        "PatientSex normalised",
+        "StudyDate normalised",
+        "StudyDescription normalised",
+        "StudyID cut to 16 characters",
+        "StudyTime normalised",
+    ]
     assert "canary" not in " ".join(changes).lower()
 
 

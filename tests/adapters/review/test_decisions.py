@@ -70,8 +70,9 @@ def test_blind_answers_come_apart(tmp_path: Path) -> None:
     blind = {"Mass": {"value": "1", "boxes": [[0, 0, 5, 5]]}, "Effusion": {"value": "0", "boxes": []}}
     found = read_decisions(_page(tmp_path, {}, blind=blind, blind_seconds=4), LABELS)
     assert {(one.label, one.value, one.phase) for one in found.decisions} == {
-        ("Mass", "1", Phase.BLIND), ("Effusion", "0", Phase.BLIND),
-    }  # fmt: skip
+        ("Mass", "1", Phase.BLIND),
+        ("Effusion", "0", Phase.BLIND),
+    }
     assert found.readings[0].blind_seconds == 4
 
 
@@ -116,9 +117,11 @@ def test_coco(tmp_path: Path) -> None:
     found = read_decisions(_write(tmp_path / "coco.json", content), LABELS)
     values = {(one.image_id, one.label): (one.value, one.boxes) for one in found.decisions}
     assert values == {
-        ("1.2.3", "Mass"): ("1", (Box(10, 20, 40, 60),)), ("1.2.3", "Effusion"): ("0", ()),
-        ("1.2.4", "Mass"): ("0", ()), ("1.2.4", "Effusion"): ("0", ()),
-    }  # fmt: skip
+        ("1.2.3", "Mass"): ("1", (Box(10, 20, 40, 60),)),
+        ("1.2.3", "Effusion"): ("0", ()),
+        ("1.2.4", "Mass"): ("0", ()),
+        ("1.2.4", "Effusion"): ("0", ()),
+    }
     assert {one.reader for one in found.decisions} == {"Dr B"}
     assert len(found.problems) == 2
 

@@ -74,11 +74,30 @@ def test_a_patient_is_keyed_by_its_first_film() -> None:
 def test_pictures_of_one_name_are_named_by_path_and_copies_and_objects_are_not() -> None:
     films = _films(
         image_id=["v", "v", "c", "c", "100", "100", "1.2.3", "1.2.3", "e", "e"],
-        source=["a/v.png", "b/v.png", "a/c.png", "b/c.png", "a/100.png", "b/100.png", "a/1.2.3.dcm", "b/1.2.3.dcm",
-                "e.png", "e.jpg"],
+        source=[
+            "a/v.png",
+            "b/v.png",
+            "a/c.png",
+            "b/c.png",
+            "a/100.png",
+            "b/100.png",
+            "a/1.2.3.dcm",
+            "b/1.2.3.dcm",
+            "e.png",
+            "e.jpg",
+        ],
         pixel_sha256=["1", "2", "3", "3", "4", "5", "6", "7", "8", "9"],
         transfer_syntax=[""] * 6 + ["1.2.840.10008.1.2.1"] * 2 + [""] * 2,
-    )  # fmt: skip
+    )
     assert image_ids_by_path(films, films["image_id"]).tolist() == [
-        "a/v", "b/v", "c", "c", "a/100", "b/100", "1.2.3", "1.2.3", "e.png", "e.jpg",
-    ]  # fmt: skip
+        "a/v",
+        "b/v",
+        "c",
+        "c",
+        "a/100",
+        "b/100",
+        "1.2.3",
+        "1.2.3",
+        "e.png",
+        "e.jpg",
+    ]

@@ -82,9 +82,17 @@ LEFT_OVER_PX = {"resnet_light": 0.5, "resnet18": 0.5, "resnet50": 0.5, "densenet
 
 @pytest.mark.parametrize(
     ("backbone", "stride"),
-    [("resnet_light", 8), ("resnet_light", 16), ("resnet_light", 32), ("resnet50", 16), ("densenet121", 8),
-     ("densenet121", 16), ("efficientnet_b0", 8), ("efficientnet_b0", 16)],
-)  # fmt: skip
+    [
+        ("resnet_light", 8),
+        ("resnet_light", 16),
+        ("resnet_light", 32),
+        ("resnet50", 16),
+        ("densenet121", 8),
+        ("densenet121", 16),
+        ("efficientnet_b0", 8),
+        ("efficientnet_b0", 16),
+    ],
+)
 def test_a_cells_receptive_field_is_centred_on_the_cell(backbone: str, stride: int) -> None:
     """Where every strided window weighs evenly, the gradient of a cell has its centre of mass on the cell's centre."""
     model = _classifier(backbone, stride, aligned=True)

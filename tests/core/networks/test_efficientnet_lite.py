@@ -68,8 +68,12 @@ def test_sizes_are_the_published_ones(scale: int, parameters: int) -> None:
 def test_the_packages_weights_fit_to_the_last_tensor_and_give_the_reference_logits(packaged: Weights) -> None:
     network, report = published_classifier("efficientnet_lite0", packaged)
     assert report.as_json()["counts"] == {
-        "matched": 296, "summed_channels": 0, "missing": 0, "unused": 0, "wrong_shape": 0
-    }  # fmt: skip
+        "matched": 296,
+        "summed_channels": 0,
+        "missing": 0,
+        "unused": 0,
+        "wrong_shape": 0,
+    }
     wide = {name: value.double() for name, value in packaged.items()}
     photo = torch.rand(2, 3, 96, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():

@@ -135,9 +135,16 @@ def test_features_are_those_of_a_plain_reimplementation(backbone: str) -> None:
 # GoogLeNet: 112, 56, 28, 14, and whole 7. NIN: (224 + 8 - 11) // 4 + 1 = 56, 28, 14, 7.
 @pytest.mark.parametrize(
     ("backbone", "stride", "channels", "side"),
-    [("alexnet_gap", 16, 1024, 13), ("vgg16_gap", 16, 1024, 14), ("googlenet_gap", 16, 1024, 14),
-     ("googlenet", 32, 1024, 7), ("googlenet", 16, 1024, 14), ("nin", 32, 1024, 7), ("nin", 16, 1024, 14)],
-)  # fmt: skip
+    [
+        ("alexnet_gap", 16, 1024, 13),
+        ("vgg16_gap", 16, 1024, 14),
+        ("googlenet_gap", 16, 1024, 14),
+        ("googlenet", 32, 1024, 7),
+        ("googlenet", 16, 1024, 14),
+        ("nin", 32, 1024, 7),
+        ("nin", 16, 1024, 14),
+    ],
+)
 def test_map_sizes_at_224_px(backbone: str, stride: int, channels: int, side: int) -> None:
     model = build_classifier(NetworkSpec(backbone=backbone, stride=stride), 2, seed=1).eval().requires_grad_(False)
     assert model.features(_films(224, 224)).shape == (1, channels, side, side)
@@ -196,12 +203,23 @@ def _without_maxima(part: nn.Module) -> None:
 # how far a cell's receptive field is centred from (cell + 1/2) * stride, px; AlexNet at 16: from (cell + 1) * 16
 @pytest.mark.parametrize(
     ("backbone", "stride", "aligned", "off_px"),
-    [("vgg16_gap", 16, True, 0), ("vgg16_gap", 8, True, 0), ("vgg16_gap", 8, False, 4),
-     ("googlenet_gap", 16, True, -1.5), ("googlenet_gap", 8, True, -1.5),
-     ("googlenet_gap", 16, False, 6.5), ("googlenet", 32, True, -1.5),
-     ("googlenet", 16, True, -1.5), ("nin", 32, True, -2.5), ("nin", 16, True, -2.5), ("nin", 8, True, -2.5),
-     ("nin", 32, False, 13.5), ("alexnet_gap", 8, True, -0.5), ("alexnet_gap", 16, True, -0.5)],
-)  # fmt: skip
+    [
+        ("vgg16_gap", 16, True, 0),
+        ("vgg16_gap", 8, True, 0),
+        ("vgg16_gap", 8, False, 4),
+        ("googlenet_gap", 16, True, -1.5),
+        ("googlenet_gap", 8, True, -1.5),
+        ("googlenet_gap", 16, False, 6.5),
+        ("googlenet", 32, True, -1.5),
+        ("googlenet", 16, True, -1.5),
+        ("nin", 32, True, -2.5),
+        ("nin", 16, True, -2.5),
+        ("nin", 8, True, -2.5),
+        ("nin", 32, False, 13.5),
+        ("alexnet_gap", 8, True, -0.5),
+        ("alexnet_gap", 16, True, -0.5),
+    ],
+)
 def test_where_a_cell_looks(backbone: str, stride: int, aligned: bool, off_px: float) -> None:
     model = _classifier(backbone, stride, aligned).double()
     _without_maxima(model)
@@ -251,9 +269,18 @@ def test_no_activation_works_in_place_and_the_seed_alone_decides_the_weights(bac
 def test_an_alexnet_contract_counts_13_cells_at_224_px() -> None:
     def contract(cells: int) -> ModelContract:
         return ModelContract(
-            labels=("Nodule",), rows=224, cols=224, fit="crop", bits=8, network=NetworkSpec(backbone="alexnet_gap"),
-            feature_rows=cells, feature_cols=cells, data_digest="d", seed=1, code_version="0",
-        )  # fmt: skip
+            labels=("Nodule",),
+            rows=224,
+            cols=224,
+            fit="crop",
+            bits=8,
+            network=NetworkSpec(backbone="alexnet_gap"),
+            feature_rows=cells,
+            feature_cols=cells,
+            data_digest="d",
+            seed=1,
+            code_version="0",
+        )
 
     assert contract(13).feature_rows == 13
     with pytest.raises(ValueError, match="does not cover"):

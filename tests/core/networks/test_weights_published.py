@@ -30,10 +30,15 @@ def _layer(name: str, *shape: int) -> Shapes:
 
 def alexnet_shapes() -> Shapes:
     return (
-        _layer("features.0", 64, 3, 11, 11) | _layer("features.3", 192, 64, 5, 5) | _layer("features.6", 384, 192, 3, 3)
-        | _layer("features.8", 256, 384, 3, 3) | _layer("features.10", 256, 256, 3, 3)
-        | _layer("classifier.1", 4096, 9216) | _layer("classifier.4", 4096, 4096) | _layer("classifier.6", 1000, 4096)
-    )  # fmt: skip
+        _layer("features.0", 64, 3, 11, 11)
+        | _layer("features.3", 192, 64, 5, 5)
+        | _layer("features.6", 384, 192, 3, 3)
+        | _layer("features.8", 256, 384, 3, 3)
+        | _layer("features.10", 256, 256, 3, 3)
+        | _layer("classifier.1", 4096, 9216)
+        | _layer("classifier.4", 4096, 4096)
+        | _layer("classifier.6", 1000, 4096)
+    )
 
 
 def vgg16_shapes(normalised: bool = False) -> Shapes:
@@ -57,10 +62,12 @@ def _basic(name: str, after: int, before: int, kernel: int) -> Shapes:
 def _inception(name: str, before: int, one: int, two: tuple[int, int], three: tuple[int, int], pool: int) -> Shapes:
     return (
         _basic(f"{name}.branch1", one, before, 1)
-        | _basic(f"{name}.branch2.0", two[0], before, 1) | _basic(f"{name}.branch2.1", two[1], two[0], 3)
-        | _basic(f"{name}.branch3.0", three[0], before, 1) | _basic(f"{name}.branch3.1", three[1], three[0], 3)
+        | _basic(f"{name}.branch2.0", two[0], before, 1)
+        | _basic(f"{name}.branch2.1", two[1], two[0], 3)
+        | _basic(f"{name}.branch3.0", three[0], before, 1)
+        | _basic(f"{name}.branch3.1", three[1], three[0], 3)
         | _basic(f"{name}.branch4.1", pool, before, 1)
-    )  # fmt: skip
+    )
 
 
 def googlenet_shapes(auxiliary: bool) -> Shapes:

@@ -12,10 +12,21 @@ from camray.core.training.optimization import build_optimizer, epochs_for, set_l
 from camray.domain.contract import NetworkSpec
 
 PLAN = FitSettings(
-    epochs=4, steps_per_epoch=5, learning_rate=0.01, final_learning_rate=0.0, weight_decay=0.02, warmup_epochs=1.0,
-    label_smoothing=0.0, ema_decay=0.0, clip_norm=0.0, patience=0, keep_best=False, seed=1,
-    augmentation=Augmentation(), head_rate=10.0,
-)  # fmt: skip
+    epochs=4,
+    steps_per_epoch=5,
+    learning_rate=0.01,
+    final_learning_rate=0.0,
+    weight_decay=0.02,
+    warmup_epochs=1.0,
+    label_smoothing=0.0,
+    ema_decay=0.0,
+    clip_norm=0.0,
+    patience=0,
+    keep_best=False,
+    seed=1,
+    augmentation=Augmentation(),
+    head_rate=10.0,
+)
 
 
 def test_the_head_learns_at_its_multiple_through_warm_up_and_cosine() -> None:

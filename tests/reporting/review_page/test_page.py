@@ -64,8 +64,11 @@ def test_a_films_data_are_those_of_the_run_to_the_last_bit() -> None:
     files = dict(review_page_files(_run(), ["1.2.3"], [_film()], "webp"))
     data = _content(files["data/1.2.3.js"], 'CAMRAY.receive("1.2.3", ')
     assert (data["rows"], data["cols"], data["transform"], data["window"]) == (
-        192, 256, [0.5, 0.25, 3.0, 4.0], [1, 95, 2, 126],
-    )  # fmt: skip
+        192,
+        256,
+        [0.5, 0.25, 3.0, 4.0],
+        [1, 95, 2, 126],
+    )
     assert data["boxes"] == [[[1, 2, 30, 40]]]
     np.testing.assert_array_equal(np.frombuffer(base64.b64decode(data["heat"]), "<f2"), HEAT.ravel())
     run = _content(files["data/run.js"], "window.CAMRAY = {};\nCAMRAY.run = ")

@@ -32,10 +32,18 @@ def test_the_headline_compares_with_baselines_in_words_and_signs() -> None:
     page = report_page("name", [SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])], [], 0.95)
     line = PageTables(page).tables[0][1][2]
     assert line == [
-        "Mass", "0.90|0.85–0.95", "–", "12",
-        "0.80|0.70–0.90", "0.50 whole film", "▲▲ clearly above",
-        "0.40|0.20–0.60", "0.30 centre Gaussian", "▲ above", "–",
-    ]  # fmt: skip
+        "Mass",
+        "0.90|0.85–0.95",
+        "–",
+        "12",
+        "0.80|0.70–0.90",
+        "0.50 whole film",
+        "▲▲ clearly above",
+        "0.40|0.20–0.60",
+        "0.30 centre Gaussian",
+        "▲ above",
+        "–",
+    ]
     assert "40 films of 30 patients; 12 films have annotated boxes" in page
     assert "<b>validation</b>: chosen on boxes of the validation split." in page
 

@@ -34,15 +34,25 @@ def protocol_tables(page: str) -> list[tuple[str, list[list[str]]]]:
 
 def test_both_conventions_stand_side_by_side_with_what_lies_between() -> None:
     scores = scores_of(
-        row("A", "wsol/max_box_acc", 0.5, at=0.5), row("A", "wsol_original/max_box_acc", 0.25, at=0.5),
-        row("A", "wsol/max_box_acc_v2", 0.4), row("A", "wsol_original/max_box_acc_v2", 0.4),
+        row("A", "wsol/max_box_acc", 0.5, at=0.5),
+        row("A", "wsol_original/max_box_acc", 0.25, at=0.5),
+        row("A", "wsol/max_box_acc_v2", 0.4),
+        row("A", "wsol_original/max_box_acc_v2", 0.4),
         row("A", "wsol/max_box_acc_v2", 0.9, at=0.3),
-    )  # fmt: skip
+    )
     page = page_of(scores, "wsol")
     ((title, lines),) = protocol_tables(page)
     assert title == "Both sets of conventions"
-    assert lines[0] == ["Finding", "Method", "Threshold", "MaxBoxAcc", "MaxBoxAcc, original", "MaxBoxAccV2",
-                        "MaxBoxAccV2, original", "films"]  # fmt: skip
+    assert lines[0] == [
+        "Finding",
+        "Method",
+        "Threshold",
+        "MaxBoxAcc",
+        "MaxBoxAcc, original",
+        "MaxBoxAccV2",
+        "MaxBoxAccV2, original",
+        "films",
+    ]
     assert lines[1] == [
         "A",
         "cam",
@@ -59,8 +69,11 @@ def test_both_conventions_stand_side_by_side_with_what_lies_between() -> None:
 
 
 def test_equal_conventions_are_said_to_be_equal() -> None:
-    scores = scores_of(row("A", "wsol/pxap", 0.5), row("A", "wsol/max_box_acc", 0.5, at=0.5),
-                       row("A", "wsol_original/max_box_acc", 0.5, at=0.5))  # fmt: skip
+    scores = scores_of(
+        row("A", "wsol/pxap", 0.5),
+        row("A", "wsol/max_box_acc", 0.5, at=0.5),
+        row("A", "wsol_original/max_box_acc", 0.5, at=0.5),
+    )
     page = page_of(scores, "wsol")
     assert "Both sets of conventions give the same 1 numbers" in page
     assert "PxAP has no rows" not in page
@@ -68,14 +81,17 @@ def test_equal_conventions_are_said_to_be_equal() -> None:
 
 def test_a_number_that_needs_no_threshold_stands_on_every_line() -> None:
     scores = scores_of(
-        row("A", "wsol/max_box_acc", 0.2, at=0.5), row("A", "wsol/max_box_acc", 0.3, at=0.5, source="validation"),
-        row("A", "wsol/pxap", 0.7), row("B", "wsol/max_box_acc", 0.4, at=0.5, source="validation"),
-    )  # fmt: skip
+        row("A", "wsol/max_box_acc", 0.2, at=0.5),
+        row("A", "wsol/max_box_acc", 0.3, at=0.5, source="validation"),
+        row("A", "wsol/pxap", 0.7),
+        row("B", "wsol/max_box_acc", 0.4, at=0.5, source="validation"),
+    )
     lines = protocol_tables(page_of(scores, "wsol"))[0][1]
     assert [line[2:5] for line in lines] == [
-        ["Threshold", "MaxBoxAcc", "PxAP"], ["validation", "0.30|0.20–0.40", "0.70|0.60–0.80"],
+        ["Threshold", "MaxBoxAcc", "PxAP"],
+        ["validation", "0.30|0.20–0.40", "0.70|0.60–0.80"],
         ["validation", "0.40|0.30–0.50", "–"],
-    ]  # fmt: skip
+    ]
 
 
 def test_a_protocol_without_rows_names_what_is_missing() -> None:
@@ -91,18 +107,26 @@ def test_a_protocol_without_rows_names_what_is_missing() -> None:
 def test_findings_take_the_preferred_threshold_and_means_show_every_method() -> None:
     metric = "detection/coco_ap"
     scores = scores_of(
-        row("A", metric, 0.1), row("A", metric, 0.2, source="validation"), row("A", metric, 0.9, source="oracle"),
-        row("B <i>", metric, 0.3), row("A", metric, 0.05, "baseline:whole_image"),
-        row("mean", metric, 0.15), row("mean", metric, 0.2, source="validation"),
-        row("mean", metric, 0.9, source="oracle"), row("mean", metric, 0.05, "baseline:whole_image"),
-    )  # fmt: skip
+        row("A", metric, 0.1),
+        row("A", metric, 0.2, source="validation"),
+        row("A", metric, 0.9, source="oracle"),
+        row("B <i>", metric, 0.3),
+        row("A", metric, 0.05, "baseline:whole_image"),
+        row("mean", metric, 0.15),
+        row("mean", metric, 0.2, source="validation"),
+        row("mean", metric, 0.9, source="oracle"),
+        row("mean", metric, 0.05, "baseline:whole_image"),
+    )
     page = page_of(scores, "detection")
     lines = protocol_tables(page)[0][1][1:]
     assert [(line[0], line[1], line[2], line[3][:4]) for line in lines] == [
-        ("A", "cam", "validation", "0.20"), ("B <i>", "cam", "fixed", "0.30"),
-        ("Mean of findings", "cam", "fixed", "0.15"), ("Mean of findings", "cam", "validation", "0.20"),
-        ("Mean of findings", "cam", "oracle", "0.90"), ("Mean of findings", "baseline: whole film", "fixed", "0.05"),
-    ]  # fmt: skip
+        ("A", "cam", "validation", "0.20"),
+        ("B <i>", "cam", "fixed", "0.30"),
+        ("Mean of findings", "cam", "fixed", "0.15"),
+        ("Mean of findings", "cam", "validation", "0.20"),
+        ("Mean of findings", "cam", "oracle", "0.90"),
+        ("Mean of findings", "baseline: whole film", "fixed", "0.05"),
+    ]
     assert "B &lt;i&gt;" in page
 
 

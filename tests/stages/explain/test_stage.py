@@ -109,9 +109,16 @@ def test_maps_and_logits_of_the_wanted_films_in_the_stores_order(folder: RunFold
     assert (grid["rows"], grid["cols"], grid["feature_rows"], grid["feature_cols"]) == (32, 48, 4, 6)
     assert grid["heat_exponents"] == {"cam": 0, "gradcam": 0}
     assert sorted(_outputs(folder)) == [
-        "grid.json", "heat-cam-00000.npy", "heat-cam-00001.npy", "heat-cam-00002.npy", "heat-gradcam-00000.npy",
-        "heat-gradcam-00001.npy", "heat-gradcam-00002.npy", "images.parquet", "logits.npy",
-    ]  # fmt: skip
+        "grid.json",
+        "heat-cam-00000.npy",
+        "heat-cam-00001.npy",
+        "heat-cam-00002.npy",
+        "heat-gradcam-00000.npy",
+        "heat-gradcam-00001.npy",
+        "heat-gradcam-00002.npy",
+        "images.parquet",
+        "logits.npy",
+    ]
 
 
 @pytest.mark.parametrize("writes", [1, 3, 7, 9])

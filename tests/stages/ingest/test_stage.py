@@ -104,9 +104,12 @@ def test_every_input_is_done_or_refused_and_no_identifier_is_written(tmp_path: P
     result = run(settings_for(root, audit=True), tmp_path / "run")
     assert result.counts.as_json() == {"in": 17, "done": 12, "refused": 5}
     assert reasons(tmp_path / "run") == {
-        "empty.dcm": "not_dicom", "notes.txt": "not_dicom", "z_copy.dcm": "duplicate_pixels",
-        "z_ct.dcm": "wrong_modality", "z_other.dcm": "duplicate_id",
-    }  # fmt: skip
+        "empty.dcm": "not_dicom",
+        "notes.txt": "not_dicom",
+        "z_copy.dcm": "duplicate_pixels",
+        "z_ct.dcm": "wrong_modality",
+        "z_other.dcm": "duplicate_id",
+    }
     assert len(table(tmp_path / "run", "images")) == 12
     for name, content in contents(tmp_path / "run").items():
         assert b"canary" not in content.lower(), name
@@ -328,9 +331,11 @@ def test_a_refused_film_of_a_complete_data_set_is_counted_once(tmp_path: Path) -
     assert result.counts.as_json() == {"in": 10, "done": 6, "refused": 4}
     refusals = table(tmp_path / "run", "refusals").set_index("source")
     assert refusals["reason"].to_dict() == {
-        "dicom/3.dcm": "truncated", "dicom/5.dcm": "not_dicom", "dicom/notes.txt": "not_dicom",
+        "dicom/3.dcm": "truncated",
+        "dicom/5.dcm": "not_dicom",
+        "dicom/notes.txt": "not_dicom",
         "labels.csv:7": "missing_file",
-    }  # fmt: skip
+    }
     assert "or is 1 of 1 refused file(s)" in refusals["message"]["labels.csv:7"]
 
 
@@ -417,8 +422,10 @@ def test_new_films_with_tables_get_derived_labels_and_may_lack_rows(tmp_path: Pa
     assert result.counts.as_json() == {"in": 3, "done": 3, "refused": 0}
     labels = table(tmp_path / "out", "labels")
     assert dict(labels[["label", "value"]].itertuples(index=False)) == {
-        "Active Tuberculosis": "0", "Obsolete Tuberculosis": "1", "Tuberculosis": "1",
-    }  # fmt: skip
+        "Active Tuberculosis": "0",
+        "Obsolete Tuberculosis": "1",
+        "Tuberculosis": "1",
+    }
     assert len(table(tmp_path / "out", "annotations")) == 2
 
 
@@ -438,8 +445,10 @@ def test_the_variety_of_real_files_is_accounted_for(tmp_path: Path, real_data: P
     result = run(settings_for(real_data / "dicom_variety"), tmp_path / "run")
     assert result.counts.as_json() == {"in": 13, "done": 6, "refused": 7}
     assert Counter(reasons(tmp_path / "run").values()) == {
-        "wrong_body_part": 4, "duplicate_pixels": 2, "wrong_modality": 1,
-    }  # fmt: skip
+        "wrong_body_part": 4,
+        "duplicate_pixels": 2,
+        "wrong_modality": 1,
+    }
 
 
 @pytest.mark.realdata

@@ -59,8 +59,20 @@ def folder(tmp_path: Path) -> RunFolder:
         (rows, cols), split = SIZES[number % 3], "validation" if number < 12 else "test"
         scale_x, scale_y, x_off, y_off = _transform(rows, cols)
         name = f"film{number:02d}"
-        films.append({"image_id": name, "rows": rows, "cols": cols, "split": split, "shard": 0, "index": number,
-                      "scale_x": scale_x, "scale_y": scale_y, "offset_x": x_off, "offset_y": y_off})  # fmt: skip
+        films.append(
+            {
+                "image_id": name,
+                "rows": rows,
+                "cols": cols,
+                "split": split,
+                "shard": 0,
+                "index": number,
+                "scale_x": scale_x,
+                "scale_y": scale_y,
+                "offset_x": x_off,
+                "offset_y": y_off,
+            }
+        )
         explained.append({"image_id": name, "split": split, "shard": number // 10, "index": number % 10})
         shows = number % 6 != 5
         labels += [{"image_id": name, "label": "mass", "value": "1" if shows else "0"}]
@@ -78,7 +90,14 @@ def folder(tmp_path: Path) -> RunFolder:
             ]
             clipped = Box(*corners).clipped(rows, cols)
             assert clipped is not None
-            boxes.append({"image_id": name, "label": "mass", "kind": "box", **dict(zip(("x0", "y0", "x1", "y1"), clipped.as_tuple(), strict=True))})  # fmt: skip # noqa: E501
+            boxes.append(
+                {
+                    "image_id": name,
+                    "label": "mass",
+                    "kind": "box",
+                    **dict(zip(("x0", "y0", "x1", "y1"), clipped.as_tuple(), strict=True)),
+                }
+            )
     write_table(run.stage("ingest") / "images.parquet", _table(films, IMAGE_COLUMNS), IMAGE_COLUMNS)
     write_table(run.stage("ingest") / "labels.parquet", _table(labels, LABEL_COLUMNS), LABEL_COLUMNS)
     write_table(run.stage("ingest") / "annotations.parquet", _table(boxes, ANNOTATION_COLUMNS), ANNOTATION_COLUMNS)
@@ -89,9 +108,19 @@ def folder(tmp_path: Path) -> RunFolder:
         stored = heat if method == "cam" else np.maximum(heat, 0) / np.float16(64)
         for shard, part in enumerate((stored[:10], stored[10:])):
             write_shard(shard_path(target, shard, f"heat-{method}"), iter(part), part.shape[1:], np.float16)
-    write_json(target / "grid.json", {
-        "rows": MODEL[0], "cols": MODEL[1], "feature_rows": CELLS[0], "feature_cols": CELLS[1], "labels": list(LABELS),
-        "methods": ["cam", "gradcam"], "heat_exponents": {"cam": 0, "gradcam": 0}, "notes": {}})  # fmt: skip
+    write_json(
+        target / "grid.json",
+        {
+            "rows": MODEL[0],
+            "cols": MODEL[1],
+            "feature_rows": CELLS[0],
+            "feature_cols": CELLS[1],
+            "labels": list(LABELS),
+            "methods": ["cam", "gradcam"],
+            "heat_exponents": {"cam": 0, "gradcam": 0},
+            "notes": {},
+        },
+    )
     return run
 
 

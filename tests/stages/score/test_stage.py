@@ -80,9 +80,13 @@ def test_every_row_is_there_once(scored: RunFolder) -> None:
         for source in ("fixed", "validation"):
             part = scores[(scores.method == method) & (scores.threshold_source == source) & (scores.label == "mean")]
             assert part.groupby("metric").size().to_dict() == {
-                "hit_rate": 1, "iou_accuracy": 7, "iobb_accuracy": 7, "mean_iou": 1, "max_box_acc": 1,
+                "hit_rate": 1,
+                "iou_accuracy": 7,
+                "iobb_accuracy": 7,
+                "mean_iou": 1,
+                "max_box_acc": 1,
                 "max_box_acc_v2": 1,
-            }  # fmt: skip
+            }
     assert set(scores[scores.method == "baseline:fixed_point"].metric) == {"hit_rate"}
     known = scores.dropna(subset=["value", "low"])
     assert ((known.value >= 0) & (known.value <= 1)).all()
@@ -242,9 +246,20 @@ def test_pictures_are_files_too_and_the_store_is_told(copied: RunFolder) -> None
     score.run(settings_of(pictures=True), copied, listener)
     assert {"report.html", "scores.csv"} <= set(listener.told)
     names = {path.name for path in (copied.root / "score" / "pictures").iterdir()}
-    charts = {f"test-{name}.png" for name in (
-            "hit-rate", "iou-accuracy", "overlap", "thresholds", "froc", "froc-01", "roc", "pr", "reliability",
-        )}  # fmt: skip
+    charts = {
+        f"test-{name}.png"
+        for name in (
+            "hit-rate",
+            "iou-accuracy",
+            "overlap",
+            "thresholds",
+            "froc",
+            "froc-01",
+            "roc",
+            "pr",
+            "reliability",
+        )
+    }
     films = {f"test-finding-{number:02d}-{place}.png" for number in (0, 1) for place in ("best", "median", "worst")}
     assert names == charts | films
 
@@ -269,9 +284,12 @@ def test_the_audits_probes_stand_beside_the_classifier_on_the_same_films(copied:
     scores = scores_of(copied)
     found = scores[scores["method"].str.startswith("baseline:probe:") & (scores["metric"] == "auroc")]
     assert set(zip(found["method"], found["label"], strict=True)) == {
-        ("baseline:probe:border", LABELS[0]), ("baseline:probe:border", LABELS[1]), ("baseline:probe:border", "mean"),
-        ("baseline:probe:age", LABELS[0]), ("baseline:probe:age", "mean"),
-    }  # fmt: skip
+        ("baseline:probe:border", LABELS[0]),
+        ("baseline:probe:border", LABELS[1]),
+        ("baseline:probe:border", "mean"),
+        ("baseline:probe:age", LABELS[0]),
+        ("baseline:probe:age", "mean"),
+    }
     ours = scores[(scores["method"] == "classifier") & (scores["metric"] == "auroc")].set_index("label")
     border = found[found["method"] == "baseline:probe:border"].set_index("label")
     assert (border["n"] == ours.loc[border.index, "n"]).all()

@@ -43,8 +43,12 @@ def test_what_is_there_is_counted_and_what_is_published_stands_beside_it(tmp_pat
     assert found.exit_code == 0
     assert found.wrong == []
     assert {what: found.counts[what] for what in ("films", "rows", "boxes", "patients", "films_read_whole")} == {
-        "films": 3, "rows": 3, "boxes": 1, "patients": 2, "films_read_whole": 3,
-    }  # fmt: skip
+        "films": 3,
+        "rows": 3,
+        "boxes": 1,
+        "patients": 2,
+        "films_read_whole": 3,
+    }
     assert found.counts["labels"]["Mass"] == {"present": 1, "absent": 2, "uncertain": 0, "boxes": 1, "boxed_films": 1}
     assert _told(found.notes, "films: 3 here, 112,120 published")
     assert _told(found.notes, "no split list train_val_list.txt, test_list.txt")
@@ -56,9 +60,7 @@ def test_a_split_that_mixes_patients_is_wrong_and_is_counted_not_named(tmp_path:
     (tmp_path / "test_list.txt").write_text("a_001.png\n")
     found = check_data("nih_chestxray14", tmp_path)
     assert found.counts["official_split"] == {"test": 1, "train": 2}
-    assert found.wrong == [
-        "1 patient(s) are in more than one official split: ingest.split=official is refused"
-    ]  # fmt: skip
+    assert found.wrong == ["1 patient(s) are in more than one official split: ingest.split=official is refused"]
     assert found.exit_code == 2
 
 

@@ -165,8 +165,10 @@ def test_a_dear_method_is_scored_on_fewer_films_and_says_so(done: tuple[ModelCom
 def test_a_fully_connected_network_stands_once_whatever_the_pools() -> None:
     plan = plan_of(settings_of(networks=["alexnet", "nin"]))
     assert [(each.network, each.pool) for each in plan.combinations] == [
-        ("alexnet", NO_POOL), ("nin", "gap"), ("nin", "gmp"),
-    ]  # fmt: skip
+        ("alexnet", NO_POOL),
+        ("nin", "gap"),
+        ("nin", "gmp"),
+    ]
     assert [each.name for each in plan.combinations] == ["alexnet", "nin-gap", "nin-gmp"]
 
 

@@ -62,13 +62,22 @@ class Orthanc:
 def running(folder: Path) -> Iterator[Orthanc]:
     server = Orthanc(free_port(), free_port(), free_port())
     config = {
-        "Name": "test", "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),
-        "HttpPort": server.http_port, "DicomPort": server.dicom_port, "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False, "AuthenticationEnabled": False, "Plugins": [str(PLUGIN)],
-        "DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True, "DicomAlwaysAllowMove": True,
+        "Name": "test",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "HttpPort": server.http_port,
+        "DicomPort": server.dicom_port,
+        "DicomAet": "ORTHANC",
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "Plugins": [str(PLUGIN)],
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
         "DicomModalities": {"camray": ["CAMRAY", "127.0.0.1", server.move_port]},
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}, "ConcurrentJobs": 1,
-    }  # fmt: skip
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "ConcurrentJobs": 1,
+    }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(config), encoding="utf-8")
     with (folder / "orthanc.log").open("wb") as log:

@@ -39,10 +39,20 @@ def make_reviewed_run(root: Path, films: int = 30, **localize_settings: object) 
     make_run(root / "run", LABELS, films)
     trained = root / "trained"
     thresholds = [
-        {"id": f"own/cam/{label}", "method": "cam", "label": label, "policy": "own", "source": "fixed",
-         "value": recipe.level, "parameters": recipe.as_json(), "split": None, "criterion": "none", "n": 0}
+        {
+            "id": f"own/cam/{label}",
+            "method": "cam",
+            "label": label,
+            "policy": "own",
+            "source": "fixed",
+            "value": recipe.level,
+            "parameters": recipe.as_json(),
+            "split": None,
+            "criterion": "none",
+            "n": 0,
+        }
         for label, recipe in RECIPES.items()
-    ]  # fmt: skip
+    ]
     cutoffs = [{"label": label, "probability": 0.5, "split": None, "criterion": "", "n": 0} for label in LABELS]
     write_json(trained / "localize" / "thresholds.json", {"thresholds": thresholds, "cutoffs": cutoffs, "notes": []})
     (trained / "explain").mkdir()

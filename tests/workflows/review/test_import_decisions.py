@@ -149,9 +149,12 @@ def test_unknown_films_and_findings_and_conflicts_are_told(folder: RunFolder, tm
     found = import_decisions([new, old], folder, NullTracker(), WITHOUT_INTERVALS)
     told = [(problem.source, problem.what) for problem in found.problems]
     for words in (
-        "not one of this run", "'Plague' is no finding", "outside its film", "over its film's edge",
+        "not one of this run",
+        "'Plague' is no finding",
+        "outside its film",
+        "over its film's edge",
         "another state of the run",
-    ):  # fmt: skip
+    ):
         assert sum(words in what for _, what in told) == 1, words
     assert any("old.json" in what and "differ" in what for _, what in told)
     decisions = pd.read_parquet(found.folder / "decisions.parquet").set_index("label")

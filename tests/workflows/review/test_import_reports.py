@@ -120,8 +120,9 @@ def test_what_ohif_writes_comes_back_exactly(run: RunFolder, tmp_path: Path) -> 
     drawn, kept = said(two, MASS)[3]
     assert kept == _claimed(run, two)[1]
     np.testing.assert_allclose(drawn.as_tuple(), moved.as_tuple(), atol=1e-5, rtol=0)
-    assert drawn.as_tuple() == tuple(float(np.float32(np.float32(side) * np.float32(1 + 1e-7))) for side in
-                                     moved.as_tuple())  # fmt: skip
+    assert drawn.as_tuple() == tuple(
+        float(np.float32(np.float32(side) * np.float32(1 + 1e-7))) for side in moved.as_tuple()
+    )
     assert said(third, MASS) == ("0", "reject", True, [])
     assert said(third, EFFUSION)[:3] == ("1", "adjust", True)
     assert said(negative, MASS)[:3] == ("1", "adjust", True)
@@ -164,8 +165,10 @@ def test_the_later_report_of_a_reader_counts_and_two_readers_stay_two(run: RunFo
     kept = [ohif_mark(film, box, SUMMARY)]
     added = [*kept, ohif_mark(film, Box(1, 2, 30, 40), "Effusion")]
     for name, marks, observer, time in (
-        ("a", added, "Reader^One", "120000"), ("b", kept, "Reader^One", "110000"), ("c", kept, UNNAMED, ""),
-    ):  # fmt: skip
+        ("a", added, "Reader^One", "120000"),
+        ("b", kept, "Reader^One", "110000"),
+        ("c", kept, UNNAMED, ""),
+    ):
         _save(edited_by_ohif(reports[image_id], marks, observer, time), tmp_path / "read" / f"{name}.dcm")
     found, rows = _import(run, tmp_path / "read")
     assert {key[0] for key in rows} == {"Reader One", "read"}  # whoever is not named has the folder's name

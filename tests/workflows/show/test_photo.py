@@ -93,12 +93,24 @@ def test_the_command_prints_json_and_takes_layers_targets_and_views(folder: Path
     (tmp_path / "margin.py").write_text(
         "def margin(logits):\n    return logits[:, 0] - logits[:, 1]\n", encoding="utf-8"
     )
-    base = ["show", str(folder / "picture.png"), "--weights", str(folder / "resnet18.pth"), "--size", "64", "--json",
-            "--out", str(tmp_path / "out.png")]  # fmt: skip
+    base = [
+        "show",
+        str(folder / "picture.png"),
+        "--weights",
+        str(folder / "resnet18.pth"),
+        "--size",
+        "64",
+        "--json",
+        "--out",
+        str(tmp_path / "out.png"),
+    ]
     found = json.loads(CliRunner().invoke(app, [*base, "--top", "2"]).stdout)
     assert {key: found[key] for key in ("method", "backbone", "size", "fit")} == {
-        "method": "cam", "backbone": "resnet18", "size": 64, "fit": "stretch"
-    }  # fmt: skip
+        "method": "cam",
+        "backbone": "resnet18",
+        "size": 64,
+        "fit": "stretch",
+    }
     logits, _ = _expected(folder, "stretch")
     best = int(logits.argmax())
     assert found["top"][0]["label"] == str(best)
