@@ -2,7 +2,7 @@
 
 import pytest
 
-from camray.adapters.datasets.manifest import known_manifests, load_manifest
+from camray.adapters.datasets.manifest_files import known_manifests, load_manifest
 from camray.domain.finding_sites import Site, site_of
 from camray.domain.labels import Finding
 

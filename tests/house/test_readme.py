@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

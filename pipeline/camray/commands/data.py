@@ -21,7 +21,7 @@ def data_list(as_json: AsJson = False) -> None:
 
     Example: [bold]camray data list[/bold]
     """
-    from camray.adapters.datasets.manifest import known_manifests, load_manifest
+    from camray.adapters.datasets.manifest_files import known_manifests, load_manifest
 
     manifests = [load_manifest(name) for name in known_manifests()]
     if as_json:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from camray.adapters.datasets.manifest import manifest_path
+from camray.adapters.datasets.manifest_files import manifest_path
 from camray.adapters.run_folders.digests import digest_of, folder_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings

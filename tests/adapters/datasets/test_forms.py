@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.markup import mask_cells
 from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.split_lists import read_split_lists

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from camray.adapters.datasets.manifest import load_manifest, manifest_path
+from camray.adapters.datasets.manifest_files import load_manifest, manifest_path
 from camray.domain.errors import ManifestError
 from camray.domain.package_data import shipped
 

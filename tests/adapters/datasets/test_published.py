@@ -11,7 +11,8 @@ import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.label_values import ABSENT, PRESENT
-from camray.adapters.datasets.manifest import Manifest, load_manifest
+from camray.adapters.datasets.manifest import Manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.table_paths import TablePaths, table_paths
 from camray.adapters.datasets.tables import read_cells

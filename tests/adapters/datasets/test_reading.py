@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
-from camray.adapters.datasets.manifest import Manifest, load_manifest
+from camray.adapters.datasets.manifest import Manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables, survey_tables
 from camray.adapters.datasets.split_lists import read_split_lists
 from camray.adapters.datasets.table_paths import TablePaths, table_paths

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from camray.adapters.datasets.manifest import manifest_path
+from camray.adapters.datasets.manifest_files import manifest_path
 from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.commands.app import app
 from camray.domain.errors import ManifestError
 from camray.domain.geometry import Box

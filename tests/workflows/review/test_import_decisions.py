@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from camray.adapters.datasets.films_index import FilmIndex
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.reading import read_tables
 from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.review.decisions import PAGE_FORMAT

@@ -1,16 +1,11 @@
 """Data manifests: the meaning of a published data set's files and tables (see data_manifests/README.md)."""
 
-import difflib
 import re
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from camray.domain.errors import ManifestError
 from camray.domain.labels import Code, Finding
-from camray.domain.package_data import shipped
 from camray.domain.records import Split
 
 Key = Literal["image_id", "stem", "file_name", "path", "joined_path", "any"]
@@ -234,63 +229,6 @@ class Manifest(_Section):
         return () if self.labels == "auto" else tuple(label.finding() for label in self.labels)
 
 
-def load_manifest(name: str) -> Manifest:
-    """Read a data manifest.
-
-    Parameters
-    ----------
-    name : str
-        Folder under ``data_manifests/``, or a path to a manifest file or to its folder.
-
-    Returns
-    -------
-    Manifest
-        Validated and frozen.
-
-    Raises
-    ------
-    ManifestError
-        If there is no such manifest, or it is invalid; all faults are listed at once.
-    """
-    path = manifest_path(name)
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ManifestError(f"{path}: cannot be read as a data manifest: {error}") from error
-    if not isinstance(plain, dict):
-        raise ManifestError(f"{path}: expected a mapping, got a {type(plain).__name__}; see data_manifests/README.md")
-    try:
-        return Manifest.model_validate(plain)
-    except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
-        raise ManifestError(f"{path}: {len(faults)} fault(s) in the data manifest:\n" + "\n".join(faults)) from error
-
-
-def manifest_path(name: str) -> Path:
-    """Return the file of a data manifest; see `load_manifest`."""
-    folder, given = shipped("data_manifests"), Path(name)
-    for path in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
-        if path.is_file():
-            return path
-    known = known_manifests()
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-    raise ManifestError(f"data manifest '{name}': no such folder under data_manifests/ and no such file; {hint}")
-
-
-def known_manifests() -> tuple[str, ...]:
-    """Return the names of the manifests that camray ships, sorted."""
-    return tuple(sorted(path.parent.name for path in shipped("data_manifests").glob("*/manifest.yaml")))
-
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "films": FilmRules,
-    "label_table": LabelTableRules,
-    "box_table": BoxTableRules,
-    "labels": LabelRules,
-}
-
-
 def _checked_pattern(pattern: str) -> str:
     try:
         groups = re.compile(pattern).groups
@@ -299,13 +237,3 @@ def _checked_pattern(pattern: str) -> str:
     if groups != 1:
         raise ValueError(f"'{pattern}' needs exactly one group, around the name")
     return pattern
-
-
-def _describe(fault: Any) -> str:
-    keys = [str(part) for part in fault["loc"]]
-    if fault["type"] != "extra_forbidden":
-        return f"  {'.'.join(keys) or 'manifest'}: {fault['msg']}"
-    section = _SECTIONS.get(keys[0], Manifest) if len(keys) > 1 else Manifest
-    near = difflib.get_close_matches(keys[-1], section.model_fields, n=1, cutoff=0.3)
-    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(sorted(section.model_fields))}"
-    return f"  {'.'.join(keys)}: unknown key; {hint}"

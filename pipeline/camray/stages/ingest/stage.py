@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from camray.adapters.datasets.film_files import FilmFiles, list_films
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.table_paths import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress

@@ -7,7 +7,7 @@ Run     ``camray data check nih_chestxray14 --root FOLDER``
 from pathlib import Path
 
 from camray.adapters.datasets.film_files import list_films
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.table_paths import own_table_files
 from camray.workflows.dataset_check.films import (
     film_index,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from camray.adapters.datasets.manifest import load_manifest
+from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.errors import ManifestError
