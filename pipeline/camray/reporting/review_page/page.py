@@ -32,6 +32,7 @@ SCRIPTS = (  # in the order in which they are run
     "heat.js",
     "regions.js",
     "films.js",
+    "storage.js",
     "state.js",
     "exchange.js",
     "worklist.js",

@@ -42,6 +42,7 @@
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    C.storage.exported(link.download);
     C.say("Exported " + link.download);
   }
 

@@ -171,25 +171,24 @@
   function setBlind(on) {
     blind = on;
     $("blind").checked = on;
-    C.state.last("blind", on ? "1" : "");
+    C.storage.last("blind", on ? "1" : "");
     C.worklist.offer();
     C.worklist.refresh();
     if (C.current) { if (C.data) C.label = Math.max(0, C.label); update(); }
   }
 
   function askReader() {
-    $("reader-name").value = C.state.last("reader");
-    $("reader-blind").checked = C.state.last("blind") === "1";
+    $("reader-name").value = C.storage.last("reader");
+    $("reader-blind").checked = C.storage.last("blind") === "1";
     $("reader-dialog").showModal();
   }
 
   function begin() {
     const name = $("reader-name").value.trim();
     if (!name) return askReader();
-    C.state.last("reader", name);
+    C.storage.last("reader", name);
     const kept = C.state.start(name);
     $("reader-shown").textContent = "Reader: " + name;
-    if (!C.state.isSaved) C.message("Not saved", "This browser stores no data for this page. Export your decisions before you close it.");
     setBlind($("reader-blind").checked);
     const first = C.worklist.shown.find((film) => C.state.status(film.id) !== "read") || C.worklist.shown[0];
     C.open(first);
@@ -204,7 +203,7 @@
     C.worklist.start();
     C.state.listen((ids) => { if (C.current && (!ids.length || ids.includes(C.current.id))) update(); });
     $("help").onclick = C.keys.help;
-    $("export").onclick = C.exchange.save;
+    $("export").onclick = $("unsaved-download").onclick = C.exchange.save;
     $("import").onclick = () => $("import-file").click();
     $("import-file").onchange = () => {
       const file = $("import-file").files[0];

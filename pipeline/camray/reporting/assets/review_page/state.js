@@ -8,11 +8,7 @@
   "use strict";
   const VERDICTS = ["confirm", "adjust", "reject", "uncertain"];
   const records = new Map(), undone = [], redone = [], listeners = [];
-  let reader = "", storage = null;
-  try {
-    window.localStorage.setItem("camray-review", "1");
-    storage = window.localStorage;
-  } catch (error) { storage = null; }
+  let reader = "";
 
   const now = () => new Date().toISOString();
   const prefix = () => "camray-review/" + C.run.digest + "/" + reader + "/";
@@ -35,16 +31,7 @@
   function of(id) { return records.get(id) || blank(); }
   function finding(id, label) { return of(id).findings[label] || blankFinding(); }
 
-  function save(id) {
-    if (!storage) return;
-    try {
-      if (records.has(id)) storage.setItem(prefix() + id, JSON.stringify(records.get(id)));
-      else storage.removeItem(prefix() + id);
-    } catch (error) {
-      storage = null;
-      C.message("Not saved", "This browser's storage is full or unavailable. Changes are no longer saved: export your decisions before you close the page.");
-    }
-  }
+  function save(id, isTime) { C.storage.save(id, records.get(id) || null, isTime); }
 
   /** A record from the storage's text; null if it is missing or invalid. */
   function parsed(text) {
@@ -74,7 +61,7 @@
   }
 
   /** The same before a record is changed here: an event of the other window may still be on its way. */
-  function newest(id) { return storage ? catchUp(id, storage.getItem(prefix() + id)) : false; }
+  function newest(id) { return catchUp(id, C.storage.read(id)); }
 
   function notify(ids) { for (const listener of listeners) listener(ids); }
 
@@ -127,7 +114,7 @@
     record.seconds = Math.round((record.seconds + seconds) * 10) / 10;
     if (isBlind) record.blind_seconds = Math.round(((record.blind_seconds || 0) + seconds) * 10) / 10;
     records.set(id, record);
-    save(id);
+    save(id, true);
   }
 
   /** The AI's result for a film is visible: later answers are not blind. Not a change by the reader, and no undo step. */
@@ -148,20 +135,21 @@
     notify([...imported.keys()]);
   }
 
+  /** Take a saved record, unless there is a later one; true if it was taken. */
+  function restore(id, record) {
+    const other = records.get(id);
+    if (!record || (other && (other.changed || "") > (record.changed || ""))) return false;
+    records.set(id, record);
+    return true;
+  }
+
   /** Begin as a reader: what the browser kept of this reader and this run comes back. */
   function start(name) {
     reader = name;
     records.clear();
     undone.length = redone.length = 0;
-    let restored = 0;
-    for (let i = 0; storage && i < storage.length; i++) {
-      const key = storage.key(i);
-      if (!key.startsWith(prefix())) continue;
-      const id = key.slice(prefix().length);
-      if (!C.films.byId.has(id)) continue;
-      const record = parsed(storage.getItem(key));
-      if (record) { records.set(id, record); restored += isBegun(record); }
-    }
+    C.storage.begin(prefix(), (id, text) => (C.films.byId.has(id) ? restore(id, parsed(text)) : null));
+    const restored = [...records.values()].filter(isBegun).length;
     notify([]);
     return restored;
   }
@@ -176,24 +164,17 @@
     return record.finished ? "read" : "open";
   }
 
-  /** The last input in the first dialog (`key` reader or blind); with a value, store it. */
-  function last(key, value) {
-    if (!storage) return "";
-    try { if (value !== undefined) storage.setItem("camray-review-" + key, value); } catch (error) { return ""; } // full: told by save
-    return storage.getItem("camray-review-" + key) || "";
-  }
-
   // another window of the same reader changed something
   window.addEventListener("storage", (event) => {
-    if (!reader || !event.key || !event.key.startsWith(prefix())) return;
-    const id = event.key.slice(prefix().length);
+    if (!event.key || !C.storage.owns(event.key)) return;
+    const id = C.storage.idOf(event.key);
     if (C.films.byId.has(id) && catchUp(id, event.newValue)) notify([id]);
   });
 
   C.state = {
     VERDICTS: VERDICTS, of: of, finding: finding, edit: edit, editFinding: editFinding, addTime: addTime, seen: seen, forget: forget, replace: replace,
-    start: start, status: status, blank: blank, blankFinding: blankFinding, table: table, last: last, now: now,
-    records: records, get reader() { return reader; }, get isSaved() { return storage !== null; },
+    start: start, status: status, blank: blank, blankFinding: blankFinding, table: table, now: now,
+    records: records, get reader() { return reader; },
     undo: () => step(undone, redone), redo: () => step(redone, undone),
     get canUndo() { return undone.length > 0; }, get canRedo() { return redone.length > 0; },
     listen: (listener) => listeners.push(listener),
