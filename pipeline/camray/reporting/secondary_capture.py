@@ -1,7 +1,6 @@
-"""Secondary capture of one film: heat map, labelled boxes, legend and scales burned in."""
+"""Secondary capture of one film: heat maps and named boxes in one colour per finding, markers, legend and scales."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,33 +8,26 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from camray.domain.film_results import UNVERIFIED
-from camray.domain.geometry import Box, GridTransform
+from camray.domain.geometry import GridTransform
+from camray.reporting.captured_film import CapturedFilm, CapturedFinding, EdgeMarkers
 from camray.reporting.overlays import (
     FAINT_RGB,
     GAP_PX,
     INK_RGB,
     OUTLINE_RGB,
     PAPER_RGB,
-    PREDICTED_RGB,
     GreyImage,
     RgbImage,
     draw_frame,
-    fitted_text,
-    font,
-    tinted,
 )
+from camray.reporting.picture_text import Rgb, draw_text, shortened, text_width, wrapped
 
 Frame = tuple[int, int, int, int]  # left, top, right, bottom
-BAR_PX, RULER_MM = 14, 50.0
-LEAST_WIDTH_PX = 480
-
-
-@dataclass(frozen=True)
-class LabelledBox:
-    """A box on the native grid, and the text at its corner."""
-
-    box: Box
-    text: str
+RULER_MM = 50.0
+LEAST_LETTER_PX, LEAST_PAGE_PX = 16, (480, 128)  # width and height of the film's part of the picture
+_LEAST_FILM_PX = (640, 256)  # longest and shortest side: smaller films are enlarged
+_STRONGEST_TINT = 0.6
+_SCALE_NOTE = "Strength of a colour: heat map from 0 to its maximum, no probability"
 
 
 def heat_on_film(
@@ -84,7 +76,7 @@ def heat_on_film(
 
 
 def display_shape(shape_native: tuple[int, int], aspect: float, longest_px: int) -> tuple[int, int]:
-    """Return (rows, cols) of a film on the screen: no side longer than `longest_px`, never enlarged.
+    """Return (rows, cols) of a film on the screen: small films enlarged, no side longer than `longest_px`.
 
     Parameters
     ----------
@@ -96,92 +88,125 @@ def display_shape(shape_native: tuple[int, int], aspect: float, longest_px: int)
         Limit.
     """
     rows, cols = shape_native[0] * max(aspect, 1.0), shape_native[1] * max(1 / aspect, 1.0)
-    scale = min(1.0, longest_px / max(rows, cols))
+    enlarged = max(1.0, _LEAST_FILM_PX[0] / max(rows, cols), _LEAST_FILM_PX[1] / min(rows, cols))
+    scale = min(enlarged, longest_px / max(rows, cols))
     return max(1, round(rows * scale)), max(1, round(cols * scale))
 
 
-def draw_capture(
-    pixels: GreyImage,
-    heat01: GreyImage | None,
-    boxes: Sequence[LabelledBox],
-    lines: Sequence[str],
-    shape_display: tuple[int, int],
-    col_spacing_mm: float | None = None,
-) -> RgbImage:
-    """Draw one film with its heat map, boxes, ruler and legend.
+def draw_capture(film: CapturedFilm, findings: Sequence[CapturedFinding], shape_display: tuple[int, int]) -> RgbImage:
+    """Draw one film with its heat maps, boxes, markers, ruler and legend.
 
     Parameters
     ----------
-    pixels : ndarray of shape (H, W), float32
-        Film, native grid, 0 black to 1 white.
-    heat01 : ndarray of shape `shape_display` or None
-        Evidence divided by its maximum; None where nothing is reported.
-    boxes : sequence of LabelledBox
-        Native grid, px.
-    lines : sequence of str
-        Legend, most probable first; no identifier.
+    film : CapturedFilm
+        The film.
+    findings : sequence of CapturedFinding
+        Those that are reported.
     shape_display : tuple of int
         From `display_shape`.
-    col_spacing_mm : float or None
-        Distance between the film's columns; with it a ruler of `RULER_MM` is drawn.
 
     Returns
     -------
     ndarray of shape (R, C, 3), uint8
-        The film at the top left corner, the legend below.
+        The film at the top left corner, the legend below. No letter is smaller than `LEAST_LETTER_PX`.
     """
     rows, cols = shape_display
-    film = Image.fromarray(np.asarray(pixels, np.float32))
-    grey = np.clip(np.asarray(film.resize((cols, rows), Image.Resampling.BOX)), 0.0, 1.0)
-    heat = np.zeros(shape_display, np.float32) if heat01 is None else np.clip(heat01, 0.0, 1.0)
-    picture = Image.fromarray(tinted(grey, heat))
-    pen, size = ImageDraw.Draw(picture), max(11, min(rows, cols) // 48)
-    scale_x, scale_y = cols / pixels.shape[1], rows / pixels.shape[0]
-    for labelled in boxes:
-        x0, y0, x1, y1 = labelled.box.as_tuple()
-        draw_frame(pen, (x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y), PREDICTED_RGB, False)
-    occupied: list[Frame] = []
-    if col_spacing_mm is not None and col_spacing_mm > 0:
-        occupied += _ruler(pen, RULER_MM / col_spacing_mm * scale_x, rows, cols, size)
-    for labelled in boxes:
-        x0, y0, _, y1 = labelled.box.as_tuple()
-        corner = (x0 * scale_x, y0 * scale_y, y1 * scale_y)
-        occupied.append(_label(pen, labelled.text, corner, size, (rows, cols), occupied))
-    return _with_legend(picture, lines, heat01 is not None, size)
+    size = max(LEAST_LETTER_PX, max(rows, cols) // 48)
+    page = Image.new("RGB", (max(cols, LEAST_PAGE_PX[0]), max(rows, LEAST_PAGE_PX[1])), PAPER_RGB)
+    page.paste(Image.fromarray(_tinted(_resized(film.pixels, shape_display), findings)), (0, 0))
+    pen = ImageDraw.Draw(page)
+    scale_x, scale_y = cols / film.pixels.shape[1], rows / film.pixels.shape[0]
+    corners = [
+        (finding, (box.x0 * scale_x, box.y0 * scale_y, box.x1 * scale_x, box.y1 * scale_y))
+        for finding in findings
+        for box in finding.boxes
+    ]
+    for finding, frame in corners:
+        draw_frame(pen, frame, finding.rgb, False)
+    occupied = _draw_markers(pen, film.markers, shape_display, size)
+    if film.col_spacing_mm is not None and film.col_spacing_mm > 0:
+        occupied += _ruler(pen, RULER_MM / film.col_spacing_mm * scale_x, shape_display, size)
+    for finding, frame in corners:
+        occupied.append(_label(pen, finding, frame, (page.height, page.width), occupied))
+    return _with_legend(page, findings, film.lines, size)
+
+
+def _resized(pixels: GreyImage, shape: tuple[int, int]) -> GreyImage:
+    how = Image.Resampling.BOX if shape[0] <= pixels.shape[0] else Image.Resampling.BICUBIC
+    film = Image.fromarray(np.asarray(pixels, np.float32)).resize((shape[1], shape[0]), how)
+    return np.asarray(np.clip(np.asarray(film), 0.0, 1.0), np.float32)
+
+
+def _tinted(grey: GreyImage, findings: Sequence[CapturedFinding]) -> RgbImage:
+    """Lay heat maps over a film; where several are, their colours are mixed in proportion."""
+    film = np.repeat(grey[..., None] * 255.0, 3, axis=2)
+    total, strongest = np.zeros(grey.shape, np.float32), np.zeros(grey.shape, np.float32)
+    colour = np.zeros(film.shape, np.float32)
+    for finding in findings:
+        if finding.heat01 is not None:
+            heat = np.clip(finding.heat01, 0.0, 1.0)
+            total, strongest = total + heat, np.maximum(strongest, heat)
+            colour += heat[..., None] * np.asarray(finding.rgb, np.float32)
+    colour /= np.maximum(total, 1e-6)[..., None]
+    share = _STRONGEST_TINT * strongest[..., None]
+    return np.asarray(np.rint(film * (1 - share) + colour * share), np.uint8)
+
+
+def _draw_markers(pen: ImageDraw.ImageDraw, markers: EdgeMarkers, shape: tuple[int, int], size: int) -> list[Frame]:
+    """Write the markers; return the areas that they occupy."""
+    (rows, cols), large = shape, round(1.5 * size)
+    centre, middle = (cols - large) // 2, rows // 3
+    places = (
+        (markers.left, GAP_PX, middle),
+        (markers.right, cols - GAP_PX - large, middle),
+        (markers.top, centre, GAP_PX),
+        (markers.bottom, centre, rows - GAP_PX - large),
+    )
+    written = [place for place in places if place[0]]
+    for letter, x, y in written:
+        draw_text(pen, (x + (large - text_width(letter, large)) // 2, y), letter, INK_RGB, large, outline_px=2)
+    return [(x, y, x + large, y + large) for _, x, y in written]
 
 
 def _label(
     pen: ImageDraw.ImageDraw,
-    text: str,
-    corner: tuple[float, float, float],
-    size: int,
+    finding: CapturedFinding,
+    corners: tuple[float, float, float, float],
     shape: tuple[int, int],
     occupied: Sequence[Frame],
 ) -> Frame:
-    """Write a box's text near its corner (left, top and bottom of the box), clear of the other texts."""
-    (x, y0, y1), (rows, cols) = corner, shape
-    fitted, fits = fitted_text(pen, text, (size, max(8, size - 4)), cols - 2 * GAP_PX)
-    width, height = round(pen.textlength(fitted, font(fits))) + 4, fits + 4
-    left = max(0, min(round(x), cols - width))
-    above, inside, below = round(y0) - height - 2, round(y0) + 3, round(y1) + 2
-    tops = [above, inside, below] if above > 0 else [inside, below]
-    tops += [*range(inside, rows - height, height), *range(inside, 0, -height)]
-    frames = [(left, top, left + width, top + height) for top in tops]
-    on_film = [each for each in frames if 0 <= each[1] <= rows - height]
-    free = [each for each in on_film if not any(_overlap(each, other) for other in occupied)]
-    frame = free[0] if free else frames[0]
+    """Write a finding's name near its box, clear of the other texts; `shape` is that of film and paper beside it."""
+    (rows, cols), size = shape, max(LEAST_LETTER_PX, shape[0] // 60)
+    text = shortened(finding.name, f" {finding.score}", size, min(cols - 2 * GAP_PX, 24 * size))
+    width, height = text_width(text, size) + 6, size + 6
+    x0, y0, x1, y1 = (round(side) for side in corners)
+    above, inside, below = y0 - height - 2, y0 + 3, y1 + 2
+    lefts = dict.fromkeys(max(0, min(left, cols - width)) for left in (x0, x1 - width))
+    tops = [above, inside, below, *range(inside, rows - height, height), *range(inside, 0, -height)]
+    frames = [(left, top, left + width, top + height) for top in tops for left in lefts]
+    on_film = [frame for frame in frames if 0 <= frame[1] <= rows - height]
+    free = [frame for frame in on_film if not any(_overlap(frame, other) for other in occupied)]
+    frame = next(iter([*free, *on_film]), (0, 0, width, height))
     pen.rectangle(frame, fill=OUTLINE_RGB)
-    pen.text((frame[0] + 2, frame[1] + 1), fitted, PREDICTED_RGB, font(fits))
+    pen.rectangle((frame[0], frame[1], frame[0] + 2, frame[3]), fill=finding.rgb)
+    draw_text(pen, (frame[0] + 5, frame[1] + 3), text, _readable(finding.rgb), size)
     return frame
+
+
+def _readable(rgb: Rgb) -> Rgb:
+    """Return a colour half way to white: letters on black need more contrast than frames."""
+    red, green, blue = ((part + 255) // 2 for part in rgb)
+    return red, green, blue
 
 
 def _overlap(first: Frame, second: Frame) -> bool:
     return first[0] <= second[2] and second[0] <= first[2] and first[1] <= second[3] and second[1] <= first[3]
 
 
-def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, size: int) -> list[Frame]:
+def _ruler(pen: ImageDraw.ImageDraw, length_px: float, shape: tuple[int, int], size: int) -> list[Frame]:
     """Draw a ruler, unless it is too short or too long for the film; return the area that it occupies."""
-    if not 8 <= length_px <= cols - 4 * GAP_PX:
+    rows, cols = shape
+    if not 8 <= length_px <= cols - 4 * GAP_PX or rows < 4 * size:
         return []
     x1, bottom = cols - 2 * GAP_PX, rows - 2 * GAP_PX
     x0 = x1 - round(length_px)
@@ -190,27 +215,40 @@ def _ruler(pen: ImageDraw.ImageDraw, length_px: float, rows: int, cols: int, siz
         for end in (x0, x1):
             pen.rectangle((end - 1 - grow, bottom - 8 - grow, end + grow, bottom + grow), fill=rgb)
     text = f"{RULER_MM:.0f} mm at detector"
-    at = (max(0, x1 - round(pen.textlength(text, font(size)))), bottom - size - 14)
-    pen.text(at, text, INK_RGB, font(size), stroke_width=1, stroke_fill=OUTLINE_RGB)
+    at = (max(0, x1 - text_width(text, size)), bottom - size - 14)
+    draw_text(pen, at, text, INK_RGB, size, outline_px=1)
     return [(min(at[0], x0), at[1], x1, bottom)]
 
 
-def _with_legend(film: Image.Image, lines: Sequence[str], has_heat: bool, size: int) -> RgbImage:
-    width, step = max(film.width, LEAST_WIDTH_PX), size + GAP_PX
-    strip = 2 * GAP_PX + step * (len(lines) + 1) + (BAR_PX + step if has_heat else 0)
-    page = Image.new("RGB", (width, film.height + strip), PAPER_RGB)
+def _with_legend(film: Image.Image, findings: Sequence[CapturedFinding], lines: Sequence[str], size: int) -> RgbImage:
+    """Return the film above its legend: findings with their colours, further lines, and the warning."""
+    step, swatch = size + GAP_PX, 6 * size
+    rows: list[tuple[str, Rgb, CapturedFinding | None]] = []
+    for finding in findings:
+        texts = wrapped(f"{finding.name} {finding.score} {finding.note}", size, film.width - swatch - 3 * GAP_PX)
+        rows += [(text, INK_RGB, None if number else finding) for number, text in enumerate(texts)]
+    indented = len(rows)
+    further = [*lines, _SCALE_NOTE] if any(finding.heat01 is not None for finding in findings) else [*lines]
+    for line in further or []:
+        rows += [(text, FAINT_RGB, None) for text in wrapped(line, size, film.width - 2 * GAP_PX)]
+    rows.append((UNVERIFIED, INK_RGB, None))
+    page = Image.new("RGB", (film.width, film.height + 2 * GAP_PX + step * len(rows)), PAPER_RGB)
     page.paste(film, (0, 0))
-    pen, top = ImageDraw.Draw(page), film.height + GAP_PX
-    if has_heat:
-        ramp = np.tile(np.linspace(0, 1, 256, dtype=np.float32), (BAR_PX, 1))
-        bar = tinted(np.full((BAR_PX, 256), 0.3, np.float32), ramp)
-        page.paste(Image.fromarray(bar), (GAP_PX, top))
-        scale = "heat map: 0 to its maximum, not a probability"
-        fitted, fits = fitted_text(pen, scale, (size, max(8, size - 4)), width - 262 - 2 * GAP_PX)
-        pen.text((GAP_PX + 262, top), fitted, FAINT_RGB, font(fits))
-        top += BAR_PX + step
-    for line in (*lines, UNVERIFIED):
-        fitted, fits = fitted_text(pen, line, (size, max(8, size - 4)), width - 2 * GAP_PX)
-        pen.text((GAP_PX, top), fitted, INK_RGB if line != UNVERIFIED else PREDICTED_RGB, font(fits))
-        top += step
+    pen = ImageDraw.Draw(page)
+    for number, (text, rgb, named) in enumerate(rows):
+        left, top = GAP_PX, film.height + GAP_PX + step * number
+        if named is not None:
+            page.paste(_swatch(named, (size, swatch)), (left, top))
+        draw_text(pen, (left + (swatch + GAP_PX if number < indented else 0), top), text, rgb, size)
     return np.asarray(page, np.uint8)
+
+
+def _swatch(finding: CapturedFinding, shape: tuple[int, int]) -> Image.Image:
+    """Return the colours of a finding's heat map, from none to the most; one colour without a map."""
+    if finding.heat01 is None:
+        return Image.new("RGB", (shape[1], shape[0]), finding.rgb)
+    ramp = np.tile(np.linspace(0, 1, shape[1], dtype=np.float32), (shape[0], 1))
+    scale = CapturedFinding("", "", "", finding.rgb, ramp, ())
+    picture = Image.fromarray(_tinted(np.full(shape, 0.3, np.float32), [scale]))
+    ImageDraw.Draw(picture).rectangle((0, 0, shape[1] - 1, shape[0] - 1), outline=finding.rgb, width=2)
+    return picture

@@ -18,12 +18,14 @@ from pydicom.dataset import Dataset as PydicomDataset
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
+from camray.adapters.dicom.write.common_attributes import code_of
 from camray.adapters.dicom.write.source_header import TYPE_2, read_source
 from camray.core.imaging.grayscale import to_unit_scale
 from camray.core.imaging.voi import display_voi
 from camray.domain.errors import ExportError
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectReference
+from camray.reporting.film_page import film_page
 from tests.adapters.dicom.object_films import ENCODINGS, bare_film, dciodvfy, identity_of, phantom, result_of
 from tests.adapters.dicom.read_back import read_gsps, read_sr
 
@@ -55,11 +57,16 @@ def build(
         case "sc":
             return sc.build_sc(result, source, identity, PICTURE)
         case "pdf":
-            return pdf.build_pdf(result, source, identity, pdf.report_page(result, source, PICTURE))
+            return pdf.build_pdf(result, source, identity, page_of(result, source))
         case "seg-heat":
             return seg.build_heat_seg(result, source, identity, result.reported, heat_of(result))
         case _:
             return seg.build_box_seg(result, source, identity, [one for one in result.reported if one.boxes])
+
+
+def page_of(result: Any, source: Dataset) -> bytes:
+    codes = {each.name: code_of(each.finding) for each in result.findings}
+    return film_page(result, pdf.patient_and_study(source), codes, PICTURE)
 
 
 def heat_of(result: Any) -> np.ndarray:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from camray.adapters.dicom.write import pdf
 from camray.adapters.dicom.write.source_header import read_source
 from tests.adapters.dicom.object_films import bare_film, phantom, result_of
-from tests.adapters.dicom.test_write import PICTURE, build
+from tests.adapters.dicom.test_write import build, page_of
 
 
 @pytest.fixture
@@ -23,9 +22,9 @@ def plain(tmp_path: Path) -> Path:
 def test_a_report_page_is_the_same_twice(plain: Path) -> None:
     source = read_source(plain)
     result = result_of(source)
-    page = pdf.report_page(result, source, PICTURE)
+    page = page_of(result, source)
     assert page.startswith(b"%PDF-")
-    assert page == pdf.report_page(result, source, PICTURE)
+    assert page == page_of(result, source)
     ds = build(plain, "pdf")
     assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == page
 
@@ -41,7 +40,7 @@ def test_a_report_page_names_patient_study_and_findings(tmp_path: Path) -> None:
     }
     source = read_source(bare_film(tmp_path / "film.dcm", **header))
     path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(result_of(source), source, PICTURE))
+    path.write_bytes(page_of(result_of(source), source))
     text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
     assert "AI, not verified" in text
     assert "Pneumonia (233604007)" in text
@@ -60,7 +59,7 @@ def test_a_name_that_no_installed_font_can_write_is_replaced(tmp_path: Path) -> 
     result = result_of(source)
     first = replace(result.findings[0], finding=replace(result.findings[0].finding, name="\ue0f0\ue0f1"))
     path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(replace(result, findings=(first,)), source, PICTURE))
+    path.write_bytes(page_of(replace(result, findings=(first,)), source))
     text = subprocess.run(["pdftotext", str(path), "-"], capture_output=True, text=True, check=True).stdout
     assert "Pneumonia (233604007)" in text
 
@@ -77,7 +76,7 @@ def test_a_report_page_of_many_findings_tells_what_it_leaves_out(tmp_path: Path)
     ]
     many = tuple(replace(first, finding=replace(first.finding, name=name)) for name in names)
     path = tmp_path / "page.pdf"
-    path.write_bytes(pdf.report_page(replace(result, findings=many), source, PICTURE))
+    path.write_bytes(page_of(replace(result, findings=many), source))
     text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
     assert "Costs $a_{$b (233604007)" in text  # no mathematics
     assert "A name that is much long... (233604007)" in text

@@ -15,8 +15,8 @@ from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import ExportError
 from camray.domain.film_results import on_export_grid
 from camray.domain.geometry import Box, GridTransform
-from camray.reporting.overlays import PREDICTED_RGB
-from camray.reporting.secondary_capture import LabelledBox, display_shape, draw_capture, heat_on_film
+from camray.reporting.captured_film import CapturedFilm, CapturedFinding, EdgeMarkers
+from camray.reporting.secondary_capture import display_shape, draw_capture, heat_on_film
 from camray.stages.export import stage as export
 from tests.adapters.dicom.read_back import read_gsps, read_sr
 from tests.dicom_run import change_a_box, make_run, settings_of
@@ -166,11 +166,12 @@ def test_heat_is_sampled_at_pixel_centres() -> None:
 def test_a_capture_has_its_boxes_where_they_are() -> None:
     shape = display_shape((200, 100), 1.0, 100)
     assert shape == (100, 50)
-    drawn = draw_capture(
-        np.full((200, 100), 0.2, np.float32), None, [LabelledBox(Box(20, 80, 80, 160), "")], ["Mass"], shape
-    )
-    cyan = np.argwhere((drawn[:100, :50] == PREDICTED_RGB).all(axis=-1))
-    assert (*cyan.min(axis=0), *(cyan.max(axis=0) + 1)) == (40, 10, 80, 40)
+    film = CapturedFilm(np.full((200, 100), 0.2, np.float32), EdgeMarkers())
+    mass = CapturedFinding("Mass", "0.90", "", (240, 228, 66), None, (Box(20, 80, 80, 160),))
+    drawn = draw_capture(film, [mass], shape)
+    # the colour is beside the name too, above the box
+    frame = np.argwhere((drawn[40:100, :50] == mass.rgb).all(axis=-1)) + np.array((40, 0))
+    assert (*frame.min(axis=0), *(frame.max(axis=0) + 1)) == (40, 10, 80, 40)
 
 
 def test_the_export_grid_moves_nothing_by_more_than_half_a_step() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camray.adapters.dicom.read.image import read_dicom
@@ -21,17 +20,14 @@ from camray.adapters.ledgers.export_history import ExportHistory
 from camray.adapters.progress import progress
 from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.settings.schema import ExportSettings, Settings
-from camray.core.imaging.grayscale import to_unit_scale
 from camray.domain.errors import ExportError, ImageError
 from camray.domain.file_names import file_names
 from camray.domain.film_results import FilmResult
-from camray.domain.films import StoredFilm
 from camray.io.explained_run import ExplainedRun
 from camray.io.film_files import pixel_digest
 from camray.io.film_results import film_results, localized_at
 from camray.io.source_films import source_root
-from camray.reporting.overlays import heat01_of
-from camray.reporting.secondary_capture import LabelledBox, display_shape, draw_capture, heat_on_film
+from camray.stages.export.captures import draw_picture, heat_maps, undrawable_names
 from camray.stages.export.dicom_objects import FORMATS, ExportedFilm, plan_objects
 
 OBJECT_COLUMNS = ("image_id", "kind", "version", "sop_instance_uid", "predecessor", "file")
@@ -39,11 +35,15 @@ OBJECT_COLUMNS = ("image_id", "kind", "version", "sop_instance_uid", "predecesso
 
 @dataclass(frozen=True)
 class WrittenObjects:
-    """Number of written objects, why films have none, and header values that were changed: (image_id, text)."""
+    """Number of written objects, why films have none, and header values that were changed: (image_id, text).
+
+    `undrawable` are names of findings that no installed font can write into pictures and pages.
+    """
 
     n_objects: int
     refused: tuple[tuple[str, str], ...]
     header_changes: tuple[tuple[str, str], ...]
+    undrawable: tuple[str, ...] = ()
 
 
 def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -> WrittenObjects:
@@ -95,7 +95,8 @@ def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -
     _write_csv(files.export.objects, OBJECT_COLUMNS, rows)
     _write_csv(files.export.refused, ("image_id", "reason"), refused)
     _write_csv(files.export.header_changes, ("image_id", "changes"), changed)
-    return WrittenObjects(len(rows), tuple(refused), tuple(changed))
+    undrawable = undrawable_names(run.labels) if {"sc", "pdf"} & set(formats) else ()
+    return WrittenObjects(len(rows), tuple(refused), tuple(changed), undrawable)
 
 
 def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: ExportSettings) -> ExportedFilm:
@@ -110,43 +111,11 @@ def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: Expo
         raise ExportError(f"{result.image_id}: the film has changed since it was ingested; run the pipeline again")
     heat01 = np.empty((0, *film.shape_native), np.float32)
     if "seg" in settings.formats and result.reported:
-        heat01 = _heat01(run, result, film.shape_native)
+        heat01 = np.stack(heat_maps(run, result, film.shape_native))
     picture = np.empty((0, 0, 3), np.uint8)
     if {"sc", "pdf"} & set(settings.formats):
-        picture = _picture(run, result, stored, settings.capture_px)
+        picture = draw_picture(run, result, source, stored, settings.capture_px)
     return ExportedFilm(result, source, stored, heat01, picture, tuple(changes))
-
-
-def _heat01(run: ExplainedRun, result: FilmResult, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the maps of the reported findings on a grid of `shape` that covers the film, each 0-1."""
-    film = run.films.film(result.image_id)
-    maps = []
-    for finding in result.reported:
-        threshold = run.default_thresholds[finding.name]
-        raw = run.heat(threshold.method, threshold.label, result.image_id)
-        smooth = threshold.recipe.smooth
-        maps.append(
-            heat01_of(heat_on_film(raw, film.transform, run.grid.shape_model, film.shape_native, shape, smooth))
-        )
-    return np.stack(maps)
-
-
-def _picture(run: ExplainedRun, result: FilmResult, stored: StoredFilm, longest_px: int) -> NDArray[np.uint8]:
-    """Draw the capture of one film."""
-    film = run.films.film(result.image_id)
-    shape = display_shape(film.shape_native, film.native_aspect, longest_px)
-    heat01 = _heat01(run, result, shape).max(axis=0) if result.reported else None
-    lines = [
-        finding.summary if finding.boxes else f"{finding.summary}: the map holds no localization"
-        for finding in result.reported
-    ]
-    boxes = [
-        LabelledBox(each.box, f"{finding.name} {finding.probability:.2f}")
-        for finding in result.reported
-        for each in finding.boxes
-    ]
-    grey = to_unit_scale(stored.values, stored.grey)
-    return draw_capture(grey, heat01, boxes, lines or ["No finding reported"], shape, film.col_spacing_mm)
 
 
 def _file_bytes(ds: Dataset) -> bytes:

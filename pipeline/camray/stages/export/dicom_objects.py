@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camray.adapters.dicom.write import gsps, pdf, sc, seg, sr
+from camray.adapters.dicom.write.common_attributes import code_of
 from camray.core.imaging.voi import display_voi
 from camray.domain.film_results import FilmResult
 from camray.domain.films import GreyScale, LookupTable, StoredFilm, VoiWindow
 from camray.domain.object_identity import ObjectIdentity
+from camray.reporting.film_page import film_page
 
 FORMATS = ("sr", "gsps", "sc", "seg", "pdf")
 
@@ -88,7 +90,8 @@ def plan_objects(film: ExportedFilm, formats: Collection[str]) -> Iterator[Objec
             "sc", sc.SOP_CLASS_UID, digested, lambda identity: sc.build_sc(result, source, identity, film.picture)
         )
     if "pdf" in formats:
-        page = pdf.report_page(result, source, film.picture)
+        codes = {finding.name: code_of(finding.finding) for finding in result.findings}
+        page = film_page(result, pdf.patient_and_study(source), codes, film.picture)
         digested = (pdf.FORMAT, hashlib.sha256(page).hexdigest())
         yield ObjectPlan(
             "pdf", pdf.SOP_CLASS_UID, digested, lambda identity: pdf.build_pdf(result, source, identity, page)

@@ -27,6 +27,7 @@ from camray.domain.records import Counts, StageResult
 from camray.io.artifacts import model_files
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.film_results import exported_boxes, exported_films
+from camray.reporting.fonts import packages_for
 from camray.stages.export.dicom import WrittenObjects, write_objects
 from camray.stages.export.dicom_objects import FORMATS
 from camray.stages.export.overlays import draw_overlays, track_overlays
@@ -54,8 +55,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         return StageResult(Counts(n_films, n_films), figures)
     n_refused = len(objects.refused)
     figures |= {"dicom_objects": objects.n_objects}
-    if objects.header_changes:
-        figures["films_with_changed_header_values"] = len(objects.header_changes)
+    figures |= _object_notes(objects)
     return StageResult(Counts(n_films, n_films - n_refused, n_refused), figures)
 
 
@@ -63,6 +63,23 @@ def _respelled_note(labels: Sequence[str]) -> dict[str, str]:
     respelled = {label: name for label, name in voc_label_names(labels).items() if name != label}
     listed = ", ".join(f"{label!r} as {name!r}" for label, name in respelled.items())
     return {"note_voc": f"names of findings that labelmap.txt cannot hold are respelled: {listed}"} if listed else {}
+
+
+def _object_notes(objects: WrittenObjects) -> dict[str, Any]:
+    notes: dict[str, Any] = {}
+    if objects.header_changes:
+        notes["films_with_changed_header_values"] = len(objects.header_changes)
+        notes["note_header_values"] = (
+            f"{len(objects.header_changes)} film(s) have header values that break the DICOM standard's rules; objects "
+            "have them kept, normalised or left out as header_changes.csv lists by film"
+        )
+    if objects.undrawable:
+        notes["note_fonts"] = (
+            f"no installed font has the letters of {', '.join(map(repr, objects.undrawable))}; pictures and pages show "
+            f"the code's meaning or value instead; install {packages_for(objects.undrawable)} (the Debian package) or "
+            "another font with these letters, then export again"
+        )
+    return notes
 
 
 def _write_tables(settings: Settings, explained: ExplainedRun, image_ids: list[str], boxes: pd.DataFrame) -> list[Path]:

@@ -13,7 +13,7 @@ from pydicom.sr.coding import Code as DicomCode
 from camray.adapters.dicom.write.source_header import TYPE_3
 from camray.domain.errors import ExportError
 from camray.domain.film_results import UNVERIFIED, Algorithm, FilmResult
-from camray.domain.labels import Finding
+from camray.domain.labels import Code, Finding
 from camray.domain.object_identity import ObjectIdentity
 
 MANUFACTURER = "camray"
@@ -37,13 +37,19 @@ _UNPAIRED = {
 _REPLACED = DicomCode("PREDECESSOR", PRIVATE_SCHEME, "Earlier version that this object replaces")
 
 
-def finding_code(finding: Finding) -> CodedConcept:
+def code_of(finding: Finding) -> Code:
     """Return a finding's code; a finding without one gets a code of camray's own scheme that is unique to its name."""
     if finding.code is not None:
-        return CodedConcept(finding.code.value, finding.code.scheme, finding.code.meaning[:_MAX_LO])
+        return Code(finding.code.value, finding.code.scheme, finding.code.meaning[:_MAX_LO])
     digest = hashlib.sha256(finding.name.encode()).hexdigest()[:6].upper()
     plain = re.sub(r"[^A-Z0-9]+", "_", finding.name.upper()).strip("_")[: _MAX_SH - len(digest) - 1].rstrip("_")
-    return CodedConcept(f"{plain or 'FINDING'}_{digest}", PRIVATE_SCHEME, finding.name[:_MAX_LO])
+    return Code(f"{plain or 'FINDING'}_{digest}", PRIVATE_SCHEME, finding.name[:_MAX_LO])
+
+
+def finding_code(finding: Finding) -> CodedConcept:
+    """Return a finding's code, from `code_of`, as an item of a code sequence."""
+    code = code_of(finding)
+    return CodedConcept(code.value, code.scheme, code.meaning)
 
 
 def refuse_shared_codes(result: FilmResult) -> None:

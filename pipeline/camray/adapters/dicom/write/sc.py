@@ -18,7 +18,7 @@ from camray.adapters.dicom.write.common_attributes import (
 from camray.domain.film_results import UNVERIFIED, FilmResult
 from camray.domain.object_identity import ObjectIdentity
 
-FORMAT = "2"
+FORMAT = "3"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.7"
 _NO_ORIENTATION = ("L", "F")  # highdicom requires one; it is removed again
 
