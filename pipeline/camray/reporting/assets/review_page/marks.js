@@ -6,6 +6,8 @@
 (function (C) {
   "use strict";
   const NS = "http://www.w3.org/2000/svg", HANDLE_PX = 9;
+  const FINGER_PX = 44, MOUSE_PX = 24; // least targets: WCAG 2.2, 2.5.5 for fingers, 2.5.8
+  const coarse = window.matchMedia("(pointer: coarse)");
   const $ = (id) => document.getElementById(id);
   C.selected = -1; // index among the selected finding's boxes
   C.preview = null; // boxes during a drag
@@ -107,10 +109,29 @@
     return true;
   }
 
-  /** The eight handles of a box on the screen: x, y, and which sides they move. */
-  function handles(box) {
-    const [x0, y0] = C.viewer.toScreen(box[0], box[1]), [x1, y1] = C.viewer.toScreen(box[2], box[3]), xm = (x0 + x1) / 2, ym = (y0 + y1) / 2;
-    return [[x0, y0, "x0 y0"], [x1, y0, "x1 y0"], [x0, y1, "x0 y1"], [x1, y1, "x1 y1"], [xm, y0, "y0"], [xm, y1, "y1"], [x0, ym, "x0"], [x1, ym, "x1"]];
+  /** Side of the least target for a pointer (`mouse`, `touch`, `pen`); by default for the device's own. */
+  function targetPx(pointer) { return (pointer ? pointer !== "mouse" : coarse.matches) ? FINGER_PX : MOUSE_PX; }
+
+  /** Places along one side of a box: its two ends, and the middle where there is room; each with the reach of its target.
+   * On a short side targets lie outwards, so that the box between them can still be moved.
+   */
+  function along(low, high, size) {
+    const inwards = Math.min(size / 2, (high - low) / 3), outwards = size - inwards, middle = (low + high) / 2;
+    const ends = [[low, "0", low - outwards, low + inwards], [high, "1", high - inwards, high + outwards]];
+    return high - low >= 2 * size ? [...ends, [middle, "", middle - size / 2, middle + size / 2]] : ends;
+  }
+
+  /** The handles of a box on the screen: point, sides that it moves, and its target as [x0, y0, x1, y1]. */
+  function handles(box, size) {
+    const [x0, y0] = C.viewer.toScreen(box[0], box[1]), [x1, y1] = C.viewer.toScreen(box[2], box[3]);
+    return along(x0, x1, size).flatMap(([x, side, left, right]) => along(y0, y1, size)
+      .filter(([, other]) => side || other)
+      .map(([y, other, top, bottom]) => ({ x: x, y: y, sides: [side && "x" + side, other && "y" + other].filter(Boolean), target: [left, top, right, bottom] })));
+  }
+
+  /** The handle of a box under a point of the screen. */
+  function handleAt(box, x, y, size) {
+    return handles(box, size).find(({ target }) => x >= target[0] && x <= target[2] && y >= target[1] && y <= target[3]);
   }
 
   function element(name, attributes, text) {
@@ -175,7 +196,8 @@
     const boxes = chosen && C.preview ? C.preview : standing(label);
     if (chosen && C.selected >= 0 && C.selected < boxes.length) {
       drawBox(boxes[C.selected], "chosen", "");
-      for (const [x, y] of handles(boxes[C.selected])) {
+      for (const { x, y, target } of handles(boxes[C.selected], targetPx())) {
+        $("marks").append(element("rect", { class: "target", x: target[0], y: target[1], width: target[2] - target[0], height: target[3] - target[1] }));
         $("marks").append(element("rect", { class: "handle", x: x - HANDLE_PX / 2, y: y - HANDLE_PX / 2, width: HANDLE_PX, height: HANDLE_PX }));
       }
     }
@@ -183,6 +205,6 @@
 
   C.marks = {
     draw: draw, aiBoxes: aiBoxes, isMoved: isMoved, standing: standing, clamp: clamp, shifted: shifted, keep: keep, replaceAt: replaceAt,
-    remove: remove, add: add, addInMiddle: addInMiddle, adopt: adopt, chooseNext: chooseNext, nudge: nudge, handles: handles,
+    remove: remove, add: add, addInMiddle: addInMiddle, adopt: adopt, chooseNext: chooseNext, nudge: nudge, handleAt: handleAt, targetPx: targetPx,
   };
 })(window.CAMRAY = window.CAMRAY || {});

@@ -18,13 +18,18 @@
     return [event.clientX - frame.left, event.clientY - frame.top];
   }
 
-  const contains = (box, x, y) => x >= box[0] && x < box[2] && y >= box[1] && y < box[3];
+  /** Whether a point of the screen is on a box, which is at least a target large. */
+  function contains(box, x, y, size) {
+    const [x0, y0] = C.viewer.toScreen(box[0], box[1]), [x1, y1] = C.viewer.toScreen(box[2], box[3]);
+    const dx = Math.max(size - (x1 - x0), 0) / 2, dy = Math.max(size - (y1 - y0), 0) / 2;
+    return x >= x0 - dx && x <= x1 + dx && y >= y0 - dy && y <= y1 + dy;
+  }
   const area = (box) => (box[2] - box[0]) * (box[3] - box[1]);
 
-  /** The smallest box under a point. */
-  function hit(boxes, x, y) {
+  /** The smallest box under a point of the screen. */
+  function hit(boxes, x, y, size) {
     let best = -1;
-    boxes.forEach((box, i) => { if (contains(box, x, y) && (best < 0 || area(box) < area(boxes[best]))) best = i; });
+    boxes.forEach((box, i) => { if (contains(box, x, y, size) && (best < 0 || area(box) < area(boxes[best]))) best = i; });
     return best;
   }
 
@@ -33,22 +38,22 @@
     const [sx, sy] = at(event), [x, y] = C.viewer.toNative(sx, sy), boxes = C.marks.standing(C.label);
     if (event.button === 2 || C.tool === "window") return { kind: "window", sx: sx, sy: sy, level: C.viewer.grey.level, width: C.viewer.grey.width };
     if (event.button === 1) return { kind: "pan", sx: sx, sy: sy };
-    const reach = event.pointerType === "mouse" ? 8 : 20;
+    const size = C.marks.targetPx(event.pointerType);
     if (C.selected >= 0 && C.selected < boxes.length) {
-      const handle = C.marks.handles(boxes[C.selected]).find((one) => Math.hypot(one[0] - sx, one[1] - sy) <= reach);
-      if (handle) return { kind: "size", sides: handle[2].split(" "), index: C.selected, boxes: boxes, x: x, y: y };
+      const handle = C.marks.handleAt(boxes[C.selected], sx, sy, size);
+      if (handle) return { kind: "size", sides: handle.sides, index: C.selected, boxes: boxes, x: x, y: y };
     }
     if (C.tool === "draw") return { kind: "draw", boxes: boxes, x: x, y: y };
-    const index = hit(boxes, x, y);
+    const index = hit(boxes, sx, sy, size);
     if (index >= 0) {
       C.selected = index;
       C.marks.draw();
       return { kind: "move", index: index, boxes: boxes, x: x, y: y };
     }
     for (let label = 0; label < C.run.labels.length; label++) {
-      if (label !== C.label && hit(C.marks.standing(label), x, y) >= 0) {
+      if (label !== C.label && hit(C.marks.standing(label), sx, sy, size) >= 0) {
         C.chooseLabel(label);
-        C.selected = hit(C.marks.standing(label), x, y);
+        C.selected = hit(C.marks.standing(label), sx, sy, size);
         C.marks.draw();
         return { kind: "none" };
       }
