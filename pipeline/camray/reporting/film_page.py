@@ -49,7 +49,8 @@ def film_page(
         PDF, equal for equal arguments and fonts.
     """
     title = f"camray findings ({UNVERIFIED})"
-    with mpl.rc_context({"pdf.fonttype": 42, "font.family": FAMILY, "font.size": 9}):
+    # Type 3 fonts: matplotlib embeds East Asian OpenType fonts as TrueType, which they are not
+    with mpl.rc_context({"pdf.fonttype": 3, "font.family": FAMILY, "font.size": 9}):
         page = Figure(figsize=PAGE_INCHES)
         FigureCanvasPdf(page)
         _write(page, 0.08, 0.945, f"camray findings: {UNVERIFIED}", fontsize=16, weight="bold")

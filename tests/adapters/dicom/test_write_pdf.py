@@ -24,6 +24,8 @@ def test_a_report_page_is_the_same_twice(plain: Path) -> None:
     result = result_of(source)
     page = page_of(result, source)
     assert page.startswith(b"%PDF-")
+    assert b"/Type3" in page
+    assert b"/CIDFontType2" not in page  # would be wrong of East Asian OpenType fonts
     assert page == page_of(result, source)
     ds = build(plain, "pdf")
     assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == page
