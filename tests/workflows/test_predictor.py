@@ -24,10 +24,8 @@ from tests.film_factory import FilmRecipe
 LABELS = ("Mass", "Effusion")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network with fresh weights, its contract and thresholds; Effusion has no threshold."""
-    root = tmp_path_factory.mktemp("runs") / "served"
+def write_trained(root: Path) -> None:
+    """Write a network with fresh weights, its contract and thresholds; Effusion has no threshold."""
     spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=8)
     network = build_classifier(spec, len(LABELS), seed=4)
     with torch.no_grad():
@@ -40,6 +38,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     threshold = BoxThreshold("x", "cam", "Mass", "own", ThresholdSource.FIXED, recipe, None, "", 0)
     write_thresholds(root / "localize" / "thresholds.json", Thresholds((threshold,), ()))
     write_json(root / "settings.json", {"name": "served"})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs") / "served"
+    write_trained(root)
     return root
 
 
