@@ -14,7 +14,7 @@ FAMILIES = re.compile(r"\.parquet|\.npy|\.sqlite|heat-|prior-|segmentations-|\.(
 ALLOWED = {
     "adapters/checkpoints.py": {".safetensors"},  # a format, told by its suffix
     "adapters/datasets/tables.py": {".parquet"},  # likewise
-    "adapters/datasets/manifest.py": {"manifest.yaml", "*/manifest.yaml"},  # of a data set, by whoever publishes it
+    "adapters/datasets/manifest_files.py": {"manifest.yaml", "*/manifest.yaml"},  # of a data set
     "adapters/datasets/reading.py": {"labels.csv", "boxes.csv"},  # of a user's own films
     "adapters/pixel_store.py": {".npy"},  # the store's format
     "adapters/review/page_folder.py": {"index.html", "files.json"},  # protocol of the review folder
