@@ -292,7 +292,7 @@ def _check_listed(path: Path, boxes: pd.DataFrame, films: Collection[str], label
 def _check(path: Path, boxes: pd.DataFrame) -> None:
     missing = [column for column in BOX_COLUMNS if column not in boxes.columns]
     if missing:
-        raise ExportError(f"{path.name}: the boxes lack {', '.join(missing)}")
+        raise ExportError(f"{path.name}: the boxes have no {', '.join(missing)}")
     sides = (boxes["x1"] > boxes["x0"]) & (boxes["y1"] > boxes["y0"])  # false for missing corners too
     if not sides.all():
         raise ExportError(f"{path.name}: {int((~sides).sum())} boxes have no positive width and height; localize again")

@@ -32,8 +32,8 @@ def compare(
 ) -> None:
     """Compare networks, pools and explanation methods: errors, boxes, sanity checks and seconds in one table.
 
-    All networks are trained alike. The settings' section `compare` lists what is compared. Finished networks are
-    skipped: run the same command again to resume.
+    All networks are trained with the same settings. The settings' section `compare` lists what is compared.
+    Finished networks are skipped: run the same command again to resume.
 
     Example: [bold]camray compare configs/phantom.yaml compare.test_films=24 compare.sanity_films=0[/bold]
     """

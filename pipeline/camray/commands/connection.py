@@ -36,17 +36,21 @@ def _option(*names: str, **rest: Any) -> Any:
 
 @dataclass(frozen=True)
 class ConnectionOptions:
-    """Certificates, encryption, titles and patience of a connection; secrets come from the environment."""
+    """Certificates, encryption, titles and retries of a connection; secrets come from the environment."""
 
     ca_file: Annotated[Path | None, _option("--ca-file", help="Trusted authorities (PEM); default: the system's")] = (
         None
     )
     cert_file: Annotated[Path | None, _option("--cert-file", help="Client certificate (PEM)")] = None
-    key_file: Annotated[Path | None, _option("--key-file", help="Key of --cert-file, if in a file of its own")] = None
+    key_file: Annotated[
+        Path | None, _option("--key-file", help="Private key of --cert-file, if in a separate file")
+    ] = None
     tls: Annotated[bool, _option("--tls", help="Use TLS for DIMSE (for DICOMweb use an https URL)")] = False
     aet: Annotated[str, _option("--aet", help="Application entity title of camray, for DIMSE")] = "CAMRAY"
     timeout: Annotated[float, _option("--timeout", min=1, help="Seconds for one network operation")] = 60.0
-    attempts: Annotated[int, _option("--attempts", min=1, help="Attempts per object, with growing waits")] = 6
+    attempts: Annotated[
+        int, _option("--attempts", min=1, help="Attempts per object; the wait between them doubles")
+    ] = 6
 
     def credentials(self) -> "Credentials":
         """Return the certificates, and the secrets from the environment."""

@@ -43,7 +43,7 @@ def data_check(
     name: Annotated[str, typer.Argument(help="Data manifest, see `camray data list`, or the path of one")],
     root: Annotated[Path, typer.Option("--root", help="Folder of the data set")],
     headers: Annotated[int, typer.Option(help="Maximum number of film headers to read; 0 reads all")] = 2000,
-    pixels: Annotated[int, typer.Option(min=1, help="Number of films whose pixels are read too")] = 24,
+    pixels: Annotated[int, typer.Option(min=1, help="Number of films to read whole, pixels included")] = 24,
     as_json: AsJson = False,
 ) -> None:
     """Report what a data set contains, what is missing and what does not fit its manifest.

@@ -36,7 +36,9 @@ class NewTables:
     """Labels and boxes of new films."""
 
     labels: Annotated[Path | None, typer.Option(help="Label table, in the form of the run's data manifest")] = None
-    boxes: Annotated[Path | None, typer.Option(help="Box table, likewise; the films are then scored too")] = None
+    boxes: Annotated[Path | None, typer.Option(help="Box table, in the same form; the films are then scored too")] = (
+        None
+    )
     manifest: Annotated[str | None, typer.Option(help="Data manifest of these tables, if not the run's own")] = None
 
 
@@ -73,7 +75,7 @@ def run(
 @app.command(rich_help_panel=EXPERIMENT_COMMANDS)
 @expand_option_groups
 def demo(output: OutputOptions, overrides: Overrides = None, runs: Runs = Path("runs")) -> None:
-    """Draw films, train on them, find their lesions and score the boxes: all stages on generated films.
+    """Run all stages on generated films: train on them, find their lesions and score the boxes.
 
     Example: [bold]camray demo data.generate.films=300[/bold]
     """

@@ -18,10 +18,10 @@ def gallery(
     ] = None,
     runs: Runs = Path("runs"),
     out: Annotated[Path, typer.Option("--out", help="Folder for gallery.html and its images")] = Path("docs"),
-    seed: Annotated[int, typer.Option(help="Random seed of the films drawn for it")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Random seed of the generated films")] = 20_000,
     as_json: AsJson = False,
 ) -> None:
-    """Write a page that shows the map of every explanation method on drawn films with known findings.
+    """Write a page that shows the map of every explanation method on generated films with known findings.
 
     Example: [bold]camray gallery --run runs/phantom --out docs[/bold]
     """
@@ -38,7 +38,7 @@ def gallery(
 
 
 def _demo(runs: Path) -> Path:
-    """Return the run of the demo, trained if it is not yet."""
+    """Return the run of the demo, trained first if it is missing."""
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.adapters.settings.loading import config_path, load_settings
     from camray.adapters.tracking.interface import NullTracker

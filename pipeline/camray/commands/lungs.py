@@ -19,10 +19,10 @@ def lungs_train(
     out: Annotated[Path, typer.Option("--out", help="Weights file to write, *.safetensors")] = Path(
         "lungs.safetensors"
     ),
-    films: Annotated[int, typer.Option(min=8, help="Number of drawn training films")] = 300,
+    films: Annotated[int, typer.Option(min=8, help="Number of generated training films")] = 300,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training films")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of films, initial weights and batches")] = 1,
-    held_out: Annotated[int, typer.Option(min=1, help="Number of drawn test films")] = 40,
+    held_out: Annotated[int, typer.Option(min=1, help="Number of generated test films")] = 40,
     as_json: AsJson = False,
 ) -> None:
     """Train the lung segmenter on generated films; takes minutes on one core, and is reproducible to the byte.
@@ -45,7 +45,7 @@ def lungs_train(
 def lungs_show(
     film: Annotated[Path, typer.Argument(metavar="FILE", help="DICOM, PNG or JPEG")],
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Weights from `camray lungs train`; default: shipped")
+        Path | None, typer.Option("--weights", help="Weights from `camray lungs train`; default: the shipped ones")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Image to write; default: named after FILE")] = None,
     as_json: AsJson = False,

@@ -70,8 +70,8 @@ class Baseline(StrEnum):
 class BaselineOptions:
     """What the film is replaced by."""
 
-    deletion_baseline: Annotated[Baseline, typer.Option(help="What deletion puts in place of cells")] = Baseline.MEAN
-    insertion_baseline: Annotated[Baseline, typer.Option(help="What insertion starts from")] = Baseline.BLURRED
+    deletion_baseline: Annotated[Baseline, typer.Option(help="What replaces deleted cells")] = Baseline.MEAN
+    insertion_baseline: Annotated[Baseline, typer.Option(help="Image that insertion starts from")] = Baseline.BLURRED
 
 
 @app.command(rich_help_panel=RESULT_COMMANDS)

@@ -84,7 +84,7 @@ def _stage_command(name: str, summary: str) -> None:
     app.command(name, rich_help_panel=STAGE_COMMANDS)(expand_option_groups(command))
 
 
-_stage_command("generate", "Draw the films of the data manifest 'phantom'.")
+_stage_command("generate", "Generate the films of the data manifest 'phantom'.")
 
 
 @app.command(rich_help_panel=STAGE_COMMANDS)

@@ -120,7 +120,7 @@ class NetworkSpec:
         if self.is_fully_connected and (self.pool, self.stride) != ("gap", 16):
             raise ValueError(
                 f"{self.backbone} has fully connected layers on a map of stride 16 and no pool; "
-                f"pool '{self.pool}' and stride {self.stride} are asked for: leave them at gap and 16"
+                f"pool '{self.pool}' and stride {self.stride} are requested; leave them at gap and 16"
             )
         self._check_fusion()
 

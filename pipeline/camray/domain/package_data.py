@@ -12,5 +12,5 @@ def shipped(folder: str) -> Path:
 
 
 def lung_weights() -> Path:
-    """Return the file of the lung generator that ships with camray, made by ``camray lungs train``."""
+    """Return the file of the lung segmenter that ships with camray, made by ``camray lungs train``."""
     return _PACKAGE / "weights" / "lungs.safetensors"

@@ -1,6 +1,6 @@
 """Lungs of ingested films, and the zones of boxes on them.
 
-Reads   ``ingest/images.parquet store/``; the lung generator's weights
+Reads   ``ingest/images.parquet store/``; the lung segmenter's weights
 """
 
 from collections.abc import Iterator
@@ -62,22 +62,22 @@ class FilmLungs:
 
 
 def read_lung_weights(path: Path | None) -> dict[str, Tensor]:
-    """Read a lung generator's weights; the shipped ones where no file is named.
+    """Read a lung segmenter's weights; the shipped ones where no file is named.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, or no lung generator's.
+        If the file is missing, damaged, or no lung segmenter's.
     """
     file = lung_weights() if path is None else path
     given, own = read_weights(file), LungUNet().state_dict()
     if {name: value.shape for name, value in given.items()} != {name: value.shape for name, value in own.items()}:
-        raise CheckpointError(f"{file}: not weights of a lung generator; make them with `camray lungs train`")
+        raise CheckpointError(f"{file}: not weights of a lung segmenter; make them with `camray lungs train`")
     return {name: value.to(own[name].dtype) for name, value in given.items()}
 
 
 def read_lung_network(path: Path | None, device: torch.device) -> LungUNet:
-    """Read a lung generator, ready to use; see `read_lung_weights`."""
+    """Read a lung segmenter, ready to use; see `read_lung_weights`."""
     network = LungUNet()
     network.load_state_dict(read_lung_weights(path))
     return network.to(device).requires_grad_(False)

@@ -58,7 +58,7 @@ class LungsShown:
 
 
 def train_lungs(out: Path, films: int, epochs: int, seed: int, held_out: int) -> LungsTrained:
-    """Draw films, train a generator on them, write it, and try it on other films.
+    """Generate films, train a segmenter on them, write it, and try it on other films.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def train_lungs(out: Path, films: int, epochs: int, seed: int, held_out: int) ->
     try:
         samples = [sample for pair in _drawn(seed, films, "drawing films") for sample in pair]
         epochs_done = progress(
-            fit_lungs(samples, LungFitSettings(epochs, seed=seed)), epochs, "training the lung generator"
+            fit_lungs(samples, LungFitSettings(epochs, seed=seed)), epochs, "training the lung segmenter"
         )
         network, loss = deque(epochs_done, maxlen=1)[0]
         write_bytes(out, weights_bytes({name: value.half() for name, value in network.state_dict().items()}))
@@ -91,7 +91,7 @@ def show_lungs(film: Path, weights: Path | None, out: Path) -> LungsShown:
     ImageError
         If the file is no film.
     CheckpointError
-        If the weights are no lung generator's.
+        If the weights are no lung segmenter's.
     """
     read = read_film(film, FilmPolicy())
     spacing = read.header.row_spacing_mm, read.header.col_spacing_mm

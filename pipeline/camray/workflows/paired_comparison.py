@@ -50,7 +50,7 @@ class PairedComparison:
     about: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the comparison for machines; undefined numbers are null."""
+        """Return the comparison for programs; undefined numbers are null."""
         rows = json.loads(self.table.to_json(orient="records", double_precision=6))
         return {**self.about, "rows": rows}
 

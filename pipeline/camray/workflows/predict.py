@@ -74,7 +74,7 @@ def folder_of(trained: Path, out: Path) -> RunFolder:
         If it would lie in the trained run itself, or the folder holds something else.
     """
     if out.resolve() == trained.resolve() or trained.resolve() in out.resolve().parents:
-        raise SettingsError(f"{out}: lies in the trained run; choose a folder outside it")
+        raise SettingsError(f"{out}: is inside the trained run; choose a folder outside it")
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not RunArtifacts(out).settings.is_file())):
         raise SettingsError(f"{out}: holds something that is not a camray run; choose an empty or a new folder")
     return RunFolder(out, trained=trained)

@@ -61,7 +61,7 @@ def headline_texts(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
-    """Return the headline of a scored run for machines: numbers, or None where undefined."""
+    """Return the headline of a scored run for programs: numbers, or None where undefined."""
     scores = _scores(folder)
     if scores is None:
         return []

@@ -84,6 +84,6 @@ class FaultReport:
             f"{len(stopping)} fault(s) in the tables would make the result wrong; correct them:",
             *map(str, stopping),
         ]
-        text += [f"and {len(rest)} that would not:", *map(str, rest)] if rest else []
+        text += [f"and {len(rest)} fault(s) that would not change the result:", *map(str, rest)] if rest else []
         kind = AnnotationError if all(fault.table in box_tables for fault in stopping) else ManifestError
         raise kind("\n".join(text))

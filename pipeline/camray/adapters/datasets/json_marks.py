@@ -74,7 +74,7 @@ def _read_coco(name: str, content: Mapping[str, Any]) -> TableText:
             "categories with id and name, and annotations with image_id, category_id and bbox"
         ) from error
     cells = pd.DataFrame(rows, columns=list(COCO_COLUMNS), dtype="string")
-    what = "boxes with a score, as software writes; they are used as if a reader had drawn them"
+    what = "boxes with a score, as software writes them; they are used as boxes of a reader"
     faults = (TextFault(what, stops=False, count=scored),)
     return TableText(cells, _rows(len(cells)), faults)
 

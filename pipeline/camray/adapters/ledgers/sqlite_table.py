@@ -60,5 +60,5 @@ def _explained(path: Path, error: sqlite3.DatabaseError) -> PipelineError:
         return IncompleteError(f"{path}: {error}; correct the cause and run the same command again to resume")
     return ExportError(
         f"{path}: damaged ({error}), expected an SQLite file written by camray; restore it from a copy, or move it "
-        "away: the next export or delivery makes a new one, for which all objects are new"
+        "away: the next export or delivery makes a new one and treats all objects as new"
     )

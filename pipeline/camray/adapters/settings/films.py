@@ -46,7 +46,7 @@ class IngestSettings(Section):
     views: tuple[str, ...] = Field(("PA", "AP", ""), description="accepted views; '' accepts films without one")
     keep_duplicates: bool = Field(False, description="accept films with the same pixels more than once")
     split: Literal["seeded", "official"] = Field(
-        "seeded", description="seeded: by patient, drawn from split_seed; official: as published with the data set"
+        "seeded", description="seeded: at random by patient, from split_seed; official: as published with the data set"
     )
     fractions: tuple[float, float, float] = Field((0.7, 0.1, 0.2), description="shares of train, validation and test")
     split_seed: int = Field(1, description="random seed of the split")

@@ -15,7 +15,7 @@ class IntegratedGradientsSettings(Section):
     ] = Field(
         "adaptive",
         description="adaptive: refine each film until it is complete; the others: Captum's rules of these names, with "
-        "so many steps",
+        "this number of steps",
     )
     tolerance: float = Field(
         0.05, gt=0, lt=1, description="completeness of the rule adaptive, fraction of the change of the logit"

@@ -74,7 +74,7 @@ class ModelSettings(Section):
         description="branches see the film reduced by this factor; the crop is cut from the full model grid (sdfn)",
     )
     lungs: Path | None = Field(
-        None, description="lung generator from `camray lungs train`; default: the shipped one (sdfn)"
+        None, description="lung segmenter from `camray lungs train`; default: the shipped one (sdfn)"
     )
 
     @model_validator(mode="before")

@@ -32,18 +32,18 @@ class PretextSettings(Section):
     """Pretraining on pasted opacities: for small networks that are trained from scratch on few films."""
 
     epochs: int = Field(0, ge=0, description="epochs of pretraining; 0 omits it")
-    learning_rate: float = Field(2e-3, gt=0, description="highest learning rate")
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate")
 
 
 class TrainSettings(Section):
     """Training of the classifier."""
 
-    max_epochs: int = Field(20, ge=1, description="largest number of passes over the training films")
+    max_epochs: int = Field(20, ge=1, description="maximum number of passes over the training films")
     min_steps: int = Field(
-        0, ge=0, description="smallest number of steps: on few films max_epochs is raised to reach it"
+        0, ge=0, description="minimum number of steps: on few films max_epochs is raised to reach it"
     )
     batch_size: int = Field(32, ge=1, description="films per step, over all processes")
-    learning_rate: float = Field(1e-3, gt=0, description="highest learning rate of AdamW, after the warm-up")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW, after the warm-up")
     head_rate: float = Field(1.0, gt=0, description="learning rate of the classifying layer, multiple of learning_rate")
     final_learning_rate: float = Field(
         0.02, ge=0, le=1, description="end of the cosine schedule, fraction of learning_rate"
@@ -61,10 +61,10 @@ class TrainSettings(Section):
     )
     clip_norm: float = Field(1.0, ge=0, description="upper limit of the gradient's norm; 0 sets none")
     patience: int = Field(
-        0, ge=0, description="stop after so many epochs without a better validation AUROC; 0 never stops early"
+        0, ge=0, description="stop after this many epochs without a better validation AUROC; 0 never stops early"
     )
     choose: Literal["best", "last"] = Field(
-        "last", description="checkpoint to use: of the best validation AUROC, or the last"
+        "last", description="weights to keep: of the epoch with the best validation AUROC, or of the last one"
     )
     amp: bool = Field(True, description="bf16 autocast if the device benefits from it")
     compile: bool = Field(False, description="use torch.compile: minutes at the start, faster steps on a GPU")
@@ -121,7 +121,7 @@ class LocalizeSettings(Section):
         "cutoff", description="cutoff: boxes of films whose probability reaches the cutoff; all: of every film"
     )
     zones: bool = Field(True, description="segment the lungs and name the lung zone of each box")
-    lungs: Path | None = Field(None, description="lung generator from `camray lungs train`; default: the shipped one")
+    lungs: Path | None = Field(None, description="lung segmenter from `camray lungs train`; default: the shipped one")
     calibrate_iou: float = Field(
         0.3, gt=0, lt=1, description="IoU from which a box counts as correct in the calibration"
     )
@@ -175,7 +175,8 @@ class ScoreSettings(Section):
         ...,
     ] = Field((), description="published protocols to add to the score table")
     resample: Literal["patient", "film"] = Field(
-        "patient", description="what the bootstrap draws; film: as CheXlocalize, intervals are then too narrow"
+        "patient",
+        description="unit of the bootstrap; film: as CheXlocalize, too narrow where patients have several films",
     )
     wsol_thresholds: int = Field(1000, ge=10, le=1000, description="number of thresholds of the protocol wsol")
     wsol_interpolation: Literal["bilinear", "bicubic"] = Field(
@@ -201,7 +202,7 @@ class ExportSettings(Section):
         description="formats; sr, gsps, sc, seg and pdf are DICOM objects in the studies of their films",
     )
     splits: tuple[str, ...] = Field(("test",), description="splits to export")
-    max_overlays: int = Field(64, ge=0, description="largest number of films to draw")
+    max_overlays: int = Field(64, ge=0, description="maximum number of films to draw")
     capture_px: int = Field(1024, ge=256, le=4096, description="longest side of the film in sc and pdf, px")
     history: Path | None = Field(
         None, description="SQLite file with the versions of exported objects; default: exported.sqlite in the run"

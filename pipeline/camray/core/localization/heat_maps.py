@@ -28,14 +28,14 @@ def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_m
     Raises
     ------
     ValueError
-        If the film misses the model grid.
+        If the film is outside the model grid.
     """
     x0, y0 = transform.xy_to_model(0.0, 0.0)
     x1, y1 = transform.xy_to_model(float(shape_native[1]), float(shape_native[0]))
     low = [max(0, int(np.ceil(edge - 0.5))) for edge in (y0, x0)]
     high = [min(side, int(np.ceil(edge - 0.5))) for edge, side in zip((y1, x1), shape_model, strict=True)]
     if low[0] >= high[0] or low[1] >= high[1]:
-        raise ValueError(f"a film of {shape_native} px at {transform} misses the model grid of {shape_model} px")
+        raise ValueError(f"a film of {shape_native} px at {transform} is outside the model grid of {shape_model} px")
     return CropWindow(low[0], high[0], low[1], high[1])
 
 

@@ -67,7 +67,7 @@ def next_steps(rows: Sequence[HeadlineRow], facts: TrainingFacts) -> list[str]:
     if facts.steps < FEW_STEPS:
         steps.append(f"train longer: {facts.steps} steps are few; set train.min_steps={ENOUGH_STEPS}")
     if facts.warnings:
-        steps.append("read the audit: the labels can be told without looking at the lungs, so maps may point elsewhere")
+        steps.append("read the audit: the labels can be predicted without the lungs, so maps may point elsewhere")
     few = [label for label in labels if facts.positives.get(label, 0) < ENOUGH_POSITIVES]
     if few:
         counts = ", ".join(f"{label} {facts.positives.get(label, 0)}" for label in few[:LISTED])

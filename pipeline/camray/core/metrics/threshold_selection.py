@@ -62,7 +62,7 @@ def thresholds_to_score(thresholds: Sequence[BoxThreshold], split: str, oracle: 
             if not oracle:
                 raise PipelineError(
                     f"threshold '{threshold.id}' was chosen on the split '{split}', which is to be scored; score "
-                    "another split, or ask for such numbers with score.oracle=true (they are then marked 'oracle')"
+                    "another split, or request such scores with score.oracle=true (they are then marked 'oracle')"
                 )
             source = ThresholdSource.ORACLE.value
         groups.setdefault((threshold.method, source, threshold.policy), set()).add(threshold.id)

@@ -57,7 +57,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     drawn = settings.data.generate
     if drawn is None:
         raise SettingsError(
-            "data.generate is not set: nothing to draw; set data.generate.films, or leave this stage out"
+            "data.generate is not set: nothing to generate; set data.generate.films, or omit this stage"
         )
     files = artifacts_of(folder).generate
     make = partial(make_film, files, drawn)
@@ -66,7 +66,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     for outcome in progress(outcomes, drawn.films, "drawing films"):
         if outcome.value is None:
             raise PipelineError(
-                f"film {outcome.item}: could not be drawn: {outcome.error}; run the command again to resume"
+                f"film {outcome.item}: could not be generated: {outcome.error}; run the command again to resume"
             )
         records.append(outcome.value)
     figures = _write_tables(files, records)

@@ -134,7 +134,7 @@ def admit(
     films, different = _completed(records, dataset, source.manifest, key)
     dataset.report.add(
         source.tables.labels.name if source.tables.labels else "",
-        "films whose header names another patient than the table; the data manifest's choice was taken",
+        "films whose header names another patient than the table; the one that the data manifest prefers is used",
         stops=False,
         count=different,
     )
@@ -274,7 +274,7 @@ def _notes(
         notes["note_patient_folders"] = warning
     if settings.split == "seeded" and (dataset.labels.facts["split"] != "").any():
         notes["note_split"] = (
-            "the label table has a column of splits, which is not used: the split is drawn by patient; "
+            "the label table has a column of splits, which is not used: films are split at random by patient; "
             "ingest.split=official uses the column"
         )
     return notes

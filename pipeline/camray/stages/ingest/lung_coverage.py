@@ -1,6 +1,6 @@
 """Lung coverage of audited films: the share of lung in each tile of a grid, on an even choice of films.
 
-Reads   ``ingest/images.parquet store/``; the lung generator's weights
+Reads   ``ingest/images.parquet store/``; the lung segmenter's weights
 """
 
 import numpy as np

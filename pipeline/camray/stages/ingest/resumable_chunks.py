@@ -150,7 +150,7 @@ class Parts:
                     statistics.append(row.statistics)
                 yield 1
         if len(records) != len(self.chunks[part]):
-            raise PipelineError(f"{len(self.chunks[part]) - len(records)} file(s) came back neither read nor refused")
+            raise PipelineError(f"{len(self.chunks[part]) - len(records)} file(s) were neither read nor refused")
         write_table(self._files.rows(part), _typed(records), RECORD_COLUMNS)
 
     def _is_done(self, part: int) -> bool:

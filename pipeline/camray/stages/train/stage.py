@@ -67,9 +67,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         return StageResult(counts, _figures(done, settings.train.choose))
     if not len(films[Split.TRAIN]):
         raise InputRefusedError(
-            "no film of the train split has a known label; a label table is a CSV with image_id and a column a "
+            "no film of the train split has a known label; a label table is a CSV with image_id and a column per "
             "finding, 0 and 1 in its cells: labels.csv in data.root, or named by data.labels. `camray data check "
-            f"{ingested.contract.manifest} --root FOLDER` says whether it is found and what is wrong with it"
+            f"{ingested.contract.manifest} --root FOLDER` reports whether it is found and what is wrong with it"
         )
     with training_processes(settings.device) as (rank, world, local_rank):
         contract = _contract(settings, ingested.contract, folder)
@@ -98,7 +98,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
 def _fit_all(
     settings: Settings, contract: ModelContract, fits: Fits
 ) -> tuple[dict[str, Fitted], dict[str, Any] | None]:
-    """Run the pretext if asked for, then fit every member from what it left."""
+    """Run the pretext task if requested, then fit every member from its weights."""
     fitted: dict[str, Fitted] = {}
     report: dict[str, Any] | None = None
     if settings.train.pretext.epochs:

@@ -107,7 +107,7 @@ def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker,
     Raises
     ------
     AnnotationError
-        If a file cannot be read, or no decision is left.
+        If a file cannot be read, or holds no usable decision.
     PipelineError
         If the run has no boxes.
     """
@@ -118,7 +118,7 @@ def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker,
     decisions, readings = _of_this_run(*_joined(read, problems), reviewed, problems)
     if not decisions:
         raise AnnotationError(
-            f"no decision is left of {len(paths)} file(s): none names a film and a finding of {folder.root}; "
+            f"no usable decision in {len(paths)} file(s): none names a film and a finding of {folder.root}; "
             + "; ".join(sorted({problem.what for problem in problems})[:5])
         )
     patients = dict(zip(reviewed.images["image_id"], reviewed.images["patient_key"], strict=True))
