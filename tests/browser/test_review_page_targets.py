@@ -53,6 +53,12 @@ def test_every_control_is_large_enough(browser: Any, index: Path, least: int) ->
     assert browser.execute_script(TOO_SMALL, least) == []  # the first dialog, and what is behind it
     reader = Reader(browser, index).sit_down("Dr A")
     assert reader.js("return matchMedia('(pointer: coarse)').matches") == (least == 44)
+    room, seen = reader.js(
+        "return [document.getElementById('viewport').clientHeight, ['list-toggle', 'not-verified', 'export']"
+        "  .every((id) => document.getElementById(id).getBoundingClientRect().right <= innerWidth)]"
+    )
+    assert room >= 300  # for the film
+    assert seen
     reader.press("n", "n")
     assert reader.js(TOO_SMALL, least) == []
     reader.js("CAMRAY.openList(); document.getElementById('unsaved').hidden = false;")
