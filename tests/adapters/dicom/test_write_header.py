@@ -123,6 +123,26 @@ def test_a_capture_has_the_films_orientation_or_none(orientation: list[str] | No
 
 
 @pytest.mark.parametrize(
+    ("given", "kept", "change"),
+    [
+        (["l", "f"], ["L", "F"], ["PatientOrientation normalised"]),
+        (["LEFT", "F"], [], ["PatientOrientation left out"]),
+        ("L", [], ["PatientOrientation left out"]),
+        (["A", "F"], ["A", "F"], []),
+    ],
+)
+def test_an_orientation_of_no_known_letters_is_left_out(
+    given: list[str], kept: list[str], change: list[str], tmp_path: Path
+) -> None:
+    """It stopped the export of captures."""
+    changes: list[str] = []
+    path = bare_film(tmp_path / "film.dcm", PatientOrientation=given)
+    assert list(read_source(path, changes).PatientOrientation) == kept
+    assert changes == change
+    assert list(build(path, "sc").PatientOrientation or []) == kept
+
+
+@pytest.mark.parametrize(
     ("spacing", "expected"), [((0.2, 0.18), [10, 9]), ((0.15, 0.15), [1, 1]), ((0.1, 0.3), [1, 3])]
 )
 def test_a_presentation_state_keeps_the_aspect_of_pixels(

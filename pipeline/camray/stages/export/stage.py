@@ -55,7 +55,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         return StageResult(Counts(n_films, n_films), figures)
     n_refused = len(objects.refused)
     figures |= {"dicom_objects": objects.n_objects}
-    figures |= _object_notes(objects)
+    figures |= _object_notes(objects, explained.artifacts.export.header_changes.name)
     return StageResult(Counts(n_films, n_films - n_refused, n_refused), figures)
 
 
@@ -65,13 +65,13 @@ def _respelled_note(labels: Sequence[str]) -> dict[str, str]:
     return {"note_voc": f"names of findings that labelmap.txt cannot hold are respelled: {listed}"} if listed else {}
 
 
-def _object_notes(objects: WrittenObjects) -> dict[str, Any]:
+def _object_notes(objects: WrittenObjects, listed_in: str) -> dict[str, Any]:
     notes: dict[str, Any] = {}
     if objects.header_changes:
         notes["films_with_changed_header_values"] = len(objects.header_changes)
         notes["note_header_values"] = (
             f"{len(objects.header_changes)} film(s) have header values that break the DICOM standard's rules; objects "
-            "have them kept, normalised or left out as header_changes.csv lists by film"
+            f"have them kept, normalised or left out as {listed_in} lists by film"
         )
     if objects.undrawable:
         notes["note_fonts"] = (

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from highdicom import PatientOrientationValuesBiped
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VM
 from pydicom.errors import InvalidDicomError
@@ -37,6 +38,7 @@ _PIXELS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
     *("PixelRepresentation", "ImageType"),
 )
+_DIRECTIONS = {value.value for value in PatientOrientationValuesBiped}
 _SIDES = {"L", "R"}
 _CHEST_WORDS = {"CHEST", "THORAX"}
 _FAULTS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, NotImplementedError)
@@ -97,13 +99,23 @@ def _cleaned(ds: Dataset, path: Path, changes: list[str]) -> Dataset:
     for keyword in _PIXELS:
         if (value := _value(ds, keyword)) not in (None, ""):
             setattr(clean, keyword, value)
-    orientation = _value(ds, "PatientOrientation")
-    clean.PatientOrientation = list(orientation) if orientation and len(orientation) == 2 else []
+    clean.PatientOrientation = _orientation(_value(ds, "PatientOrientation"), changes)
     clean.BodyPartExamined = _body_part(str(clean.get("BodyPartExamined") or ""))
     side = str(_value(ds, "ImageLaterality") or _value(ds, "Laterality") or "").upper()
     if side in _SIDES:
         clean.ImageLaterality = side
     return clean
+
+
+def _orientation(value: Any, changes: list[str]) -> list[str]:
+    """Return the directions of rows and columns in the standard's letters; empty where a value is none of them."""
+    given = [str(each) for each in value] if isinstance(value, list | MultiValue) else [str(value or "")]
+    directions = [each.strip().upper() for each in given]
+    if len(directions) != 2 or not set(directions) <= _DIRECTIONS:
+        changes += ["PatientOrientation left out"] if any(given) else []
+        return []
+    changes += ["PatientOrientation normalised"] if directions != given else []
+    return directions
 
 
 def _body_part(text: str) -> str:
