@@ -16,7 +16,7 @@ FINDINGS = (
 CONTRACT = IngestContract(FINDINGS, 96, 64, "stretch", 16, "folder", "0af3")
 
 
-def test_aliases_and_localizable_of_a_finding_are_not_lost(tmp_path: Path) -> None:
+def test_aliases_lost(tmp_path: Path) -> None:
     path = tmp_path / "contract.json"
     write_ingest_contract(path, CONTRACT)
     assert read_ingest_contract(path) == CONTRACT

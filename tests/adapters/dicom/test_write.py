@@ -230,9 +230,7 @@ def test_a_presentation_state_shows_the_film_as_camray_sees_it(name: str, tmp_pa
     ],
 )
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
-def test_a_presentation_state_holds_the_window_of_camrays_own_picture(
-    elements: dict[str, str], photometric: str, tmp_path: Path
-) -> None:
+def test_gsps_useless_window(elements: dict[str, str], photometric: str, tmp_path: Path) -> None:
     path = bare_film(tmp_path / "film.dcm", PhotometricInterpretation=photometric, **elements)
     ds, stored = build(path, "gsps"), read_dicom(path, None)
     window = ds.SoftcopyVOILUTSequence[0]

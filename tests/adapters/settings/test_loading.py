@@ -108,7 +108,7 @@ def test_settings_of_a_run_made_before_a_setting_was_renamed_still_load(tmp_path
     ],
 )
 @pytest.mark.parametrize("text", ["track: {{experiment: '{}'}}", "score: {{human: {{'{}': {{hit_rate: 1.0}}}}}}"])
-def test_functions_that_read_secrets_are_refused(
+def test_hostile_functions_that_read_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, text: str
 ) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "sesame")
@@ -138,7 +138,7 @@ ALIASES = [f"k{n}: &k{n} [*k{n - 1}, *k{n - 1}]" for n in range(1, 40)]
     ],
     ids=["open", "list", "mapping", "aliases", "endless"],
 )
-def test_yaml_that_is_nested_or_multiplied_without_limit_is_refused(tmp_path: Path, text: str) -> None:
+def test_hostile_yaml_nested_or_multiplied_without_limit(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError, match=r"x\.yaml"):
         load_settings(written(tmp_path, text))
 

@@ -11,7 +11,7 @@ LABELS = [
 ]
 
 
-def test_names_of_findings_stay_apart_and_are_accepted() -> None:
+def test_label_names_mlflow() -> None:
     from mlflow.utils.validation import _validate_metric_name, _validate_tag_name
 
     for prefix in ("", "validation_auroc.", "train/validation_auroc."):

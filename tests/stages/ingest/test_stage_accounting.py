@@ -131,6 +131,13 @@ def test_backslash_paths(tmp_path: Path, end: str) -> None:
     assert annotations(tmp_path / "run")["image_id"].tolist() == ["f1"]
 
 
+def test_float_ids(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", *(f"{n}.png" for n in range(100, 106)))
+    _label_rows(tmp_path / "in", "image_id,Mass", *(f"{n}.0,{n % 2}" for n in range(100, 106)))
+    result = run(tmp_path / "in", tmp_path / "run")
+    assert result.counts.as_json() == {"in": 6, "done": 6, "refused": 0}
+
+
 def test_no_row_fits_and_both_forms_are_told(tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", "img_100.png", "img_101.png")
     _label_rows(tmp_path / "in", "image_id,Mass", "Kim-100.0,1", "Lee-101.0,0")

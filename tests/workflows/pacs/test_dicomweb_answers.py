@@ -123,9 +123,7 @@ def _n_found(web: DicomWeb) -> int:
     ],
     ids=str,
 )
-def test_a_search_lists_every_film_however_the_service_pages(
-    service: tuple[Service, DicomWeb], habit: dict[str, Any]
-) -> None:
+def test_pacs_answers_in_pages_of_any_length(service: tuple[Service, DicomWeb], habit: dict[str, Any]) -> None:
     pacs, web = service
     vars(pacs).update(habit)
     assert _n_found(web) == N_FILMS
@@ -159,7 +157,7 @@ def _xml(uid: str, reason: int) -> bytes:
 @pytest.mark.parametrize("status", [202, 409])
 @pytest.mark.parametrize("content_type", [JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=UTF-8", "application/json"])
 @pytest.mark.parametrize("form", ["object", "list", "xml", "text"])
-def test_a_refusal_has_its_reason_and_the_next_object_is_sent(
+def test_pacs_answers_with_a_refusal_and_the_next_object_is_sent(
     service: tuple[Service, DicomWeb], tmp_path: Path, status: int, content_type: str, form: str
 ) -> None:
     pacs, web = service
@@ -173,7 +171,7 @@ def test_a_refusal_has_its_reason_and_the_next_object_is_sent(
 
 @pytest.mark.parametrize(("status", "reason"), [(409, 0x0111), (409, 0xB00A), (202, 0x0111), (409, None)])
 @pytest.mark.parametrize("is_listed", [True, False])
-def test_an_object_that_is_there_already_counts_as_delivered(
+def test_pacs_answers_that_an_object_is_there_already(
     service: tuple[Service, DicomWeb], tmp_path: Path, status: int, reason: int | None, is_listed: bool
 ) -> None:
     pacs, web = service
@@ -185,9 +183,7 @@ def test_an_object_that_is_there_already_counts_as_delivered(
 
 
 @pytest.mark.parametrize("form", ["list", "object", "byte order mark"])
-def test_a_stored_object_is_accepted_in_every_form_of_the_answer(
-    service: tuple[Service, DicomWeb], tmp_path: Path, form: str
-) -> None:
+def test_pacs_answers_in_every_form(service: tuple[Service, DicomWeb], tmp_path: Path, form: str) -> None:
     pacs, web = service
     (path,) = make_objects(tmp_path / "objects", 1)
     success = _success(str(dcmread(path).SOPInstanceUID))

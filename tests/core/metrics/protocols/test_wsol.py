@@ -229,7 +229,7 @@ def test_an_annotated_corner_on_a_whole_px_of_the_map_stays_there(side: int, map
     assert found[ORIGINAL].largest[0, 50] == pytest.approx(expected)
 
 
-def test_whole_px_of_every_corner_of_every_film_is_the_originals() -> None:
+def test_resize_corner() -> None:
     for side in range(256, 3001, 4):
         corners = np.arange(side + 1)
         exact = corners * 224 // side
