@@ -70,6 +70,9 @@ def _show(listed: "list[Setting]", values: dict[str, Any], with_values: bool) ->
 
 
 def _markdown(listed: "list[Setting]") -> str:
+    import yaml
+
+    from camray.adapters.settings.default_recipe import DEFAULT_RECIPE
     from camray.adapters.settings.reference import section_meaning
     from camray.adapters.settings.schema import Settings
 
@@ -79,6 +82,12 @@ def _markdown(listed: "list[Setting]") -> str:
         "All settings, as `camray settings` prints them. An experiment's YAML has them by section; the command line",
         "changes them as in `train.max_epochs=3`. `camray settings configs/rsna.yaml` shows an experiment's values",
         "beside these defaults.",
+        "",
+        "An experiment that does not name `model.backbone` has these defaults instead, chosen for films of patients:",
+        "",
+        "```yaml",
+        yaml.safe_dump({name: dict(values) for name, values in DEFAULT_RECIPE.items()}, sort_keys=False).strip(),
+        "```",
     ]
     for name, group in groupby(listed, _section):
         about = section_meaning(Settings, name)

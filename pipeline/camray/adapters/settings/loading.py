@@ -14,6 +14,7 @@ from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
 from omegaconf.grammar_parser import parse as parse_interpolation
 from pydantic import BaseModel, ValidationError
 
+from camray.adapters.settings.default_recipe import with_default_recipe
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import SettingsError
 from camray.domain.package_data import shipped
@@ -33,7 +34,8 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     Parameters
     ----------
     path : Path
-        YAML file. Paths inside ``data`` and ``model`` are relative to the *current* folder.
+        YAML file; without ``model.backbone`` it is completed by `with_default_recipe`. Paths inside ``data`` and
+        ``model`` are relative to the *current* folder.
     overrides : list of str
         Dotted assignments, later ones win.
 
@@ -65,7 +67,7 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     if "name" not in plain:
         holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
         raise SettingsError(f"{path}: {holds}; expected a name (name: my-run); see configs/ for examples")
-    settings = parse_settings({str(key): value for key, value in plain.items()}, str(path))
+    settings = parse_settings(with_default_recipe({str(key): value for key, value in plain.items()}), str(path))
     uri = settings.track.uri or ""
     if has_secret(uri):
         raise SettingsError(

@@ -30,7 +30,11 @@ class ModelSettings(Section):
         "alexnet",
         "vgg16",
         "vgg16_bn",
-    ] = Field("resnet_light", description="network architecture, see docs/networks.md")
+    ] = Field(
+        "resnet_light",
+        description="network architecture, see docs/networks.md; an experiment that names none gets "
+        "efficientnet_lite0 and its recipe",
+    )
     pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field(
         "gap",
         description="how the feature map becomes one value per label; lse_map: classify each cell, then pool by LSE",
