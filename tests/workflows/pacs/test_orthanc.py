@@ -157,7 +157,7 @@ def test_a_port_that_the_other_side_does_not_know_is_told(run: RunFolder, server
     film = sorted((run.root.parent / "films").iterdir())[0]
     server.rest("/instances", film.read_bytes())
     credentials = Credentials(timeout_s=10)
-    with open_peer("dimse", server.peer, credentials, (), "CAMRAY", orthanc.free_port()) as archive:
+    with open_peer("dimse", server.peer, credentials, (), "CAMRAY", str(orthanc.free_port())) as archive:
         done = fetch_films(archive, FilmQuery(), tmp_path / "moved", RetryPolicy(1))
     assert done.fetched == 0
     (reason,) = done.refused.values()
