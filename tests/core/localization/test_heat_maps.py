@@ -93,7 +93,7 @@ def test_the_window_is_the_film_without_its_margin() -> None:
     assert film_window(GridTransform(0.5, 0.5, -10.0, -3.0), (200, 200), (64, 64)) == CropWindow(0, 64, 0, 64)
     # half a pixel of film does not make a pixel, a little more does
     assert film_window(GridTransform(1.0, 1.0, 0.5, 0.51), (4, 4), (8, 8)) == CropWindow(1, 5, 0, 4)
-    with pytest.raises(ValueError, match="misses"):
+    with pytest.raises(ValueError, match="outside the model grid"):
         film_window(GridTransform(1.0, 1.0, 100.0, 0.0), (4, 4), (8, 8))
 
 
