@@ -91,16 +91,17 @@ def test_kills_of_workers(tiny_run: Path, tmp_path: Path, faults: Tally) -> None
     for _ in range(shared(WORKER_KILLS)):
         running = start("run", *words, "--until", "ingest", "--force")
         number = dice.choice(SIGNALS)
-        _kill_a_worker(running, number, dice)
+        is_sent = _kill_a_worker(running, number, dice)
         ended = running.wait()
-        faults.count(f"kill of a worker: {number.name}", str(ended) if ended.is_crash else "")
+        failure = str(ended) if ended.is_crash else "" if is_sent else "no worker was there for the signal"
+        faults.count(f"kill of a worker: {number.name}", failure)
     ended = camray("run", *words, "--until", "ingest")
     faults.count("after kills, to the end", "" if ended.code == 0 else str(ended))
     faults.count("after kills, equal digests", difference(tmp_path / "tiny", tiny_run, ("generate", "ingest")))
 
 
-def _kill_a_worker(running: Running, number: signal.Signals, dice: random.Random) -> None:
-    """Wait for workers, and send a signal to one of them some time later."""
+def _kill_a_worker(running: Running, number: signal.Signals, dice: random.Random) -> bool:
+    """Wait for workers, and send a signal to one of them some time later; return whether it was sent."""
     try:
         parent = psutil.Process(running.process.pid)
         while running.process.is_alive():
@@ -108,10 +109,11 @@ def _kill_a_worker(running: Running, number: signal.Signals, dice: random.Random
             if workers:
                 time.sleep(dice.random() * 4)
                 dice.choice(workers).send_signal(number)
-                return
+                return True
             time.sleep(0.02)
     except psutil.Error:
-        return
+        return False
+    return False
 
 
 @pytest.mark.faults

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.fault_table import SHARE, Tally
-from tests.faults.tiny_run import TINY, difference
+from tests.faults.tiny_run import FIRST_S, TINY, difference
 from tests.faults.warm_commands import camray, start
 
 NOWHERE = "http://127.0.0.1:9"
@@ -26,7 +26,7 @@ def _counts(store: Path) -> dict[str, int]:
 def tracked_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a finished run, with its store beside it."""
     runs = tmp_path_factory.mktemp("tracked")
-    ended = camray("run", *TINY, "--runs", runs)
+    ended = camray("run", *TINY, "--runs", runs, timeout_s=FIRST_S)
     if ended.code != 0:
         pytest.fail(f"the tracked run failed: {ended}")
     return runs / "tiny"

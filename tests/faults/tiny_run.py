@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.warm_commands import camray
 
+FIRST_S = 270.0  # of the first run, which compiles; below the time limit of a test
 STAGES = ("generate", "ingest", "train", "explain", "localize", "score", "export")
 TINY = [
     str(Path(__file__).resolve().parents[2] / "configs" / "phantom.yaml"),
@@ -32,7 +33,7 @@ UNTRACKED = [*TINY, "track.enabled=false"]
 
 def make_tiny_run(runs: Path) -> Path:
     """Make the run, its review page and its structured reports; return its root."""
-    done = camray("run", *UNTRACKED, "--runs", runs)
+    done = camray("run", *UNTRACKED, "--runs", runs, timeout_s=FIRST_S)
     if done.code != 0:
         pytest.fail(f"the undisturbed run failed: {done}")
     return runs / "tiny"
