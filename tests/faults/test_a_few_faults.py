@@ -34,5 +34,6 @@ def test_no_room_for_the_boxes(tiny_run: Path, tmp_path: Path, faults: Tally) ->
     no_large_file("localize", tiny_run, tmp_path / "runs", faults)
 
 
-def test_a_hostile_name(tmp_path: Path, faults: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge("markup", tmp_path, faults, monkeypatch, ("csv", "coco", "labelstudio", "voc", "sr"))
+@pytest.mark.parametrize("name", ["markup", "backslash"])
+def test_a_hostile_name(name: str, tmp_path: Path, faults: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge(name, tmp_path, faults, monkeypatch, ("csv", "coco", "labelstudio", "voc", "sr", "gsps", "seg"))

@@ -22,6 +22,7 @@ from tests.reporting.hostile_texts import TEXT, assert_escaped
 
 FORMATS = ("csv", "coco", "labelstudio", "voc", "sr", "gsps", "sc", "seg", "pdf")
 SECOND = "Effusion"
+ONE_VALUE = {"CodeMeaning", "SegmentLabel", "UnformattedTextValue"}
 NAMES = {
     "formula": "=cmd|' /C calc'!A0",
     "formula with a tab": "\t=1+1",
@@ -102,6 +103,8 @@ def _reports(folder: Path) -> None:
     assert files
     for path in files:
         for element in pydicom.dcmread(path).iterall():
+            if element.keyword in ONE_VALUE:
+                assert element.VM <= 1, f"{element.keyword} has {element.VM} values"
             if element.VR in {"LO", "SH"} and isinstance(element.value, str):
                 assert len(element.value) <= 64, f"{element.keyword} is too long"
                 assert not any(ord(letter) < 32 and letter != "\x1b" for letter in element.value), element.keyword

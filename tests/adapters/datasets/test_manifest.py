@@ -30,6 +30,12 @@ def test_a_derived_label_keeps_its_parts() -> None:
     assert findings["Tuberculosis"].any_of == ("Active Tuberculosis", "Obsolete Tuberculosis")
 
 
+def test_names_of_labels_are_plain_as_those_of_tables(tmp_path: Path) -> None:
+    labels = '[{name: "Mass\\n(left)", aliases: ["\\tA\\r"]}, {name: B, any_of: ["Mass\\n(left)"]}]'
+    first, second = load_manifest(_write(tmp_path, f"labels: {labels}\n")).findings()
+    assert (first.name, first.aliases, second.any_of) == ("Mass (left)", ("A",), ("Mass (left)",))
+
+
 def test_a_manifest_may_lie_anywhere(tmp_path: Path) -> None:
     folder = _write(tmp_path, "labels: auto\n")
     assert load_manifest(folder) == load_manifest(f"{folder}/manifest.yaml")

@@ -1,15 +1,17 @@
 """Data manifests: the meaning of a published data set's files and tables (see data_manifests/README.md)."""
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from camray.adapters.datasets.csv_text import plain_name
 from camray.domain.labels import Code, Finding
 from camray.domain.records import Split
 
 Key = Literal["image_id", "stem", "file_name", "path", "joined_path", "any"]
 ReaderPolicy = Literal["union", "majority", "fusion"]
+_PlainName = Annotated[str, AfterValidator(plain_name)]
 
 
 class _Section(BaseModel):
@@ -177,11 +179,11 @@ class _CodeRules(_Section):
 class LabelRules(_Section):
     """One label."""
 
-    name: str
-    column: str | None = None
-    aliases: tuple[str, ...] = ()
+    name: _PlainName
+    column: _PlainName | None = None
+    aliases: tuple[_PlainName, ...] = ()
     code: _CodeRules | None = None
-    any_of: tuple[str, ...] = ()
+    any_of: tuple[_PlainName, ...] = ()
     localizable: bool = True
 
     def finding(self) -> Finding:

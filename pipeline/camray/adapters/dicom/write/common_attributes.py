@@ -37,13 +37,18 @@ _UNPAIRED = {
 _REPLACED = DicomCode("PREDECESSOR", PRIVATE_SCHEME, "Earlier version that this object replaces")
 
 
+def single_value(text: str, length: int) -> str:
+    """Return the start of a text with `/` for the backslash, which separates values of an element (PS3.5, 6.2)."""
+    return text.replace("\\", "/")[:length]
+
+
 def code_of(finding: Finding) -> Code:
     """Return a finding's code; a finding without one gets a code of camray's own scheme that is unique to its name."""
     if finding.code is not None:
-        return Code(finding.code.value, finding.code.scheme, finding.code.meaning[:_MAX_LO])
+        return Code(finding.code.value, finding.code.scheme, single_value(finding.code.meaning, _MAX_LO))
     digest = hashlib.sha256(finding.name.encode()).hexdigest()[:6].upper()
     plain = re.sub(r"[^A-Z0-9]+", "_", finding.name.upper()).strip("_")[: _MAX_SH - len(digest) - 1].rstrip("_")
-    return Code(f"{plain or 'FINDING'}_{digest}", PRIVATE_SCHEME, finding.name[:_MAX_LO])
+    return Code(f"{plain or 'FINDING'}_{digest}", PRIVATE_SCHEME, single_value(finding.name, _MAX_LO))
 
 
 def finding_code(finding: Finding) -> CodedConcept:

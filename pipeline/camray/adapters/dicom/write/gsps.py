@@ -14,6 +14,7 @@ from camray.adapters.dicom.write.common_attributes import (
     complete_object,
     equipment_attributes,
     series_attributes,
+    single_value,
 )
 from camray.domain.film_results import UNVERIFIED, FilmResult
 from camray.domain.films import FilmHeader, GreyScale, LookupTable, StoredFilm, VoiWindow
@@ -111,7 +112,7 @@ def _corners(box: Box) -> "np.ndarray[Any, np.dtype[np.float64]]":
 
 
 def _text(text: str, anchor_xy: tuple[float, float]) -> Any:
-    return hd.pr.TextObject(text[:_MAX_TEXT], "PIXEL", anchor_point=anchor_xy, anchor_point_visible=False)
+    return hd.pr.TextObject(single_value(text, _MAX_TEXT), "PIXEL", anchor_point=anchor_xy, anchor_point_visible=False)
 
 
 def _modality(grey: GreyScale) -> Any:

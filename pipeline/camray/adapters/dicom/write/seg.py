@@ -19,6 +19,7 @@ from camray.adapters.dicom.write.common_attributes import (
     finding_code,
     refuse_shared_codes,
     series_attributes,
+    single_value,
 )
 from camray.domain.film_results import UNVERIFIED, FilmResult, FindingResult
 from camray.domain.object_identity import ObjectIdentity, uid_of
@@ -90,7 +91,7 @@ def _segments(result: FilmResult, findings: Sequence[FindingResult], content: st
     return [
         hd.seg.SegmentDescription(
             segment_number=number,
-            segment_label=f"{finding.name[:40]}: {content}"[:64],
+            segment_label=single_value(f"{finding.name[:40]}: {content}", 64),
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=finding_code(finding.finding),
             algorithm_type="AUTOMATIC",
