@@ -33,7 +33,7 @@ class PhotoOptions:
 
     weights: Annotated[
         Path | None,
-        _photo_option("--weights", help="State dict with torchvision's names, to explain a color photograph"),
+        _photo_option("--weights", help="State dict with torchvision's names, to explain a colour photograph"),
     ] = None
     backbone: Annotated[str, _photo_option("--backbone", help="Network, see docs/networks.md")] = "resnet18"
     classes: Annotated[
@@ -41,7 +41,7 @@ class PhotoOptions:
     ] = None
     top: Annotated[int, _photo_option("--top", min=1, help="Number of most probable classes to list")] = 5
     size: Annotated[int, _photo_option("--size", help="Side of the network's input, px")] = 224
-    fit: Annotated[str, _photo_option("--fit", help="stretch the photograph, or crop its center (256 to 224)")] = (
+    fit: Annotated[str, _photo_option("--fit", help="stretch the photograph, or crop its centre (256 to 224)")] = (
         "stretch"
     )
     multi_label: Annotated[
@@ -78,10 +78,10 @@ class AscentOptions:
     """Gradient ascent on the input."""
 
     steps: Annotated[int, typer.Option(min=1, help="Steps of gradient ascent")] = 128
-    rate: Annotated[float, typer.Option(help="Step length, gray values")] = 0.02
-    l2: Annotated[float, typer.Option("--l2", help="Weight of the penalty on squared gray values")] = 0.0
+    rate: Annotated[float, typer.Option(help="Step length, grey values")] = 0.02
+    l2: Annotated[float, typer.Option("--l2", help="Weight of the penalty on squared grey values")] = 0.0
     total_variation: Annotated[
-        float, typer.Option("--tv", help="Weight of the penalty on squared differences of neighbors")
+        float, typer.Option("--tv", help="Weight of the penalty on squared differences of neighbours")
     ] = 0.02
     jitter: Annotated[int, typer.Option(help="Largest random shift per step, px")] = 8
     blur_px: Annotated[float, typer.Option("--blur", help="Sigma of the Gaussian smoothing every fourth step, px")] = (

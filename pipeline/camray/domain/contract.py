@@ -46,7 +46,7 @@ class NetworkSpec:
         Model px per feature cell, one of `STRIDES`.
     aligned : bool
         The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
-        centered on the cell. False keeps the published sampling, whose maps are up to half a cell too far down and
+        centred on the cell. False keeps the published sampling, whose maps are up to half a cell too far down and
         right. AlexNet at stride 16 keeps the published sampling in any case, see `cells`.
     dilated : bool
         Whether dilation replaces a stride that is omitted for a finer map, so that trained weights keep their meaning.
@@ -180,7 +180,7 @@ class ModelContract:
     code_version : str
         Of camray.
     grey_scale : str
-        Meaning of the input's gray values.
+        Meaning of the input's grey values.
     starting_weights : str
         Origin and digest of the weights that the training started from; empty: random.
     """
@@ -236,7 +236,7 @@ def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
 
 
 def _check_keys(plain: Mapping[str, Any], record: type, where: str) -> None:
-    """Check the keys; keys with a default, which equals the earlier behavior, may be missing in older contracts."""
+    """Check the keys; keys with a default, which equals the earlier behaviour, may be missing in older contracts."""
     known = {item.name for item in fields(record)}
     needed = {item.name for item in fields(record) if item.default is MISSING and item.default_factory is MISSING}
     missing, unknown = sorted(needed - set(plain)), sorted(set(plain) - known)

@@ -1,6 +1,6 @@
-"""Films: stored values, their gray scale, and facts from their headers.
+"""Films: stored values, their grey scale, and facts from their headers.
 
-A `StoredFilm` (as decoded) becomes a `Film` (gray values in 0-1, native grid); both have a `FilmHeader`. A `FilmPolicy`
+A `StoredFilm` (as decoded) becomes a `Film` (grey values in 0-1, native grid); both have a `FilmHeader`. A `FilmPolicy`
 says which films are accepted.
 """
 

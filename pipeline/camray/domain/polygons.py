@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def mask_of_polygons(polygons: Sequence[NDArray[np.float64]], rows: int, cols: int) -> NDArray[np.bool_]:
-    """Fill polygons: a pixel is set if its center is inside any of them.
+    """Fill polygons: a pixel is set if its centre is inside any of them.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def mask_of_polygons(polygons: Sequence[NDArray[np.float64]], rows: int, cols: i
 
     Notes
     -----
-    A center exactly on an edge belongs to the polygon on its right or below, so polygons with a common edge share no
+    A centre exactly on an edge belongs to the polygon on its right or below, so polygons with a common edge share no
     pixel. Drawing libraries also paint the outline, which makes masks up to half a pixel wider.
 
     Examples
@@ -47,7 +47,7 @@ def mask_of_polygons(polygons: Sequence[NDArray[np.float64]], rows: int, cols: i
 
 
 def _fill(mask: NDArray[np.bool_], points: NDArray[np.float64]) -> None:
-    """Toggle each row where an edge crosses the line through its pixel centers."""
+    """Toggle each row where an edge crosses the line through its pixel centres."""
     rows, cols = mask.shape
     first = int(np.clip(np.floor(points[:, 1].min()), 0, rows))
     last = int(np.clip(np.ceil(points[:, 1].max()), 0, rows))

@@ -32,7 +32,7 @@ def read_picture(path: Path) -> StoredFilm:
     Parameters
     ----------
     path : Path
-        8 or 16 bit gray, or color with three equal channels of 8 bits; an alpha channel is ignored. The picture is
+        8 or 16 bit grey, or colour with three equal channels of 8 bits; an alpha channel is ignored. The picture is
         turned upright as its EXIF orientation says (CIPA DC-008, tag 0x0112), which is how viewers show it.
 
     Returns
@@ -44,7 +44,7 @@ def read_picture(path: Path) -> StoredFilm:
     Raises
     ------
     PixelError
-        If the image is damaged, in color, too small or of another depth.
+        If the image is damaged, in colour, too small or of another depth.
     """
     try:
         with warnings.catch_warnings():
@@ -108,12 +108,12 @@ def _grey_values(picture: Image.Image, depth: int) -> tuple[NDArray[np.integer[A
     if picture.mode in ("I;16", "I;16B", "I") and depth == 16:
         return np.asarray(picture).astype(np.uint16), 16
     if depth not in (8, 1, 2, 4) or (depth != 8 and picture.mode != "P"):
-        raise PixelError(RefusalReason.UNSUPPORTED_BITS, f"{depth} bits in mode {picture.mode}; expected 8 or 16, gray")
+        raise PixelError(RefusalReason.UNSUPPORTED_BITS, f"{depth} bits in mode {picture.mode}; expected 8 or 16, grey")
     if picture.mode in ("L", "LA"):
         return np.asarray(picture.getchannel("L")), 8
     if picture.mode not in ("RGB", "RGBA", "P", "PA"):
-        raise PixelError(RefusalReason.COLOUR, f"the image has mode {picture.mode}; expected gray")
+        raise PixelError(RefusalReason.COLOUR, f"the image has mode {picture.mode}; expected grey")
     red, green, blue = (np.asarray(band) for band in picture.convert("RGB").split())
     if not (np.array_equal(red, green) and np.array_equal(red, blue)):
-        raise PixelError(RefusalReason.COLOUR, "the color channels differ; expected gray")
+        raise PixelError(RefusalReason.COLOUR, "the colour channels differ; expected grey")
     return red, 8

@@ -1,4 +1,4 @@
-"""Color photographs, and class names of published networks."""
+"""Colour photographs, and class names of published networks."""
 
 import ast
 import json
@@ -29,12 +29,12 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def read_colours(path: Path) -> NDArray[np.uint8]:
-    """Read a PNG or JPEG in color, upright.
+    """Read a PNG or JPEG in colour, upright.
 
     Parameters
     ----------
     path : Path
-        8 bits per channel; gray is repeated in three channels, transparency is ignored.
+        8 bits per channel; grey is repeated in three channels, transparency is ignored.
 
     Returns
     -------

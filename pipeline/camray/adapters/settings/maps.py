@@ -33,7 +33,7 @@ class OcclusionSettings(Section):
         None, ge=1, description="distance of the patches, px of the model grid; default: one feature cell"
     )
     fill: float | None = Field(
-        None, ge=0, le=1, description="gray value of the patch, 0 is black (Captum's default); default: the film's mean"
+        None, ge=0, le=1, description="grey value of the patch, 0 is black (Captum's default); default: the film's mean"
     )
     border: Literal["beyond", "inside"] = Field(
         "beyond",

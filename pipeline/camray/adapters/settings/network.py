@@ -41,7 +41,7 @@ class ModelSettings(Section):
     )
     lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 equals GAP, infinity equals GMP")
     stride: Literal[8, 16, 32] = Field(16, description="model px per feature cell")
-    aligned: bool = Field(True, description="center receptive fields on their feature cells; false: as published")
+    aligned: bool = Field(True, description="centre receptive fields on their feature cells; false: as published")
     dilated: bool = Field(
         True,
         description="replace omitted strides by dilation; false keeps receptive fields small: EfficientNet-Lite then "
@@ -49,8 +49,8 @@ class ModelSettings(Section):
     )
     normalise: Literal["fixed", "film", "local", "film_local", "photo"] = Field(
         "fixed",
-        description="normalization of gray values: by constants, per film, by neighborhood, or by both; photo: -1 to 1 "
-        "in three channels (default of EfficientNet-Lite)",
+        description="normalization of grey values: by constants, per film, by neighbourhood, or by both; photo: -1 to "
+        "1 in three channels (default of EfficientNet-Lite)",
     )
     widths: tuple[int, int, int, int] = Field((16, 32, 64, 128), description="channels per layer (resnet_light)")
     blocks: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks per layer (resnet_light)")

@@ -22,7 +22,7 @@ class AugmentSettings(Section):
     scale: float = Field(0.15, ge=0, description="magnification by exp(-s) to exp(s)")
     aspect: float = Field(0.05, ge=0, description="width times exp(a), height times exp(-a), a from -aspect to aspect")
     gamma: float = Field(0.3, ge=0, description="gamma of exp(-g) to exp(g)")
-    contrast: float = Field(0.2, ge=0, lt=1, description="contrast around mid-gray times 1 - c to 1 + c")
+    contrast: float = Field(0.2, ge=0, lt=1, description="contrast around mid-grey times 1 - c to 1 + c")
     brightness: float = Field(0.1, ge=0, description="largest change of brightness, on a 0-1 scale")
     noise: float = Field(0.02, ge=0, description="largest standard deviation of Gaussian noise, on a 0-1 scale")
     erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")

@@ -157,7 +157,7 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     "rodeo": ProtocolText(
         "RoDeO: Robust Detection Outcome",
         "The reported boxes of a film are matched one to one with the annotated ones, whatever their findings; pairs "
-        "score the distance of their centers, the IoU with centers aligned and the agreement of findings, boxes "
+        "score the distance of their centres, the IoU with centres aligned and the agreement of findings, boxes "
         "without a partner score 0, and the total is the harmonic mean.",
         "Meissen et al., Robust Detection Outcome: a metric for pathology detection in medical images, MIDL 2023",
         "fewer than two findings of this split have an annotated box",

@@ -8,9 +8,9 @@ plus, where both boxes name the same finding, a bonus. The bonus is Matthews' co
 have a predicted box with those that have an annotated one, 0 if negative. Then, over all matched pairs, predicted boxes
 without a partner and annotated boxes without a partner, which both count 0:
 
-- ``rodeo/localization``: 2 to the power of minus the squared distance of the centers, in widths and heights of the
+- ``rodeo/localization``: 2 to the power of minus the squared distance of the centres, in widths and heights of the
   annotated box;
-- ``rodeo/shape``: IoU of the two boxes with their centers aligned;
+- ``rodeo/shape``: IoU of the two boxes with their centres aligned;
 - ``rodeo/classification``: Matthews' correlation of the findings of matched pairs, 0 if negative. Of pairs with L
   findings of which a share p agrees it is (p L - 1) / (L - 1), so one finding alone has no row;
 - ``rodeo/total``: harmonic mean of the three.
@@ -191,7 +191,7 @@ def _film_sums(
 
 
 def _closeness(predicted: FloatArray, annotated: FloatArray) -> FloatArray:
-    """Return 2 to the power of minus the squared distance of centers in sides of the annotated box, [M]."""
+    """Return 2 to the power of minus the squared distance of centres in sides of the annotated box, [M]."""
     sides = annotated[:, 2:] - annotated[:, :2]
     distance = (predicted[:, :2] + predicted[:, 2:] - annotated[:, :2] - annotated[:, 2:]) / 2 / sides
     return np.asarray(np.exp2(-(distance**2).sum(axis=1)))
