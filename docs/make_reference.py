@@ -60,17 +60,23 @@ def _command_pages() -> Iterator[str]:
 
 
 def _command(title: str, command: Any, level: str) -> str:
-    text, _, example = (command.help or "").partition("Example: ")
-    example = Text.from_markup(example).plain.strip()
+    text, _, examples = (command.help or "").partition("Example: ")
     parts = [f"{level} {title}", _prose(text)]
     if not hasattr(command, "commands"):
         parts.append(f"```\n{_usage(title, command)}\n```")
-    if example:
-        parts.append(f"Example:\n\n```\n{example}\n```")
+    if examples:
+        parts.append(f"Example:\n\n```\n{_examples(examples)}\n```")
     rows = [_row(parameter) for parameter in command.params if not parameter.hidden and parameter.name != "help"]
     if rows:
         parts.append("\n".join(["| argument or option | default | meaning |", "|---|---|---|", *rows]))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _examples(text: str) -> str:
+    """Return command lines to copy, each after the first with its title as a comment."""
+    first, *others = (" ".join(part.split()) for part in Text.from_markup(text).plain.strip().split("\n\n"))
+    titled = [other.partition(": ") for other in others]
+    return "\n".join([first, *(f"\n# {title}\n{line}" for title, _, line in titled)])
 
 
 def _usage(title: str, command: Any) -> str:
@@ -88,6 +94,7 @@ def _row(parameter: Any) -> str:
     names = [*parameter.opts, *parameter.secondary_opts]
     option = names[0].startswith("-")
     shown = ", ".join(f"`{name}`" if option else f"`{parameter.metavar or name.upper()}`" for name in names)
+    shown += f" `{parameter.metavar}`" if option and parameter.metavar else ""
     meaning = _cell(Text.from_markup(getattr(parameter, "help", None) or "").plain)
     if parameter.envvar:
         meaning += f" (environment: `{parameter.envvar}`)"

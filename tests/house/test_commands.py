@@ -26,3 +26,10 @@ def test_a_command_has_help_with_an_example(name: str, part: str) -> None:
 def test_a_command_is_in_the_command_reference(name: str, part: str) -> None:
     title = f"### camray {name} {part}" if part else f"## camray {name}"
     assert title in (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(("name", "part"), PAGES)
+def test_an_option_that_is_on_can_be_switched_off(name: str, part: str) -> None:
+    command = GROUPS[name].commands[part] if part else GROUPS[name]  # type: ignore[attr-defined]
+    for parameter in command.params:
+        assert parameter.default is not True or parameter.secondary_opts, parameter.name

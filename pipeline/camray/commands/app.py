@@ -1,5 +1,6 @@
 """The command line application: collects the commands."""
 
+import inspect
 from importlib import metadata
 from typing import Annotated
 
@@ -41,6 +42,11 @@ app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)
 app.add_typer(track.app, name="track", rich_help_panel=RESULT_COMMANDS)
 app.add_typer(data.app, name="data", rich_help_panel=DATA_COMMANDS)
 app.add_typer(lungs.app, name="lungs", rich_help_panel=DATA_COMMANDS)
+for part in (experiment, compare, stages, show, gallery, diff, sanity, fetch, settings, review, track, data, lungs):
+    for command in part.app.registered_commands:  # Typer would keep the line breaks of the source
+        command.help = "\n\n".join(
+            " ".join(paragraph.split()) for paragraph in (inspect.getdoc(command.callback) or "").split("\n\n")
+        )
 
 
 def _print_version(is_requested: bool) -> None:

@@ -23,7 +23,10 @@ Runs = Annotated[
     Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that contains the runs", rich_help_panel=RUN_PANEL)
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Repeat the last step even if nothing changed", rich_help_panel=RUN_PANEL)
+    bool,
+    typer.Option(
+        "--force", help="Repeat even if nothing changed; of several stages, the last one", rich_help_panel=RUN_PANEL
+    ),
 ]
 AsJson = Annotated[
     bool,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from camray.commands.arguments import (
     EXPERIMENT_COMMANDS,
-    AsCsv,
+    OUTPUT_PANEL,
     Config,
     OutputOptions,
     Overrides,
@@ -46,7 +46,9 @@ class NewTables:
 class PredictOutput(OutputOptions):
     """As other commands, with the tables as CSV by default."""
 
-    csv: AsCsv = True
+    csv: Annotated[
+        bool, typer.Option(help="Write every table as CSV into OUT/csv too", rich_help_panel=OUTPUT_PANEL)
+    ] = True
 
 
 @app.command(rich_help_panel=EXPERIMENT_COMMANDS)
@@ -55,8 +57,10 @@ def run(
     config: Config,
     options: RunOptions,
     output: OutputOptions,
-    until: Annotated[str, typer.Option(help="Last stage to run")] = "export",
-    seeds: Annotated[str | None, typer.Option(help="Train and score once per seed, for instance 1,2,3")] = None,
+    until: Annotated[
+        str, typer.Option(help="Last stage to run: generate, ingest, train, explain, localize, score or export")
+    ] = "export",
+    seeds: Annotated[str | None, typer.Option(help="Random seeds, separated by commas: a run for each")] = None,
 ) -> None:
     """Run all stages of an experiment; stages that are up to date are skipped.
 

@@ -24,7 +24,7 @@ from camray.domain.errors import SettingsError
 
 Trained = Annotated[
     Path | None,
-    typer.Option(help="Run that the model is from, if RUN was made by `camray predict` and uses prior maps"),
+    typer.Option(help="Run that holds the model, if `camray predict` wrote RUN and it uses prior maps"),
 ]
 MAX_PROBLEMS_PRINTED = 12
 REPORTS_FOLDER = "reports"  # in the run folder, for the reports that --from fetches
@@ -101,7 +101,9 @@ def build(
 ) -> None:
     """Write RUN/review: a page that opens from the disk, without a server or a network. `build` may be omitted.
 
-    Example: [bold]camray review runs/phantom[/bold], then open runs/phantom/review/index.html
+    Open RUN/review/index.html in a browser.
+
+    Example: [bold]camray review runs/phantom[/bold]
     """
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.workflows.review.export_page import build as build_page

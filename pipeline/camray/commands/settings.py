@@ -115,5 +115,5 @@ def _yaml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         text = "[" + ", ".join(_yaml(each) for each in value) + "]"
-        return text if len(text) <= _WIDEST_DEFAULT else f"{text[: _WIDEST_DEFAULT - 4]} ...]"
+        return text if len(text) <= _WIDEST_DEFAULT else f"{text[: _WIDEST_DEFAULT - 4].rpartition(', ')[0]}, ...]"
     return str(value) if value != "" else "''"

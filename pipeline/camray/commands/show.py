@@ -37,7 +37,7 @@ class PhotoOptions:
     ] = None
     backbone: Annotated[str, _photo_option("--backbone", help="Network, see docs/networks.md")] = "resnet18"
     classes: Annotated[
-        Path | None, _photo_option("--classes", help="Class names: one per line, or {0: 'tench', ...}")
+        Path | None, _photo_option("--classes", help="File of class names: one per line, or {0: 'tench', ...}")
     ] = None
     top: Annotated[int, _photo_option("--top", min=1, help="Number of most probable classes to list")] = 5
     size: Annotated[int, _photo_option("--size", help="Side of the network's input, px")] = 224
@@ -104,9 +104,9 @@ def show(
 
     Example: [bold]camray show film.dcm --run runs/phantom --label Pneumothorax[/bold]
 
-    Example: [bold]camray show cat.jpg --weights resnet18.pth --classes imagenet_classes.txt --top 5[/bold]
+    A photograph: [bold]camray show cat.jpg --weights resnet18.pth --classes imagenet_classes.txt --top 5[/bold]
 
-    Layers: [bold]camray show film.dcm --run runs/phantom --method layercam --layer backbone.layer2 --layer
+    Chosen layers: [bold]camray show film.dcm --run runs/phantom --method layercam --layer backbone.layer2 --layer
     backbone.layer4[/bold]
     """
     from camray.adapters.user_function import read_target

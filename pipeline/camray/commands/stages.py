@@ -30,6 +30,7 @@ from camray.domain.errors import PeerError, SettingsError, UnreachableError
 app = typer.Typer()
 DICOM_FORMATS = ("sr", "gsps", "sc", "seg", "pdf")
 DEFAULT_FORMATS = ("sr", "gsps")
+_EARLIER = "Earlier stages run first if needed."
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ExportOptions:
         ),
     ] = None
     trained: Annotated[
-        Path | None, typer.Option(help="Run that the model is from, if the folder was made by `camray predict`")
+        Path | None, typer.Option(help="Run that holds the model, if CONFIG is a folder that `camray predict` wrote")
     ] = None
 
 
@@ -77,7 +78,7 @@ def _stage_command(name: str, summary: str) -> None:
         settings, folder = opened(config, options.overrides, options.runs)
         execute(settings, folder, name, options.force, output)
 
-    command.__doc__ = f"""{summary} Earlier stages run first if needed.
+    command.__doc__ = f"""{summary}
 
     Example: [bold]camray {name} configs/phantom.yaml[/bold]
     """
@@ -92,7 +93,9 @@ _stage_command("generate", "Generate the films of the data manifest 'phantom'.")
 def ingest(
     config: Config, run: RunOptions, options: IngestOptions, connection: FetchOptions, output: OutputOptions
 ) -> None:
-    """Read films and tables into the pixel store; audit them for shortcuts. Earlier stages run first if needed.
+    """Read films and tables into the pixel store; audit them for shortcuts.
+
+    Earlier stages run first if needed.
 
     Example: [bold]camray ingest configs/phantom.yaml[/bold]
 
@@ -109,10 +112,10 @@ def ingest(
     execute(settings, folder, "ingest", run.force, output)
 
 
-_stage_command("train", "Fit the classifier to image-level labels.")
-_stage_command("explain", "Compute logits and raw heat maps.")
-_stage_command("localize", "Turn heat maps into boxes on the native grid.")
-_stage_command("score", "Score boxes and maps beside trivial baselines.")
+_stage_command("train", f"Fit the classifier to image-level labels.\n\n    {_EARLIER}")
+_stage_command("explain", f"Compute logits and raw heat maps.\n\n    {_EARLIER}")
+_stage_command("localize", f"Turn heat maps into boxes on the native grid.\n\n    {_EARLIER}")
+_stage_command("score", f"Score boxes and maps beside trivial baselines.\n\n    {_EARLIER}")
 
 
 @app.command(rich_help_panel=STAGE_COMMANDS)
@@ -120,7 +123,9 @@ _stage_command("score", "Score boxes and maps beside trivial baselines.")
 def export(
     config: Config, run: RunOptions, options: ExportOptions, connection: ConnectionOptions, output: OutputOptions
 ) -> None:
-    """Write overlays, tables and DICOM objects, and deliver the objects. Earlier stages run first if needed.
+    """Write overlays, tables and DICOM objects, and deliver the objects.
+
+    Earlier stages run first if needed.
 
     Secrets come from CAMRAY_PACS_USER and CAMRAY_PACS_PASSWORD, or CAMRAY_PACS_TOKEN. If the connection drops, run the
     command again: no object is lost or sent twice. Exit code 4: not all objects were delivered, run again; 5: the PACS

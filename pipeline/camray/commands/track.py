@@ -38,9 +38,9 @@ def track_ui(
     runs: Runs = Path("runs"),
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 5000,
 ) -> None:
-    """Open the MLflow user interface for the store of these runs.
+    """Open the MLflow user interface for the store of these runs, at http://127.0.0.1:5000.
 
-    Example: [bold]camray track ui[/bold], then look at http://127.0.0.1:5000
+    Example: [bold]camray track ui[/bold]
     """
     from camray.adapters.tracking.ui import serve_ui
 

@@ -36,7 +36,7 @@ COMPARE_NETWORK_CHANGES: dict[str, dict[str, Any]] = {
 
 
 class CompareSettings(Section):
-    """Networks, pools and explanation methods that ``camray compare`` compares, and their cost limits."""
+    """Networks, pools and explanation methods for `camray compare`, and limits of their cost."""
 
     networks: tuple[str, ...] = Field(
         ("resnet_light", "alexnet_gap", "nin", "googlenet_gap"), min_length=1, description="backbones"
@@ -76,7 +76,8 @@ class CompareSettings(Section):
     sanity_passes: int = Field(
         500,
         ge=1,
-        description="maximum forward passes of a method's sanity checks; one that needs ten times as many is omitted",
+        description="maximum forward passes of a method's sanity checks: a method that needs more is checked on fewer "
+        "films, or not at all if it needs more than ten times as many",
     )
     batch_size: int = Field(16, ge=1, description="films per batch")
 

@@ -11,7 +11,7 @@ from camray.adapters.settings.section import Section
 class GenerateSettings(Section):
     """Films that camray draws (data manifest ``phantom``)."""
 
-    films: int = Field(900, ge=8, description="number of films")
+    films: int = Field(900, ge=8, description="number of films to generate")
     rows: int = Field(512, ge=64, description="longer side of a portrait film before it is varied, px")
     seed: int = Field(1, description="random seed of the films")
 
@@ -20,7 +20,7 @@ class DataSettings(Section):
     """Films, label table and box table."""
 
     manifest: str = Field("folder", description="folder under data_manifests/, or path of a manifest")
-    root: Path | None = Field(None, description="folder of the films; relative to the current folder")
+    root: Path | None = Field(None, description="folder of the films and tables; relative to the current folder")
     labels: Path | None = Field(None, description="label table; default: the manifest's")
     boxes: Path | None = Field(None, description="box table; default: the manifest's")
     readers: Literal["union", "majority", "fusion"] | None = Field(
@@ -50,6 +50,6 @@ class IngestSettings(Section):
     )
     fractions: tuple[float, float, float] = Field((0.7, 0.1, 0.2), description="shares of train, validation and test")
     split_seed: int = Field(1, description="random seed of the split")
-    workers: int = Field(0, ge=0, description="processes; 0 starts one per core")
+    workers: int = Field(0, ge=0, description="processes that read films; 0 starts one per core")
     shard_films: int = Field(512, ge=1, description="films per file of the pixel store")
     audit: bool = Field(True, description="test the labels for shortcuts, and write the audit page")

@@ -10,7 +10,7 @@ from camray.domain.contract import PACKAGED
 
 
 class ModelSettings(Section):
-    """The network; `camray.domain.contract.NetworkSpec` describes each choice."""
+    """The network; see docs/networks.md."""
 
     backbone: Literal[
         "resnet_light",
@@ -37,10 +37,13 @@ class ModelSettings(Section):
     )
     pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field(
         "gap",
-        description="how the feature map becomes one value per label; lse_map: classify each cell, then pool by LSE",
+        description="pool over the feature map: mean (gap), maximum (gmp), log-sum-exp (lse); lse_map and pcam "
+        "classify each cell first, then pool by log-sum-exp, or by the mean weighted with the cells' probabilities",
     )
-    lse_r: float = Field(5.0, gt=0, description="sharpness of LSE: 0 equals GAP, infinity equals GMP")
-    stride: Literal[8, 16, 32] = Field(16, description="model px per feature cell")
+    lse_r: float = Field(
+        5.0, gt=0, description="sharpness of log-sum-exp: towards 0 the mean, towards infinity the maximum"
+    )
+    stride: Literal[8, 16, 32] = Field(16, description="side of a feature cell, px of the model grid")
     aligned: bool = Field(True, description="centre receptive fields on their feature cells; false: as published")
     dilated: bool = Field(
         True,
@@ -49,8 +52,8 @@ class ModelSettings(Section):
     )
     normalise: Literal["fixed", "film", "local", "film_local", "photo"] = Field(
         "fixed",
-        description="normalization of grey values: by constants, per film, by neighbourhood, or by both; photo: -1 to "
-        "1 in three channels (default of EfficientNet-Lite)",
+        description="normalization of grey values: by constants, by the film's mean and deviation, by those of each "
+        "pixel's neighbourhood, or by both; photo: -1 to 1 in three channels (default of EfficientNet-Lite)",
     )
     widths: tuple[int, int, int, int] = Field((16, 32, 64, 128), description="channels per layer (resnet_light)")
     blocks: tuple[int, int, int, int] = Field((1, 1, 1, 1), description="blocks per layer (resnet_light)")

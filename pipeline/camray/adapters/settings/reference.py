@@ -87,7 +87,7 @@ def _section(field: _Schema, sections: _Schema) -> _Schema | None:
 def _kind(field: _Schema) -> str:
     alternatives = [option for option in field.get("anyOf", ()) if option.get("type") != "null"]
     if alternatives:
-        return _kind(alternatives[0])
+        return " | ".join(dict.fromkeys(_kind(option) for option in alternatives))
     bounds = [f"{sign} {field[name]:g}" for name, sign in _BOUNDS.items() if name in field]
     return " ".join([_type(field), *bounds])
 

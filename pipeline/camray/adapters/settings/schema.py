@@ -19,10 +19,10 @@ class AugmentSettings(Section):
     flip: float = Field(0.5, ge=0, le=1, description="probability of a left-right flip")
     rotate_deg: float = Field(10.0, ge=0, description="largest rotation to either side, degrees")
     translate: float = Field(0.06, ge=0, description="largest shift, fraction of the side")
-    scale: float = Field(0.15, ge=0, description="magnification by exp(-s) to exp(s)")
-    aspect: float = Field(0.05, ge=0, description="width times exp(a), height times exp(-a), a from -aspect to aspect")
-    gamma: float = Field(0.3, ge=0, description="gamma of exp(-g) to exp(g)")
-    contrast: float = Field(0.2, ge=0, lt=1, description="contrast around mid-grey times 1 - c to 1 + c")
+    scale: float = Field(0.15, ge=0, description="s: magnification by exp(-s) to exp(s)")
+    aspect: float = Field(0.05, ge=0, description="a: width times exp(-a) to exp(a), height by the inverse")
+    gamma: float = Field(0.3, ge=0, description="g: gamma of exp(-g) to exp(g)")
+    contrast: float = Field(0.2, ge=0, lt=1, description="c: contrast around mid-grey times 1 - c to 1 + c")
     brightness: float = Field(0.1, ge=0, description="largest change of brightness, on a 0-1 scale")
     noise: float = Field(0.02, ge=0, description="largest standard deviation of Gaussian noise, on a 0-1 scale")
     erase: float = Field(0.0, ge=0, le=1, description="probability of one erased rectangle")
@@ -31,8 +31,10 @@ class AugmentSettings(Section):
 class PretextSettings(Section):
     """Pretraining on pasted opacities: for small networks that are trained from scratch on few films."""
 
-    epochs: int = Field(0, ge=0, description="epochs of pretraining; 0 omits it")
-    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate")
+    epochs: int = Field(
+        0, ge=0, description="epochs of pretraining on opacities pasted into the training films; 0: none"
+    )
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of the pretraining")
 
 
 class TrainSettings(Section):
@@ -53,8 +55,10 @@ class TrainSettings(Section):
     )
     warmup_epochs: float = Field(1.0, ge=0, description="epochs of linear warm-up")
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="s: labels 0 and 1 become s/2 and 1 - s/2")
-    class_weights: bool = Field(True, description="weight positives so that they count as much as negatives, per label")
-    max_class_weight: float = Field(10.0, ge=1, description="upper limit of class_weights")
+    class_weights: bool = Field(
+        True, description="per label, weight positive films so that they count as much as negative ones"
+    )
+    max_class_weight: float = Field(10.0, ge=1, description="upper limit of the weights of class_weights")
     label_weights: dict[str, float] = Field({}, description="by label: factor in the loss; default: 1")
     ema_decay: float = Field(
         0.99, ge=0, lt=1, description="decay of the moving average of the weights; 0 switches it off"
@@ -75,7 +79,9 @@ class TrainSettings(Section):
 class ExplainSettings(Section):
     """Heat maps."""
 
-    methods: tuple[str, ...] = Field(("cam", "gradcam"), description="explanation methods, see docs/gallery.html")
+    methods: tuple[str, ...] = Field(
+        ("cam", "gradcam"), description="explanation methods to compute, see docs/explaining.md"
+    )
     batch_size: int = Field(32, ge=1, description="films per forward pass")
     splits: tuple[str, ...] = Field(("validation", "test"), description="splits to explain")
     flip: bool = Field(False, description="average maps and logits over the film and its mirror image")
@@ -99,24 +105,30 @@ class LocalizeSettings(Section):
     policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = Field(
         ("fraction_of_max", "calibrated"),
         min_length=1,
-        description="how thresholds are chosen; calibrated: on validation boxes",
+        description="how thresholds are chosen: by the settings of these names, by Otsu's method per map, or "
+        "calibrated on validation boxes",
     )
     fraction_of_max: float = Field(
-        0.2, gt=0, lt=1, description="threshold as fraction of the map's maximum; 0.2 as in the CAM paper"
+        0.2,
+        gt=0,
+        lt=1,
+        description="policy fraction_of_max: threshold, fraction of the map's maximum; the CAM paper's: 0.2",
     )
-    raw: float = Field(0.0, description="threshold in units of the heat")
-    quantile: float = Field(0.9, gt=0, lt=1, description="threshold as quantile of the map")
+    raw: float = Field(0.0, description="policy raw: threshold in units of the raw map")
+    quantile: float = Field(0.9, gt=0, lt=1, description="policy quantile: threshold, quantile of the map's values")
     region: Literal["hottest", "largest", "evidence"] = Field(
-        "hottest", description="region of the first box, unless the policy chooses it"
+        "hottest",
+        description="region of the first box: with the peak, of the largest area, or with the largest sum of heat "
+        "above the threshold; calibrated chooses its own",
     )
     boxes: Literal["one", "many"] = Field(
         "one", description="boxes per film and label: of the first region, or of every region"
     )
     score: Literal["max", "mean"] = Field("max", description="score of a box: maximum or mean heat of its region")
     smooth: float = Field(
-        0.0, ge=0, description="sigma of the Gaussian smoothing, in feature cells, unless the policy chooses it"
+        0.0, ge=0, description="sigma of the Gaussian smoothing, feature cells; calibrated chooses its own"
     )
-    min_area: float = Field(0.001, ge=0, le=1, description="area of the smallest region, fraction of the film")
+    min_area: float = Field(0.001, ge=0, le=1, description="smallest area of a region, fraction of the film")
     report: Literal["cutoff", "all"] = Field(
         "cutoff", description="cutoff: boxes of films whose probability reaches the cutoff; all: of every film"
     )
@@ -134,7 +146,9 @@ class LocalizeSettings(Section):
         (), description="also compare the raw heat at these quantiles of the validation maps"
     )
     calibrate_smooth: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        (0.0, 0.5, 1.0, 1.5), min_length=1, description="sigmas that the calibration compares, ascending"
+        (0.0, 0.5, 1.0, 1.5),
+        min_length=1,
+        description="sigmas of the smoothing that the calibration compares, ascending",
     )
     calibrate_dilate: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6, 1.8, 2.0),
@@ -147,7 +161,9 @@ class LocalizeSettings(Section):
         description="weights of the prior map that the calibration compares, ascending, if explain.prior is true",
     )
     calibrate_shrink: float = Field(
-        4.0, ge=0, description="weight, in films, of the accuracy over all labels beside the label's own"
+        4.0,
+        ge=0,
+        description="few films: mix a label's accuracy with that over all labels, which weighs as so many films",
     )
 
 
@@ -159,7 +175,7 @@ class ScoreSettings(Section):
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence level of the intervals")
     oracle: bool = Field(False, description="also report scores at thresholds chosen on the scored films themselves")
     pictures: bool = Field(True, description="draw charts and films for the report")
-    seed: int = Field(1, description="random seed of bootstrap, random map and shuffles")
+    seed: int = Field(1, description="random seed of the bootstrap and of the random baselines")
     protocols: tuple[
         Literal[
             "wsol",
@@ -173,7 +189,7 @@ class ScoreSettings(Section):
             "ceiling",
         ],
         ...,
-    ] = Field((), description="published protocols to add to the score table")
+    ] = Field((), description="published protocols to add to the score table, see docs/scores.md")
     resample: Literal["patient", "film"] = Field(
         "patient",
         description="unit of the bootstrap; film: as CheXlocalize, too narrow where patients have several films",
@@ -188,7 +204,7 @@ class ScoreSettings(Section):
     human: dict[
         str,
         dict[Literal["miou_true_positive", "miou_annotated", "miou_all", "hit_rate"], Annotated[float, Field(gt=0)]],
-    ] = Field({}, description="by label: human benchmark for the protocol chexlocalize")
+    ] = Field({}, description="by label: human benchmark of these metrics, for the protocol chexlocalize")
 
 
 ExportFormat = Literal["overlays", "csv", "coco", "labelstudio", "voc", "sr", "gsps", "sc", "seg", "pdf"]
@@ -202,7 +218,7 @@ class ExportSettings(Section):
         description="formats; sr, gsps, sc, seg and pdf are DICOM objects in the studies of their films",
     )
     splits: tuple[str, ...] = Field(("test",), description="splits to export")
-    max_overlays: int = Field(64, ge=0, description="maximum number of films to draw")
+    max_overlays: int = Field(64, ge=0, description="maximum number of films to draw as overlays")
     capture_px: int = Field(1024, ge=256, le=4096, description="longest side of the film in sc and pdf, px")
     history: Path | None = Field(
         None, description="SQLite file with the versions of exported objects; default: exported.sqlite in the run"
@@ -218,7 +234,7 @@ class TrackSettings(Section):
     )
     experiment: str | None = Field(None, description="MLflow experiment; default: the name of these settings")
     register_model: bool = Field(True, description="register the trained model")
-    overlays: int = Field(24, ge=0, description="number of overlays in the UI")
+    overlays: int = Field(24, ge=0, description="number of overlays to log")
 
 
 class Settings(Section):
