@@ -18,4 +18,11 @@ def test_new_settings_of_network_and_training_do_not_outdate_older_runs() -> Non
     stage = next(stage for stage in STAGES if stage.name == "train")
     sections = stage_settings(stage, Settings.model_validate({"name": "t"}))
     assert "norm_momentum" not in sections["model"]
-    assert not {"min_steps", "head_rate"} & set(sections["train"])
+    assert not {"min_steps", "head_rate", "epoch_films"} & set(sections["train"])
+
+
+def test_findings_left_out_outdate_an_ingest_and_none_left_out_does_not() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "ingest")
+    assert "leave_out" not in stage_settings(stage, Settings.model_validate({"name": "t"}))["data"]
+    fewer = Settings.model_validate({"name": "t", "data": {"leave_out": ["Mass"]}})
+    assert stage_settings(stage, fewer)["data"]["leave_out"] == ["Mass"]

@@ -63,6 +63,8 @@ _ADDED = (
     ("score", "coco_ious"),
     ("model", "norm_momentum"),
     ("train", "min_steps"),
+    ("train", "epoch_films"),
+    ("data", "leave_out"),
     ("train", "head_rate"),
 )
 

@@ -10,6 +10,15 @@ import torch
 from camray.core.training.batches import batches, epoch_order, grey_tensor, read_ahead
 
 
+def test_epochs_of_a_part_of_the_films_share_them_out() -> None:
+    orders = [epoch_order(100, 5, 1, epoch, most=20) for epoch in range(10)]
+    assert {order.shape for order in orders} == {(4, 5)}
+    assert set(np.concatenate(orders[:5]).ravel()) == set(np.concatenate(orders[5:]).ravel()) == set(range(100))
+    assert not np.array_equal(orders[0], orders[5])
+    assert epoch_order(100, 8, 1, 0, most=5).shape == (1, 5)
+    assert np.array_equal(epoch_order(10, 4, 1, 3, most=50), epoch_order(10, 4, 1, 3))
+
+
 def test_an_epoch_visits_every_film_once_but_for_an_incomplete_batch() -> None:
     order = epoch_order(10, 4, seed=1, epoch=0)
     assert order.shape == (2, 4)

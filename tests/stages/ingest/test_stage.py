@@ -151,6 +151,26 @@ def test_labels_and_boxes_follow_their_films(tmp_path: Path) -> None:
     assert boxes["label"].eq("Mass").all()
 
 
+def test_findings_that_are_left_out_leave_no_label_and_no_box(tmp_path: Path) -> None:
+    settings = settings_for(write_root(tmp_path / "in"))
+
+    def leave_out(*names: str) -> Settings:
+        return settings.model_copy(update={"data": settings.data.model_copy(update={"leave_out": names})})
+
+    run(leave_out("Mass"), tmp_path / "cysts")
+    assert set(table(tmp_path / "cysts", "labels")["label"]) == {"Cyst"}
+    assert len(table(tmp_path / "cysts", "annotations")) == 0
+    run(leave_out("Cyst"), tmp_path / "masses")
+    boxes = table(tmp_path / "masses", "annotations").set_index("image_id")
+    assert boxes.loc["1.2.3.9", ["label", "x0"]].tolist() == ["Mass", 17]
+    contract = json.loads((tmp_path / "masses" / "ingest" / "contract.json").read_text())
+    assert contract["labels"] == ["Mass"]
+    with pytest.raises(SettingsError, match=r"leave_out: no finding \['Nodule'\]; the findings are"):
+        run(leave_out("Nodule"), tmp_path / "typo")
+    with pytest.raises(SettingsError, match="keep at least one"):
+        run(leave_out("Mass", "Cyst"), tmp_path / "nothing")
+
+
 def test_patients_stay_together_and_the_split_does_not_depend_on_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

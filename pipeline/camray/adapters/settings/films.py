@@ -26,6 +26,7 @@ class DataSettings(Section):
     readers: Literal["union", "majority", "fusion"] | None = Field(
         None, description="how the readings of several readers are combined; default: the manifest's"
     )
+    leave_out: tuple[str, ...] = Field((), description="findings of the tables that are not used at all")
     generate: GenerateSettings | None = None
 
 

@@ -44,6 +44,11 @@ class TrainSettings(Section):
     min_steps: int = Field(
         0, ge=0, description="minimum number of steps: on few films max_epochs is raised to reach it"
     )
+    epoch_films: int = Field(
+        0,
+        ge=0,
+        description="films per epoch: epochs share the training films out among them; 0 takes all films each time",
+    )
     batch_size: int = Field(32, ge=1, description="films per step, over all processes")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW, after the warm-up")
     head_rate: float = Field(1.0, gt=0, description="learning rate of the classifying layer, multiple of learning_rate")

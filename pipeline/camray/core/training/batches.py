@@ -54,7 +54,7 @@ def grey_tensor(pixels: Tensor, device: torch.device) -> Tensor:
     return moved[:, None].to(torch.float32) / white
 
 
-def epoch_order(films: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def epoch_order(films: int, batch_size: int, seed: int, epoch: int, most: int = 0) -> NDArray[np.int64]:
     """Shuffle the films of one epoch.
 
     Parameters
@@ -65,6 +65,8 @@ def epoch_order(films: int, batch_size: int, seed: int, epoch: int) -> NDArray[n
         Of the whole step, over all processes.
     seed, epoch : int
         The order depends only on them and on the sizes.
+    most : int
+        Films of one epoch at most; 0 takes all. Epochs share the films out among them before one comes again.
 
     Returns
     -------
@@ -72,9 +74,11 @@ def epoch_order(films: int, batch_size: int, seed: int, epoch: int) -> NDArray[n
         Positions. Films that fill no whole batch are left out, different ones each epoch; if there are fewer films than
         a batch, all of them make one.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(films)
-    size = min(batch_size, films)
-    return order[: films // size * size].reshape(-1, size).astype(np.int64)
+    part_films = min(most or films, films)
+    turn, part = divmod(epoch, films // part_films)
+    order = np.random.default_rng([seed, turn]).permutation(films)[part * part_films : (part + 1) * part_films]
+    size = min(batch_size, part_films)
+    return order[: part_films // size * size].reshape(-1, size).astype(np.int64)
 
 
 def batches(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.datasets.film_files import UnreadEntry
 from camray.adapters.datasets.films_index import FilmIndex
+from camray.adapters.datasets.left_out import without_findings
 from camray.adapters.datasets.manifest import Manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.table_paths import TablePaths
@@ -49,12 +50,15 @@ class Source:
         What they mean.
     fixed : tuple of Finding
         A trained run's findings; empty for a run that trains.
+    leave_out : tuple of str
+        Findings of the tables that a run that trains does not use.
     """
 
     root: Path
     tables: TablePaths
     manifest: Manifest
     fixed: tuple[Finding, ...]
+    leave_out: tuple[str, ...] = ()
 
     @property
     def is_training(self) -> bool:
@@ -131,6 +135,7 @@ def admit(
     index = FilmIndex(records["image_id"].astype(str), records["source"].astype(str), usable)
     sizes_rc = records[["rows", "cols"]].to_numpy(np.int64)
     dataset = read_tables(source.manifest, source.tables, index, sizes_rc, source.fixed)
+    dataset = without_findings(dataset, source.leave_out)
     films, different = _completed(records, dataset, source.manifest, key)
     dataset.report.add(
         source.tables.labels.name if source.tables.labels else "",

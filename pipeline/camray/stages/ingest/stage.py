@@ -118,7 +118,7 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
         unread = "".join(f"; {entry.source}: {entry.message}" for entry in listed.unread[:SHOWN_UNREAD])
         what = f"no file matches {', '.join(include)} (data manifest '{manifest.name}')"
         raise InputRefusedError(f"{root}: {what}{printable(unread)}")
-    return Source(root, tables, manifest, fixed), listed
+    return Source(root, tables, manifest, fixed, () if fixed else data.leave_out), listed
 
 
 def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:

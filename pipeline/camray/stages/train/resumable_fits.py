@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from camray.adapters.checkpoints import read_state, state_bytes
@@ -125,7 +126,7 @@ class Fits:
 
     def _plan(self, seed: int) -> FitSettings:
         settings = self.settings
-        steps = len(epoch_order(len(self.train), settings.batch_size, seed, 0))
+        steps = len(self._order(seed, 0))
         return FitSettings(
             epochs=epochs_for(settings.max_epochs, settings.min_steps, steps),
             steps_per_epoch=steps,
@@ -161,9 +162,12 @@ class Fits:
                 write_bytes(path, state_bytes(trainer.state()))
                 self.tracker.metrics(_metrics(part, report, outputs), step=report.epoch)
 
+    def _order(self, seed: int, epoch: int) -> NDArray[np.int64]:
+        return epoch_order(len(self.train), self.settings.batch_size, seed, epoch, self.settings.epoch_films)
+
     def _train_batches(self, seed: int, epoch: int, what: str) -> Iterator[Batch]:
         rank, world = self.processes.rank, self.processes.world
-        order = epoch_order(len(self.train), self.settings.batch_size, seed, epoch)[:, rank::world]
+        order = self._order(seed, epoch)[:, rank::world]
         read = read_ahead(batches(order, self.train.read, self.train.targets, self._pinned), _AHEAD)
         return progress(read, len(order), what) if rank == 0 else read
 
