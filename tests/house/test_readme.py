@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
+from camray.adapters.datasets import manifest as manifest_models
 from camray.adapters.datasets.manifest_files import load_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,3 +58,11 @@ def test_the_manifest_of_the_how_to_is_legal(tmp_path: Path) -> None:
     (tmp_path / "manifest.yaml").write_text(block, encoding="utf-8")
     manifest = load_manifest(str(tmp_path / "manifest.yaml"))
     assert [label.name for label in manifest.labels] == [label["name"] for label in yaml.safe_load(block)["labels"]]
+
+
+def test_every_key_of_a_data_manifest_is_documented() -> None:
+    models = [kind for kind in vars(manifest_models).values() if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    keys = {key for model in models for key in model.model_fields}
+    assert len(keys) > 40
+    documented = set(re.findall(r"\w+", (ROOT / "data_manifests" / "README.md").read_text(encoding="utf-8")))
+    assert keys <= documented
