@@ -49,7 +49,8 @@ def address(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "models:/demo@candidate"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {"MLFLOW_TRACKING_URI": store_uri(None, runs), FOLDER_VARIABLE: str(films)}
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))  # mlflow starts uvicorn by name
+    environment = {"MLFLOW_TRACKING_URI": store_uri(None, runs), FOLDER_VARIABLE: str(films), "PATH": path}
     server = subprocess.Popen(
         command,
         env=ui_environment({**os.environ, **environment}),
@@ -62,7 +63,8 @@ def address(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         _wait(server, f"http://127.0.0.1:{port}/ping")
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(60)
 
 
