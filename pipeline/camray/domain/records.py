@@ -34,7 +34,7 @@ class RefusalReason(StrEnum):
 class ThresholdSource(StrEnum):
     """On which data a heat threshold was chosen."""
 
-    FIXED = "fixed"  # no boxes used
+    FIXED = "fixed"  # no boxes used: image labels of validation films, or nothing
     VALIDATION = "validation"  # calibrated on validation boxes
     ORACLE = "oracle"  # chosen on the scored films themselves
 

@@ -61,7 +61,7 @@ def test_the_margin_holds_neither_region_nor_peak() -> None:
 @pytest.mark.parametrize(
     "heat", [np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.7), np.full((1, 4, 4), -3.0), -1.0 - _bright(1, 1)]
 )
-@pytest.mark.parametrize("reference", ["max", "range", "raw", "quantile", "otsu"])
+@pytest.mark.parametrize("reference", ["max", "range", "raw", "quantile", "otsu", "background"])
 def test_constant_and_never_positive_maps_hold_no_localization(heat: np.ndarray, reference: str) -> None:
     found = locate(heat.astype(np.float32), WHOLE, (32, 32), BoxRecipe(reference, 0.2), RegionRules(0))
     assert found.boxes.shape == (0, 4)

@@ -36,3 +36,9 @@ def test_one_use_gathers_all_labels_and_further_policies_get_a_suffix() -> None:
     assert set(uses) == {("cam:otsu", "fixed"), ("cam", "fixed"), ("cam", "validation"), ("gradcam", "fixed")}
     assert uses["cam", "fixed"].threshold_ids == {"fraction_of_max/cam/a", "fraction_of_max/cam/b"}
     assert uses["cam:otsu", "fixed"].method == "cam"
+
+
+def test_the_label_only_policy_has_the_plain_name_and_the_cam_papers_its_own() -> None:
+    entries = [entry("fraction_of_max", "fixed", None), entry("above_background", "fixed", None)]
+    uses = {use.row_method: use.threshold_ids for use in thresholds_to_score(entries, "test", oracle=False)}
+    assert uses == {"cam:fraction_of_max": {"fraction_of_max/cam/a"}, "cam": {"above_background/cam/a"}}

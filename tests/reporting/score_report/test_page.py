@@ -59,7 +59,7 @@ def test_thresholds_of_findings_chosen_alike_share_a_line() -> None:
     lines = PageTables(page).tables[0][1]
     assert lines[1:] == [
         ["cam", "box_accuracy", "chosen on boxes of the validation split", "validation", "c", "27–31"],
-        ["cam", "fraction_of_max", "fixed in advance, without boxes", "", "", ""],
+        ["cam", "fraction_of_max", "without boxes, from image labels or fixed in advance", "", "", ""],
     ]
     assert "90% percentile bootstrap over patients" in page
 

@@ -178,6 +178,38 @@ def test_thresholds_name_where_they_come_from_and_only_validation_films_count(fo
     assert _run(folder)[1] == first
 
 
+def test_the_background_comes_from_films_without_the_label_and_no_box_has_a_part_in_it(folder: RunFolder) -> None:
+    """Two validation films without mass: one is changed, so the median of their cells is -1.5 in place of -1."""
+    for shard, index in ((0, 5), (1, 1)):
+        path = shard_path(folder.root / "explain", shard, "heat-cam")
+        heat = np.load(path)
+        heat[index, 0] = -1.0 if shard else -2.0
+        write_shard(path, iter(heat), heat.shape[1:], np.float16)
+    (folder.root / "ingest" / "annotations.parquet").write_bytes(b"never read")
+    rows, chosen = _run(folder, policies=["above_background"])
+    entries = {entry["id"]: entry for entry in chosen["thresholds"]}
+    cam, gradcam = (entries[f"above_background/{method}/mass"] for method in ("cam", "gradcam"))
+    assert (cam["source"], cam["split"], cam["n"]) == ("fixed", None, 2)
+    assert (cam["parameters"]["background"], cam["value"], cam["parameters"]["dilate"]) == (-1.5, 0.5, 1.4)
+    assert (gradcam["parameters"]["background"], gradcam["value"]) == (0.0, 0.2)
+    assert cam["criterion"] == "background: median heat of validation films without the label; no boxes used"
+    assert entries["above_background/cam/effusion"]["n"] == 6  # the other six are uncertain
+    assert rows[(rows["label"] == "mass") & (rows["method"] == "cam")]["x0"].notna().sum() == 15
+
+
+def test_without_films_that_lack_the_label_others_give_the_background(folder: RunFolder) -> None:
+    path = folder.root / "ingest" / "labels.parquet"
+    write_table(path, read_table(path, LABEL_COLUMNS).assign(value="1"), LABEL_COLUMNS)
+    chosen = _run(folder, policies=["above_background"])[1]["thresholds"]
+    assert {(entry["n"], "none is known to be without the label" in entry["criterion"]) for entry in chosen} == {
+        (12, True)
+    }
+    path = folder.root / "explain" / "images.parquet"
+    write_table(path, read_table(path, EXPLAINED_COLUMNS).assign(split="test"), EXPLAINED_COLUMNS)
+    chosen = _run(folder, policies=["above_background"])[1]["thresholds"]
+    assert {(entry["n"], "no validation film was explained" in entry["criterion"]) for entry in chosen} == {(18, True)}
+
+
 def test_cam_and_gradcam_of_one_relative_map_get_the_same_boxes(folder: RunFolder) -> None:
     rows = _run(folder, policies=["fraction_of_max"], fraction_of_max=0.5)[0]
     columns = ["image_id", "label", "x0", "y0", "x1", "y1", "peak_x", "peak_y"]

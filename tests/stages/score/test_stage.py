@@ -71,9 +71,8 @@ def test_every_row_is_there_once(scored: RunFolder) -> None:
     assert list(scores.columns) == list(SCORE_COLUMNS)
     assert not scores.duplicated(["split", "method", "label", "metric", "criterion", "threshold_source"]).any()
     assert set(scores.split) == {"test"}
-    assert set(scores.method) == {"classifier", "cam", "gradcam", "ceiling"} | {
-        f"baseline:{name}" for name in BASELINES
-    }
+    methods = {"cam", "gradcam", "cam:fraction_of_max", "gradcam:fraction_of_max"}
+    assert set(scores.method) == {"classifier", *methods, "ceiling"} | {f"baseline:{name}" for name in BASELINES}
     assert set(scores.label) == {*LABELS[:2], "mean"}
     assert set(scores.threshold_source.dropna()) == {"fixed", "validation"}
     for method in ("cam", "gradcam"):
@@ -100,7 +99,11 @@ def test_the_numbers_equal_plain_loops_over_the_tables_on_disk(scored: RunFolder
     predictions = pd.read_parquet(scored.root / "localize" / "predictions.parquet")
     scores = scores_of(scored)
     for label in LABELS[:2]:
-        for source, policy in (("fixed", "fraction_of_max"), ("validation", "calibrated")):
+        for method, source, policy in (
+            ("cam", "fixed", "above_background"),
+            ("cam:fraction_of_max", "fixed", "fraction_of_max"),
+            ("cam", "validation", "calibrated"),
+        ):
             hits, ious, iobbs = [], [], []
             for image_id in sorted(set(boxes[boxes.label == label].image_id)):
                 if images.loc[image_id, "split"] != "test":
@@ -117,7 +120,7 @@ def test_the_numbers_equal_plain_loops_over_the_tables_on_disk(scored: RunFolder
                 hits.append(reference.is_hit((best.peak_x, best.peak_y), annotated))
                 ious.append(reference.best_iou(box, annotated))
                 iobbs.append(reference.best_iobb(box, annotated))
-            keys = {"method": "cam", "label": label, "threshold_source": source}
+            keys = {"method": method, "label": label, "threshold_source": source}
             assert value_of(scores, metric="hit_rate", **keys) == pytest.approx(np.mean(hits))
             assert value_of(scores, metric="mean_iou", **keys) == pytest.approx(np.mean(ious))
             for criterion in (0.1, 0.3, 0.7):

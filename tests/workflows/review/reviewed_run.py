@@ -18,6 +18,7 @@ RECIPES = {
     "Nodule": BoxRecipe("raw", 0.5, region="largest"),
     "Fibrosis": BoxRecipe("quantile", 0.9, smooth=1.0),
     "Hernia": BoxRecipe("otsu", 0.0, prior=0.5, dilate=0.8),
+    "Edema": BoxRecipe("background", 0.5, dilate=1.4, background=-0.25),
 }
 LABELS = tuple(RECIPES)
 

@@ -107,11 +107,26 @@ class ExplainSettings(Section):
 class LocalizeSettings(Section):
     """Boxes from heat maps."""
 
-    policies: tuple[Literal["fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = Field(
-        ("fraction_of_max", "calibrated"),
-        min_length=1,
-        description="how thresholds are chosen: by the settings of these names, by Otsu's method per map, or "
-        "calibrated on validation boxes",
+    policies: tuple[Literal["above_background", "fraction_of_max", "raw", "quantile", "otsu", "calibrated"], ...] = (
+        Field(
+            ("above_background", "fraction_of_max", "calibrated"),
+            min_length=1,
+            description="how thresholds are chosen: by the settings of these names, by Otsu's method per map, or "
+            "calibrated on validation boxes; above_background uses image labels, calibrated boxes, the others neither",
+        )
+    )
+    above_background: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="policy above_background: threshold, fraction of the way from the label's background (median heat "
+        "of validation films without it) to the map's maximum",
+    )
+    above_background_clipped: float = Field(
+        0.2, gt=0, lt=1, description="the same for methods that clip their maps at zero, as Grad-CAM does"
+    )
+    above_background_dilate: float = Field(
+        1.4, gt=0, description="policy above_background: factor on the sides of its boxes"
     )
     fraction_of_max: float = Field(
         0.2,

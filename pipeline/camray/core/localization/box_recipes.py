@@ -13,7 +13,7 @@ from typing import Any, Literal
 from camray.core.localization.connected_components import RegionChoice
 from camray.domain.errors import CheckpointError
 
-Reference = Literal["max", "range", "raw", "quantile", "otsu"]
+Reference = Literal["max", "range", "raw", "quantile", "otsu", "background"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,11 @@ class BoxRecipe:
 
     Parameters
     ----------
-    reference : {'max', 'range', 'raw', 'quantile', 'otsu'}
+    reference : {'max', 'range', 'raw', 'quantile', 'otsu', 'background'}
         What `level` is measured against, within the film: ``max``: fraction of the map's maximum; ``range``: fraction
         of the way from its minimum to its maximum; ``raw``: the heat itself; ``quantile``: fraction of the film that is
-        cooler; ``otsu``: Otsu's threshold, `level` unused.
+        cooler; ``otsu``: Otsu's threshold, `level` unused; ``background``: fraction of the way from `background` to
+        the map's maximum.
     level : float
         See `reference`.
     smooth : float
@@ -40,6 +41,8 @@ class BoxRecipe:
         Factor on the box's sides, about its centre.
     region : {'hottest', 'largest', 'evidence'}
         Which region comes first: highest heat, most pixels, or the largest sum of heat above the threshold.
+    background : float
+        Heat of films without the label, see `camray.core.localization.background`; 0 with any other reference.
     """
 
     reference: Reference
@@ -50,10 +53,14 @@ class BoxRecipe:
     peak_prior: float = 0.0
     dilate: float = 1.0
     region: RegionChoice = "hottest"
+    background: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Return the recipe as written to ``thresholds.json``."""
-        return asdict(self)
+        """Return the recipe as written to ``thresholds.json``; the background where it is used."""
+        plain = asdict(self)
+        if self.reference != "background":
+            del plain["background"]
+        return plain
 
 
 def fixed_recipe(policy: str, level: float, smooth: float, region: RegionChoice) -> BoxRecipe:

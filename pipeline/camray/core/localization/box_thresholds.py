@@ -26,7 +26,7 @@ class BoxThreshold:
     criterion : str
         What was optimized, as text.
     n : int
-        Number of annotated films it was chosen on.
+        Number of films it was chosen on: annotated ones, or those that gave the background.
     reached : mapping of str to float
         Value of the criterion's measures on these films; empty if no boxes were used.
     """

@@ -68,22 +68,26 @@ def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of shape (N,), bool
-        False for maps without a peak.
+        False for maps without a peak. With the reference ``background`` that level takes the place of zero.
     """
     return _extent(heat)[2]
 
 
-def _extent(heat: FloatImage) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return each map's lowest and highest heat, and whether it holds a localization; [N] each."""
+def _extent(
+    heat: FloatImage, background: float = 0.0
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return each map's lowest and highest heat, and whether it is above the background anywhere; [N] each."""
     if not heat.size:
         nothing = np.zeros(len(heat), np.float32)
         return nothing, nothing, nothing > 0
     flat = heat.reshape(len(heat), -1)
     low, high = flat.min(axis=1), flat.max(axis=1)
-    return low, high, (high > 0) & (high - low > FLAT * np.maximum(np.abs(low), np.abs(high)))
+    return low, high, (high > background) & (high - low > FLAT * np.maximum(np.abs(low), np.abs(high)))
 
 
-def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.float64]) -> NDArray[np.float32]:
+def heat_thresholds(
+    heat: FloatImage, reference: Reference, levels: NDArray[np.float64], background: float = 0.0
+) -> NDArray[np.float32]:
     """Turn levels into thresholds in units of the heat, map by map.
 
     Parameters
@@ -94,14 +98,18 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
         As in `BoxRecipe`.
     levels : ndarray of shape (T,), float64
         As in `BoxRecipe`.
+    background : float
+        As in `BoxRecipe`; used with the reference ``background`` alone.
 
     Returns
     -------
     ndarray of shape (N, T), float32
-        Infinity for a map without localization. Only ``range`` may be below zero: every other threshold is held above
-        it, so that a region holds evidence *for* its label alone. No threshold is at or below the map's lowest heat.
+        Infinity for a map without localization. Only ``range`` and ``background`` may be below zero: every other
+        threshold is held above it, so that a region holds evidence *for* its label alone. No threshold is at or below
+        the map's lowest heat.
     """
-    low, high, usable = _extent(heat)
+    zero = background if reference == "background" else 0.0
+    low, high, usable = _extent(heat, zero)
     thresholds = np.full((len(heat), len(levels)), np.inf, np.float32)
     if not usable.any():
         return thresholds
@@ -113,6 +121,8 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
             cut = high.astype(np.float64) * levels
         case "range":
             cut = low + (high - low).astype(np.float64) * levels
+        case "background":
+            cut = zero + (high.astype(np.float64) - zero) * levels
         case "raw":
             cut = np.broadcast_to(levels, shape)
         case "quantile":
@@ -121,7 +131,7 @@ def heat_thresholds(heat: FloatImage, reference: Reference, levels: NDArray[np.f
             otsu = np.array([threshold_otsu(each) for each in heat[usable]])  # type: ignore[no-untyped-call]
             cut = np.broadcast_to(otsu[:, None], shape)
     least = np.nextafter(low, np.float32(np.inf))
-    floor = least if reference == "range" else np.maximum(least, _SMALLEST_POSITIVE)
+    floor = least if reference in ("range", "background") else np.maximum(least, _SMALLEST_POSITIVE)
     thresholds[usable] = np.maximum(cut.astype(np.float32), floor)
     return thresholds
 
@@ -164,7 +174,7 @@ def locate(
     if not np.isfinite(heat).all():
         raise ValueError("heat maps hold NaN or infinity; explain again")
     maps = upsampled(with_prior(heat, prior, recipe.prior), shape_model, window, recipe.smooth)
-    cut = heat_thresholds(maps, recipe.reference, np.array([recipe.level]))[:, 0]
+    cut = heat_thresholds(maps, recipe.reference, np.array([recipe.level]), recipe.background)[:, 0]
     regions = find_regions(maps, cut, rules.min_area * maps.shape[1] * maps.shape[2])
     order = regions.ranked(recipe.region)
     index = regions.map_index[order]

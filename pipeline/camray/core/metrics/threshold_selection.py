@@ -7,7 +7,8 @@ from camray.core.localization.box_thresholds import BoxThreshold
 from camray.domain.errors import PipelineError
 from camray.domain.records import ThresholdSource
 
-MAIN_POLICY = "fraction_of_max"  # the CAM paper's; its rows carry the plain method name
+CAM_PAPER_POLICY = "fraction_of_max"
+MAIN_POLICIES = ("above_background", CAM_PAPER_POLICY)  # the first of a run carries the plain method name
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ def thresholds_to_score(thresholds: Sequence[BoxThreshold], split: str, oracle: 
     Returns
     -------
     list of ThresholdUse
-        Where a method has several policies of one source, ``fraction_of_max`` (else the first) carries the plain method
-        name and the others a suffix: ``cam:otsu``.
+        Where a method has several policies of one source, the first of `MAIN_POLICIES` (else of the run) carries the
+        plain method name and the others a suffix: ``cam:otsu``.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def thresholds_to_score(thresholds: Sequence[BoxThreshold], split: str, oracle: 
     uses = []
     for (method, source, policy), ids in groups.items():
         policies = [other for m, s, other in groups if (m, s) == (method, source)]
-        plain = MAIN_POLICY if MAIN_POLICY in policies else policies[0]
+        plain = next((policy for policy in MAIN_POLICIES if policy in policies), policies[0])
         row_method = method if policy == plain else f"{method}:{policy}"
         uses.append(ThresholdUse(row_method, method, source, frozenset(ids)))
     return uses

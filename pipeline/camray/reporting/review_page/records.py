@@ -15,7 +15,7 @@ class PageRecipe:
 
     Parameters
     ----------
-    reference, level, prior, dilate, region
+    reference, level, prior, dilate, region, background
         As in the recipe.
     kernel : tuple of float
         The Gaussian that smooths the map, odd and symmetric; (1.0,) for none.
@@ -30,6 +30,7 @@ class PageRecipe:
     region: str
     kernel: tuple[float, ...]
     description: str
+    background: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

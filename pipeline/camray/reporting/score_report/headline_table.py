@@ -22,7 +22,7 @@ from camray.core.metrics.summary import (
 from camray.reporting.score_report.number_cells import NumberCell, number_cell
 
 SOURCE_MEANINGS = {
-    "fixed": "fixed in advance, without boxes",
+    "fixed": "without boxes, from image labels or fixed in advance",
     "validation": "chosen on boxes of the validation split",
     "oracle": "chosen on the scored films themselves: optimistic",
 }

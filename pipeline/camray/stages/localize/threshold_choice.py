@@ -14,6 +14,8 @@ from camray.core.localization.reporting_cutoff import choose_cutoff
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.explained_run import ExplainedRun
+from camray.stages.localize.background_choice import POLICY as ABOVE_BACKGROUND
+from camray.stages.localize.background_choice import background_thresholds
 
 _CALIBRATED = "calibrated"
 _FIXED_CRITERION = "fixed beforehand, no boxes used"
@@ -34,13 +36,14 @@ def choose_thresholds(
         Policies, and what calibration compares.
     """
     notes: list[str] = []
-    boxes = [
-        _fixed_threshold(method, label, policy, settings)
-        for policy in settings.policies
-        if policy != _CALIBRATED
-        for method in run.methods
-        for label in run.labels
-    ]
+    boxes: list[BoxThreshold] = []
+    for policy in settings.policies:
+        if policy == ABOVE_BACKGROUND:
+            boxes += background_thresholds(run, heat, settings)
+        elif policy != _CALIBRATED:
+            boxes += [
+                _fixed_threshold(method, label, policy, settings) for method in run.methods for label in run.labels
+            ]
     if _CALIBRATED in settings.policies:
         is_validation = (run.explained["split"] == Split.VALIDATION).to_numpy(dtype=bool)
         annotations = run.films.annotations

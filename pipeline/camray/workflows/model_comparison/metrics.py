@@ -20,7 +20,7 @@ from camray.core.metrics.localization.rows import baseline_levels, sweep_maps
 from camray.core.metrics.model_comparison import auroc_figures, baseline_rows, boxed_labels, placed_figures
 from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU, TOP_KS, top_errors
 from camray.core.metrics.score_table import LabelLogits, score_table
-from camray.core.metrics.threshold_selection import MAIN_POLICY
+from camray.core.metrics.threshold_selection import CAM_PAPER_POLICY
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.domain.spreadsheet_cells import with_formulas
 from camray.io.explained_run import ExplainedRun, open_explained_run
@@ -29,7 +29,7 @@ from camray.io.split_films import SplitFilms, split_films
 from camray.io.trained_model import network_input
 from camray.workflows.model_comparison.explanation import Classifier, Cost, film_logits
 
-_POLICIES = {ThresholdSource.VALIDATION.value: "calibrated", ThresholdSource.FIXED.value: MAIN_POLICY}
+_POLICIES = {ThresholdSource.VALIDATION.value: "calibrated", ThresholdSource.FIXED.value: CAM_PAPER_POLICY}
 TEST, VALIDATION = Split.TEST.value, Split.VALIDATION.value
 
 

@@ -16,6 +16,7 @@ _REFERENCES = {
     "raw": "the heat itself",
     "quantile": "fraction of the film that is cooler",
     "otsu": "factor on Otsu's threshold",
+    "background": "fraction of the way from the background to the map's maximum",
 }
 
 
@@ -62,13 +63,14 @@ def _page_recipe(threshold: BoxThreshold) -> PageRecipe:
     parts += [f"prior map × {recipe.prior:g}"] if recipe.prior else []
     parts += [f"sides × {recipe.dilate:g}"] if recipe.dilate != 1 else []
     is_calibrated = threshold.source is ThresholdSource.VALIDATION
-    origin = f"chosen on {threshold.n} validation films" if is_calibrated else "fixed beforehand"
+    origin = f"chosen on {threshold.n} validation films" if is_calibrated else "no boxes used"
     return PageRecipe(
         reference=recipe.reference,
         level=1.0 if recipe.reference == "otsu" else recipe.level,
         prior=recipe.prior,
         dilate=recipe.dilate,
         region=recipe.region,
+        background=recipe.background if recipe.reference == "background" else 0.0,
         kernel=_kernel(recipe.smooth),
         description=f"{', '.join(parts)}; {origin}",
     )

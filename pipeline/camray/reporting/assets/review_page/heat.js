@@ -32,17 +32,17 @@
     return new Float32Array(raw.buffer, 0, raw.length / 4);
   }
 
-  /** Lowest and highest heat, and whether the map points anywhere: not constant, and something above zero. */
-  function extent(map) {
+  /** Lowest and highest heat, and whether the map points anywhere: not constant, and something above the background. */
+  function extent(map, background) {
     let low = Infinity, high = -Infinity;
     for (const value of map) { if (value < low) low = value; if (value > high) high = value; }
     const spread = fround(high - low), least = fround(fround(1e-5) * Math.max(Math.abs(low), Math.abs(high)));
-    return { low: low, high: high, usable: high > 0 && spread > least };
+    return { low: low, high: high, usable: high > fround(background) && spread > least };
   }
 
   /** The label-only prior added to a raw map, unless the map points nowhere. */
   function withPrior(map, prior, weight) {
-    if (!weight || !prior || !extent(map).usable) return map;
+    if (!weight || !prior || !extent(map, 0).usable) return map;
     const sum = new Float32Array(map.length), factor = fround(weight);
     for (let i = 0; i < map.length; i++) sum[i] = map[i] + fround(factor * prior[i]);
     return sum;
@@ -111,7 +111,7 @@
       }
     }
     const result = upsampled(map, grid, film);
-    Object.assign(result, extent(result.values));
+    Object.assign(result, extent(result.values, recipe && recipe.reference === "background" ? recipe.background : 0));
     film.maps[label] = result;
     return result;
   }
@@ -150,17 +150,20 @@
   }
 
   /** The threshold in units of the heat; Infinity where the map points nowhere. */
-  function cutOf(map, reference, level) {
+  function cutOf(map, recipe, level) {
     if (!map.usable) return Infinity;
+    const reference = recipe.reference;
     let cut;
     switch (reference) {
+      case "background": cut = recipe.background + (map.high - recipe.background) * level; break;
       case "max": cut = map.high * level; break;
       case "range": cut = map.low + fround(map.high - map.low) * level; break;
       case "quantile": cut = quantile(map, level); break;
       case "otsu": cut = otsu(map) * level; break;
       default: cut = level;
     }
-    const least = nextUp(map.low), floor = reference === "range" ? least : Math.max(least, Math.pow(2, -149));
+    const least = nextUp(map.low), mayBeNegative = reference === "range" || reference === "background";
+    const floor = mayBeNegative ? least : Math.max(least, Math.pow(2, -149));
     return Math.max(fround(cut), floor);
   }
 

@@ -49,7 +49,7 @@
   function boxesAt(film, label, level) {
     const recipe = C.run.recipes[label];
     if (!recipe) return [];
-    const map = C.heat.mapOf(film, label), cut = C.heat.cutOf(map, recipe.reference, level);
+    const map = C.heat.mapOf(film, label), cut = C.heat.cutOf(map, recipe, level);
     if (!isFinite(cut)) return [];
     const regions = regionsOf(map, cut, C.run.min_area * map.rows * map.cols);
     const key = { hottest: (x) => x.peak, largest: (x) => x.area, evidence: (x) => x.total - x.area * cut }[recipe.region];
