@@ -117,11 +117,11 @@ def predict(
 
 def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
     """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
-    from camray.adapters.run_folders.run_folder import SETTINGS_FILE, RunFolder
+    from camray.adapters.run_folders.run_folder import RunFolder
     from camray.adapters.settings.loading import load_settings
     from camray.io.artifacts import RunArtifacts
     from camray.io.run_lookup import check_is_run
-    from camray.workflows.stored_settings import on_this_machine
+    from camray.workflows.stored_settings import on_this_machine, overridden
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)
@@ -132,7 +132,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
             f"{config}: contains no trained model; repeat the `camray predict` that made it (to export it again, name "
             "the run that the model is from with --trained RUN), or complete it with `camray run CONFIG`"
         )
-    settings = load_settings(config / SETTINGS_FILE, overrides)
+    settings = overridden(config, overrides)
     is_device_given = any(each.partition("=")[0].strip() == "device" for each in overrides or ())
     return settings if is_device_given else on_this_machine(settings), RunFolder(config, trained=trained)
 

@@ -7,10 +7,11 @@ Run     ``camray predict runs/phantom films/ --out findings``
 
 from pathlib import Path
 
-from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.run_folder import LOCK_FILE, RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.io.artifacts import RunArtifacts
+from camray.workflows.stage_inputs import STAGE_NAMES
 from camray.workflows.stored_settings import settings_of
 
 
@@ -75,6 +76,11 @@ def folder_of(trained: Path, out: Path) -> RunFolder:
     """
     if out.resolve() == trained.resolve() or trained.resolve() in out.resolve().parents:
         raise SettingsError(f"{out}: is inside the trained run; choose a folder outside it")
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not RunArtifacts(out).settings.is_file())):
+    if out.exists() and (not out.is_dir() or not (RunArtifacts(out).settings.is_file() or _is_refused_run(out))):
         raise SettingsError(f"{out}: holds something that is not a camray run; choose an empty or a new folder")
     return RunFolder(out, trained=trained)
+
+
+def _is_refused_run(folder: Path) -> bool:
+    """Return whether a folder is empty, or holds only what a refused first run leaves."""
+    return {path.name for path in folder.iterdir()} <= {*STAGE_NAMES, LOCK_FILE}

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
@@ -30,10 +29,10 @@ from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
 from camray.io.artifacts import RunArtifacts
-from camray.io.json_files import read_json
 from camray.io.method_options import method_options
 from camray.io.trained_model import load_classifier
 from camray.workflows.predictor_input import GreyFilm, films_of
+from camray.workflows.stored_settings import read_settings
 
 _CPU = torch.device("cpu")
 _NO_BOX = dict.fromkeys((*CORNERS, "score"), float("nan"))
@@ -244,7 +243,7 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
         folder.check_outputs(stage)
     network, contract = load_classifier(folder, _CPU)
     thresholds = run.localize.thresholds.read().boxes
-    settings = parse_settings(read_json(run.settings), str(run_root))
+    settings = read_settings(run_root)
     methods = list(dict.fromkeys(threshold.method for threshold in thresholds))
     if method is not None and method not in methods:
         raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(sorted(methods))}")

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.digests import code_version, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.weight_packages import packaged_weights
-from camray.domain.errors import IncompleteError
+from camray.domain.errors import IncompleteError, SettingsError
 from camray.io.artifacts import artifacts_of
 from camray.workflows.stage_inputs import STAGE_NAMES, STAGES, Stage, input_digests, stage_settings, stages_for
 
@@ -75,11 +75,11 @@ def run(
         _check_trained(folder)
         if settings.model.weights == "imagenet" and any(stage.name == "train" for stage in stages):
             packaged_weights(settings.model.backbone)  # before hours are spent on the films
-        _write_settings(settings, folder)
-        tracker.params(settings.model_dump(mode="json"))
-        tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
-        for stage in stages:
-            yield _run_stage(stage, settings, folder, tracker, force and stage.name == until)
+        with settings_written(settings, folder):
+            tracker.params(settings.model_dump(mode="json"))
+            tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
+            for stage in stages:
+                yield _run_stage(stage, settings, folder, tracker, force and stage.name == until)
 
 
 def run_these(names: Collection[str], settings: Settings, folder: RunFolder, tracker: Tracker) -> Iterator[StageReport]:
@@ -87,16 +87,34 @@ def run_these(names: Collection[str], settings: Settings, folder: RunFolder, tra
 
     For runs that share earlier stages with another one. Raises and yields as `run` does.
     """
-    with folder.locked():
-        _write_settings(settings, folder)
+    with folder.locked(), settings_written(settings, folder):
         for stage in STAGES:
             if stage.name in names:
                 yield _run_stage(stage, settings, folder, tracker, force=False)
 
 
-def _write_settings(settings: Settings, folder: RunFolder) -> None:
+@contextmanager
+def settings_written(settings: Settings, folder: RunFolder) -> Iterator[None]:
+    """Write the settings of a run; where the block refuses them, bring its former settings back.
+
+    An interrupted run keeps the new ones: the same command, or one without overrides, resumes it. A refused first run
+    has no former settings: without a trained network, or if a setting was at fault, it is left without any.
+    """
+    path = artifacts_of(folder).settings
     with _os_errors_reported("the run", folder):
-        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
+        before = path.read_bytes() if path.is_file() else None
+        write_json(path, settings.model_dump(mode="json"))
+    try:
+        yield
+    except IncompleteError:
+        raise
+    except Exception as error:
+        is_fault_of_settings = getattr(error, "exit_code", None) == SettingsError.exit_code
+        if before is not None:
+            write_bytes(path, before)
+        elif is_fault_of_settings or folder.record("train") is None:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _check_trained(folder: RunFolder) -> None:

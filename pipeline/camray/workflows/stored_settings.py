@@ -1,11 +1,15 @@
 """Settings that a run was made with, on this machine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from camray.adapters.settings.loading import parse_settings
+from camray.adapters.run_folders.run_folder import how_to_write
+from camray.adapters.settings.loading import load_settings, parse_settings
 from camray.adapters.settings.schema import Settings
+from camray.domain.errors import SettingsError
 from camray.io.artifacts import RunArtifacts
 from camray.io.json_files import read_json
 from camray.io.run_lookup import check_is_run
@@ -20,8 +24,46 @@ def settings_of(run_root: Path) -> Settings:
         If the folder holds no run.
     """
     check_is_run(run_root)
+    return on_this_machine(read_settings(run_root))
+
+
+def read_settings(run_root: Path) -> Settings:
+    """Read the settings of a run, or of the files of one, as they are.
+
+    Raises
+    ------
+    PipelineError
+        If the file is missing or damaged; the message names the command that writes it again.
+    """
     path = RunArtifacts(run_root).settings
-    return on_this_machine(parse_settings(read_json(path), str(path)))
+    plain = read_json(path)
+    with _mending_named(path):
+        return parse_settings(plain, str(path))
+
+
+def overridden(run_root: Path, overrides: list[str] | None) -> Settings:
+    """Read the settings of a run, with overrides; a fault of the file names the command that writes it again.
+
+    Raises
+    ------
+    SettingsError
+        If the file or an override is not legal.
+    """
+    path = RunArtifacts(run_root).settings
+    try:
+        return load_settings(path, overrides)
+    except SettingsError:
+        with _mending_named(path):
+            load_settings(path)  # the fault is the file's, or else an override's
+        raise
+
+
+@contextmanager
+def _mending_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(f"{error}\n{path} is damaged, or of another version; {how_to_write(path)}") from error
 
 
 def on_this_machine(stored: Settings) -> Settings:

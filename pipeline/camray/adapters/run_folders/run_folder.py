@@ -233,6 +233,9 @@ def _json_or_none(path: Path) -> Any:
 
 def how_to_write(path: Path, *, again: bool = False) -> str:
     """Return the advice which command writes a run's table, or writes it again."""
+    if path.name == SETTINGS_FILE:
+        name = "run CONFIG" if (path.parent / "train").is_dir() else "run CONFIG`, `camray predict` or `camray compare"
+        return f"repeat the command that made {path.parent} (`camray {name}`), which writes it again"
     root, stage = path.parent.parent, path.parent.name
     if not (root / SETTINGS_FILE).is_file():
         return "run the stage that writes it" + (" again" if again else "")

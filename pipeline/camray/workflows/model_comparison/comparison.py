@@ -42,6 +42,7 @@ from camray.workflows.model_comparison.metrics import all_baseline_rows, read_sa
 from camray.workflows.model_comparison.plan import plan_of
 from camray.workflows.model_comparison.thumbnails import read_strip
 from camray.workflows.run import run as run_stages
+from camray.workflows.run import settings_written
 
 SUFFIX = "-compare"
 
@@ -77,8 +78,7 @@ def compare(settings: Settings, runs: Path, report: Report) -> ModelComparison:
         If another process holds the lock of the comparison, or a stage fails.
     """
     plan, folder = plan_of(settings), RunFolder(runs / f"{settings.name}{SUFFIX}")
-    with folder.locked(), open_tracker(settings, folder) as tracker:
-        write_json(artifacts_of(folder).settings, settings.model_dump(mode="json"))
+    with folder.locked(), open_tracker(settings, folder) as tracker, settings_written(settings, folder):
         tracker.params(settings.model_dump(mode="json"))
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
         job = ComparisonJob(settings, plan, folder.root, tracker, report)
