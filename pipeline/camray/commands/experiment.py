@@ -176,7 +176,9 @@ def execute(
     from camray.io.tracking import open_tracker
     from camray.workflows.run import run as run_stages
     from camray.workflows.run_summary import headline_texts, next_steps_of, plain_scores, top_findings, write_csv_tables
+    from camray.workflows.stage_inputs import check_device
 
+    check_device(settings, folder, until)  # before the run is tracked
     records = []
     with open_tracker(settings, folder) as tracker:
         for report in run_stages(settings, folder, tracker, until, force):

@@ -24,7 +24,15 @@ from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.io.artifacts import artifacts_of
-from camray.workflows.stage_inputs import STAGE_NAMES, STAGES, Stage, input_digests, stage_settings, stages_for
+from camray.workflows.stage_inputs import (
+    STAGE_NAMES,
+    STAGES,
+    Stage,
+    check_device,
+    input_digests,
+    stage_settings,
+    stages_for,
+)
 
 POLL_SECONDS = 0.5
 
@@ -64,10 +72,13 @@ def run(
 
     Raises
     ------
+    SettingsError
+        If `settings.device` is not on this machine, or a stage refuses a setting.
     PipelineError
         If another process holds the run, or a stage fails.
     """
     stages = stages_for(settings, folder, until)
+    check_device(settings, folder, until)
     if int(os.environ.get("RANK", "0")) > 0:
         _help_train(stages, settings, folder)
         return

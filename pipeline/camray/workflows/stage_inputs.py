@@ -9,6 +9,7 @@ from camray.adapters.run_folders.digests import digest_of, folder_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.training.device import choose_device
 from camray.domain.errors import SettingsError
 from camray.domain.records import StageResult
 from camray.stages.explain import stage as explain
@@ -52,6 +53,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("export", export.run, ("ingest", "explain", "localize", "score"), ("export", "localize.report")),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
+_ON_DEVICE = {"train", "explain", "localize"}
 # what changes how fast a result comes, and not the result
 _NEUTRAL = {("ingest", "workers"), ("train", "compile")}
 # added since 0.2.0: left out of a stage's record while they have their default, so that older runs stay up to date
@@ -84,6 +86,20 @@ def stages_for(settings: Settings, folder: RunFolder, until: str) -> list[Stage]
     if folder.trained is not None:
         left_out |= {"generate", "train"}
     return [stage for stage in up_to_last if stage.name not in left_out]
+
+
+def check_device(settings: Settings, folder: RunFolder, until: str) -> None:
+    """Check that the machine has the device that the stages up to `until` compute on, before hours are spent on films.
+
+    Films can be prepared for a GPU on a machine that has none.
+
+    Raises
+    ------
+    SettingsError
+        If it has not.
+    """
+    if any(stage.name in _ON_DEVICE for stage in stages_for(settings, folder, until)):
+        choose_device(settings.device)
 
 
 def stage_settings(stage: Stage, settings: Settings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.model_comparison import SANITY, compare_table
+from camray.core.training.device import choose_device
 from camray.domain.errors import PipelineError
 from camray.domain.records import Split
 from camray.domain.spreadsheet_cells import without_formulas
@@ -71,13 +72,15 @@ def compare(settings: Settings, runs: Path, report: Report) -> ModelComparison:
     Raises
     ------
     SettingsError
-        If the ``compare`` section does not fit; before anything is computed.
+        If the ``compare`` section does not fit, or this machine has not the device; before anything is computed.
     InputRefusedError
         If there is no annotated film to compare on.
     PipelineError
         If another process holds the lock of the comparison, or a stage fails.
     """
     plan, folder = plan_of(settings), RunFolder(runs / f"{settings.name}{SUFFIX}")
+    for device in {settings.device, *(combination.settings.device for combination in plan.combinations)}:
+        choose_device(device)
     with folder.locked(), open_tracker(settings, folder) as tracker, settings_written(settings, folder):
         tracker.params(settings.model_dump(mode="json"))
         tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
