@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
-POOLS = ("gap", "gmp", "lse", "pcam", "lse_map")
-FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
-BACKBONES = (
+Backbone = Literal[
     "resnet_light",
     "resnet18",
     "resnet50",
@@ -21,12 +19,21 @@ BACKBONES = (
     "efficientnet_lite0",
     "efficientnet_lite1",
     "efficientnet_lite2",
-    *FULLY_CONNECTED,
-)
+    "alexnet",
+    "vgg16",
+    "vgg16_bn",
+]
+Pool = Literal["gap", "gmp", "lse", "pcam", "lse_map"]
+Stride = Literal[8, 16, 32]
+Normalisation = Literal["fixed", "film", "local", "film_local", "photo"]
+Fusion = Literal["none", "sdfn"]
+BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
+POOLS: tuple[Pool, ...] = get_args(Pool)
+STRIDES: tuple[Stride, ...] = get_args(Stride)
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
+FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
+FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
 PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # a package ships ImageNet weights
-NORMALISATIONS = ("fixed", "film", "local", "film_local", "photo")
-STRIDES = (8, 16, 32)
-FUSIONS = ("none", "sdfn")
 GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
 
 

@@ -6,36 +6,18 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from camray.adapters.settings.section import Section
-from camray.domain.contract import PACKAGED
+from camray.domain.contract import PACKAGED, Backbone, Fusion, Normalisation, Pool, Stride
 
 
 class ModelSettings(Section):
     """The network; see docs/networks.md."""
 
-    backbone: Literal[
-        "resnet_light",
-        "resnet18",
-        "resnet50",
-        "densenet121",
-        "efficientnet_b0",
-        "alexnet_gap",
-        "vgg16_gap",
-        "vgg16_bn_gap",
-        "googlenet_gap",
-        "googlenet",
-        "nin",
-        "efficientnet_lite0",
-        "efficientnet_lite1",
-        "efficientnet_lite2",
-        "alexnet",
-        "vgg16",
-        "vgg16_bn",
-    ] = Field(
+    backbone: Backbone = Field(
         "resnet_light",
         description="network architecture, see docs/networks.md; an experiment that names none gets "
         "efficientnet_lite0 and its recipe",
     )
-    pool: Literal["gap", "gmp", "lse", "pcam", "lse_map"] = Field(
+    pool: Pool = Field(
         "gap",
         description="pool over the feature map: mean (gap), maximum (gmp), log-sum-exp (lse); lse_map and pcam "
         "classify each cell first, then pool by log-sum-exp, or by the mean weighted with the cells' probabilities",
@@ -43,14 +25,14 @@ class ModelSettings(Section):
     lse_r: float = Field(
         5.0, gt=0, description="sharpness of log-sum-exp: towards 0 the mean, towards infinity the maximum"
     )
-    stride: Literal[8, 16, 32] = Field(16, description="side of a feature cell, px of the model grid")
+    stride: Stride = Field(16, description="side of a feature cell, px of the model grid")
     aligned: bool = Field(True, description="centre receptive fields on their feature cells; false: as published")
     dilated: bool = Field(
         True,
         description="replace omitted strides by dilation; false keeps receptive fields small: EfficientNet-Lite then "
         "ends at the last block of the stride",
     )
-    normalise: Literal["fixed", "film", "local", "film_local", "photo"] = Field(
+    normalise: Normalisation = Field(
         "fixed",
         description="normalization of grey values: by constants, by the film's mean and deviation, by those of each "
         "pixel's neighbourhood, or by both; photo: -1 to 1 in three channels (default of EfficientNet-Lite)",
@@ -71,9 +53,7 @@ class ModelSettings(Section):
     members: int = Field(
         1, ge=1, description="size of the ensemble: networks of different seeds, whose logits and maps are averaged"
     )
-    fusion: Literal["none", "sdfn"] = Field(
-        "none", description="sdfn: features of the whole film and of a lung crop, concatenated"
-    )
+    fusion: Fusion = Field("none", description="sdfn: features of the whole film and of a lung crop, concatenated")
     crop_margin: float = Field(0.05, ge=0, lt=1, description="margin around the lungs, fraction of their box (sdfn)")
     shrink: int = Field(
         1,

@@ -16,11 +16,11 @@ from collections import OrderedDict
 
 from torch import nn
 
+from camray.core.networks.added_layer import ADDED_UNITS, added_layer
 from camray.core.networks.initial import he_initialised
 from camray.core.networks.strides import dilate, strides_left_out
 from camray.domain.contract import NetworkSpec
 
-ADDED_UNITS = 1024
 _GRID = 6  # side of the map that the fully connected layers read
 _UNITS = 4096
 
@@ -63,7 +63,7 @@ def alexnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     parts: dict[str, nn.Module] = {"features": features}
     channels = 256
     if spec.backbone == "alexnet_gap":
-        parts |= {"cam_conv": nn.Conv2d(channels, ADDED_UNITS, 3, padding=1), "cam_relu": nn.ReLU()}
+        parts |= added_layer(channels)
         channels = ADDED_UNITS
     network = nn.Sequential(OrderedDict(parts))
     if is_fine and spec.dilated:

@@ -13,9 +13,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from camray.core.networks.alexnet import ADDED_UNITS
+from camray.core.networks.added_layer import ADDED_UNITS, added_layer
 from camray.core.networks.initial import he_initialised
-from camray.core.networks.strides import DenseMaxPool2d, dilate, halving_pool, strides_left_out
+from camray.core.networks.strides import DenseMaxPool2d, halving_pool, strides_left_out
 from camray.domain.contract import NetworkSpec
 
 _BN_EPS = 0.001
@@ -142,9 +142,7 @@ def googlenet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
         parts |= {f"inception{name}": Inception(widths, factor) for name, widths in stack.items()}
     channels = ADDED_UNITS  # inception5b has as many
     if is_gap:
-        added = nn.Conv2d(832, ADDED_UNITS, 3, padding=1)
-        dilate(added, factor)
-        parts |= {"cam_conv": added, "cam_relu": nn.ReLU()}
+        parts |= added_layer(832, factor)
     network = nn.Sequential(OrderedDict(parts))
     he_initialised(network)
     return network, channels

@@ -8,9 +8,9 @@ from collections import OrderedDict
 
 from torch import nn
 
-from camray.core.networks.alexnet import ADDED_UNITS
+from camray.core.networks.added_layer import ADDED_UNITS, added_layer
 from camray.core.networks.initial import he_initialised
-from camray.core.networks.strides import DenseMaxPool2d, dilate, halving_pool, strides_left_out
+from camray.core.networks.strides import DenseMaxPool2d, halving_pool, strides_left_out
 from camray.domain.contract import NetworkSpec
 
 _STACKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and convolutions between two pools
@@ -52,8 +52,7 @@ def vgg16(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
             channels = width
     parts: dict[str, nn.Module] = {"features": nn.Sequential(*layers)}
     if spec.backbone.endswith("_gap"):
-        parts |= {"cam_conv": nn.Conv2d(channels, ADDED_UNITS, 3, padding=1), "cam_relu": nn.ReLU()}
-        dilate(parts["cam_conv"], factor)  # type: ignore[arg-type]
+        parts |= added_layer(channels, factor)
         channels = ADDED_UNITS
     network = nn.Sequential(OrderedDict(parts))
     he_initialised(network)
