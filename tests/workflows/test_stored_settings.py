@@ -1,14 +1,22 @@
 """Settings that a run was made with, read again."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from camray import cli
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
+from camray.adapters.tracking.mlflow import MlflowTracker
 from camray.commands.experiment import opened
 from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.records import Counts, StageResult
 from camray.io.artifacts import RunArtifacts
+from camray.io.tracking import open_tracker
+from camray.workflows import run as run_workflow
+from camray.workflows.stage_inputs import Stage
 from camray.workflows.stored_settings import overridden, read_settings, settings_of
 
 
@@ -49,3 +57,79 @@ def test_a_fault_of_an_override_is_not_blamed_on_the_file(run_root: Path) -> Non
         opened(run_root, ["sead=3"], run_root.parent)
     assert "damaged" not in str(refused.value)
     assert overridden(run_root, ["seed=3"]).seed == 3
+
+
+@pytest.fixture(
+    params=["http://me:sesame@host:5000", "postgresql+psycopg2://me:sesame@host/db", "http://h/?token=sesame"]
+)
+def old_run(run_root: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run whose settings hold a password, as an earlier version wrote them."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    plain = {"name": "r", "device": "cpu", "track": {"uri": request.param}}
+    RunArtifacts(run_root).settings.write_text(Settings.model_validate(plain).model_dump_json())
+    done = Stage("score", lambda *_: StageResult(Counts(1, 1)), (), ("score",))
+    monkeypatch.setattr(run_workflow, "stages_for", lambda *_: [done])
+    return run_root
+
+
+def _camray(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["camray", *words])
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def _has_password(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file() and b"sesame" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("command", ["run", "train", "explain", "localize"])
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_stored_password_stops_what_would_track_with_the_command_that_mends(
+    old_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    as_json: tuple[str, ...],
+) -> None:
+    before = RunArtifacts(old_run).settings.read_bytes()
+    assert _camray(monkeypatch, command, str(old_run), *as_json) == SettingsError.exit_code
+    said = capsys.readouterr()
+    assert f"`camray run {old_run} track.uri=null`" in said.out + said.err
+    assert "sesame" not in said.out + said.err
+    assert RunArtifacts(old_run).settings.read_bytes() == before
+    assert _camray(monkeypatch, "run", str(old_run), "track.uri=null", *as_json) == 0  # as the message says
+    assert _has_password(old_run) == []
+    assert _camray(monkeypatch, command, str(old_run), *as_json) == 0
+
+
+@pytest.mark.parametrize("command", ["score", "export"])
+def test_a_stored_password_does_not_keep_from_the_results(
+    old_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert _camray(monkeypatch, command, str(old_run)) == 0
+    said = capsys.readouterr()
+    assert f"`camray run {old_run} track.uri=null`" in said.err
+    assert "sesame" not in said.out + said.err
+    assert _has_password(old_run.parent) == []
+    assert not (old_run / "mlflow").exists()
+    assert _camray(monkeypatch, "run", str(old_run)) == SettingsError.exit_code  # still not mended
+
+
+def test_commands_that_read_a_run_do_not_see_its_password(old_run: Path) -> None:
+    for settings in (settings_of(old_run), read_settings(old_run), overridden(old_run, ["score.bootstrap=3"])):
+        assert settings.track.uri is not None
+        assert "sesame" not in settings.track.uri
+        with pytest.raises(SettingsError, match="MLFLOW_TRACKING_URI"), open_tracker(settings, RunFolder(old_run)):
+            pass
+    off = overridden(old_run, ["track.enabled=false"])
+    with open_tracker(off, RunFolder(old_run)) as tracker:
+        assert not isinstance(tracker, MlflowTracker)
+
+
+def test_an_override_with_a_password_is_refused_for_a_run_too(run_root: Path) -> None:
+    with pytest.raises(SettingsError, match="contains a password") as refused:
+        overridden(run_root, ["track.uri=http://me:sesame@host"])
+    assert "sesame" not in str(refused.value)

@@ -150,7 +150,7 @@ def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output
             share_inputs(folders[0], folder)
         if not as_json:
             console.print(f"[bold]seed {seed}[/bold]")
-        execute(settings_of_seed(settings, seed), folder, until, options.force, output, print_results=False)
+        _run_stages(settings_of_seed(settings, seed), folder, until, options.force, output)
     if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
         return
     rows = headline_of(write_spread(settings, runs, seeds))
@@ -169,26 +169,36 @@ def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output
     console.print(f"spread    {escape(str(spread))}")
 
 
-def execute(
-    settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, print_results: bool = True
-) -> None:
-    """Run stages and print their counts and results, as all commands that run stages do."""
-    from camray.io.tracking import open_tracker
+def _run_stages(
+    settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, must_track: bool = True
+) -> list[Any]:
+    """Run stages and print their counts; return their reports."""
+    from camray.io.tracking import missing_password, open_tracker
     from camray.workflows.run import run as run_stages
-    from camray.workflows.run_summary import headline_texts, next_steps_of, plain_scores, top_findings, write_csv_tables
+    from camray.workflows.run_summary import write_csv_tables
     from camray.workflows.stage_inputs import check_device
 
     check_device(settings, folder, until)  # before the run is tracked
-    records = []
-    with open_tracker(settings, folder) as tracker:
+    if not must_track and not output.as_json and (fault := missing_password(settings, folder)):
+        console.print(f"[yellow]not tracked[/yellow] {escape(fault)}", highlight=False, soft_wrap=True)
+    reports = []
+    with open_tracker(settings, folder, must_track=must_track) as tracker:
         for report in run_stages(settings, folder, tracker, until, force):
-            records.append(report)
+            reports.append(report)
             if not output.as_json:
                 _print_stage(report)
     if output.csv:
         write_csv_tables(folder)
-    if not print_results:
-        return
+    return reports
+
+
+def execute(
+    settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, must_track: bool = True
+) -> None:
+    """Run stages and print their counts and results, as all commands that run stages do."""
+    from camray.workflows.run_summary import headline_texts, next_steps_of, plain_scores, top_findings
+
+    records = _run_stages(settings, folder, until, force, output, must_track)
     findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
     if output.as_json:
         stages = {

@@ -157,7 +157,7 @@ def import_(
     """
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.core.metrics.bootstrap import Bootstrap
-    from camray.io.tracking import open_tracker
+    from camray.io.tracking import missing_password, open_tracker
     from camray.workflows.pacs.send import studies_of
     from camray.workflows.review.import_decisions import ImportOptions, headline, import_decisions
     from camray.workflows.stored_settings import settings_of
@@ -171,7 +171,9 @@ def import_(
         paths.append(run / REPORTS_FOLDER)
     if not paths:
         raise SettingsError("no decisions to import; name files or folders before RUN, or a PACS with --from")
-    with open_tracker(settings, folder) as tracker:
+    if not as_json and (fault := missing_password(settings, folder)):
+        console.print(f"[yellow]not tracked[/yellow] {escape(fault)}", highlight=False, soft_wrap=True)
+    with open_tracker(settings, folder, must_track=False) as tracker:
         options = ImportOptions(Bootstrap(readers.resamples, 0.95, 1), readers.reader, readers.policy)
         imported = import_decisions(paths, folder, tracker, options)
     rows = headline(imported.agreement)

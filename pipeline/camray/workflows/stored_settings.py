@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from camray.adapters.run_folders.run_folder import how_to_write
-from camray.adapters.settings.loading import load_settings, parse_settings
+from camray.adapters.settings.loading import load_stored, parse_settings, refuse_secrets, with_secrets_hidden
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import SettingsError
 from camray.io.artifacts import RunArtifacts
@@ -28,7 +28,7 @@ def settings_of(run_root: Path) -> Settings:
 
 
 def read_settings(run_root: Path) -> Settings:
-    """Read the settings of a run, or of the files of one, as they are.
+    """Read the settings of a run, or of the files of one; a password that an earlier version stored is hidden.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def read_settings(run_root: Path) -> Settings:
     path = RunArtifacts(run_root).settings
     plain = read_json(path)
     with _mending_named(path):
-        return parse_settings(plain, str(path))
+        return with_secrets_hidden(parse_settings(plain, str(path)))
 
 
 def overridden(run_root: Path, overrides: list[str] | None) -> Settings:
@@ -47,15 +47,18 @@ def overridden(run_root: Path, overrides: list[str] | None) -> Settings:
     Raises
     ------
     SettingsError
-        If the file or an override is not legal.
+        If the file or an override is not legal, or an override contains a password.
     """
     path = RunArtifacts(run_root).settings
     try:
-        return load_settings(path, overrides)
+        settings = load_stored(path, overrides)
     except SettingsError:
         with _mending_named(path):
-            load_settings(path)  # the fault is the file's, or else an override's
+            load_stored(path)  # the fault is the file's, or else an override's
         raise
+    if any(each.partition("=")[0].strip() in {"track", "track.uri"} for each in overrides or ()):
+        refuse_secrets(settings, str(path))
+    return with_secrets_hidden(settings)
 
 
 @contextmanager

@@ -47,8 +47,16 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        If the file cannot be read, or a key or value is not legal; all faults are listed at once.
+        If the file cannot be read, or a key or value is not legal; all faults are listed at once. If `track.uri`
+        contains a password or token.
     """
+    settings = load_stored(path, overrides)
+    refuse_secrets(settings, str(path))
+    return settings
+
+
+def load_stored(path: Path, overrides: list[str] | None = None) -> Settings:
+    """As `load_settings`, but `track.uri` may contain a password, as earlier versions stored it."""
     if not path.is_file():
         raise SettingsError(f"{path}: no such settings file; see configs/ for examples")
     try:
@@ -67,15 +75,26 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     if "name" not in plain:
         holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
         raise SettingsError(f"{path}: {holds}; expected a name (name: my-run); see configs/ for examples")
-    settings = parse_settings(with_default_recipe({str(key): value for key, value in plain.items()}), str(path))
+    return parse_settings(with_default_recipe({str(key): value for key, value in plain.items()}), str(path))
+
+
+def refuse_secrets(settings: Settings, where: str) -> None:
+    """Refuse settings that would store and log a password or token; see `load_settings`."""
     uri = settings.track.uri or ""
     if has_secret(uri):
         raise SettingsError(
-            f"{path}: track.uri={without_secrets(uri)}: contains a password or token, and settings "
+            f"{where}: track.uri={without_secrets(uri)}: contains a password or token, and settings "
             "are stored and logged; expected a URI without; set the environment variable MLFLOW_TRACKING_URI to the "
             "whole URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
-    return settings
+
+
+def with_secrets_hidden(settings: Settings) -> Settings:
+    """Return settings whose `track.uri` shows that it contained a secret, and not which."""
+    if settings.track.uri is None or not has_secret(settings.track.uri):
+        return settings
+    track = settings.track.model_copy(update={"uri": without_secrets(settings.track.uri)})
+    return settings.model_copy(update={"track": track})
 
 
 def _check_size(path: Path) -> None:
