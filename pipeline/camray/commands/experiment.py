@@ -245,7 +245,7 @@ def _short(value: Any) -> str:
 def _print_scores(rows: list[dict[str, Any]]) -> None:
     """Print the headline table; a narrow terminal omits columns that the summary page has."""
     out = Console()
-    omitted = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box"}
+    omitted = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box", "without boxes"}
     table = Table(title="Scores (95 % intervals by patient; baselines do not look at the film)", padding=(0, 0))
     columns = [column for column in rows[0] if column not in omitted]
     for column in columns:

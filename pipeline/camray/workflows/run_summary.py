@@ -73,6 +73,7 @@ def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
             "best_probe_auroc": None if row.auroc_probe is None else row.auroc_probe.value,
             **_with_baseline("hit_rate", row.hit_rate),
             **_with_baseline("iou_accuracy_0.3", row.iou_accuracy),
+            **_with_interval("iou_accuracy_0.3_without_boxes", row.without_boxes),
         }
         for row in headline_rows(scores)
     ]

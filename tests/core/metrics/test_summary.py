@@ -81,6 +81,20 @@ def test_figures_leave_out_what_is_undefined() -> None:
     assert mean_figures(SCORES) == {"mean_auroc": 0.9, "mean_hit_rate": 0.6}
 
 
+def test_both_numbers_are_given_where_thresholds_come_from_validation_boxes() -> None:
+    rows: list[tuple[object, ...]] = [
+        ("cam", label, "iou_accuracy", 0.3, source, value, value - 0.1, value + 0.1, n)
+        for label, n in (("a", 20), ("mean", 1))
+        for source, value in (("fixed", 0.4), ("validation", 0.8), ("oracle", 0.9))
+    ]
+    assert "without boxes" not in headline(table_of(rows[:1]))  # the one number there is
+    both = table_of(rows)
+    assert headline(both)[["IoU >= 0.3", "without boxes"]].to_numpy().tolist() == [["0.80 (0.70–0.90)", "0.40"]] * 2
+    assert mean_figures(both) == {"mean_iou_accuracy_0.3": 0.8, "mean_iou_accuracy_0.3_without_boxes": 0.4}
+    oracle = headline_rows(table_of(rows[1:3]))[0]
+    assert oracle.without_boxes is None
+
+
 def test_nothing_scored_is_an_empty_headline() -> None:
     assert headline(SCORES.iloc[:0]).empty
     assert mean_figures(SCORES.iloc[:0]) == {}

@@ -1,5 +1,6 @@
 """Headline of a score table: per finding AUROC, hit rate and IoU accuracy beside the best baseline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ class BaselineComparison:
 
 @dataclass(frozen=True)
 class HeadlineRow:
-    """One finding in one split."""
+    """One finding in one split; `without_boxes` is the IoU accuracy of boxes that no annotated box has influenced."""
 
     split: str
     label: str
@@ -78,6 +79,7 @@ class HeadlineRow:
     hit_rate: BaselineComparison
     iou_accuracy: BaselineComparison
     auroc_probe: Estimate | None = None  # the best trivial feature's, fitted on training films
+    without_boxes: Estimate | None = None
 
 
 def main_method(scores: pd.DataFrame) -> str | None:
@@ -104,9 +106,9 @@ def best_baseline(rows: pd.DataFrame) -> Estimate | None:
     )
 
 
-def estimate_of(rows: pd.DataFrame, method: str | None) -> Estimate | None:
-    """Return a method's number: chosen on validation if there is one, else without boxes."""
-    for source in PREFERRED_SOURCES:
+def estimate_of(rows: pd.DataFrame, method: str | None, sources: Sequence[str] = PREFERRED_SOURCES) -> Estimate | None:
+    """Return a method's number of the first source that has one: chosen on validation, else without boxes."""
+    for source in sources:
         selected = rows[(rows["method"] == method) & (rows["threshold_source"] == source)]
         if len(selected) and np.isfinite(float(selected["value"].iloc[0])):
             return estimate_from(selected.iloc[0])
@@ -145,13 +147,14 @@ def headline_rows(scores: pd.DataFrame, method: str | None = None) -> list[Headl
             of_label = of_split[of_split["label"] == label]
             aurocs = rows_of(of_label, "auroc")
             auroc = aurocs[aurocs["method"] == CLASSIFIER]
+            overlaps = rows_of(of_split, "iou_accuracy", HEADLINE_IOU)
             hit_rate, iou_accuracy = (
-                _compared(rows, label, method)
-                for rows in (rows_of(of_split, "hit_rate"), rows_of(of_split, "iou_accuracy", HEADLINE_IOU))
+                _compared(rows, label, method) for rows in (rows_of(of_split, "hit_rate"), overlaps)
             )
+            without = estimate_of(overlaps[overlaps["label"] == label], method, (ThresholdSource.FIXED.value,))
             auroc_estimate = None if auroc.empty else estimate_from(auroc.iloc[0])
             probe = best_baseline(aurocs)
-            rows.append(HeadlineRow(str(split), str(label), auroc_estimate, hit_rate, iou_accuracy, probe))
+            rows.append(HeadlineRow(str(split), str(label), auroc_estimate, hit_rate, iou_accuracy, probe, without))
     return rows
 
 
@@ -194,9 +197,9 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
     scores : DataFrame
         `SCORE_COLUMNS`, as written or as read back from CSV.
     """
-    splits = scores["split"].nunique()
-    table = []
-    for row in headline_rows(scores):
+    splits, rows, table = scores["split"].nunique(), headline_rows(scores), []
+    calibrated = any(_is_calibrated(row) for row in rows)
+    for row in rows:
         cells = {"split": row.split} if splits > 1 else {}
         hit, iou = row.hit_rate, row.iou_accuracy
         cells |= {
@@ -207,11 +210,17 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
             "best baseline": baseline_text(hit.baseline),
             "hit": hit.verdict,
             "IoU >= 0.3": iou.ours.text() if iou.ours else "–",
+            **({"without boxes": f"{row.without_boxes.value:.2f}" if row.without_boxes else "–"} if calibrated else {}),
             "its best baseline": baseline_text(iou.baseline),
             "box": iou.verdict,
         }
         table.append(cells)
     return pd.DataFrame(table)
+
+
+def _is_calibrated(row: HeadlineRow) -> bool:
+    ours = row.iou_accuracy.ours
+    return ours is not None and ours.threshold_source == ThresholdSource.VALIDATION.value
 
 
 def counted_text(estimate: Estimate | None, label: str) -> str:
@@ -246,6 +255,7 @@ def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
             "best_baseline_hit_rate": row.hit_rate.baseline,
             "mean_iou_accuracy_0.3": row.iou_accuracy.ours,
             "best_baseline_iou_accuracy_0.3": row.iou_accuracy.baseline,
+            "mean_iou_accuracy_0.3_without_boxes": row.without_boxes,
         }
         figures |= {
             prefix + name: each.value for name, each in estimates.items() if each is not None and each.is_defined

@@ -51,6 +51,7 @@ class HeadlineLine:
     count: str
     hit_rate: ComparisonCells
     iou_accuracy: ComparisonCells
+    without_boxes: NumberCell
     ceiling: NumberCell
 
 
@@ -94,6 +95,7 @@ def _line(row: HeadlineRow, ceiling: Estimate | None) -> HeadlineLine:
         count=counted_text(row.hit_rate.ours, row.label),
         hit_rate=_comparison_cells(row.hit_rate),
         iou_accuracy=_comparison_cells(row.iou_accuracy),
+        without_boxes=number_cell(row.without_boxes),
         ceiling=number_cell(ceiling),
     )
 
