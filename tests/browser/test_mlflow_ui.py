@@ -1,7 +1,6 @@
 """The overlays are pictures in the MLflow UI, seen in a real browser."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,9 +20,9 @@ from camray.adapters.tracking.store import store_uri
 from camray.adapters.tracking.ui import ui_command, ui_environment
 from camray.domain.geometry import Box
 from camray.reporting.overlays import draw_overlay, heat01_of
+from tests.chromium import browsing
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
 PATIENCE_S = 180.0
 # true for a picture of this address that the browser has fetched, decoded and laid out
 SEEN = """
@@ -97,27 +96,8 @@ def _wait_for_server(address: str, server: "subprocess.Popen[bytes]") -> None:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install -e .[dev]")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-dev-shm-usage",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--window-size=1500,1100",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
+    with browsing(tmp_path, "1500,1100") as driver:
         yield driver
-    finally:
-        driver.quit()
 
 
 def _wait_for_overlays(browser: Any, overlay: Path, least: int, shot: Path) -> list[list[Any]]:

@@ -1,7 +1,6 @@
 """The score report in a real browser: nothing is cut off on screen, every picture shows, and it prints on A4."""
 
 import base64
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,32 +8,14 @@ from typing import Any
 import pytest
 
 from camray.adapters.tracking.interface import NullTracker
+from camray.reporting.score_report.protocol_texts import PROTOCOLS
 from camray.stages.localize import stage as localize
 from camray.stages.score import stage as score
+from tests.chromium import browsing
 from tests.scored_run import make_run, settings_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
 LABELS = ("Enlarged Cardiomediastinum", "Cardiomegaly", "Pleural Effusion")
-PROTOCOLS = [
-    "wsol",
-    "chestxray14",
-    "chexlocalize",
-    "detection",
-    "rodeo",
-    "ilsvrc",
-    "classification",
-    "containment",
-    "ceiling",
-]
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-dev-shm-usage",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
 TOO_WIDE = """
 return [...document.querySelectorAll('table, img, p, h1, h2, h3')]
   .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
@@ -47,7 +28,7 @@ LOADED = "return performance.getEntriesByType('resource').filter(e => !e.name.st
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_run(tmp_path_factory.mktemp("run"), LABELS, 60)
-    settings = settings_of(pictures=True, protocols=PROTOCOLS, wsol_thresholds=100)
+    settings = settings_of(pictures=True, protocols=list(PROTOCOLS), wsol_thresholds=100)
     localize.run(settings, folder, NullTracker())
     score.run(settings, folder, NullTracker())
     return folder.root / "score" / "report.html"
@@ -55,16 +36,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium: pip install -e .[dev]")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield driver
-    driver.quit()
+    with browsing(tmp_path) as driver:
+        yield driver
 
 
 def test_the_report_fits_the_screen_and_loads_nothing(page: Path, browser: Any) -> None:

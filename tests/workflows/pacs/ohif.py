@@ -2,19 +2,18 @@
 
 import json
 import mimetypes
-import shutil
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.chromium import CHROMIUM, DRIVER
+from tests.workflows.pacs import web_service
+
 VIEWER = Path(__file__).parents[3] / ".ohif" / "package" / "dist"  # unpacked by `make test-server`
-CHROMIUM, DRIVER = (shutil.which(name) or "" for name in ("chromium", "chromedriver"))
 TIMEOUT_S = 60.0
 _KEPT = ("Content-Type", "Accept", "Host")
 _CONFIG = {
@@ -54,17 +53,11 @@ def is_installed() -> bool:
 def serving(orthanc_port: int) -> Iterator[str]:
     """Serve the viewer, with Orthanc's DICOMweb below the same origin; yields its address."""
     handler = type("Handler", (_Handler,), {"orthanc_port": orthanc_port})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with web_service.serving(handler) as address:
+        yield address
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(web_service.QuietHandler):
     orthanc_port = 0
     protocol_version = "HTTP/1.1"
 
@@ -78,9 +71,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._forward()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the test's output quiet."""
 
     def _send_file(self, name: str) -> None:
         path = (VIEWER / name).resolve()
@@ -101,13 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(error.code, error.headers["Content-Type"] or "", error.read())
 
     def _answer(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.end_headers()
-        self.wfile.write(body)
+        isolation = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+        self.answer(status, body, kind, isolation)
 
 
 class Radiologist:
@@ -213,28 +198,3 @@ return cornerstoneTools.annotation.state.getAllAnnotations()
       cornerstone.utilities.worldToImageCoords(each.metadata.referencedImageId, point)),
   }));
 """
-
-
-@contextmanager
-def browsing(folder: Path) -> Iterator[Any]:
-    """A headless Chromium."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-dev-shm-usage",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-        "--window-size=1280,940",
-        f"--user-data-dir={folder / 'profile'}",
-    ):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    try:
-        yield driver
-    finally:
-        driver.quit()

@@ -2,10 +2,8 @@
 
 import io
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,9 +19,10 @@ from camray.domain.errors import PeerError, RequestRefusedError, SettingsError
 from camray.workflows.pacs.retry import RetryPolicy
 from camray.workflows.pacs.send import deliver
 from tests.workflows.pacs.test_send import make_objects
+from tests.workflows.pacs.web_service import DICOM_JSON as JSON
+from tests.workflows.pacs.web_service import QuietHandler, serving
 
 N_FILMS = 250
-JSON = "application/dicom+json"
 
 
 def _row(number: int) -> dict[str, Any]:
@@ -43,10 +42,10 @@ class Service:
         self.extra: dict[str, Any] = {}  # in every row of a search
         self.stores = 0
 
-    def search(self, query: dict[str, list[str]]) -> tuple[int, bytes, dict[str, str]]:
+    def search(self, query: dict[str, list[str]]) -> tuple[int, bytes, str, dict[str, str]]:
         limit, offset = int(query["limit"][0]), int(query["offset"][0])
         if limit > self.limit_refused_above or (self.refuses_beyond and offset >= N_FILMS):
-            return 400, b"", {}
+            return 400, b"", JSON, {}
         start = 0 if self.ignores_offset else offset
         page = [{**_row(number), **self.extra} for number in range(start, min(N_FILMS, start + min(limit, self.cap)))]
         left = N_FILMS - start - len(page)
@@ -54,43 +53,34 @@ class Service:
         return (
             (200 if page else 204),
             json.dumps(page).encode() if page else b"",
+            JSON,
             headers if self.warns and left else {},
         )
 
-    def handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[QuietHandler]:
         service = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 query = parse_qs(parts.query)
                 if parts.path.endswith("/series"):
-                    self._answer(*service.search(query))
+                    self.answer(*service.search(query))
                 elif parts.path.endswith("/instances") and "SOPInstanceUID" in query:
                     uids = service.listed & set(query["SOPInstanceUID"])
                     rows = [{"00080018": {"vr": "UI", "Value": [uid]}} for uid in uids]
-                    self._answer(200, json.dumps(rows).encode(), {})
+                    self.answer(200, json.dumps(rows).encode())
                 elif parts.path.endswith("/instances"):
                     number = int(parts.path.split("/")[-2].rpartition(".")[2])
                     rows = [_row(number)] if query["offset"] == ["0"] else []
-                    self._answer(200, json.dumps(rows).encode(), {})
+                    self.answer(200, json.dumps(rows).encode())
                 else:
-                    self._answer(200, service.film, {"Content-Type": service.film_type})
+                    self.answer(200, service.film, service.film_type)
 
             def do_POST(self) -> None:
                 service.stores += 1
                 self.rfile.read(int(self.headers["Content-Length"]))
-                self._answer(service.status, service.body, {"Content-Type": service.content_type})
-
-            def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in {"Content-Type": JSON, "Content-Length": str(len(body)), **headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                return
+                self.answer(service.status, service.body, service.content_type)
 
         return Handler
 
@@ -98,12 +88,8 @@ class Service:
 @pytest.fixture
 def service() -> Iterator[tuple[Service, DicomWeb]]:
     pacs = Service()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), pacs.handler())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with DicomWeb(f"http://127.0.0.1:{server.server_address[1]}/dicom-web", Credentials(timeout_s=10)) as web:
+    with serving(pacs.handler()) as address, DicomWeb(f"{address}/dicom-web", Credentials(timeout_s=10)) as web:
         yield pacs, web
-    server.shutdown()
-    server.server_close()
 
 
 def _n_found(web: DicomWeb) -> int:

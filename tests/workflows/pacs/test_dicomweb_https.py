@@ -5,7 +5,7 @@ import ipaddress
 import ssl
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from camray.adapters.pacs.credentials import Credentials, load_credentials
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.domain.delivery import FilmQuery, ObjectKey
 from camray.domain.errors import AuthenticationError, SettingsError
+from tests.workflows.pacs.web_service import QuietHandler
 
 KEY = ObjectKey("1.2.3", "1.2.3.4", "1.2.3.4.5")
 Pair = tuple[Path, Path]
@@ -81,19 +82,11 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-class _Qido(BaseHTTPRequestHandler):
-    """Lists one object, whatever it is asked for."""
+class _Qido(QuietHandler):
+    """Lists one object, whatever the request."""
 
     def do_GET(self) -> None:
-        body = b'[{"00080018": {"vr": "UI", "Value": ["1.2.3.4.5"]}}]'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/dicom+json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        return
+        self.answer(200, b'[{"00080018": {"vr": "UI", "Value": ["1.2.3.4.5"]}}]')
 
 
 class _Server(ThreadingHTTPServer):

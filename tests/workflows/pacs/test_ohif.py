@@ -24,6 +24,7 @@ from camray.stages.export import stage as export
 from tests.adapters.dicom.edited_reports import film_of
 from tests.adapters.dicom.object_films import phantom
 from tests.adapters.dicom.read_back import box_around, read_sr
+from tests.chromium import browsing
 from tests.dicom_run import LABELS, make_run, settings_of
 from tests.workflows.pacs import ohif, orthanc
 from tests.workflows.pacs.ohif import Radiologist
@@ -85,7 +86,7 @@ def server(run: RunFolder, tmp_path: Path) -> Iterator[Orthanc]:
 
 @pytest.fixture
 def reader(server: Orthanc, tmp_path: Path) -> Iterator[Radiologist]:
-    with ohif.serving(server.http_port) as address, ohif.browsing(tmp_path) as browser:
+    with ohif.serving(server.http_port) as address, browsing(tmp_path) as browser:
         yield Radiologist(browser, address)
 
 

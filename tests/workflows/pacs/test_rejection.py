@@ -2,9 +2,7 @@
 
 import gc
 import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from camray.workflows.pacs.retry import RetryPolicy
 from camray.workflows.pacs.send import deliver
 from tests.workflows.pacs.orthanc import free_port
 from tests.workflows.pacs.test_send import make_objects
+from tests.workflows.pacs.web_service import QuietHandler, serving
 
 # pynetdicom leaves the socket of a rejected association to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -38,35 +37,25 @@ class WebPacs:
         self.status, self.searches, self.retrievals, self.stores = 403, 0, 0, 0
         self.rejects_searches = False
 
-    def handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[QuietHandler]:
         pacs = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 if "/instances/" in self.path:
                     pacs.retrievals += 1
-                    self._answer(pacs.status, b"")
+                    self.answer(pacs.status)
                     return
                 pacs.searches += 1
                 uids = [f"1.2.4.{number}" for number in range(FILMS)] if "/instances" in self.path else ["1.2.9"]
                 tag = "00080018" if "/instances" in self.path else "0020000E"
                 rows = [{tag: {"vr": "UI", "Value": [uid]}, "0020000D": {"vr": "UI", "Value": ["1.2"]}} for uid in uids]
-                self._answer(pacs.status if pacs.rejects_searches else 200, json.dumps(rows).encode())
+                self.answer(pacs.status if pacs.rejects_searches else 200, json.dumps(rows).encode())
 
             def do_POST(self) -> None:
                 pacs.stores += 1
                 self.rfile.read(int(self.headers["Content-Length"]))
-                self._answer(pacs.status, b"")
-
-            def _answer(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/dicom+json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                return
+                self.answer(pacs.status)
 
         return Handler
 
@@ -74,11 +63,8 @@ class WebPacs:
 @pytest.fixture
 def web() -> Iterator[tuple[WebPacs, str]]:
     pacs = WebPacs()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), pacs.handler())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield pacs, f"http://127.0.0.1:{server.server_address[1]}/dicom-web"
-    server.shutdown()
-    server.server_close()
+    with serving(pacs.handler()) as address:
+        yield pacs, f"{address}/dicom-web"
 
 
 def _never(seconds: float) -> None:
