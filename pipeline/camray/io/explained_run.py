@@ -16,8 +16,8 @@ from camray.adapters.pixel_store import PixelStore
 from camray.adapters.run_folders.run_folder import RunFolder, how_to_write
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.default_method import default_method, default_thresholds
-from camray.core.localization.heat_maps import film_window, upsampled
-from camray.core.metrics.localization.rows import Geometry, Placement
+from camray.core.localization.heat_maps import Placement, film_window, upsampled
+from camray.core.metrics.localization.rows import Geometry
 from camray.core.metrics.probability import probabilities_of
 from camray.domain.errors import PipelineError
 from camray.domain.geometry import Box, GridTransform

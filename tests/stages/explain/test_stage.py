@@ -20,7 +20,7 @@ from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
-from camray.io import artifacts, heat_shards
+from camray.io import artifacts, heat_shards, trained_model
 from camray.stages.explain import stage as explain
 
 LABELS, ROWS, COLS = ("mass", "effusion"), 32, 48
@@ -155,13 +155,13 @@ def test_a_finished_shard_is_not_computed_again(folder: RunFolder, monkeypatch: 
     explain.run(_settings(), folder, NullTracker())
     (folder.root / "explain" / "images.parquet").unlink()
     seen: list[int] = []
-    real = explain.explain
+    real = trained_model.explain
 
     def counting(network: object, films: torch.Tensor, *rest: object, **more: object) -> object:
         seen.append(len(films))
         return real(network, films, *rest, **more)
 
-    monkeypatch.setattr(explain, "explain", counting)
+    monkeypatch.setattr(trained_model, "explain", counting)
     explain.run(_settings(), folder, NullTracker())
     assert sum(seen) == 18  # the scaffolding was taken down with the first run: all anew, batches within shards
     assert seen == [4, 3, 4, 3, 4]

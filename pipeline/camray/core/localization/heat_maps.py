@@ -3,6 +3,7 @@
 Boxes are half-open, px of the grid that the heat is on.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,14 @@ from scipy.ndimage import gaussian_filter
 
 from camray.core.localization.connected_components import FloatImage, find_regions
 from camray.domain.geometry import CropWindow, GridTransform
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Position of a film on the model grid."""
+
+    transform: GridTransform
+    window: CropWindow
 
 
 def film_window(transform: GridTransform, shape_native: tuple[int, int], shape_model: tuple[int, int]) -> CropWindow:

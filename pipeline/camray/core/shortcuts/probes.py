@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from camray.core.cohort.patient_splits import assign_by_patient
 from camray.core.metrics.auroc import weighted_auroc
-from camray.core.shortcuts.logistic_regression import fit_logistic
+from camray.core.metrics.logistic_regression import fit_logistic
 
 FOLDS = 5
 WARNING_AUC = 0.75

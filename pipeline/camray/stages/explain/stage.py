@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import open_shard
@@ -24,10 +23,8 @@ from camray.adapters.settings.schema import ExplainSettings, Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.method import Method
 from camray.core.explain.methods import methods_named
-from camray.core.explain.seam import SeamNetwork
-from camray.core.explain.test_time_averaging import MapsAndLogits, explain
+from camray.core.explain.test_time_averaging import MapsAndLogits
 from camray.core.training.device import choose_device
-from camray.domain.contract import ModelContract
 from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
 from camray.domain.records import EXPLAINED_COLUMNS, Counts, Split, StageResult
 from camray.io.artifacts import ExplainFiles, artifacts_of, save_array
@@ -35,7 +32,7 @@ from camray.io.explanation_grid import ExplanationGrid
 from camray.io.heat_shards import write_heat_shard
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.method_options import method_options
-from camray.io.trained_model import load_classifier, network_input
+from camray.io.trained_model import TrainedNetwork, explain_pixels, load_trained
 
 
 @dataclass(frozen=True)
@@ -43,9 +40,7 @@ class _Explanation:
     """Inputs of the computation, which goes shard by shard."""
 
     films: pd.DataFrame  # image_id, split, shard and index of the heat; film_shard and film_index of the pixels
-    network: SeamNetwork
-    contract: ModelContract
-    device: torch.device
+    trained: TrainedNetwork
     methods: tuple[Method, ...]
     settings: ExplainSettings
     ingested: IngestedFilms
@@ -73,10 +68,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     ingested = read_ingested(folder)
     splits = settings.explain.splits if folder.trained is None else None
     films = _films_to_explain(ingested.images, splits, settings.ingest.shard_films)
-    device = choose_device(settings.device)
-    network, contract = load_classifier(folder.model_run, device)
+    trained = load_trained(folder.model_run, choose_device(settings.device))
     files = artifacts_of(folder).explain
-    job = _Explanation(films, network, contract, device, methods, settings.explain, ingested, files)
+    job = _Explanation(films, trained, methods, settings.explain, ingested, files)
     started = time.monotonic()
     computed = _explain_shards(job)
     seconds = time.monotonic() - started
@@ -133,30 +127,20 @@ def _batches(shards: dict[int, pd.DataFrame], batch_size: int) -> Iterator[tuple
 
 def _explain_batch(job: _Explanation, films: pd.DataFrame) -> MapsAndLogits:
     pixels = job.ingested.store.rows(films["film_shard"].tolist(), films["film_index"].tolist())
-    _check_grid(pixels, job.contract)
-    contract, settings = job.contract, job.settings
-    maps = explain(
-        job.network,
-        network_input(pixels, job.device),
-        job.methods,
-        (contract.feature_rows, contract.feature_cols),
-        flip=settings.flip,
-        scales=settings.scales,
-    )
-    return MapsAndLogits(maps.logits.float().cpu(), {name: heat.float().cpu() for name, heat in maps.heat.items()})
+    return explain_pixels(job.trained, pixels, job.methods, flip=job.settings.flip, scales=job.settings.scales)
 
 
 def _write_priors(job: _Explanation) -> None:
     """Average the maps of the training films that show a label; a label that none shows gets zeros."""
     images, labels = job.ingested.split(Split.TRAIN), job.ingested.labels.astype(str)
-    present = labels[(labels["value"] == "1") & labels["label"].isin(job.contract.labels)]
+    present = labels[(labels["value"] == "1") & labels["label"].isin(job.trained.contract.labels)]
     images = images[images["image_id"].isin(present["image_id"])].sort_values(["shard", "index"])
     films = images.rename(columns={"shard": "film_shard", "index": "film_index"})
     shows_label = pd.crosstab(present["image_id"], present["label"]).reindex(
-        index=films["image_id"], columns=list(job.contract.labels), fill_value=0
+        index=films["image_id"], columns=list(job.trained.contract.labels), fill_value=0
     )
     weights = (shows_label.to_numpy() > 0).astype(np.float64)
-    grid = (job.contract.feature_rows, job.contract.feature_cols)
+    grid = (job.trained.contract.feature_rows, job.trained.contract.feature_cols)
     totals = {method.name: np.zeros((weights.shape[1], *grid)) for method in job.methods}
     starts = range(0, len(films), job.settings.batch_size)
     for start in progress(starts, len(starts), "averaging training maps"):
@@ -167,14 +151,6 @@ def _write_priors(job: _Explanation) -> None:
     counts = np.maximum(weights.sum(axis=0), 1.0)[:, None, None]
     for name, total in totals.items():
         save_array(job.files.prior(name), (total / counts).astype(np.float32))
-
-
-def _check_grid(pixels: NDArray[np.uint8] | NDArray[np.uint16], contract: ModelContract) -> None:
-    if pixels.shape[1:] != (contract.rows, contract.cols):
-        raise CheckpointError(
-            f"films of {pixels.shape[1]} x {pixels.shape[2]} px, the network takes {contract.rows} x {contract.cols}; "
-            "ingest with the trained run's grid"
-        )
 
 
 def _is_done(job: _Explanation, shard: int, films: int) -> bool:
@@ -205,7 +181,7 @@ def _close(job: _Explanation) -> None:
     """Write the tables of all shards, then delete the unfinished logits."""
     parts = [job.files.unfinished_logits(int(shard)) for shard in sorted(job.films["shard"].unique())]
     save_array(job.files.logits, np.concatenate([_read_logits(part) for part in parts]))
-    contract = job.contract
+    contract = job.trained.contract
     job.files.grid.write(
         ExplanationGrid(
             rows=contract.rows,

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camray.core.localization.heat_maps import Placement
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.component_tree import region_tree
-from camray.core.metrics.localization.rows import Geometry, Placement
+from camray.core.metrics.localization.rows import Geometry
 from camray.core.metrics.protocols.containment import (
     _boxes_of_one_peak,
     ceiling_ious,

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
-from camray.core.localization.heat_maps import bicubic
+from camray.core.localization.heat_maps import Placement, bicubic
 from camray.core.metrics.bootstrap import Bootstrap
-from camray.core.metrics.localization.rows import Geometry, Placement
+from camray.core.metrics.localization.rows import Geometry
 from camray.core.metrics.protocols.wsol import original_sweep, pixel_average_precision, pixel_histograms, whole_px
 from camray.core.metrics.protocols.wsol_rows import (
     CLEAN,

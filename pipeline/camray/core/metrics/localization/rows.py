@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.core.localization.heat_maps import peak_xy, upsampled
+from camray.core.localization.heat_maps import Placement, peak_xy, upsampled
 from camray.core.metrics.localization import baselines
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.hits_and_iou import (
@@ -28,20 +28,11 @@ from camray.core.metrics.protocols.max_box_acc import (
     sweep_of_boxes,
 )
 from camray.core.metrics.score_table import LabelValues
-from camray.domain.geometry import CropWindow, GridTransform
 from camray.domain.records import CORNERS, ThresholdSource
 
 FIXED, VALIDATION, ORACLE = (source.value for source in ThresholdSource)
 RANDOM_STEP_PX = 2  # the random baseline's maps are sampled about every second model px: nobody reads its boxes
 HeatOf = Callable[[str], NDArray[np.floating]]
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Position of a film on the model grid."""
-
-    transform: GridTransform
-    window: CropWindow
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,12 @@ class Logistic:
         return np.asarray(features.astype(np.float64) @ self.weights + self.offset)
 
 
-def fit_logistic(features: NDArray[np.floating], target: NDArray[np.bool_]) -> Logistic:
+def fit_logistic(
+    features: NDArray[np.floating],
+    target: NDArray[np.bool_],
+    counts: NDArray[np.float64] | None = None,
+    penalty: float = 1.0,
+) -> Logistic:
     """Fit with a penalty of half the squared weights of the standardised columns.
 
     Parameters
@@ -51,6 +56,10 @@ def fit_logistic(features: NDArray[np.floating], target: NDArray[np.bool_]) -> L
         Finite; constant columns get the weight 0.
     target : ndarray of shape (N,), bool
         Must hold both classes.
+    counts : ndarray of shape (N,), float64, optional
+        Each row counts so many times in the likelihood, positive; once by default.
+    penalty : float
+        Factor on the penalty, beside the sum (not the mean) of the rows' losses.
 
     Returns
     -------
@@ -62,10 +71,10 @@ def fit_logistic(features: NDArray[np.floating], target: NDArray[np.bool_]) -> L
     varies = deviation > CONSTANT * np.maximum(np.abs(mean), 1e-30)
     weights = np.zeros(columns.shape[1])
     if not varies.any():
-        share = target.mean()
+        share = np.average(target, weights=counts)
         return Logistic(weights, float(np.log(share / (1 - share))))
     standardised = (columns[:, varies] - mean[varies]) / deviation[varies]
-    model = LogisticRegression(C=1.0, solver="newton-cholesky", tol=TOLERANCE, max_iter=MAX_STEPS)
-    model.fit(standardised, target)
+    model = LogisticRegression(C=1.0 / penalty, solver="newton-cholesky", tol=TOLERANCE, max_iter=MAX_STEPS)
+    model.fit(standardised, target, sample_weight=counts)
     weights[varies] = model.coef_[0] / deviation[varies]
     return Logistic(weights, float(model.intercept_[0] - weights @ mean))
