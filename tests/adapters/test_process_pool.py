@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from camray.adapters.process_pool import count_workers, map_processes
-from camray.domain.errors import ImageError, PipelineError, PixelError
+from camray.domain.errors import ImageError, InputRefusedError, PipelineError, PixelError
 from camray.domain.records import RefusalReason
 
 
@@ -101,6 +102,18 @@ def test_an_item_that_hangs_is_given_up() -> None:
 def test_a_bug_stops_everything(workers: int) -> None:
     with pytest.raises((PipelineError, KeyError)):
         list(map_processes(double_or_fail, [1, 17, 2], workers))
+
+
+def fails_as(error: str, item: int) -> int:
+    raise {"disk": OSError(errno.ENOSPC, "No space left on device"), "films": InputRefusedError("none")}[error]
+
+
+def test_a_full_disk_in_a_worker_is_the_error_of_a_full_disk_here() -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        list(map_processes(partial(fails_as, "disk"), [1], workers=1))
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(InputRefusedError, match="none"):
+        list(map_processes(partial(fails_as, "films"), [1], workers=1))
 
 
 def test_input_is_read_only_as_far_as_needed() -> None:

@@ -1,7 +1,6 @@
 """A map over spawned processes: in order, with bounded memory, and safe against crashes of a codec.
 
-Each worker has its own pipe and answers item by item. So the item on which a worker dies is known, and no other item is
-lost. (With the standard pool, one crash fails everything that was submitted.)
+Each worker has its own pipe and answers item by item: the item on which it dies is known, and no other item is lost.
 """
 
 import os
@@ -24,7 +23,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _AHEAD = 4  # chunks per worker ahead of the slowest item: limits the results that wait for their turn
-_READY, _RAISED = "ready", "raised"
+_READY = "ready"
 _START_S = 600.0  # longest time for the start of a worker, which imports much and may wait for a slow disk
 _HANDLED_BY_PARENT = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _ONE_THREAD = {
@@ -83,23 +82,32 @@ def map_processes(
 
     Raises
     ------
+    OSError
+        If the function raises one with an error number: a full disk, for instance.
     PipelineError
-        If the function raises an error other than `ImageError`, or the workers cannot start.
+        If the function raises any other error, or the workers cannot start.
     """
     if workers < 1 or chunk < 1:
         raise ValueError(f"workers and chunk must be positive, got {workers} and {chunk}")
     return _Pool(function, iter(items), workers, chunk, timeout_s).run()
 
 
-def _attempt(function: Callable[[Item], Value], item: Item) -> Outcome[Item, Value]:
+def _answer(function: Callable[[Item], Value], item: Item) -> tuple[Value | None, ImageError | None] | Exception:
+    """Return the value of an item and the error that refuses it, or an error that ends the map."""
     try:
-        return Outcome(item, function(item), None)
+        return function(item), None
     except ImageError as error:
-        return Outcome(item, None, error.with_traceback(None))
+        return None, error.with_traceback(None)
+    except PipelineError as error:
+        return error.with_traceback(None)
+    except OSError as error:
+        if error.errno is None:  # a decoder's error
+            raise
+        return OSError(error.errno, error.strerror, error.filename)
 
 
 def _work(function: Callable[[Any], Any], connection: Connection) -> None:
-    """Answer chunks until the pipe closes; runs in the worker."""
+    """Answer chunks until the pipe closes or an error ends the map; runs in the worker."""
     connection.send(_READY)
     while True:
         try:
@@ -109,12 +117,14 @@ def _work(function: Callable[[Any], Any], connection: Connection) -> None:
         for item in chunk:
             is_answered = False
             try:
-                outcome = _attempt(function, item)
-                connection.send((outcome.value, outcome.error))
+                answer = _answer(function, item)
+                connection.send(answer)
                 is_answered = True
             finally:
                 if not is_answered:  # an exception propagates; a crash does not reach this line
-                    connection.send(_RAISED)
+                    connection.send(PipelineError("unexpected error in a worker; see its traceback on stderr"))
+            if isinstance(answer, Exception):
+                return
 
 
 @contextmanager
@@ -134,16 +144,14 @@ def _no_interrupt() -> Iterator[None]:
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    saved = {name: os.environ.get(name) for name in _ONE_THREAD}
+    saved = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
     os.environ.update(_ONE_THREAD)
     try:
         yield
     finally:
-        for name, value in saved.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in _ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(saved)
 
 
 @dataclass
@@ -246,10 +254,10 @@ class _Pool(Generic[Item, Value]):
         if answer == _READY:
             worker.is_ready = True
             return
-        index, item = worker.todo.popleft()
-        if answer == _RAISED:
+        if isinstance(answer, Exception):
             worker.process.join(5)
-            raise PipelineError(f"item {index}: unexpected error in a worker; see its traceback on stderr")
+            raise answer
+        index, item = worker.todo.popleft()
         value, error = answer
         self._suspects.discard(index)
         self._done[index] = Outcome(item, value, error)

@@ -58,26 +58,48 @@ def test_the_record_digests_outputs_and_leaves_its_own_files_out(tmp_path: Path)
     assert folder.output_digest("train") != first
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"stage": "tr'])
-def test_a_half_written_record_is_no_record(tmp_path: Path, text: str) -> None:
-    folder = RunFolder(tmp_path / "r")
-    (folder.stage("train") / "stage.json").write_text(text, encoding="utf-8")
+def _check_that_a_damaged_record_is_refused(folder: RunFolder) -> None:
     assert folder.record("train") is None
-    with pytest.raises(PipelineError, match="has not finished"):
-        folder.output_digest("train")
+    for check in (folder.output_digest, folder.check_outputs, lambda name: folder.is_done(name, "s", {"ingest": "i"})):
+        with pytest.raises(PipelineError, match=r"train.stage\.json: damaged"):
+            check("train")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["{}", "null", "7", '{"outputs": 5}', '{"outputs": {"weights": 5}}', '{"outputs": {}, "inputs": []}', "[" * 9999],
+    [
+        "",
+        "{",
+        "[1]",
+        '{"stage": "tr',
+        "{}",
+        "null",
+        "7",
+        '{"outputs": 5}',
+        '{"outputs": {"weights": 5}}',
+        '{"outputs": {}, "inputs": []}',
+        "[" * 9999,
+    ],
 )
-def test_junk_is_no_record(tmp_path: Path, text: str) -> None:
+def test_a_cut_record_and_junk_are_refused(tmp_path: Path, text: str) -> None:
     folder = RunFolder(tmp_path / "r")
     (folder.stage("train") / "stage.json").write_text(text, encoding="utf-8")
-    assert folder.record("train") is None
-    assert not folder.is_done("train", "s", {})
-    with pytest.raises(PipelineError, match="has not finished"):
-        folder.output_digest("train")
+    _check_that_a_damaged_record_is_refused(folder)
+
+
+def test_a_record_with_another_digest_of_an_output_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "r")
+    folder.begin("train", "s", {"ingest": "i"})
+    result = StageResult(
+        Counts(2, 2), {"mean": 0.1, "none": float("nan"), "pair": (1, 2), "path": Path("x"), "by": {2: 1}}
+    )
+    (folder.stage("train") / "weights").write_bytes(b"w")
+    folder.finish("train", CLAIM, result)
+    assert folder.is_done("train", "s", {"ingest": "i"})
+    path = folder.root / "train" / "stage.json"
+    digest = file_digest(folder.root / "train" / "weights")
+    path.write_text(path.read_text(encoding="utf-8").replace(digest, "0" + digest[1:]), encoding="utf-8")
+    _check_that_a_damaged_record_is_refused(folder)
 
 
 def _flip_a_byte(path: Path) -> None:
@@ -93,7 +115,7 @@ def test_a_changed_output_is_named_with_the_command_that_mends_it(tmp_path: Path
     write_json(folder.root / "settings.json", {})
     if not knows_sizes:  # as early versions wrote it
         record = json.loads((folder.root / "train" / "stage.json").read_text(encoding="utf-8"))
-        del record["files"]
+        del record["files"], record["record_sha256"]
         write_json(folder.root / "train" / "stage.json", record)
     folder.check_outputs("train")
     assert folder.is_done("train", "s", {"ingest": "i"})

@@ -72,12 +72,3 @@ def changed_output(folder: Path, record: Mapping[str, Any], only: Collection[str
 def _digest_at(path: Path, size: int, mtime_ns: int) -> str:
     """Digest of a file in one state, so that a process reads it once."""
     return file_digest(path)
-
-
-def is_record(value: Any) -> bool:
-    """Return whether a value read from ``stage.json`` can be the record of a finished stage."""
-    if not isinstance(value, dict) or not isinstance(value.get("outputs"), dict):
-        return False
-    mappings = (value.get(key, {}) for key in ("counts", "figures", "settings", "inputs"))
-    texts = (text for pair in value["outputs"].items() for text in pair)
-    return all(isinstance(each, dict) for each in mappings) and all(isinstance(text, str) for text in texts)

@@ -17,7 +17,8 @@ from filelock import FileLock, Timeout
 
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.digests import digest_of
-from camray.adapters.run_folders.finished_outputs import changed_output, describe_outputs, is_record
+from camray.adapters.run_folders.finished_outputs import changed_output, describe_outputs
+from camray.adapters.run_folders.stage_record import is_record, with_own_digest
 from camray.adapters.run_folders.stage_replacement import (
     BEGIN_FILE,
     STAGE_FILE,
@@ -61,9 +62,19 @@ class RunFolder:
         return self if self.trained is None else RunFolder(self.trained)
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """Return a finished stage's ``stage.json``, or None if it has not finished."""
+        """Return a finished stage's ``stage.json``, or None if it has not finished or the file is damaged."""
         record = _json_or_none(self.root / name / STAGE_FILE)
         return record if is_record(record) else None
+
+    def _undamaged_record(self, name: str) -> dict[str, Any] | None:
+        """Return a stage's ``stage.json``, or None if it has not finished; a damaged file is an error."""
+        record, path = self.record(name), self.root / name / STAGE_FILE
+        if record is None and path.is_file():
+            raise PipelineError(
+                f"{path}: damaged, so whether stage '{name}' finished, and with which outputs, is unknown; restore the "
+                f"file, or {how_to_write(path, again=True)}"
+            )
+        return record
 
     def output_digest(self, name: str) -> str:
         """Return one digest over all outputs of a finished stage.
@@ -71,9 +82,9 @@ class RunFolder:
         Raises
         ------
         PipelineError
-            If the stage has not finished.
+            If the stage has not finished, or its record is damaged.
         """
-        record = self.record(name)
+        record = self._undamaged_record(name)
         if record is None:
             raise PipelineError(f"{self.root}: stage '{name}' has not finished; run it first")
         return digest_of(record["outputs"])
@@ -115,9 +126,9 @@ class RunFolder:
         Raises
         ------
         PipelineError
-            If it did, and an output has changed since.
+            If it did, and an output or the record has changed since.
         """
-        record = self.record(name)
+        record = self._undamaged_record(name)
         if record is None or record.get("settings_digest") != settings_digest or record.get("inputs") != dict(inputs):
             return False
         is_whole = {"stage", "counts", "figures"} <= record.keys()
@@ -139,9 +150,9 @@ class RunFolder:
         Raises
         ------
         PipelineError
-            If an output has changed; the message names the file and the command that writes it again.
+            If an output or the record has changed; the message names the file and the command that writes it again.
         """
-        record = self.record(name)
+        record = self._undamaged_record(name)
         changed = None if record is None else changed_output(self.root / name, record, only)
         if changed is not None:
             mend = how_to_write(self.root / name / STAGE_FILE, again=True)
@@ -210,14 +221,16 @@ class RunFolder:
             Return value of the stage.
         """
         folder = self.stage(name)
-        record = {
-            "stage": name,
-            "counts": result.counts.as_json(),
-            "figures": result.figures,
-            "finished_at": datetime.now().astimezone().isoformat(timespec="seconds"),
-            **claim,
-            **describe_outputs(folder, {STAGE_FILE, BEGIN_FILE}),
-        }
+        record = with_own_digest(
+            {
+                "stage": name,
+                "counts": result.counts.as_json(),
+                "figures": result.figures,
+                "finished_at": datetime.now().astimezone().isoformat(timespec="seconds"),
+                **claim,
+                **describe_outputs(folder, {STAGE_FILE, BEGIN_FILE}),
+            }
+        )
         write_json(folder / STAGE_FILE, record)
         forget(self.root, name)
         return record
