@@ -8,12 +8,18 @@ import json
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 INTERRUPTED = 130  # typer's exit code for Ctrl-C
 INCOMPLETE = 4  # exit code of `IncompleteError`
 RESUME = "run the same command again to resume"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ONE_REQUEST_S = 2.0  # a terminal or `timeout` may send more than one signal for one request
 # faults of the machine, not of the program: full disk, no permission, too many files
 _MACHINE_FAULTS = {
     getattr(errno, name)
@@ -23,11 +29,11 @@ _MACHINE_FAULTS = {
 
 def main() -> None:
     """Run the command line; every error becomes a message, or one JSON object after --json, and an exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) in {signal.default_int_handler, signal.SIG_DFL}:  # background jobs ignore Ctrl-C
-            signal.signal(number, _interrupt)
+    sys.unraisablehook = partial(_end_if_interrupted, sys.unraisablehook)
+    _handle_signals(_interrupt)
     try:
         code = _run()
+        _handle_signals(partial(_leave, 0))
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
@@ -54,6 +60,8 @@ def _run() -> Any:
     except typer.Abort:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - every other error is reported as internal
+        if _is_interrupted():  # native code may turn an interrupt into another error
+            return INTERRUPTED
         if hasattr(error, "format_message"):  # click's usage errors
             _end("usage", _usage(error), 2)
         if isinstance(error, OSError) and error.errno in _MACHINE_FAULTS:
@@ -62,16 +70,48 @@ def _run() -> Any:
         _end_internal(error)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _handle_signals(handler: Callable[[int, FrameType | None], Any]) -> None:
+    for number in _SIGNALS:
+        if signal.getsignal(number) not in {signal.SIG_IGN, None}:  # background jobs ignore Ctrl-C
+            signal.signal(number, handler)
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
     """Handle Ctrl-C and requests to end: at once while modules are imported, since native modules abort on an error."""
+    _handle_signals(partial(_insist, time.monotonic()))
     caller = frame
     while caller is not None:
-        if caller.f_globals.get("__name__") == "importlib._bootstrap":
-            _report("interrupted", RESUME, INCOMPLETE)
-            sys.stdout.flush()
-            os._exit(INCOMPLETE)
+        if caller.f_globals.get("__name__") in {"importlib._bootstrap", "_frozen_importlib"}:
+            _leave(0)
         caller = caller.f_back
-    signal.default_int_handler(number, frame)
+    raise KeyboardInterrupt
+
+
+def _insist(since: float, *_: Any) -> None:
+    """Handle signals after the first one, whose end may take a while."""
+    if time.monotonic() - since > _ONE_REQUEST_S:
+        _leave(0)
+
+
+def _is_interrupted() -> bool:
+    return any(getattr(signal.getsignal(number), "func", None) is _insist for number in _SIGNALS)
+
+
+def _end_if_interrupted(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    """Handle an interrupt where no error can be raised, for instance in a destructor."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _leave(0)
+    hook(unraisable)
+
+
+def _leave(code: int, *_: Any) -> NoReturn:
+    """End without Python's own shutdown; code 0 is an interrupt that nothing has reported."""
+    with suppress(Exception):
+        sys.stdout.flush()
+        stream, text = _as_text("interrupted", RESUME, INCOMPLETE)
+        show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        os.write(stream.fileno(), ("" if code else f"{show_cursor}{text}").encode())
+    os._exit(code or INCOMPLETE)
 
 
 def _usage(error: Any) -> str:
@@ -93,23 +133,30 @@ def _end_internal(error: Exception) -> NoReturn:
 
 
 def _end(kind: str, message: str, exit_code: int) -> NoReturn:
+    """Report the end, and make signals during Python's own shutdown harmless."""
     _report(kind, message, exit_code)
+    _handle_signals(partial(_leave, exit_code))
     sys.exit(exit_code)
 
 
 def _report(kind: str, message: str, exit_code: int) -> None:
-    """Report the end: as text on stderr, or with --json as JSON on stdout; also while modules are imported."""
-    if _is_json_requested():
-        report = {"error": {"kind": kind, "message": message, "exit_code": exit_code}}
-        sys.stdout.write(json.dumps(report, indent=1) + "\n")
-        return
+    """Report the end: as text on stderr, or with --json as JSON on stdout."""
     console = getattr(sys.modules.get("camray.commands.arguments"), "console", None)
-    if console is None:
-        sys.stderr.write(f"{kind}: {message}\n")
+    if _is_json_requested() or console is None:
+        stream, text = _as_text(kind, message, exit_code)
+        stream.write(text)
         return
     from rich.markup import escape
 
     console.print(f"[bold red]{kind}[/bold red]: {escape(message)}", highlight=False, soft_wrap=True)
+
+
+def _as_text(kind: str, message: str, exit_code: int) -> tuple[TextIO, str]:
+    """Return the stream and the text of a report without colours."""
+    if _is_json_requested():
+        report = {"error": {"kind": kind, "message": message, "exit_code": exit_code}}
+        return sys.stdout, json.dumps(report, indent=1) + "\n"
+    return sys.stderr, f"{kind}: {message}\n"
 
 
 def _is_json_requested() -> bool:

@@ -86,6 +86,53 @@ cli.main()"""
     assert (started.returncode, said) == (4, "interrupted: run the same command again to resume\n")
 
 
+INTERRUPTS = {
+    "in a destructor": """
+class Film:
+    def __del__(self):
+        interrupt()
+cli._run = lambda: [Film()] and None""",
+    "while a module is imported and the console does not work yet": """
+sys.modules["camray.commands.arguments"] = SimpleNamespace(console=SimpleNamespace(print=None))
+pathlib.Path("late_module.py").write_text("import __main__; __main__.interrupt()")
+cli._run = lambda: __import__("late_module")""",
+    "that native code turns into another error": """
+def app(**_):
+    try:
+        interrupt()
+    except KeyboardInterrupt:
+        raise ValueError("damaged table")
+sys.modules["camray.commands.app"] = SimpleNamespace(app=app)""",
+    "that comes twice": """
+def work():
+    try:
+        interrupt()
+    finally:
+        interrupt()
+        print("cleaned up")
+cli._run = work""",
+    "while Python ends": """
+cli._run = lambda: 0
+atexit.register(interrupt)""",
+}
+
+
+@pytest.mark.parametrize("where", INTERRUPTS)
+def test_an_interrupt_anywhere_is_one_line(where: str, tmp_path: Path) -> None:
+    code = f"""import atexit, os, pathlib, signal, sys
+from types import SimpleNamespace
+from camray import cli
+def interrupt():
+    os.kill(os.getpid(), signal.SIGTERM)
+    sum(range(1000))
+sys.argv, sys.path = ["camray"], [*sys.path, "."]
+{INTERRUPTS[where]}
+cli.main()"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (ended.returncode, ended.stderr) == (4, "interrupted: run the same command again to resume\n")
+    assert ended.stdout == ("cleaned up\n" if where == "that comes twice" else "")
+
+
 def test_the_entry_imports_nothing_that_takes_long() -> None:
     code = "import sys; import camray.cli; print([n for n in sys.modules if n in {'typer', 'rich'}])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
