@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from camray.domain.contract import ModelContract, NetworkSpec, contract_from_json
+from camray.domain.preparation import FilmPreparation
 
 CONTRACT = ModelContract(
     labels=("Nodule", "Effusion"),
@@ -24,6 +25,8 @@ CONTRACT = ModelContract(
 
 def test_there_and_back_through_json_is_the_identity() -> None:
     assert contract_from_json(json.loads(json.dumps(CONTRACT.as_json()))) == CONTRACT
+    prepared = replace(CONTRACT, preparation=FilmPreparation(mask_border=0.1, equalize=True))
+    assert contract_from_json(json.loads(json.dumps(prepared.as_json()))) == prepared
 
 
 @pytest.mark.parametrize("change", [{"rows": 250}, {"feature_cols": 9}, {"labels": ()}, {"labels": ("A", "A")}])
@@ -51,7 +54,7 @@ def test_a_network_that_cannot_be_is_refused_with_the_legal_values(change: dict[
 
 def test_a_contract_written_before_a_key_existed_means_what_it_meant() -> None:
     plain = CONTRACT.as_json()
-    del plain["network"]["fusion"], plain["network"]["members"]
+    del plain["network"]["fusion"], plain["network"]["members"], plain["preparation"]
     assert contract_from_json(plain) == CONTRACT
 
 

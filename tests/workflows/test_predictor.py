@@ -1,5 +1,6 @@
 """A trained run as a predictor agrees with the stages, film by film."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,3 +121,15 @@ def test_a_run_without_thresholds_is_not_served(trained: Path, tmp_path: Path) -
     (tmp_path / "train").symlink_to(trained / "train")
     with pytest.raises(PipelineError, match="thresholds"):
         load_predictor(tmp_path)
+
+
+def test_new_films_are_prepared_as_the_training_films_were(trained: Path, tmp_path: Path) -> None:
+    prepared = tmp_path / "prepared"
+    write_trained(prepared)
+    contract = json.loads((prepared / "train" / "contract.json").read_text())
+    write_json(prepared / "train" / "contract.json", {**contract, "preparation": {"equalize": True}})
+    film = np.random.default_rng(5).random((1, 64, 48), dtype=np.float32)
+    plain, ours = (load_predictor(root)(film)["probability"] for root in (trained, prepared))
+    darker = load_predictor(prepared)(film**2)["probability"]
+    assert (plain - ours).abs().max() > 1e-4
+    np.testing.assert_allclose(darker, ours, atol=1e-4)

@@ -26,3 +26,10 @@ def test_findings_left_out_outdate_an_ingest_and_none_left_out_does_not() -> Non
     assert "leave_out" not in stage_settings(stage, Settings.model_validate({"name": "t"}))["data"]
     fewer = Settings.model_validate({"name": "t", "data": {"leave_out": ["Mass"]}})
     assert stage_settings(stage, fewer)["data"]["leave_out"] == ["Mass"]
+
+
+def test_a_preparation_of_films_outdates_an_ingest_and_none_does_not() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "ingest")
+    assert "prepare" not in stage_settings(stage, Settings.model_validate({"name": "t"}))["ingest"]
+    masked = Settings.model_validate({"name": "t", "ingest": {"prepare": {"mask_border": 0.1}}})
+    assert stage_settings(stage, masked)["ingest"]["prepare"]["mask_border"] == 0.1

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from camray.domain.preparation import UNCHANGED, FilmPreparation, preparation_from_json
+
 Backbone = Literal[
     "resnet_light",
     "resnet18",
@@ -190,6 +192,8 @@ class ModelContract:
         Meaning of the input's grey values.
     starting_weights : str
         Origin and digest of the weights that the training started from; empty: random.
+    preparation : FilmPreparation
+        How films are changed before they are resampled to the model grid.
     """
 
     labels: tuple[str, ...]
@@ -205,6 +209,7 @@ class ModelContract:
     code_version: str
     grey_scale: str = GREY_SCALE
     starting_weights: str = ""
+    preparation: FilmPreparation = UNCHANGED
 
     def __post_init__(self) -> None:
         stride = self.network.stride
@@ -239,7 +244,8 @@ def contract_from_json(plain: Mapping[str, Any]) -> ModelContract:
     _check_keys(network, NetworkSpec, "network")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in network.items()}
     spec = NetworkSpec(**values)
-    return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec})
+    preparation = preparation_from_json(plain.get("preparation", {}))
+    return ModelContract(**{**plain, "labels": tuple(plain["labels"]), "network": spec, "preparation": preparation})
 
 
 def _check_keys(plain: Mapping[str, Any], record: type, where: str) -> None:

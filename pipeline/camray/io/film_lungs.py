@@ -5,6 +5,7 @@ Reads   ``ingest/images.parquet store/``; the lung segmenter's weights
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from camray.adapters.checkpoints import read_weights
 from camray.adapters.progress import progress
 from camray.core.lungs.detection import DetectedLungs, find_lungs
 from camray.core.lungs.zones import zones_of_boxes
-from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
+from camray.core.networks.lung_unet import LungUNet, lung_probabilities, lung_view, window_of
 from camray.domain.errors import CheckpointError
 from camray.domain.geometry import CropWindow, GridTransform, box_from_mask
 from camray.domain.package_data import lung_weights
@@ -83,6 +84,12 @@ def read_lung_network(path: Path | None, device: torch.device) -> LungUNet:
     return network.to(device).requires_grad_(False)
 
 
+@lru_cache(maxsize=1)
+def shipped_lung_network() -> LungUNet:
+    """Return the shipped lung segmenter on the CPU; read once per process."""
+    return read_lung_network(None, torch.device("cpu"))
+
+
 def find_film_lungs(films: IngestedFilms, image_ids: list[str], network: LungUNet, device: torch.device) -> FilmLungs:
     """Find the lungs of ingested films, in the order of `image_ids`."""
     images = films.images.set_index("image_id").loc[image_ids]
@@ -100,15 +107,6 @@ def find_film_lungs(films: IngestedFilms, image_ids: list[str], network: LungUNe
             film_lungs.lungs[str(image_id)] = lungs
             film_lungs.transforms[str(image_id)], film_lungs.windows[str(image_id)] = to_grid, window
     return film_lungs
-
-
-def window_of(to_grid: GridTransform, rows: int, cols: int) -> CropWindow:
-    """Return the whole pixels of the lungs' grid that are on a film of `rows` x `cols` native px."""
-    x0, y0 = to_grid.xy_to_model(0.0, 0.0)
-    x1, y1 = to_grid.xy_to_model(float(cols), float(rows))
-    first = [max(0, round(low)) for low in (y0, x0)]
-    last = [min(SIDE_PX, round(high)) for high in (y1, x1)]
-    return CropWindow(first[0], max(last[0], first[0] + 1), first[1], max(last[1], first[1] + 1))
 
 
 def _views(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.imaging.resampling import Fit
 from camray.domain.labels import Code, Finding, names_of
+from camray.domain.preparation import UNCHANGED, FilmPreparation, preparation_from_json
 from camray.io.json_files import other_version, read_json
 
 
@@ -29,6 +30,8 @@ class IngestContract:
         Name of the data manifest.
     data_digest : str
         Digest of films, splits, labels and boxes.
+    preparation : FilmPreparation
+        How films were changed before they were resampled.
     """
 
     findings: tuple[Finding, ...]
@@ -38,6 +41,7 @@ class IngestContract:
     bits: Literal[8, 16]
     manifest: str
     data_digest: str
+    preparation: FilmPreparation = UNCHANGED
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -63,6 +67,7 @@ def read_ingest_contract(path: Path) -> IngestContract:
             bits=plain["bits"],
             manifest=str(plain["manifest"]),
             data_digest=str(plain["data_digest"]),
+            preparation=preparation_from_json(plain.get("preparation", {})),
         )
     except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError) as error:
         raise other_version(path, error) from error

@@ -20,15 +20,15 @@ from PIL import Image
 from camray.adapters.checkpoints import weights_bytes
 from camray.adapters.progress import progress
 from camray.adapters.run_folders.atomic_files import write_bytes
-from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.detection import DetectedLungs, find_lungs
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities
+from camray.core.preparation.film_lungs import lungs_of_film
 from camray.core.training.lung_segmenter import LungFitSettings, LungSample, dice, fit_lungs, lung_samples
 from camray.domain.films import FilmPolicy
 from camray.domain.geometry import CropWindow, box_from_mask
 from camray.domain.zones import Side, side_of_laterality
 from camray.io.film_files import read_film
-from camray.io.film_lungs import read_lung_network, window_of
+from camray.io.film_lungs import read_lung_network
 
 _HELD_OUT_SEEDS = 1000  # added to the seed: other films, of other patients
 _TINTS = {Side.RIGHT: (1.0, 0.45, 0.35), Side.LEFT: (0.35, 0.75, 1.0)}
@@ -95,11 +95,9 @@ def show_lungs(film: Path, weights: Path | None, out: Path) -> LungsShown:
     """
     read = read_film(film, FilmPolicy())
     spacing = read.header.row_spacing_mm, read.header.col_spacing_mm
-    grey, to_grid = to_model_grid(read.pixels, SIDE_PX, SIDE_PX, "letterbox", *spacing)
     network = read_lung_network(weights, torch.device("cpu"))
-    likely = lung_probabilities(network, torch.from_numpy(grey)[None, None])[0, 0].numpy()
-    window = window_of(to_grid, *read.pixels.shape)
-    lungs = find_lungs(grey, likely, window, side_of_laterality(read.header.laterality))
+    side = side_of_laterality(read.header.laterality)
+    lungs, to_grid, grey = lungs_of_film(read.pixels, spacing, network, side)
     boxes: dict[str, tuple[float, ...]] = {
         str(side): to_grid.box_to_native(box).as_tuple()
         for side, mask in lungs.masks.items()

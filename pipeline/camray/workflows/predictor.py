@@ -19,7 +19,6 @@ from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
-from camray.core.imaging.resampling import to_model_grid
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import film_window
@@ -30,6 +29,7 @@ from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
 from camray.io.artifacts import RunArtifacts
 from camray.io.method_options import method_options
+from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
 from camray.workflows.predictor_input import GreyFilm, films_of
 from camray.workflows.stored_settings import read_settings
@@ -179,13 +179,10 @@ class Predictor:
         return rows
 
     def _on_model_grid(self, film: GreyFilm) -> tuple[NDArray[np.float32], GridTransform]:
-        """Bring a film to the model grid, rounded as the pixel store rounds."""
-        contract = self.contract
-        grey, transform = to_model_grid(
-            film.pixels, contract.rows, contract.cols, _fit(contract), film.row_spacing_mm, film.col_spacing_mm
-        )
-        levels = np.float32(2**contract.bits - 1)
-        return (np.rint(np.clip(grey, 0.0, 1.0) * levels) / levels).astype(np.float32), transform
+        """Prepare a film and bring it to the model grid, rounded as the pixel store rounds."""
+        prepared = prepare_for(self.contract, film.pixels, (film.row_spacing_mm, film.col_spacing_mm))
+        levels = np.float32(2**self.contract.bits - 1)
+        return (np.rint(np.clip(prepared.grey, 0.0, 1.0) * levels) / levels).astype(np.float32), prepared.transform
 
     def _boxes(
         self, film: GreyFilm, transform: GridTransform, heat: NDArray[np.float32]
@@ -251,7 +248,3 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     by_label = default_thresholds(thresholds, method, contract.labels)
     prior = run.explain.read_prior(method)
     return Predictor(network, contract, by_label, method, settings.explain, settings.localize, prior)
-
-
-def _fit(contract: ModelContract) -> Any:
-    return contract.fit

@@ -68,6 +68,7 @@ _ADDED = (
     ("train", "epoch_films"),
     ("data", "leave_out"),
     ("train", "head_rate"),
+    ("ingest", "prepare"),
 )
 
 

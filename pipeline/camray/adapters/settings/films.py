@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from camray.adapters.settings.section import Section
+from camray.domain.preparation import MAX_BORDER
 
 
 class GenerateSettings(Section):
@@ -28,6 +29,25 @@ class DataSettings(Section):
     )
     leave_out: tuple[str, ...] = Field((), description="findings of the tables that are not used at all")
     generate: GenerateSettings | None = None
+
+
+class PrepareSettings(Section):
+    """Changes of all films against shortcuts; part of the trained model, so that new films are changed alike."""
+
+    mask_border: float = Field(
+        0.0,
+        ge=0,
+        le=MAX_BORDER,
+        description="width of the border that is painted with the median of the rest, fraction of height and width",
+    )
+    mask_markers: bool = Field(
+        False,
+        description="paint burnt-in text and markers with the grey around them: small, very bright structures outside "
+        "the lungs' hull",
+    )
+    equalize: bool = Field(
+        False, description="give all films the same, even distribution of grey levels (histogram equalization)"
+    )
 
 
 class IngestSettings(Section):
@@ -53,4 +73,5 @@ class IngestSettings(Section):
     split_seed: int = Field(1, description="random seed of the split")
     workers: int = Field(0, ge=0, description="processes that read films; 0 starts one per core")
     shard_films: int = Field(512, ge=1, description="films per file of the pixel store")
+    prepare: PrepareSettings = PrepareSettings()
     audit: bool = Field(True, description="test the labels for shortcuts, and write the audit page")

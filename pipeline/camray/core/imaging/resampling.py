@@ -101,12 +101,31 @@ def to_model_grid(
     GridTransform
         Native to model.
     """
-    native_rows, native_cols = pixels.shape
-    grid = plan_grid((native_rows, native_cols), (rows, cols), fit, row_spacing, col_spacing)
-    down = _axis_weights(native_rows, rows, grid.scale_y, grid.offset_y)
-    across = _axis_weights(native_cols, cols, grid.scale_x, grid.offset_x)
+    grid = plan_grid((pixels.shape[0], pixels.shape[1]), (rows, cols), fit, row_spacing, col_spacing)
+    return resampled(pixels, rows, cols, grid), grid
+
+
+def resampled(pixels: NDArray[np.float32], rows: int, cols: int, grid: GridTransform) -> NDArray[np.float32]:
+    """Resample a film to a model grid of any place and scale.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W), float32
+        Native grid.
+    rows, cols : int
+        Model grid, px.
+    grid : GridTransform
+        Native to model.
+
+    Returns
+    -------
+    ndarray of shape (rows, cols), float32
+        Model grid, as `to_model_grid` returns it.
+    """
+    down = _axis_weights(pixels.shape[0], rows, grid.scale_y, grid.offset_y)
+    across = _axis_weights(pixels.shape[1], cols, grid.scale_x, grid.offset_x)
     model = across @ np.ascontiguousarray((down @ np.asarray(pixels, np.float32)).T)
-    return np.ascontiguousarray(model.T), grid
+    return np.ascontiguousarray(model.T)
 
 
 @lru_cache(maxsize=64)  # films of one device share their grids, and computing weights takes as long as using them

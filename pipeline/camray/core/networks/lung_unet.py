@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
 from camray.core.networks.normalise import Normalise
-from camray.domain.geometry import GridTransform
+from camray.domain.geometry import CropWindow, GridTransform
 
 SIDE_PX = 128
 _CHANNELS = (8, 16, 32, 48, 64)
@@ -98,6 +98,15 @@ def lung_view(films: Tensor) -> tuple[Tensor, GridTransform]:
             square, size=(SIDE_PX, SIDE_PX), mode="bilinear", align_corners=False, antialias=side > SIDE_PX
         )
     return square, GridTransform(scale, scale, left * scale, top * scale)
+
+
+def window_of(to_grid: GridTransform, rows: int, cols: int) -> CropWindow:
+    """Return the whole pixels of the lungs' grid that are on a film of `rows` x `cols` native px."""
+    x0, y0 = to_grid.xy_to_model(0.0, 0.0)
+    x1, y1 = to_grid.xy_to_model(float(cols), float(rows))
+    first = [max(0, round(low)) for low in (y0, x0)]
+    last = [min(SIDE_PX, round(high)) for high in (y1, x1)]
+    return CropWindow(first[0], max(last[0], first[0] + 1), first[1], max(last[1], first[1] + 1))
 
 
 @torch.no_grad()

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from camray.adapters.pseudonyms import pseudonym
 from camray.core.imaging.chest_plausibility import chest_plausibility_warning
 from camray.core.imaging.film_statistics import StoredPixels, film_area, image_statistics, quantise
-from camray.core.imaging.resampling import Fit, to_model_grid
+from camray.core.preparation.prepared_film import ModelGrid, prepare_film
 from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmHeader, FilmPolicy
+from camray.domain.preparation import UNCHANGED, FilmPreparation
 from camray.io.film_files import read_film, read_film_header
+from camray.io.film_lungs import shipped_lung_network
 from camray.stages.ingest.ingest_record import IngestRecord
 
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -30,8 +32,12 @@ class FilmPlan:
         Folder that sources are relative to.
     policy : FilmPolicy
         Which films are admitted.
-    rows, cols, fit, bits
+    grid : ModelGrid
         The model grid, as in the ingest settings.
+    bits : int
+        Bits of a stored pixel.
+    preparation : FilmPreparation
+        Changes before the film is resampled.
     image_id, patient : str
         As in the data manifest's ``films``.
     key : bytes
@@ -40,10 +46,9 @@ class FilmPlan:
 
     root: Path
     policy: FilmPolicy
-    rows: int
-    cols: int
-    fit: Fit
+    grid: ModelGrid
     bits: int
+    preparation: FilmPreparation
     image_id: Literal["sop_instance_uid", "stem", "path"]
     patient: Literal["header", "table", "stem", "stem_prefix", "path"]
     key: bytes = field(repr=False)
@@ -91,9 +96,10 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     header = film.header
     spaced = header.row_spacing_mm is not None and header.col_spacing_mm is not None
     spacing = (header.row_spacing_mm, header.col_spacing_mm) if spaced else (None, None)
-    grey, grid = to_model_grid(film.pixels, plan.rows, plan.cols, plan.fit, *spacing)
-    stored = quantise(grey, plan.bits)
-    inside = stored[film_area((plan.rows, plan.cols), film.pixels.shape, grid)]
+    network = shipped_lung_network() if plan.preparation.needs_lungs else None
+    prepared = prepare_film(film.pixels, spacing, plan.grid, plan.preparation, network)
+    grid, stored = prepared.transform, quantise(prepared.grey, plan.bits)
+    inside = stored[film_area(stored.shape, film.pixels.shape, grid)]
     statistics = image_statistics(inside)
     in_mm = spaced and header.spacing_source != "aspect"  # else only the ratio of the two is known
     record = IngestRecord(
@@ -116,7 +122,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         sex=header.sex if header.sex in {"M", "F", "O"} else "",
         age_years=header.age_years,
         maker=pseudonym(plan.key, "maker", header.manufacturer)[:8],
-        doubt="; ".join(filter(None, (chest_plausibility_warning(inside), film.note))),
+        doubt="; ".join(filter(None, (_plausibility_warning(plan, film, inside), film.note, prepared.note))),
         grey_mean=statistics.mean,
         grey_deviation=statistics.deviation,
         grey_low=statistics.low,
@@ -124,6 +130,16 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         grey_high=statistics.high,
     )
     return FilmRow(record, stored, np.concatenate([statistics.histogram, statistics.thumbnail, statistics.tiles]))
+
+
+def _plausibility_warning(plan: FilmPlan, film: Film, prepared: StoredPixels) -> str:
+    """Say why a film does not look like a chest film; a film that was changed is judged as it was before."""
+    if plan.preparation.is_identity:
+        return chest_plausibility_warning(prepared)
+    spacing = film.header.row_spacing_mm, film.header.col_spacing_mm
+    plain = prepare_film(film.pixels, spacing, plan.grid, UNCHANGED, None)
+    stored = quantise(plain.grey, plan.bits)
+    return chest_plausibility_warning(stored[film_area(stored.shape, film.pixels.shape, plain.transform)])
 
 
 def refused_row(source: str, error: ImageError, image_id: str = "") -> FilmRow:

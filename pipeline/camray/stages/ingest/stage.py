@@ -6,6 +6,7 @@ Run     ``camray ingest configs/tb_hemithorax.yaml``
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -18,13 +19,15 @@ from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import key_fingerprint, load_key
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.adapters.settings.films import IngestSettings
+from camray.adapters.settings.films import IngestSettings, PrepareSettings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.preparation.prepared_film import ModelGrid
 from camray.core.shortcuts.probes import Probe, one_class_note
 from camray.domain.errors import InputRefusedError, SettingsError
 from camray.domain.films import FilmPolicy
 from camray.domain.labels import Finding
+from camray.domain.preparation import FilmPreparation
 from camray.domain.records import IMAGE_COLUMNS, Counts, RefusalReason, Split, StageResult
 from camray.io.artifacts import IngestFiles, artifacts_of
 from camray.io.ingest_contract import IngestContract
@@ -127,10 +130,9 @@ def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
     return FilmPlan(
         source.root,
         policy,
-        grid.rows,
-        grid.cols,
-        grid.fit,
+        ModelGrid(grid.rows, grid.cols, grid.fit),
         grid.bits,
+        _preparation(grid),
         rules.image_id,
         rules.patient,
         key,
@@ -206,9 +208,20 @@ def _doubt_note(films: pd.DataFrame) -> dict[str, str]:
 
 
 def _contract(findings: tuple[Finding, ...], grid: IngestSettings, name: str, digest: str) -> IngestContract:
-    return IngestContract(findings, grid.rows, grid.cols, grid.fit, grid.bits, name, digest)
+    return IngestContract(findings, grid.rows, grid.cols, grid.fit, grid.bits, name, digest, _preparation(grid))
+
+
+def _preparation(grid: IngestSettings) -> FilmPreparation:
+    return FilmPreparation(**grid.prepare.model_dump())
 
 
 def _with_grid(settings: Settings, contract: IngestContract) -> Settings:
-    grid = {"rows": contract.rows, "cols": contract.cols, "fit": contract.fit, "bits": contract.bits}
+    prepare = PrepareSettings(**asdict(contract.preparation))
+    grid = {
+        "rows": contract.rows,
+        "cols": contract.cols,
+        "fit": contract.fit,
+        "bits": contract.bits,
+        "prepare": prepare,
+    }
     return settings.model_copy(update={"ingest": settings.ingest.model_copy(update=grid)})

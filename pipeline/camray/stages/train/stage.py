@@ -143,6 +143,7 @@ def _contract(settings: Settings, ingested: IngestContract, folder: RunFolder) -
             seed=settings.seed,
             code_version=code_version(),
             starting_weights=_provenance(settings),
+            preparation=ingested.preparation,
         )
     except ValueError as error:
         raise SettingsError(f"model: {error}") from error

@@ -21,7 +21,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.explain.methods import METHODS
-from camray.core.imaging.resampling import to_model_grid
+from camray.core.imaging.resampling import resampled
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import film_window, upsampled
 from camray.core.localization.located_boxes import RegionRules, locate
@@ -30,6 +30,7 @@ from camray.core.phantom.findings import FINDINGS
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform, box_from_mask, iou
+from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.method_gallery_page import GalleryRow, gallery_page
@@ -140,15 +141,15 @@ def _find_films(labels: list[str], seed: int) -> list[tuple[str, PhantomFilm]]:
 def _on_model_grid(label: str, contract: ModelContract, film: PhantomFilm) -> _GalleryFilm:
     spacing = (film.meta.row_spacing_mm, film.meta.col_spacing_mm)
     rows, cols = contract.rows, contract.cols
-    fit: Any = contract.fit
-    grey, transform = to_model_grid(film.image, rows, cols, fit, *spacing)
+    prepared = prepare_for(contract, film.image, spacing)
+    transform = prepared.transform
     native = np.any(film.masks[label], axis=0)
-    mask, _ = to_model_grid(native.astype(np.float32), rows, cols, fit, *spacing)
+    mask = resampled(native.astype(np.float32), rows, cols, transform)
     boxes = [box_from_mask(each) for each in film.masks[label]]
     return _GalleryFilm(
         label=label,
         label_index=contract.labels.index(label),
-        grey=np.clip(grey, 0.0, 1.0),
+        grey=np.clip(prepared.grey, 0.0, 1.0),
         mask=mask >= 0.5,
         boxes=tuple(transform.box_to_model(box) for box in boxes if box is not None),
         window=film_window(transform, (film.image.shape[0], film.image.shape[1]), (rows, cols)),

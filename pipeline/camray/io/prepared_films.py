@@ -1,0 +1,23 @@
+"""Preparation of a new film as a trained network's contract says.
+
+Reads   the shipped lung segmenter's weights, where the preparation needs them
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camray.core.preparation.prepared_film import ModelGrid, PreparedFilm, prepare_film
+from camray.domain.contract import ModelContract
+from camray.io.film_lungs import shipped_lung_network
+
+
+def prepare_for(
+    contract: ModelContract, pixels: NDArray[np.float32], spacing: tuple[float | None, float | None]
+) -> PreparedFilm:
+    """Change a film, grey 0-1 on its native grid, as the films of the training were changed."""
+    fit: Any = contract.fit
+    grid = ModelGrid(contract.rows, contract.cols, fit)
+    network = shipped_lung_network() if contract.preparation.needs_lungs else None
+    return prepare_film(pixels, spacing, grid, contract.preparation, network)
