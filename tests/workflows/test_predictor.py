@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.networks.classifier import build_classifier
+from camray.core.phantom.film import render_film
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.records import ThresholdSource
+from camray.io.film_lungs import read_lung_network
 from camray.io.thresholds import write_thresholds
 from camray.workflows.predictor import COLUMNS, load_predictor
+from camray.workflows.predictor_input import GreyFilm
 from tests.film_factory import FilmRecipe
 
 LABELS = ("Mass", "Effusion")
@@ -133,3 +137,23 @@ def test_new_films_are_prepared_as_the_training_films_were(trained: Path, tmp_pa
     darker = load_predictor(prepared)(film**2)["probability"]
     assert (plain - ours).abs().max() > 1e-4
     np.testing.assert_allclose(darker, ours, atol=1e-4)
+
+
+def test_maps_held_inside_the_chest_are_lowest_elsewhere_and_probabilities_stay(trained: Path) -> None:
+    film = render_film(31, 0, 128).image
+    free = load_predictor(trained)
+    held = replace(free, chest=read_lung_network(None, torch.device("cpu")))
+    grey = GreyFilm("one", film)
+    (before,), (after,) = free.predict_images([grey]), held.predict_images([grey])
+    np.testing.assert_array_equal(before.probabilities, after.probabilities)
+    lowered = after.heat != before.heat
+    assert lowered.any()
+    assert not lowered[:, 3:5, 2:6].any()  # the chest, on a film 104 px high and 128 px wide
+    np.testing.assert_array_equal(after.heat[0][lowered[0]], before.heat[0].min())
+
+
+def test_a_run_that_held_its_maps_inside_the_chest_predicts_so(tmp_path: Path) -> None:
+    write_trained(tmp_path / "served")
+    assert load_predictor(tmp_path / "served").chest is None
+    write_json(tmp_path / "served" / "settings.json", {"name": "served", "explain": {"within": "chest"}})
+    assert load_predictor(tmp_path / "served").chest is not None

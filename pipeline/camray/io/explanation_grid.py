@@ -32,6 +32,8 @@ class ExplanationGrid:
         Maps are averaged over the film and its mirror image.
     scales : tuple of float
         Input sizes that maps are averaged over.
+    within : {'film', 'chest'}
+        Region of the film that the maps are held to.
     """
 
     rows: int
@@ -44,6 +46,7 @@ class ExplanationGrid:
     notes: Mapping[str, str] = field(default_factory=dict)
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
+    within: str = "film"
 
     @property
     def shape_model(self) -> tuple[int, int]:
@@ -82,6 +85,7 @@ def read_grid(path: Path) -> ExplanationGrid:
             notes=dict(plain.get("notes", {})),
             flip=bool(averaged.get("flip", False)),
             scales=tuple(map(float, averaged.get("scales", (1.0,)))),
+            within=str(plain.get("within", "film")),
         )
     except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError) as error:
         raise other_version(path, error) from error
@@ -101,5 +105,6 @@ def write_grid(path: Path, grid: ExplanationGrid) -> None:
             "heat_exponents": dict(grid.heat_exponents),
             "notes": dict(grid.notes),
             "averaged_over": {"flip": grid.flip, "scales": list(grid.scales)},
+            **({} if grid.within == "film" else {"within": grid.within}),
         },
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
@@ -23,11 +24,14 @@ from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import film_window
 from camray.core.localization.located_boxes import RegionRules, locate
+from camray.core.networks.chest_region import find_chests
+from camray.core.networks.lung_unet import LungUNet
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
 from camray.io.artifacts import RunArtifacts
+from camray.io.film_lungs import read_lung_network
 from camray.io.method_options import method_options
 from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
@@ -87,7 +91,9 @@ class Predictor:
     prior : ndarray of shape (L, h, w), float32, or None
         Label-only prior maps, where the run made them.
     device : torch.device
-        Where the network is.
+        Where the networks are.
+    chest : LungUNet or None
+        Lung segmenter, where the run held its maps inside the chest.
     """
 
     network: SeamNetwork
@@ -98,6 +104,7 @@ class Predictor:
     localizing: LocalizeSettings
     prior: NDArray[np.float32] | None = None
     device: torch.device = _CPU
+    chest: LungUNet | None = None
 
     def __call__(self, films: Any) -> pd.DataFrame:
         """Find boxes.
@@ -151,7 +158,8 @@ class Predictor:
         )
         probabilities = torch.sigmoid(maps.logits.double()).cpu().numpy()
         scale = np.float32(2.0 ** settings.heat_exponents.get(self.method, 0))
-        heat = (maps.heat[self.method].float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
+        raw = self._held(maps.heat[self.method], batch, films, grids)
+        heat = (raw.float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
         return [
             Prediction(
                 film, grey, transform, probabilities[number], heat[number], self._boxes(film, transform, heat[number])
@@ -161,8 +169,21 @@ class Predictor:
 
     def window(self, prediction: Prediction) -> CropWindow:
         """Return the part of the model grid that a film covers."""
-        rows, cols = prediction.film.pixels.shape
-        return film_window(prediction.transform, (rows, cols), (self.contract.rows, self.contract.cols))
+        return self._window(prediction.film, prediction.transform)
+
+    def _window(self, film: GreyFilm, transform: GridTransform) -> CropWindow:
+        rows, cols = film.pixels.shape
+        return film_window(transform, (rows, cols), (self.contract.rows, self.contract.cols))
+
+    def _held(
+        self, heat: Tensor, batch: Tensor, films: Sequence[GreyFilm], grids: Sequence[tuple[Any, GridTransform]]
+    ) -> Tensor:
+        """Hold maps [B, L, h, w] inside the chest, where the run did."""
+        if self.chest is None:
+            return heat
+        windows = [self._window(film, transform) for film, (_, transform) in zip(films, grids, strict=True)]
+        chests = find_chests(self.chest, batch, windows)
+        return torch.stack([chest.bound(each) for chest, each in zip(chests, heat, strict=True)])
 
     def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -189,7 +210,7 @@ class Predictor:
     ) -> tuple[tuple[tuple[Box, float], ...], ...]:
         rows, cols = film.pixels.shape
         shape_model, settings = (self.contract.rows, self.contract.cols), self.localizing
-        window = film_window(transform, (rows, cols), shape_model)
+        window = self._window(film, transform)
         by_label: list[tuple[tuple[Box, float], ...]] = []
         for number, label in enumerate(self.contract.labels):
             boxes: list[tuple[Box, float]] = []
@@ -247,4 +268,5 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     method = method or default_method(methods)
     by_label = default_thresholds(thresholds, method, contract.labels)
     prior = run.explain.read_prior(method)
-    return Predictor(network, contract, by_label, method, settings.explain, settings.localize, prior)
+    chest = read_lung_network(None, _CPU) if settings.explain.within == "chest" else None
+    return Predictor(network, contract, by_label, method, settings.explain, settings.localize, prior=prior, chest=chest)

@@ -60,6 +60,7 @@ _NEUTRAL = {("ingest", "workers"), ("train", "compile")}
 _ADDED = (
     ("explain", "integrated_gradients"),
     ("explain", "occlusion"),
+    ("explain", "within"),
     ("score", "resample"),
     ("score", "wsol_interpolation"),
     ("score", "coco_ious"),

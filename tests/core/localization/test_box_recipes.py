@@ -58,14 +58,33 @@ def test_the_margin_holds_neither_region_nor_peak() -> None:
     assert found.peaks_xy.tolist() == [[20.0, 20.0]]
 
 
-@pytest.mark.parametrize(
-    "heat", [np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.7), np.full((1, 4, 4), -3.0), -1.0 - _bright(1, 1)]
-)
-@pytest.mark.parametrize("reference", ["max", "range", "raw", "quantile", "otsu", "background"])
-def test_constant_and_never_positive_maps_hold_no_localization(heat: np.ndarray, reference: str) -> None:
+_REFERENCES = ["max", "range", "raw", "quantile", "otsu", "background"]
+
+
+@pytest.mark.parametrize("heat", [np.zeros((1, 4, 4)), np.full((1, 4, 4), 0.7), np.full((1, 4, 4), -3.0)])
+@pytest.mark.parametrize("reference", _REFERENCES)
+def test_constant_maps_hold_no_localization(heat: np.ndarray, reference: str) -> None:
     found = locate(heat.astype(np.float32), WHOLE, (32, 32), BoxRecipe(reference, 0.2), RegionRules(0))
     assert found.boxes.shape == (0, 4)
     assert np.isnan(found.peaks_xy).all()
+
+
+@pytest.mark.parametrize("reference", _REFERENCES)
+@pytest.mark.parametrize("peak_smooth", [0.0, 0.4])
+def test_a_map_below_zero_has_its_peak_and_a_box_by_its_range_alone(reference: str, peak_smooth: float) -> None:
+    heat = (_bright(2, 1) - 2.0).astype(np.float32)
+    recipe = BoxRecipe(reference, 0.5, peak_smooth=peak_smooth)
+    found = locate(heat, WHOLE, (32, 32), recipe, RegionRules(0))
+    above = locate(heat + 5, WHOLE, (32, 32), BoxRecipe("range", 0.5, peak_smooth=peak_smooth), RegionRules(0))
+    np.testing.assert_allclose(found.peaks_xy, above.peaks_xy, atol=0.51)  # rounding picks among equal pixels
+    assert found.boxes.tolist() == (above.boxes.tolist() if reference == "range" else [])
+
+
+def test_a_map_is_boxed_above_a_background_below_zero() -> None:
+    heat = (_bright(2, 1) - 2.0).astype(np.float32)
+    found = locate(heat, WHOLE, (32, 32), BoxRecipe("background", 0.5, background=-2.0), RegionRules(0))
+    expected = locate(heat, WHOLE, (32, 32), BoxRecipe("range", 0.5), RegionRules(0))
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
 
 
 def test_a_constant_map_stays_constant_under_uneven_interpolation() -> None:

@@ -16,11 +16,14 @@ from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.imaging.resampling import to_model_grid
 from camray.core.networks.classifier import PooledClassifier, build_classifier
+from camray.core.phantom.film import render_film
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 from camray.io import artifacts, heat_shards, trained_model
+from camray.io.explanation_grid import read_grid
 from camray.stages.explain import stage as explain
 
 LABELS, ROWS, COLS = ("mass", "effusion"), 32, 48
@@ -206,3 +209,31 @@ def test_a_gpu_that_is_not_there_is_a_settings_error(folder: RunFolder, monkeypa
     settings = _settings().model_copy(update={"device": "cuda"})
     with pytest.raises(SettingsError, match="set device=auto or device=cpu"):
         explain.run(settings, folder, NullTracker())
+
+
+def _show_chests(run: RunFolder) -> None:
+    """Replace the films by generated ones, stretched."""
+    grey = [to_model_grid(render_film(31, number, 96).image, ROWS, COLS, "stretch")[0] for number in range(FILMS)]
+    films = [np.round(film * 255).astype(np.uint8) for film in grey]
+    images = read_table(run.stage("ingest") / "images.parquet", IMAGE_COLUMNS)
+    images["rows"], images["cols"], images["scale_x"], images["scale_y"] = 2 * ROWS, 2 * COLS, 0.5, 0.5
+    write_table(run.stage("ingest") / "images.parquet", images, IMAGE_COLUMNS)
+    for shard in range(3):
+        part = films[10 * shard : 10 * shard + 10]
+        write_shard(shard_path(run.stage("ingest") / "store", shard), iter(part), (ROWS, COLS), np.uint8)
+
+
+def test_maps_are_held_inside_the_chest_and_logits_stay(folder: RunFolder) -> None:
+    _show_chests(folder)
+    explain.run(_settings(), folder, NullTracker())
+    free, logits = PixelStore(folder.root / "explain", "heat-cam").shard(2).copy(), _outputs(folder)["logits.npy"]
+    explain.run(_settings(within="chest"), folder, NullTracker())
+    held = PixelStore(folder.root / "explain", "heat-cam").shard(2)
+    assert _outputs(folder)["logits.npy"] == logits
+    lowered = held != free
+    assert lowered.any()
+    assert (held == free).any(axis=(2, 3)).all()
+    lowest = np.broadcast_to(free.min(axis=(2, 3), keepdims=True), free.shape)
+    np.testing.assert_array_equal(held[lowered], lowest[lowered])
+    grid = read_grid(folder.root / "explain" / "grid.json")
+    assert grid.within == "chest"

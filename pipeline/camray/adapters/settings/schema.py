@@ -93,6 +93,11 @@ class ExplainSettings(Section):
     scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0,), min_length=1, description="average maps and logits over these input scales"
     )
+    within: Literal["film", "chest"] = Field(
+        "film",
+        description="chest: lower the heat outside the chest (hull of the detected lungs and 3 % of the film around "
+        "it) to the map's lowest; a film without detected lungs is left as it is",
+    )
     prior: bool = Field(
         False,
         description="compute a prior map per label: the mean map of its positive training films",

@@ -47,7 +47,7 @@ class Located:
     score : ndarray of shape (B,), float64
         In units of the (smoothed) heat.
     peaks_xy : ndarray of shape (N, 2), float64
-        Hit points (x, y), model px; NaN where the map holds no localization.
+        Hit points (x, y), model px; NaN where the map is constant.
     """
 
     map_index: NDArray[np.int64]
@@ -58,31 +58,29 @@ class Located:
 
 
 def holds_localization(heat: FloatImage) -> NDArray[np.bool_]:
-    """Return which maps localize anything: not constant, and with a value above zero.
+    """Return which maps localize anything: those that are not constant.
 
     Parameters
     ----------
     heat : ndarray of shape (N, H, W), float32
-        Raw maps.
+        Raw maps. The sign of the heat does not matter: a bias moves it.
 
     Returns
     -------
     ndarray of shape (N,), bool
-        False for maps without a peak. With the reference ``background`` that level takes the place of zero.
+        False for maps without a peak.
     """
     return _extent(heat)[2]
 
 
-def _extent(
-    heat: FloatImage, background: float = 0.0
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return each map's lowest and highest heat, and whether it is above the background anywhere; [N] each."""
+def _extent(heat: FloatImage) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return each map's lowest and highest heat, and whether they differ; [N] each."""
     if not heat.size:
         nothing = np.zeros(len(heat), np.float32)
         return nothing, nothing, nothing > 0
     flat = heat.reshape(len(heat), -1)
     low, high = flat.min(axis=1), flat.max(axis=1)
-    return low, high, (high > background) & (high - low > FLAT * np.maximum(np.abs(low), np.abs(high)))
+    return low, high, high - low > FLAT * np.maximum(np.abs(low), np.abs(high))
 
 
 def heat_thresholds(
@@ -104,12 +102,14 @@ def heat_thresholds(
     Returns
     -------
     ndarray of shape (N, T), float32
-        Infinity for a map without localization. Only ``range`` and ``background`` may be below zero: every other
-        threshold is held above it, so that a region holds evidence *for* its label alone. No threshold is at or below
-        the map's lowest heat.
+        Infinity for a map without a box: a constant one, and one that is nowhere above the background (of the reference
+        ``background``) or above zero (of the others but ``range``). Only ``range`` and ``background`` may be below
+        zero: every other threshold is held above it, so that a region holds evidence *for* its label alone. No
+        threshold is at or below the map's lowest heat.
     """
     zero = background if reference == "background" else 0.0
-    low, high, usable = _extent(heat, zero)
+    low, high, varies = _extent(heat)
+    usable = varies if reference == "range" else varies & (high > zero)
     thresholds = np.full((len(heat), len(levels)), np.inf, np.float32)
     if not usable.any():
         return thresholds
@@ -180,7 +180,7 @@ def locate(
     index = regions.map_index[order]
     boxes = scaled_about_centre(regions.boxes[order], recipe.dilate)
     if (recipe.smooth, recipe.prior) == (recipe.peak_smooth, recipe.peak_prior):
-        points = _peaks_of(maps, window, np.isfinite(cut))
+        points = _peaks_of(maps, window)
     else:
         points = hit_points(with_prior(heat, prior, recipe.peak_prior), window, shape_model, recipe.peak_smooth)
     return Located(
@@ -208,7 +208,7 @@ def with_prior(heat: FloatImage, prior: FloatImage | None, weight: float) -> Flo
     Returns
     -------
     ndarray of shape (N, h, w), float32
-        A map without any localization (see `holds_localization`) stays as it is: the prior alone makes no finding.
+        A constant map stays as it is: the prior alone makes no finding.
 
     Raises
     ------
@@ -238,13 +238,12 @@ def hit_points(
     Returns
     -------
     ndarray of shape (N, 2), float64
-        (x, y) on the model grid, px; NaN for a map that localizes nothing.
+        (x, y) on the model grid, px; NaN for a constant map.
     """
-    maps = upsampled(heat, shape_model, window, smooth)
-    return _peaks_of(maps, window, holds_localization(maps))
+    return _peaks_of(upsampled(heat, shape_model, window, smooth), window)
 
 
-def _peaks_of(maps: FloatImage, window: CropWindow, usable: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _peaks_of(maps: FloatImage, window: CropWindow) -> NDArray[np.float64]:
     points = peaks_xy(maps) + np.array([window.col0, window.row0], np.float64)
-    points[~usable] = np.nan
+    points[~holds_localization(maps)] = np.nan
     return points

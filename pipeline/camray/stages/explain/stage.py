@@ -24,6 +24,7 @@ from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.method import Method
 from camray.core.explain.methods import methods_named
 from camray.core.explain.test_time_averaging import MapsAndLogits
+from camray.core.networks.lung_unet import LungUNet
 from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
 from camray.domain.records import EXPLAINED_COLUMNS, Counts, Split, StageResult
@@ -32,7 +33,8 @@ from camray.io.explanation_grid import ExplanationGrid
 from camray.io.heat_shards import write_heat_shard
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.method_options import method_options
-from camray.io.trained_model import TrainedNetwork, explain_pixels, load_trained
+from camray.io.trained_model import TrainedNetwork, explain_pixels, load_trained, network_input
+from camray.stages.explain.chest import bounded_maps, chest_finder, windows_of
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class _Explanation:
     settings: ExplainSettings
     ingested: IngestedFilms
     files: ExplainFiles
+    chest: LungUNet | None  # where maps are held inside the chest
 
     def exponent(self, method: str) -> int:
         """Return the power of two that a method's maps are stored with."""
@@ -70,7 +73,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     films = _films_to_explain(ingested.images, splits, settings.ingest.shard_films)
     trained = load_trained(folder.model_run, choose_device(settings.device))
     files = artifacts_of(folder).explain
-    job = _Explanation(films, trained, methods, settings.explain, ingested, files)
+    chest = chest_finder(settings.explain.within, trained.device)
+    job = _Explanation(films, trained, methods, settings.explain, ingested, files, chest)
     started = time.monotonic()
     computed = _explain_shards(job)
     seconds = time.monotonic() - started
@@ -127,7 +131,11 @@ def _batches(shards: dict[int, pd.DataFrame], batch_size: int) -> Iterator[tuple
 
 def _explain_batch(job: _Explanation, films: pd.DataFrame) -> MapsAndLogits:
     pixels = job.ingested.store.rows(films["film_shard"].tolist(), films["film_index"].tolist())
-    return explain_pixels(job.trained, pixels, job.methods, flip=job.settings.flip, scales=job.settings.scales)
+    maps = explain_pixels(job.trained, pixels, job.methods, flip=job.settings.flip, scales=job.settings.scales)
+    if job.chest is None:
+        return maps
+    windows = windows_of(job.ingested, films, (job.trained.contract.rows, job.trained.contract.cols))
+    return bounded_maps(maps, network_input(pixels, job.trained.device), windows, job.chest)
 
 
 def _write_priors(job: _Explanation) -> None:
@@ -194,6 +202,7 @@ def _close(job: _Explanation) -> None:
             notes={method.name: method.note for method in job.methods},
             flip=job.settings.flip,
             scales=job.settings.scales,
+            within=job.settings.within,
         )
     )
     job.files.images.write(job.films[list(EXPLAINED_COLUMNS)])

@@ -3,8 +3,8 @@
 Conventions, where the published code leaves a choice: a map is rescaled to 0-1 over the film (``(heat - min) / (max -
 min)``, the letterbox margin left out); a pixel is hot at a threshold if its value is at or above it; regions join
 through corners; boxes are half-open, without "+1"; the largest region has the most pixels (of equals the one whose
-seed got hot first). A map that is constant or nowhere positive holds no localization: a miss at every
-threshold. Thresholds are `LEVELS`.
+seed got hot first). A constant map holds no localization: a miss at every threshold.
+Thresholds are `LEVELS`.
 """
 
 from dataclasses import dataclass
@@ -73,13 +73,13 @@ def best_ious(boxes: Any, annotated: Any) -> Any:
 
 @njit(cache=True)
 def low_and_span(heat: Any) -> Any:
-    """Return a map's lowest heat and its range; 0 for the range of a map that is flat or nowhere positive.
+    """Return a map's lowest heat and its range; 0 for the range of a flat map.
 
     The compiled twin of `camray.core.localization.located_boxes.holds_localization`.
     """
     low, high = heat.min(), heat.max()
     low32, high32 = np.float32(low), np.float32(high)
-    if high32 <= 0 or high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
+    if high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
         return 0.0, 0.0
     return np.float64(low), np.float64(high) - np.float64(low)
 

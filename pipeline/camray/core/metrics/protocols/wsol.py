@@ -24,7 +24,7 @@ masks (PxAP)       map px c shows film px                              the film 
                    ``floor(c * film side / map side)``, OpenCV's
                    nearest neighbour
 nothing hot        a box of one pixel at the origin                    no box: a miss
-flat map           becomes zeros: nothing hot                          a miss; so is one that is nowhere positive
+flat map           becomes zeros: nothing hot                          a miss
 =================  ==================================================  ==============================================
 
 Both look at the film's window of the model grid, interpolated bilinearly; the paper stretches films and maps to 224 x

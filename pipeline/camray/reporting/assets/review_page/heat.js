@@ -32,17 +32,17 @@
     return new Float32Array(raw.buffer, 0, raw.length / 4);
   }
 
-  /** Lowest and highest heat, and whether the map points anywhere: not constant, and something above the background. */
-  function extent(map, background) {
+  /** Lowest and highest heat, and whether they differ. */
+  function extent(map) {
     let low = Infinity, high = -Infinity;
     for (const value of map) { if (value < low) low = value; if (value > high) high = value; }
     const spread = fround(high - low), least = fround(fround(1e-5) * Math.max(Math.abs(low), Math.abs(high)));
-    return { low: low, high: high, usable: high > fround(background) && spread > least };
+    return { low: low, high: high, varies: spread > least };
   }
 
-  /** The label-only prior added to a raw map, unless the map points nowhere. */
+  /** The label-only prior added to a raw map, unless the map is constant. */
   function withPrior(map, prior, weight) {
-    if (!weight || !prior || !extent(map, 0).usable) return map;
+    if (!weight || !prior || !extent(map).varies) return map;
     const sum = new Float32Array(map.length), factor = fround(weight);
     for (let i = 0; i < map.length; i++) sum[i] = map[i] + fround(factor * prior[i]);
     return sum;
@@ -111,7 +111,7 @@
       }
     }
     const result = upsampled(map, grid, film);
-    Object.assign(result, extent(result.values, recipe && recipe.reference === "background" ? recipe.background : 0));
+    Object.assign(result, extent(result.values));
     film.maps[label] = result;
     return result;
   }
@@ -149,10 +149,10 @@
     return part >= 0.5 ? sorted[above] - gap * (1 - part) : sorted[below] + gap * part;
   }
 
-  /** The threshold in units of the heat; Infinity where the map points nowhere. */
+  /** The threshold in units of the heat; Infinity for a constant map, and for one nowhere above the background or zero. */
   function cutOf(map, recipe, level) {
-    if (!map.usable) return Infinity;
-    const reference = recipe.reference;
+    const reference = recipe.reference, zero = reference === "background" ? fround(recipe.background) : 0;
+    if (!map.varies || (reference !== "range" && map.high <= zero)) return Infinity;
     let cut;
     switch (reference) {
       case "background": cut = recipe.background + (map.high - recipe.background) * level; break;
