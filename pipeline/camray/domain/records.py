@@ -73,6 +73,13 @@ IMAGE_COLUMNS: dict[str, str] = {
     "offset_x": "float64",
     "offset_y": "float64",
 }
+GROUP_COLUMNS: dict[str, str] = {  # of films that train; the view is in the images table
+    "image_id": "string",
+    "sex": "string",
+    "site": "string",  # keyed hash
+    "maker": "string",  # keyed hash
+    "age_years": "float64",  # whole years, 90 for all above
+}
 LABEL_COLUMNS: dict[str, str] = {"image_id": "string", "label": "string", "value": "string"}
 LABEL_VALUES = ("1", "0", "uncertain")  # a missing row is no information
 CORNERS = ["x0", "y0", "x1", "y1"]  # columns of a box's corners, half-open, px

@@ -21,6 +21,7 @@ from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EPOCH_COLUMNS,
     EXPLAINED_COLUMNS,
+    GROUP_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     LUNG_COLUMNS,
@@ -61,6 +62,7 @@ class IngestFiles(ArtifactFolder):
     """``ingest/``: films on the model grid, labels and annotations."""
 
     images = table_of("images.parquet", IMAGE_COLUMNS)
+    groups = table_of("groups.parquet", GROUP_COLUMNS)
     labels = table_of("labels.parquet", LABEL_COLUMNS)
     annotations = table_of("annotations.parquet", ANNOTATION_COLUMNS)
     ignored = table_of("ignored.parquet", ANNOTATION_COLUMNS)

@@ -100,6 +100,23 @@ class IngestedFilms:
         return _with_text_ids(self.files.annotations.read())
 
     @cached_property
+    def groups(self) -> pd.DataFrame:
+        """`GROUP_COLUMNS` and ``view``, in the order of `images`.
+
+        Raises
+        ------
+        PipelineError
+            If an earlier version of camray ingested the films.
+        """
+        if not self.files.groups.is_file():
+            raise PipelineError(
+                f"{self.files.groups.path}: no such file; it holds sex, age and site of the films, and is written by "
+                "`camray ingest`: run it again with --force"
+            )
+        table = _with_text_ids(self.files.groups.read()).set_index("image_id").loc[self.images["image_id"]]
+        return table.reset_index().assign(view=self.images["view"].to_numpy())
+
+    @cached_property
     def boxes(self) -> pd.DataFrame:
         """Annotated boxes, native px, with masks turned into boxes; see `boxes_of_annotations`."""
         return boxes_of_annotations(self.annotations, self.images)

@@ -24,18 +24,24 @@ class LabelledFilms:
 
     Parameters
     ----------
+    image_ids : ndarray of shape (N,), object
+        Names of the films.
     shards, indices : ndarray of shape (N,), int64
         Where their pixels lie.
     targets : ndarray of shape (N, L), float32
         1 present, 0 absent, NaN no information.
     store : PixelStore
         Holds the pixels.
+    weights : ndarray of shape (N, L), float32, or None
+        Weights of the targets in the loss; None: all 1.
     """
 
+    image_ids: NDArray[np.object_]
     shards: NDArray[np.int64]
     indices: NDArray[np.int64]
     targets: NDArray[np.float32]
     store: PixelStore
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -51,7 +57,8 @@ def labelled_films(films: IngestedFilms, split: Split, labels: Sequence[str]) ->
     targets = targets_of(images["image_id"], films.labels, labels)
     is_known = ~np.isnan(targets).all(axis=1)
     shards, indices = (images[column].to_numpy(np.int64)[is_known] for column in ("shard", "index"))
-    return LabelledFilms(shards, indices, targets[is_known], films.store)
+    image_ids = images["image_id"].to_numpy(dtype=object)[is_known]
+    return LabelledFilms(image_ids, shards, indices, targets[is_known], films.store)
 
 
 def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.float32]:

@@ -70,6 +70,8 @@ _ADDED = (
     ("data", "leave_out"),
     ("train", "head_rate"),
     ("ingest", "prepare"),
+    ("train", "balance"),
+    ("train", "max_balance_weight"),
 )
 
 

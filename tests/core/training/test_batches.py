@@ -55,6 +55,10 @@ def test_batches_hold_pixels_and_targets_of_the_same_films() -> None:
     found = list(batches([np.array([4, 1]), np.array([5, 0])], lambda positions: pixels[positions], targets, False))
     assert [batch.pixels.flatten().tolist() for batch in found] == [[4, 1], [5, 0]]
     assert [batch.targets.flatten().tolist() for batch in found] == [[4, 1], [5, 0]]
+    assert [batch.weights for batch in found] == [None, None]
+    (batch,) = batches([np.array([4, 1])], lambda positions: pixels[positions], targets, False, targets / 2)
+    assert batch.weights is not None
+    assert batch.weights.flatten().tolist() == [2, 0.5]
 
 
 def test_reading_ahead_keeps_the_order() -> None:

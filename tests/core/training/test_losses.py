@@ -38,6 +38,10 @@ def test_weights_and_smoothing_by_hand() -> None:
     assert entropy.item() == pytest.approx(3 * math.log(2) + math.log(2))
     entropy, known = _loss([[0.0, 0.0]], [[1.0, 0.0]], label_weight=torch.tensor([1.0, 0.5]))
     assert (entropy.item(), known.item()) == pytest.approx((1.5 * math.log(2), 1.5))
+    entropy, known = _loss(
+        [[0.0], [0.0]], [[1.0], [1.0]], positive_weight=ONES[:1], label_weight=torch.tensor([[2.0], [0.0]])
+    )
+    assert (entropy.item(), known.item()) == pytest.approx((2 * math.log(2), 2))
     # target 0.9 at probability 3/4
     entropy, known = _loss([[math.log(3), 5.0]], [[1.0, NAN]], smoothing=0.2)
     assert entropy.item() == pytest.approx(-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4))
@@ -53,3 +57,5 @@ def test_positive_weights_by_hand() -> None:
     targets = np.array([[1, 1, 1, NAN], [0, 1, 1, NAN], [0, 1, 1, NAN], [0, NAN, 0, NAN]], np.float32)
     assert positive_weights(targets, 10.0).tolist() == pytest.approx([3.0, 1.0, 1 / 3, 1.0])
     assert positive_weights(targets, 2.0).tolist() == pytest.approx([2.0, 1.0, 0.5, 1.0])
+    counted = np.array([[1, 0, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1], [0.5, 1, 2, 1]], np.float32)
+    assert positive_weights(targets, 10.0, counted).tolist() == pytest.approx([2.5, 1.0, 2 / 3, 1.0])

@@ -368,9 +368,10 @@ def test_pictures_take_patient_and_view_from_the_table_and_boxes_from_its_frame(
         Image.fromarray(pixels).save(root / "images" / f"{number:08d}_000.png")
     head = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
     head += "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]\n"
+    ages = (50, 50, 91, 90, 411, 50, 50)  # of published tables, some cannot be
     lines = [
-        f"{n:08d}_000.png,{'Mass|Edema' if n else 'No Finding'},0,{n // 3},50,M,{'LL' if n == 5 else 'PA'},9,9,1,1"
-        for n in range(7)
+        f"{n:08d}_000.png,{'Mass|Edema' if n else 'No Finding'},0,{n // 3},{years},M,{'LL' if n == 5 else 'PA'},9,9,1,1"
+        for n, years in enumerate(ages)
     ]
     (root / "Data_Entry_2017_v2020.csv").write_text(head + "\n".join(lines) + "\n")
     boxes = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n00000001_000.png,Mass,512,256,128,64,,,\n"
@@ -381,6 +382,9 @@ def test_pictures_take_patient_and_view_from_the_table_and_boxes_from_its_frame(
     images = table(tmp_path / "run", "images")
     assert images["patient_key"].nunique() == 2
     assert images["view"].eq("PA").all()
+    groups = table(tmp_path / "run", "groups")
+    assert groups["age_years"].tolist() == [50, 50, 90, 90, pytest.approx(float("nan"), nan_ok=True)]
+    assert groups["sex"].eq("M").all()
     box = table(tmp_path / "run", "annotations").loc[0]
     assert box[["x0", "y0", "x1", "y1"]].tolist() == [64, 32, 80, 40]
     assert "labels" not in (tmp_path / "run" / "ingest" / "refusals.parquet").name

@@ -16,13 +16,13 @@ import torch
 from camray.adapters.checkpoints import read_weights
 from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.adapters.run_folders.tables import read_table
+from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.adapters.weight_packages import packaged_weights
-from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
-from camray.domain.records import EPOCH_COLUMNS
+from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
+from camray.domain.records import EPOCH_COLUMNS, GROUP_COLUMNS
 from camray.io.labelled_films import targets_of
 from camray.io.trained_model import load_classifier
 from camray.stages.train import stage as train
@@ -258,6 +258,36 @@ def test_weights_that_do_not_fit_their_contract_are_refused(
     (out / "contract.json").write_text(json.dumps({**contract, "labels": ["one"]}))
     with pytest.raises(CheckpointError, match="do not fit their contract"):
         load_classifier(RunFolder(tmp_path), torch.device("cpu"))
+
+
+def _with_sexes(root: Path, sexes: str) -> RunFolder:
+    folder = ingested_run(root)
+    groups = {"image_id": [f"1.2.{film}" for film in range(12)], "sex": list(sexes), "site": "", "maker": ""}
+    table = pd.DataFrame({**groups, "age_years": float("nan")})
+    write_table(folder.root / "ingest" / "groups.parquet", table, GROUP_COLUMNS)
+    finish_ingest(folder)
+    return folder
+
+
+def test_balance_leaves_out_what_nothing_can_balance_and_changes_the_weights(
+    trained: tuple[RunFolder, Listener], tmp_path: Path
+) -> None:
+    folder = _with_sexes(tmp_path, "FFFFFFFM" + "FFFF")  # the only man shows both findings
+    figures = train.run(small_settings(balance=["sex"]), folder, NullTracker()).figures
+    assert figures["note_balance"].startswith("2 of 14 labels of training films")
+    plain, balanced = (load_classifier(each, torch.device("cpu"))[0] for each in (trained[0], folder))
+    assert not torch.allclose(plain.classifier.weight, balanced.classifier.weight)
+
+
+def test_balance_over_one_group_changes_nothing(trained: tuple[RunFolder, Listener], tmp_path: Path) -> None:
+    folder = _with_sexes(tmp_path, "F" * 12)
+    assert "note_balance" not in train.run(small_settings(balance=["sex"]), folder, NullTracker()).figures
+    assert file_digest(folder.root / "train" / "model.safetensors") == _digests(trained[0])["model.safetensors"]
+
+
+def test_balance_of_films_ingested_before_groups_were_kept_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="--force"):
+        train.run(small_settings(balance=["sex"]), ingested_run(tmp_path), NullTracker())
 
 
 @pytest.mark.slow

@@ -64,6 +64,12 @@ class TrainSettings(Section):
         True, description="per label, weight positive films so that they count as much as negative ones"
     )
     max_class_weight: float = Field(10.0, ge=1, description="upper limit of the weights of class_weights")
+    balance: tuple[Literal["view", "sex", "age", "site", "maker"], ...] = Field(
+        (),
+        description="weight films so that no label depends on these properties, jointly; age: in bands of 20 years; "
+        "films of groups that only show, or never show, a label do not count for it",
+    )
+    max_balance_weight: float = Field(10.0, ge=1, description="upper limit of the weights of balance")
     label_weights: dict[str, float] = Field({}, description="by label: factor in the loss; default: 1")
     ema_decay: float = Field(
         0.99, ge=0, lt=1, description="decay of the moving average of the weights; 0 switches it off"

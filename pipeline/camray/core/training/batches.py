@@ -28,10 +28,13 @@ class Batch:
         As stored, model grid.
     targets : Tensor of shape (B, L), float32
         1 present, 0 absent, NaN no information.
+    weights : Tensor of shape (B, L), float32, or None
+        Of the targets in the loss; None: all 1.
     """
 
     pixels: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
 
 def grey_tensor(pixels: Tensor, device: torch.device) -> Tensor:
@@ -82,7 +85,11 @@ def epoch_order(films: int, batch_size: int, seed: int, epoch: int, most: int = 
 
 
 def batches(
-    order: Iterable[NDArray[np.int64]], read: ReadPixels, targets: NDArray[np.float32], pinned: bool
+    order: Iterable[NDArray[np.int64]],
+    read: ReadPixels,
+    targets: NDArray[np.float32],
+    pinned: bool,
+    weights: NDArray[np.float32] | None = None,
 ) -> Iterator[Batch]:
     """Read batch after batch.
 
@@ -96,15 +103,18 @@ def batches(
         By position.
     pinned : bool
         Copy into page-locked memory, from which a GPU reads while it computes.
+    weights : ndarray of shape (N, L), float32, optional
+        Of the targets in the loss, by position.
 
     Yields
     ------
     Batch
-        Pixels of shape (B, rows, cols) and targets of shape (B, L).
+        Pixels of shape (B, rows, cols), targets and weights of shape (B, L).
     """
     for positions in order:
-        batch = Batch(torch.from_numpy(read(positions)), torch.from_numpy(targets[positions]))
-        yield Batch(batch.pixels.pin_memory(), batch.targets.pin_memory()) if pinned else batch
+        given = [read(positions), targets[positions], *([] if weights is None else [weights[positions]])]
+        tensors = [torch.from_numpy(each) for each in given]
+        yield Batch(*(each.pin_memory() if pinned else each for each in tensors))
 
 
 def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:

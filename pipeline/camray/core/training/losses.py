@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 
-def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.float32]:
+def positive_weights(
+    targets: NDArray[np.float32], cap: float, weights: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """Weight each label's positives so that they count as much as its negatives.
 
     Parameters
@@ -16,6 +18,8 @@ def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.flo
         1, 0, or NaN for no information.
     cap : float
         At least 1; weights stay within 1/cap to cap.
+    weights : ndarray of shape (N, L), float32, optional
+        How much each target counts; default: 1.
 
     Returns
     -------
@@ -27,7 +31,8 @@ def positive_weights(targets: NDArray[np.float32], cap: float) -> NDArray[np.flo
     >>> positive_weights(np.array([[1, 0], [0, np.nan], [0, 0]], np.float32), cap=10)
     array([2., 1.], dtype=float32)
     """
-    positives, negatives = (targets == 1).sum(axis=0), (targets == 0).sum(axis=0)
+    counted = np.ones(targets.shape) if weights is None else weights.astype(np.float64)
+    positives, negatives = (np.where(targets == value, counted, 0).sum(axis=0) for value in (1, 0))
     both = (positives > 0) & (negatives > 0)
     ratio = np.divide(negatives, positives, out=np.ones(targets.shape[1]), where=both)
     return np.asarray(np.clip(ratio, 1 / cap, cap), dtype=np.float32)
@@ -46,8 +51,8 @@ def masked_bce_sums(
         1, 0, or NaN for no information.
     positive_weight : Tensor of shape (L)
         Factor of the term for positives.
-    label_weight : Tensor of shape (L)
-        Factor of the whole label.
+    label_weight : Tensor of shape (L) or (B, L)
+        Factor of the whole label, or of each target.
     smoothing : float
         s in 0-1: targets become ``y (1 - s) + s / 2``.
 

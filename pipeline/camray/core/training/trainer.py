@@ -172,8 +172,9 @@ class Trainer:
     def _loss(self, films: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """Compute the masked, weighted cross entropy of a batch's labels; films [B, 1, H, W] are augmented."""
         targets = batch.targets.to(self.device, non_blocking=True)
+        weight = self._label_weight if batch.weights is None else self._label_weight * batch.weights.to(self.device)
         entropy, known = masked_bce_sums(
-            self._outputs(films), targets, self._positive_weight, self._label_weight, self.settings.label_smoothing
+            self._outputs(films), targets, self._positive_weight, weight, self.settings.label_smoothing
         )
         if self.processes.world > 1:  # DDP averages gradients: divide by the mean of all processes' known entries
             dist.all_reduce(known)

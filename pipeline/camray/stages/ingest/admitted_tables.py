@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.datasets.box_table import IGNORE
-from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, LABEL_COLUMNS
+from camray.core.shortcuts.features import MOST_YEARS
+from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, GROUP_COLUMNS, LABEL_COLUMNS
 from camray.stages.ingest.admission import Admitted
 
+_OLDEST = 90  # years; a higher age tells who it is
 _VALUE_NAMES = np.array(["0", "1", "uncertain"], dtype=object)  # positions are the codes of a label matrix
 
 
@@ -24,6 +26,13 @@ def label_rows(admitted: Admitted) -> pd.DataFrame:
         },
         columns=list(LABEL_COLUMNS),
     )
+
+
+def group_rows(admitted: Admitted) -> pd.DataFrame:
+    """Return the groups table: what training can balance labels by. Ages that cannot be are missing."""
+    films = admitted.films
+    years = films["age_years"].where(films["age_years"] < MOST_YEARS)
+    return films.assign(age_years=(years // 1).clip(upper=_OLDEST))[list(GROUP_COLUMNS)]
 
 
 def annotation_rows(admitted: Admitted) -> pd.DataFrame:

@@ -33,7 +33,7 @@ from camray.io.artifacts import IngestFiles, artifacts_of
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
 from camray.stages.ingest.admission import Admitted, Source, admit
-from camray.stages.ingest.admitted_tables import annotation_rows, data_digest, ignored_rows, label_rows
+from camray.stages.ingest.admitted_tables import annotation_rows, data_digest, group_rows, ignored_rows, label_rows
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Parts, chunked
@@ -82,6 +82,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     images = _image_rows(admitted.films)
     files.images.write(images)
     files.labels.write(label_rows(admitted))
+    if source.is_training:
+        files.groups.write(group_rows(admitted))
     files.annotations.write(annotation_rows(admitted))
     if len(admitted.ignored):
         files.ignored.write(ignored_rows(admitted))

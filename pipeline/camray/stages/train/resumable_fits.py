@@ -98,7 +98,8 @@ class Fits:
             return kept
         targets, settings = self.train.targets, self.settings
         ones = np.ones(len(self.labels), np.float32)
-        positive = positive_weights(targets, settings.max_class_weight) if settings.class_weights else ones
+        weighed = positive_weights(targets, settings.max_class_weight, self.train.weights)
+        positive = weighed if settings.class_weights else ones
         factors = np.array([settings.label_weights.get(label, 1.0) for label in self.labels], np.float32)
         trainer = Trainer(model, self._plan(self.seed_of(number)), positive, factors, self.device, self.processes)
         self._fit(part, trainer, self.labels)
@@ -168,7 +169,8 @@ class Fits:
     def _train_batches(self, seed: int, epoch: int, what: str) -> Iterator[Batch]:
         rank, world = self.processes.rank, self.processes.world
         order = self._order(seed, epoch)[:, rank::world]
-        read = read_ahead(batches(order, self.train.read, self.train.targets, self._pinned), _AHEAD)
+        films = self.train
+        read = read_ahead(batches(order, films.read, films.targets, self._pinned, films.weights), _AHEAD)
         return progress(read, len(order), what) if rank == 0 else read
 
     def _validation_batches(self) -> Iterator[Batch]:

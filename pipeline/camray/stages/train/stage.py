@@ -21,9 +21,10 @@ from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.digests import code_version
 from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.adapters.settings.schema import Settings
+from camray.adapters.settings.schema import Settings, TrainSettings
 from camray.adapters.tracking.interface import Tracker
 from camray.adapters.weight_packages import WEIGHT_PACKAGES, packaged_weights
+from camray.core.cohort.group_balance import balance_weights, group_codes
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.sdfn import SdfnClassifier, both_branches, build_member, load_member_weights
 from camray.core.shortcuts.probes import one_class_labels, one_class_note
@@ -71,6 +72,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             "finding, 0 and 1 in its cells: labels.csv in data.root, or named by data.labels. `camray data check "
             f"{ingested.contract.manifest} --root FOLDER` reports whether it is found and what is wrong with it"
         )
+    films[Split.TRAIN] = _balanced(films[Split.TRAIN], ingested, settings.train)
     with training_processes(settings.device) as (rank, world, local_rank):
         contract = _contract(settings, ingested.contract, folder)
         fits = Fits(
@@ -92,7 +94,28 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         if rank == 0:
             _write(files, _joined(fitted, contract), table, contract, report)
         one_class = one_class_note(one_class_labels(films[Split.TRAIN].targets, contract.labels))
-        return StageResult(counts, {**_figures(table, settings.train.choose), **one_class})
+        return StageResult(
+            counts, {**_figures(table, settings.train.choose), **one_class, **_balance_note(films[Split.TRAIN])}
+        )
+
+
+def _balanced(films: LabelledFilms, ingested: IngestedFilms, settings: TrainSettings) -> LabelledFilms:
+    """Weight the films so that labels do not depend on the properties that the settings name."""
+    if not settings.balance:
+        return films
+    groups = ingested.groups.set_index("image_id").loc[list(films.image_ids)]
+    codes = group_codes(groups, settings.balance)
+    return replace(films, weights=balance_weights(codes, films.targets, settings.max_balance_weight))
+
+
+def _balance_note(films: LabelledFilms) -> dict[str, str]:
+    """Say how many targets do not count because nothing can balance them."""
+    if films.weights is None:
+        return {}
+    known = ~np.isnan(films.targets)
+    unused = int((known & (films.weights == 0)).sum())
+    what = "belong to groups that only show, or never show, the label, and do not count for it (train.balance)"
+    return {"note_balance": f"{unused} of {int(known.sum())} labels of training films {what}"} if unused else {}
 
 
 def _fit_all(
