@@ -16,6 +16,13 @@ def one_worker_here(monkeypatch: pytest.MonkeyPatch) -> None:
     ) -> Iterator[process_pool.Outcome[Any, Any]]:
         if workers > 1:
             return process_pool.map_processes(function, items, workers)
-        return (process_pool._attempt(function, item) for item in items)
+        return (_here(function, item) for item in items)
 
     monkeypatch.setattr(stage, "map_processes", map_here)
+
+
+def _here(function: Callable[[Any], Any], item: Any) -> process_pool.Outcome[Any, Any]:
+    answer = process_pool._answer(function, item)
+    if isinstance(answer, Exception):
+        raise answer
+    return process_pool.Outcome(item, *answer)

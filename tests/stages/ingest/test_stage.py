@@ -22,7 +22,14 @@ from camray.adapters.tracking.interface import NullTracker
 from camray.core.imaging.resampling import to_model_grid
 from camray.domain.errors import AnnotationError, InputRefusedError, ManifestError, PipelineError, SettingsError
 from camray.domain.geometry import Box, GridTransform
-from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, REFUSAL_COLUMNS, StageResult
+from camray.domain.records import (
+    ANNOTATION_COLUMNS,
+    GROUP_COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    REFUSAL_COLUMNS,
+    StageResult,
+)
 from camray.io.film_files import read_film
 from camray.stages.ingest import stage as ingest
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row
@@ -31,6 +38,7 @@ from tests.film_factory import FilmRecipe, film_dataset
 TABLES = {
     "images": IMAGE_COLUMNS,
     "labels": LABEL_COLUMNS,
+    "groups": GROUP_COLUMNS,
     "annotations": ANNOTATION_COLUMNS,
     "refusals": REFUSAL_COLUMNS,
 }
@@ -383,7 +391,7 @@ def test_pictures_take_patient_and_view_from_the_table_and_boxes_from_its_frame(
     assert images["patient_key"].nunique() == 2
     assert images["view"].eq("PA").all()
     groups = table(tmp_path / "run", "groups")
-    assert groups["age_years"].tolist() == [50, 50, 90, 90, pytest.approx(float("nan"), nan_ok=True)]
+    assert groups["age_years"].fillna(0).tolist() == [50, 50, 90, 90, 0]
     assert groups["sex"].eq("M").all()
     box = table(tmp_path / "run", "annotations").loc[0]
     assert box[["x0", "y0", "x1", "y1"]].tolist() == [64, 32, 80, 40]
