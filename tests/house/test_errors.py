@@ -32,7 +32,7 @@ def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     ("words", "said"),
     [
         (("frobnicate",), "usage: No such command 'frobnicate'; see camray --help\n"),
-        (("run",), "usage: Missing argument 'config'; see camray run --help\n"),
+        (("ingest",), "usage: Missing argument 'config'; see camray ingest --help\n"),
         (("track", "syn"), "usage: No such command 'syn'. Did you mean 'sync'? see camray track --help\n"),
     ],
 )

@@ -11,7 +11,7 @@ from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.loading import parse_settings
-from camray.commands import experiment
+from camray.commands import run_output
 from camray.core.metrics.next_steps import TrainingFacts
 from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
 from camray.io.explanation_grid import ExplanationGrid, write_grid
@@ -92,7 +92,7 @@ def test_the_table_of_findings_fits_narrow_and_wide(
     found = top_findings(_explained(tmp_path), 2)
     for width, told in (("80", "Cyst 0.95, Mass 0.12"), ("120", "0.12 │ 0.95")):
         monkeypatch.setenv("COLUMNS", width)
-        experiment._print_findings(found)
+        run_output.print_findings(found)
         shown = capsys.readouterr().out
         assert "2 of 3 films" in shown
         assert told in shown
@@ -101,7 +101,7 @@ def test_the_table_of_findings_fits_narrow_and_wide(
 def test_texts_of_a_stage_stand_on_lines_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     figures = {"films": 3, "methods": "cam", "note_0": "first", "note_1": "second", "test: coco": "x" * 60}
     record = {"stage": "localize", "counts": {"in": 3, "done": 3, "refused": 0}, "seconds": 1.0, "figures": figures}
-    experiment._print_stage(StageReport(record, skipped=False, resumed=False))
+    run_output.print_stage(StageReport(record, skipped=False, resumed=False))
     lines = capsys.readouterr().err.splitlines()
     assert lines[1].split() == ["films", "3,", "methods", "cam"]
     assert [line.split() for line in lines[2:]] == [
@@ -122,8 +122,11 @@ def test_positives_are_those_of_training_films(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(run_summary, "read_ingested", lambda _: films)
     monkeypatch.setattr(run_summary, "next_steps", lambda rows, facts: known.append(facts) or ["x"])  # type: ignore[func-returns-value]
     folder = _scored(tmp_path, [("Mass", "auroc", 0.5, 8)])
-    settings = parse_settings({"name": "a", "train": {"batch_size": 1, "max_epochs": 3}}, "test")
+    train = {"batch_size": 1, "max_epochs": 3}
+    settings = parse_settings({"name": "a", "train": train}, "test")
     assert run_summary.next_steps_of(folder, settings) == ["x"]
     (facts,) = known
     assert (dict(facts.positives), facts.steps, facts.boxed_validation_films) == ({"Mass": 1}, 6, 0)
     assert not facts.has_pretrained_weights
+    run_summary.next_steps_of(folder, parse_settings({"name": "a", "train": {**train, "epoch_films": 1}}, "test"))
+    assert known[1].steps == 3

@@ -12,7 +12,6 @@ from rich.table import Table
 from camray.commands.arguments import (
     EXPERIMENT_COMMANDS,
     OUTPUT_PANEL,
-    Config,
     OutputOptions,
     Overrides,
     RunOptions,
@@ -22,13 +21,12 @@ from camray.commands.arguments import (
     print_json,
 )
 from camray.commands.option_groups import expand_option_groups
+from camray.commands.plan import PlanOptions, opened_by_plan, plan_as_json
+from camray.commands.run_output import print_findings, print_paths, print_scores, print_stage
 from camray.domain.errors import SettingsError
 
 app = typer.Typer()
-WIDE_COLUMNS = 130
-LONGEST_INLINE_TEXT = 40  # characters of a stage's text beside its numbers; a longer one gets a line of its own
-SHOWN_FILMS, SHOWN_FINDINGS = 10, 3
-NAME_COLUMNS, FINDING_COLUMNS = 60, 14
+SHOWN_FILMS = 10
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,12 @@ class PredictOutput(OutputOptions):
 @app.command(rich_help_panel=EXPERIMENT_COMMANDS)
 @expand_option_groups
 def run(
-    config: Config,
+    *,
+    config: Annotated[
+        str | None, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or a run folder")
+    ] = None,
     options: RunOptions,
+    plan: PlanOptions,
     output: OutputOptions,
     until: Annotated[
         str, typer.Option(help="Last stage to run: generate, ingest, train, explain, localize, score or export")
@@ -64,12 +66,20 @@ def run(
 ) -> None:
     """Run all stages of an experiment; stages that are up to date are skipped.
 
+    With --data, no experiment is needed: network, resolution, steps and thresholds are planned from the films, their
+    labels, this machine and --minutes; each with its reason, and written to RUN/plan.yaml. Given settings are kept.
+
     With --seeds, each seed has a run of its own (NAME-seed1, ...), and NAME-seeds/spread.csv has mean and standard
     deviation over all of them. No seed is selected by its scores.
 
     Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
     """
-    settings, folder = opened(config, options.overrides, options.runs)
+    if plan.is_given:
+        settings, folder = opened_by_plan(config, plan, options.overrides, options.runs, output.as_json)
+    elif config is None:
+        raise typer.BadParameter("expected an experiment, or a folder of films (--data FOLDER)", param_hint="CONFIG")
+    else:
+        settings, folder = opened(Path(config), options.overrides, options.runs)
     if seeds is not None:
         _run_seeds(settings, seeds, until, options, output)
         return
@@ -186,7 +196,7 @@ def _run_stages(
         for report in run_stages(settings, folder, tracker, until, force):
             reports.append(report)
             if not output.as_json:
-                _print_stage(report)
+                print_stage(report)
     if output.csv:
         write_csv_tables(folder)
     return reports
@@ -206,90 +216,22 @@ def execute(
         }
         advice = {"next_steps": next_steps_of(folder, settings)} if "score" in stages else {}
         films = {} if findings is None else {"films": findings.films, "top_films": findings.rows}
-        print_json({"run": str(folder.root), "stages": stages, "scores": plain_scores(folder), **advice, **films})
+        print_json(
+            {
+                "run": str(folder.root),
+                "stages": stages,
+                "scores": plain_scores(folder),
+                **advice,
+                **films,
+                **plan_as_json(folder),
+            }
+        )
         return
     is_new = any(not report.skipped for report in records)
     if is_new and (rows := headline_texts(folder)):
-        _print_scores(rows)
+        print_scores(rows)
         for text in next_steps_of(folder, settings):
             console.print(f"[yellow]next[/yellow]      {escape(text)}", highlight=False, soft_wrap=True)
     if findings is not None:
-        _print_findings(findings)
-    _print_paths(folder.root)
-
-
-def _print_stage(report: Any) -> None:
-    record = report.record
-    if report.skipped:
-        console.print(f"[dim]{record['stage']:<9} up to date, skipped[/dim]")
-        return
-    counts = record["counts"]
-    texts = {name: value for name, value in record["figures"].items() if isinstance(value, str)}
-    notes = {name: text for name, text in texts.items() if name.startswith("note") or len(text) > LONGEST_INLINE_TEXT}
-    figures = ", ".join(f"{name} {_short(value)}" for name, value in record["figures"].items() if name not in notes)
-    again = " (resumed)" if report.resumed else ""
-    refused = f", [yellow]{counts['refused']} refused[/yellow]" if counts["refused"] else ""
-    console.print(
-        f"[bold]{record['stage']:<9}[/bold] {counts['done']} of {counts['in']} done{refused} "
-        f"in {record['seconds']:.1f} s{again}" + (f"\n          [dim]{escape(figures)}[/dim]" if figures else "")
-    )
-    for name, text in notes.items():
-        about = "" if name.startswith("note") else f"{name}: "
-        console.print(f"[yellow]note[/yellow]      {escape(about + text)}", highlight=False, soft_wrap=True)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _print_scores(rows: list[dict[str, Any]]) -> None:
-    """Print the headline table; a narrow terminal omits columns that the summary page has."""
-    out = Console()
-    omitted = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box", "without boxes"}
-    table = Table(title="Scores (95 % intervals by patient; baselines do not look at the film)", padding=(0, 0))
-    columns = [column for column in rows[0] if column not in omitted]
-    for column in columns:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*[escape(str(row[column]).replace(" (", "\n(", 1)) for column in columns])
-    out.print(table)
-
-
-def _print_findings(findings: Any) -> None:
-    """Print the films with the highest probabilities; on a narrow terminal the first findings of each."""
-    out = Console()
-    many = len(findings.rows) < findings.films
-    table = Table(
-        title="Probabilities"
-        + (f" ({len(findings.rows)} of {findings.films} films, highest probability first)" if many else ""),
-        padding=(0, 1),
-    )
-    is_wide = out.width >= NAME_COLUMNS + FINDING_COLUMNS * len(findings.labels)
-    for column in ("film", *(findings.labels if is_wide else ("findings",)), "boxes"):
-        table.add_column(escape(column), overflow="fold")
-    for row in findings.rows:
-        ranked = sorted(row["probabilities"].items(), key=lambda each: -each[1])
-        if is_wide:
-            cells = [f"{row['probabilities'][label]:.2f}" for label in findings.labels]
-        else:
-            cells = [", ".join(f"{label} {value:.2f}" for label, value in ranked[:SHOWN_FINDINGS])]
-        table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
-    out.print(table)
-
-
-def _print_paths(root: Path) -> None:
-    from camray.io.artifacts import RunArtifacts
-
-    run = RunArtifacts(root)
-    for what, path in (
-        ("audit", run.ingest.audit_page),
-        ("report", run.score.report_page),
-        ("findings", run.localize.predictions.path),
-        ("boxes", run.export.boxes),
-        ("overlays", run.export.overlays),
-        ("dicom", run.export.dicom),
-        ("tables", run.csv_tables),
-        ("refused", run.ingest.refusals.path),
-    ):
-        if path.exists():
-            console.print(f"{what:<9} {escape(str(path))}")
+        print_findings(findings)
+    print_paths(folder.root)

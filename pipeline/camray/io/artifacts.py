@@ -32,6 +32,7 @@ from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, path_of, record_of, table_of
 from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
+from camray.io.plan import PlannedFrom, read_plan, write_plan
 from camray.io.thresholds import read_thresholds, write_thresholds
 from camray.io.workflow_artifacts import ComparedFiles, ReviewedFiles, ReviewFiles, SanityFiles
 
@@ -203,6 +204,8 @@ class RunArtifacts(ArtifactFolder):
     """Artifacts of one run by stage; `folder` is the run's root."""
 
     settings = path_of("settings.json")
+    plan: Named[RecordFile[PlannedFrom]] = record_of("plan.json", read_plan, write_plan)
+    planned_settings = path_of("plan.yaml")
     generate = Named("generate", GeneratedFiles)
     ingest = Named("ingest", IngestFiles)
     train = Named("train", TrainFiles)

@@ -87,7 +87,8 @@ def next_steps_of(folder: RunFolder, settings: Settings) -> list[str]:
     films = read_ingested(folder.model_run)
     train, validation = films.split(Split.TRAIN), films.split(Split.VALIDATION)
     labels = films.labels[(films.labels["value"] == "1") & films.labels["image_id"].isin(train["image_id"])]
-    steps = max(1, len(train) // settings.train.batch_size)
+    films_per_epoch = min(settings.train.epoch_films or len(train), len(train))
+    steps = max(1, films_per_epoch // settings.train.batch_size)
     epochs = epochs_for(settings.train.max_epochs, settings.train.min_steps, steps)
     facts = TrainingFacts(
         settings.model.weights is not None,

@@ -137,7 +137,7 @@ def input_digests(stage: Stage, settings: Settings, folder: RunFolder) -> dict[s
     digests = {}
     for name in stage.reads:
         if name == "generate" and (settings.data.generate is None or folder.trained is not None):
-            digests["data"] = _data_digest(settings)
+            digests["data"] = data_digest(settings)
         elif name == "train":
             digests[name] = folder.model_run.output_digest(name)
         else:
@@ -147,7 +147,14 @@ def input_digests(stage: Stage, settings: Settings, folder: RunFolder) -> dict[s
     return digests
 
 
-def _data_digest(settings: Settings) -> str:
+def data_digest(settings: Settings) -> str:
+    """Digest the films and tables of an experiment by names, sizes and times.
+
+    Raises
+    ------
+    SettingsError
+        If there are none.
+    """
     root = settings.data.root
     if root is None:
         raise SettingsError("data.root is missing: name the folder that holds the films, or set data.generate")

@@ -193,7 +193,7 @@ def test_minutes_take_steps_first_and_then_pixels() -> None:
     square = replace(FILMS, aspect=1.0)
     full = planned(square)
     sides, steps = [], []
-    for minutes in (30, 12, 8, 6, 4):
+    for minutes in (30, 14, 10, 6, 4):
         plan = planned(square, minutes=minutes)
         assert plan.minutes <= minutes
         assert not plan.warnings

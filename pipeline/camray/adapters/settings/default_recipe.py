@@ -53,7 +53,18 @@ def with_default_recipe(plain: Mapping[str, Any]) -> dict[str, Any]:
     is_nested = all(part is None or isinstance(part, dict) for part in given.values())
     if not is_nested or "backbone" in (given["model"] or {}):  # validation names a section that is no mapping
         return dict(plain)
-    completed = {section: {**values, **(given[section] or {})} for section, values in DEFAULT_RECIPE.items()}
+    complete = completed(plain, DEFAULT_RECIPE)
     if "max_epochs" in (given["train"] or {}) and "min_steps" not in (given["train"] or {}):
-        del completed["train"]["min_steps"]
-    return {**plain, **completed}
+        del complete["train"]["min_steps"]
+    return complete
+
+
+def completed(plain: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Add values by section where none is given.
+
+    Examples
+    --------
+    >>> completed({"name": "mine", "train": {"batch_size": 4}}, {"train": {"batch_size": 16, "max_epochs": 8}})
+    {'name': 'mine', 'train': {'batch_size': 4, 'max_epochs': 8}}
+    """
+    return {**plain, **{section: {**keys, **(plain.get(section) or {})} for section, keys in values.items()}}

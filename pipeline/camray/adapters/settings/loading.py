@@ -57,6 +57,11 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
 
 def load_stored(path: Path, overrides: list[str] | None = None) -> Settings:
     """As `load_settings`, but `track.uri` may contain a password, as earlier versions stored it."""
+    return parse_settings(with_default_recipe(load_plain(path, overrides)), str(path))
+
+
+def load_plain(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
+    """Read an experiment's YAML and overrides as `load_settings` does, neither completed nor validated."""
     if not path.is_file():
         raise SettingsError(f"{path}: no such settings file; see configs/ for examples")
     try:
@@ -75,7 +80,7 @@ def load_stored(path: Path, overrides: list[str] | None = None) -> Settings:
     if "name" not in plain:
         holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
         raise SettingsError(f"{path}: {holds}; expected a name (name: my-run); see configs/ for examples")
-    return parse_settings(with_default_recipe({str(key): value for key, value in plain.items()}), str(path))
+    return {str(key): value for key, value in plain.items()}
 
 
 def refuse_secrets(settings: Settings, where: str) -> None:

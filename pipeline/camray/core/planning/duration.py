@@ -1,20 +1,21 @@
 """Estimated duration of a run: reading, training, maps and boxes.
 
-On two CPU cores a training step of 16 films at 320 x 320 px takes 1.7 s, and a forward pass of a film half as long as
-its share of a step; reading a film of 8 million px takes 0.4 s of one core. A GPU is taken to train 40 times as fast as
-one core.
+A training step of EfficientNet-Lite0 on 16 films takes 1.1 s of one CPU core at 160 x 160 px and 3.4 to 5.7 s at 320 x
+320 px, by what else the machine does; a forward pass of a film takes 0.3 of its share of a step. Reading a film of 8
+million px takes 0.4 s of one core. A GPU is taken to train 40 times as fast as one core.
 """
 
 from dataclasses import dataclass
 
 from camray.core.planning.facts import Machine
 
-CORE_SECONDS_PER_TRAINED_PX = 2 * 1.7 / (16 * 320 * 320)
-CORE_SECONDS_PER_FORWARD_PX = CORE_SECONDS_PER_TRAINED_PX / 2
+CORE_SECONDS_PER_TRAINED_PX = 4.4 / (16 * 320 * 320)
+CORE_SECONDS_PER_FORWARD_PX = CORE_SECONDS_PER_TRAINED_PX * 0.3
+RELATIVE_COST = {"efficientnet_lite0": 1.0, "resnet_light": 0.15}  # of a step; others are not measured
 CORE_SECONDS_PER_READ_PX = 5e-8
 CORE_SECONDS_PER_FILE = 0.01
 SECONDS_PER_BOXED_FILM = 0.08  # boxes, scores and pictures of one film
-START_SECONDS = 30.0
+START_SECONDS = 50.0  # start, tables, calibration, intervals, report: hardly more with more films
 GPU_CORES = 40.0
 LINEAR_CORES = 4  # further cores count half
 
@@ -37,6 +38,8 @@ class Workload:
         Networks.
     views : int
         Forward passes for the maps of one film.
+    cost : float
+        Time of the network, multiple of EfficientNet-Lite0's.
     """
 
     films: int
@@ -48,6 +51,7 @@ class Workload:
     batch_size: int
     members: int = 1
     views: int = 2
+    cost: float = 1.0
 
 
 def parallel_cores(cores: int) -> float:
@@ -66,7 +70,7 @@ def fixed_minutes(load: Workload, machine: Machine) -> float:
     cores = parallel_cores(machine.cores)
     read = load.films * (CORE_SECONDS_PER_FILE + CORE_SECONDS_PER_READ_PX * load.film_px) / cores
     explained = load.validation + load.test
-    forward = explained * load.views * load.members * load.grid_px * CORE_SECONDS_PER_FORWARD_PX / _speed(machine)
+    forward = explained * load.views * _pass_px(load) * CORE_SECONDS_PER_FORWARD_PX / _speed(machine)
     return (START_SECONDS + read + forward + explained * SECONDS_PER_BOXED_FILM) / 60
 
 
@@ -74,7 +78,12 @@ def training_minutes(load: Workload, machine: Machine, steps: int, epochs: int) 
     """Estimate a training: its steps, and the validation films after every epoch."""
     trained = steps * load.batch_size * CORE_SECONDS_PER_TRAINED_PX
     validated = epochs * load.validation * CORE_SECONDS_PER_FORWARD_PX
-    return load.members * load.grid_px * (trained + validated) / _speed(machine) / 60
+    return _pass_px(load) * (trained + validated) / _speed(machine) / 60
+
+
+def _pass_px(load: Workload) -> float:
+    """Return the pixels of one film through all networks, each as expensive as one of EfficientNet-Lite0."""
+    return load.members * load.grid_px * load.cost
 
 
 def _speed(machine: Machine) -> float:

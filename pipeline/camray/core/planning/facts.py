@@ -79,6 +79,11 @@ class Machine:
     cores: int
     has_gpu: bool = False
 
+    @property
+    def name(self) -> str:
+        """How a plan calls it."""
+        return "a GPU" if self.has_gpu else f"{self.cores} core" + ("s" if self.cores != 1 else "")
+
 
 @dataclass(frozen=True)
 class PlanRequest:
@@ -89,7 +94,7 @@ class PlanRequest:
     given : mapping
         Sections with the settings of the experiment's file and the command line; the plan never changes them.
     minutes : float or None
-        Duration of the whole run at most; None sets `plan.DEFAULT_MINUTES`.
+        Duration of the whole run at most; None sets `plan.default_minutes`.
     fractions : tuple of float
         Shares of the films to train, validate and test on.
     """

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterator
 
+from camray.core.planning.duration import RELATIVE_COST
 from camray.core.planning.facts import DataFacts, Machine, Plan, PlanRequest, Reason, Sections
 from camray.core.planning.findings import TrainedFindings, choose_findings
 from camray.core.planning.schedule import Schedule, choose_schedule, is_length_given
 
-DEFAULT_MINUTES = 480.0  # one night
+SHORT_MINUTES, NIGHT_MINUTES = 15.0, 480.0  # of a run without a limit: up to 500 films, and at most
+MINUTES_PER_FILM = 0.03
 FEW_FILMS, TOO_FEW_FILMS = 100, 10
 LEAST_BOXED_VALIDATION = 5
 BALANCED = (1 / 3, 2 / 3)
@@ -35,7 +37,8 @@ def plan_experiment(data: DataFacts, machine: Machine, request: PlanRequest, bas
         The recipe's values, changed where the films, the machine or the minutes need it.
     """
     findings = choose_findings(data)
-    schedule = choose_schedule(data, machine, request, base, request.minutes or DEFAULT_MINUTES)
+    limit = request.minutes or default_minutes(data.films)
+    schedule = choose_schedule(data, machine, request, base, limit)
     values: dict[str, dict[str, object]] = {}
     reasons = []
     for decision, text in _decisions(data, request, base, findings, schedule):
@@ -45,8 +48,19 @@ def plan_experiment(data: DataFacts, machine: Machine, request: PlanRequest, bas
         for name, value in planned.items():
             section, key = name.split(".")
             values.setdefault(section, {})[key] = value
-    warnings = (*findings.warnings, *_warnings(data, machine, request, schedule))
+    warnings = (*findings.warnings, *_warnings(data, machine, request, schedule, limit))
     return Plan(values, tuple(reasons), warnings, schedule.minutes, findings.refusal)
+
+
+def default_minutes(films: int) -> float:
+    """Return the duration that a plan keeps to where the user gives none.
+
+    Examples
+    --------
+    >>> default_minutes(250), default_minutes(2000), default_minutes(100_000)
+    (15.0, 60.0, 480.0)
+    """
+    return min(NIGHT_MINUTES, max(SHORT_MINUTES, films * MINUTES_PER_FILM))
 
 
 def _decisions(
@@ -57,16 +71,18 @@ def _decisions(
         names = tuple(label.name for label in findings.left_out)
         yield {"data.leave_out": names}, "findings that nothing can be learnt of"
     yield {"ingest.rows": schedule.rows, "ingest.cols": schedule.cols}, _why_grid(data, schedule)
-    network = {f"model.{key}": value for key, value in base["model"].items()}
-    yield network, "ImageNet weights from a package; maps of one cell per 16 px: best on films of patients, untuned"
-    batch = schedule.batch_size
-    usual = train["batch_size"]
-    yield {"train.batch_size": batch}, "as measured" if batch == usual else f"all {schedule.train} training films"
+    is_own_network = request.value("model", "backbone") is not None
+    if not is_own_network:
+        network = {f"model.{key}": value for key, value in base["model"].items()}
+        yield network, f"ImageNet weights from a package; a cell of {base['model']['stride']} px keeps evidence local"
+    batch, usual = schedule.batch_size, train["batch_size"]
+    few = "" if batch == usual else f", for {batch} in place of {usual} films per step"
+    yield {"train.batch_size": batch}, f"all {schedule.train} training films in each step" if few else "the usual size"
     yield _length(request, schedule), _why_length(request, schedule)
-    rates = {f"train.{key}": train[key] for key in ("head_rate", "weight_decay", "clip_norm")}
-    rate = float(f"{train['learning_rate'] * math.sqrt(batch / usual):.3g}")
-    scaled = "as measured" if batch == usual else f"as measured, for {batch} in place of {usual} films per step"
-    yield {"train.learning_rate": rate, **rates}, scaled
+    if not is_own_network:
+        rates = {f"train.{key}": train[key] for key in ("head_rate", "weight_decay", "clip_norm")}
+        rate = float(f"{train['learning_rate'] * math.sqrt(batch / usual):.3g}")
+        yield {"train.learning_rate": rate, **rates}, f"best on films of patients, untuned{few}"
     yield from _class_weights(findings)
     yield {"explain.flip": base["explain"]["flip"]}, "maps averaged over the film and its mirror image are steadier"
     yield from _policies(data, request, base)
@@ -103,7 +119,7 @@ def _why_length(request: PlanRequest, schedule: Schedule) -> str:
     if is_length_given(request):
         return f"{size}, as given"
     raised = schedule.epochs > schedule.max_epochs
-    return f"{size}; " + ("the number of steps decides on few films, not that of epochs" if raised else "as measured")
+    return f"{size}; " + ("the number of steps decides on few films, not that of epochs" if raised else "as usual")
 
 
 def _class_weights(findings: TrainedFindings) -> Iterator[_Decision]:
@@ -127,7 +143,9 @@ def _policies(data: DataFacts, request: PlanRequest, base: Sections) -> Iterator
     yield {"localize.policies": fixed}, f"{what}: thresholds that need none"
 
 
-def _warnings(data: DataFacts, machine: Machine, request: PlanRequest, schedule: Schedule) -> Iterator[str]:
+def _warnings(
+    data: DataFacts, machine: Machine, request: PlanRequest, schedule: Schedule, limit: float
+) -> Iterator[str]:
     films = data.labelled or data.films
     test = int(films * request.fractions[2])
     if films < TOO_FEW_FILMS:
@@ -136,14 +154,12 @@ def _warnings(data: DataFacts, machine: Machine, request: PlanRequest, schedule:
         yield f"{films} films: about {schedule.train} to train and {test} to test on; expect wide intervals"
     if data.labels and not data.boxed:
         yield "no film has a box: heat maps and boxes are made, and their places cannot be scored"
+    backbone = request.value("model", "backbone")
+    if backbone is not None and backbone not in RELATIVE_COST:
+        yield f"how long {backbone} takes was not measured: it is taken to be as fast as EfficientNet-Lite0"
     if not schedule.holds:
-        limit = request.minutes or DEFAULT_MINUTES
         least = f"{schedule.steps} steps" + (", as given" if is_length_given(request) else " on the smallest grid")
         yield (
             f"{limit:g} minutes are not enough: {data.films} films with {least} take about "
-            f"{math.ceil(schedule.minutes)} on {_named(machine)}; set --minutes {math.ceil(schedule.minutes)}"
+            f"{math.ceil(schedule.minutes)} on {machine.name}; set --minutes {math.ceil(schedule.minutes)}"
         )
-
-
-def _named(machine: Machine) -> str:
-    return "a GPU" if machine.has_gpu else f"{machine.cores} core" + ("s" if machine.cores != 1 else "")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from camray.core.planning.duration import Workload, fixed_minutes, training_minutes
+from camray.core.planning.duration import RELATIVE_COST, Workload, fixed_minutes, training_minutes
 from camray.core.planning.facts import DataFacts, Machine, PlanRequest, Sections
 from camray.core.planning.grid import CELL_PX, SMALLER_SIDES_PX, complete_grid, grid_of, long_side
 from camray.core.training.optimization import epochs_for
@@ -124,6 +124,7 @@ def _workload(data: DataFacts, request: PlanRequest, base: Sections, grid: tuple
         batch_size=request.value("train", "batch_size") or min(base["train"]["batch_size"], max(1, train)),
         members=request.value("model", "members") or 1,
         views=views * len(request.value("explain", "scales") or (1.0,)),
+        cost=RELATIVE_COST.get(request.value("model", "backbone") or base["model"]["backbone"], 1.0),
     )
 
 

@@ -43,14 +43,18 @@ def spread_evenly(films: int, sample_size: int) -> list[int]:
 
 
 def read_headers(
-    root: Path, sources: Sequence[str], numbers: Sequence[int], report: DataCheck
+    root: Path,
+    sources: Sequence[str],
+    numbers: Sequence[int],
+    report: DataCheck,
+    policy: FilmPolicy | None = None,
 ) -> dict[int, FilmHeader | None]:
     """Read headers: number of the film to its header, or to None where the film is refused."""
     headers: dict[int, FilmHeader | None] = {}
     reasons: Counter[str] = Counter()
     for number in progress(numbers, len(numbers), "reading headers"):
         try:
-            headers[number] = read_film_header(root / sources[number], FilmPolicy())
+            headers[number] = read_film_header(root / sources[number], policy)
         except ImageError as error:
             headers[number] = None
             reasons[str(error.reason)] += 1
