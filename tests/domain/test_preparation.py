@@ -15,8 +15,15 @@ def test_there_and_back_and_older_files_change_nothing() -> None:
     assert not given.is_identity
 
 
+@pytest.mark.parametrize("margin", [-0.1, 1.0])
+def test_a_crop_has_a_margin_within_the_film(margin: float) -> None:
+    with pytest.raises(ValueError, match="crop_margin"):
+        FilmPreparation(crop_lungs=True, crop_margin=margin)
+
+
 def test_only_what_looks_at_lungs_needs_them() -> None:
     assert FilmPreparation(mask_markers=True).needs_lungs
+    assert FilmPreparation(crop_lungs=True).needs_lungs
     assert not FilmPreparation(mask_border=0.1, equalize=True).needs_lungs
 
 

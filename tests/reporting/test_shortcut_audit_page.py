@@ -29,6 +29,7 @@ def _audit() -> dict:
         "inputs": 5,
         "label_names": [HOSTILE],
         "warnings": [HOSTILE],
+        "suggestions": [HOSTILE],
         "probes": [probe, {**probe, "auc": None, "skipped": "few", "warning": False}],
         "labels": {"train": {HOSTILE: counts}},
         "films_by": {"view": {HOSTILE: 4}},
@@ -55,6 +56,7 @@ def test_rows_with_a_warning_are_highlighted_and_missing_numbers_are_dashes() ->
     assert '<td class="n">0.900</td><td class="n">4</td><td class="n">2</td>' in page
     assert "<td>–</td>" in page
     assert "(line 2, 3, ...)" in page
+    assert "Settings that may help" in page
 
 
 def test_the_page_refers_to_no_other_file_and_is_the_same_each_time() -> None:
@@ -69,6 +71,7 @@ def test_an_empty_audit_is_a_page_too() -> None:
         **_audit(),
         "label_names": [],
         "warnings": [],
+        "suggestions": [],
         "probes": [],
         "labels": {},
         "refusals": {},
@@ -76,4 +79,5 @@ def test_an_empty_audit_is_a_page_too() -> None:
     }
     page = audit_page(empty, np.zeros((4, 0), np.int8), np.zeros((4, 32), np.float32), np.zeros((4, 64), np.float32))
     assert "No faults." in page
+    assert "Settings that may help" not in page
     assert "base64" not in page

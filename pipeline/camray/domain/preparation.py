@@ -1,4 +1,4 @@
-"""Changes of a film before a network sees it, against shortcuts: masking and equalized grey levels."""
+"""Changes of a film before a network sees it, against shortcuts: masking, cropping and equalized grey levels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,25 +19,33 @@ class FilmPreparation:
         Whether burnt-in text and markers outside the lungs are painted over.
     equalize : bool
         Whether all films get the same, even distribution of grey levels.
+    crop_lungs : bool
+        Whether the model grid is fitted to the lungs instead of the whole film.
+    crop_margin : float
+        Margin around the lungs on each side, fraction of their box's height and width; only for `crop_lungs`.
 
     Raises
     ------
     ValueError
-        If the border is negative or too wide.
+        If the border or the margin is negative or too wide.
     """
 
     mask_border: float = 0.0
     mask_markers: bool = False
     equalize: bool = False
+    crop_lungs: bool = False
+    crop_margin: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_border <= MAX_BORDER:
             raise ValueError(f"mask_border is {self.mask_border}; expected a fraction from 0 to {MAX_BORDER}")
+        if not 0 <= self.crop_margin < 1:
+            raise ValueError(f"crop_margin is {self.crop_margin}; expected a fraction from 0 to below 1")
 
     @property
     def needs_lungs(self) -> bool:
         """Whether the lungs must be found on each film."""
-        return self.mask_markers
+        return self.mask_markers or self.crop_lungs
 
     @property
     def is_identity(self) -> bool:

@@ -135,8 +135,9 @@ class IngestedFilms:
 
     @cached_property
     def audit_warnings(self) -> list[str]:
-        """Shortcuts that the audit reports; empty without an audit."""
-        return list(read_json(self.files.audit).get("warnings", [])) if self.files.audit.is_file() else []
+        """Shortcuts that the audit reports, with settings against them; empty without an audit."""
+        audit = read_json(self.files.audit) if self.files.audit.is_file() else {}
+        return list(audit.get("suggestions") or audit.get("warnings", []))
 
     @cached_property
     def store(self) -> PixelStore:

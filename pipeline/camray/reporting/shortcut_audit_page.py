@@ -65,6 +65,7 @@ def audit_page(
         "shortcut_audit.html.j2",
         **{name: audit[name] for name in ("manifest", "films", "patients", "refused", "inputs")},
         warnings=audit["warnings"],
+        suggestions=audit["suggestions"],
         probes=_probe_table(audit["probes"]),
         probe_chart=probe_chart(audit["probes"]),
         one_class=audit["one_class"],

@@ -26,7 +26,7 @@ def test_nothing_is_said_where_all_findings_are_above_their_baselines() -> None:
     [
         ({"has_pretrained_weights": False}, "model.backbone=efficientnet_lite0"),
         ({"steps": 299}, "299 steps are few; set train.min_steps=400"),
-        ({"warnings": ("age",)}, "read the audit"),
+        ({"warnings": ("age 0.7: try x", "b", "c")}, "without the lungs (age 0.7: try x; b)"),
         ({"positives": {"Mass": 49}}, "(Mass 49)"),
         ({"boxed_validation_films": 0}, "camray review"),
         ({}, "camray compare"),

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from camray.core.imaging.film_statistics import film_area, image_statistics, quantise
-from camray.core.imaging.resampling import to_model_grid
+from camray.core.imaging.resampling import resampled, to_model_grid
 from camray.core.phantom.film import render_film
 from camray.core.preparation.film_lungs import lung_hull
-from camray.core.preparation.prepared_film import NO_LUNGS, ModelGrid, prepare_film
+from camray.core.preparation.prepared_film import NO_LUNGS, ModelGrid, cropped_grid, prepare_film
 from camray.core.shortcuts.features import regions
 from camray.core.shortcuts.probes import run_probes
+from camray.domain.geometry import Box, box_from_mask
 from camray.domain.preparation import UNCHANGED, FilmPreparation
 from camray.io.film_lungs import shipped_lung_network
 
@@ -112,9 +113,56 @@ def test_margins_stay_black_and_painted_parts_are_grey_in_an_equalized_film() ->
     assert inner.mean() == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_crop_shows_the_lungs_and_every_point_is_where_its_transform_says() -> None:
+    hull = np.zeros((100, 140), bool)
+    hull[30:70, 40:100] = True
+    transform = cropped_grid(hull, 0.1, GRID, (0.2, 0.1))
+    # 26..74 of the rows at 0.2 and 34..106 of the columns at 0.1: the columns decide
+    assert transform.scale_y == pytest.approx(2 * transform.scale_x)
+    shown = transform.box_to_model(Box(34, 26, 106, 74))
+    assert (shown.x0, shown.x1) == pytest.approx((0, 64))
+    assert shown.centre_xy == pytest.approx((32, 48))
+    assert transform.box_to_native(transform.box_to_model(Box(1, 2, 3.5, 7))).as_tuple() == pytest.approx(
+        (1, 2, 3.5, 7)
+    )
+    ramp = np.tile((np.arange(140) + 0.5).astype(np.float32), (100, 1))
+    grey = resampled(ramp, 96, 64, transform)
+    x_native = [transform.xy_to_native(col + 0.5, 0.0)[0] for col in range(64)]
+    inner = [col for col, x in enumerate(x_native) if 1 < x < 139]
+    assert len(inner) > 40
+    np.testing.assert_allclose(grey[48, inner], np.array(x_native)[inner], atol=0.06)  # native pixels are steps
+
+
+def test_a_cropped_film_fills_the_grid_with_its_lungs() -> None:
+    film = _film(4)
+    hull = lung_hull(film, SQUARE_PX, shipped_lung_network())
+    assert hull is not None
+    preparation = FilmPreparation(crop_lungs=True, crop_margin=0.0)
+    prepared = prepare_film(film, SQUARE_PX, GRID, preparation, shipped_lung_network())
+    lungs = box_from_mask(hull)
+    assert lungs is not None
+    shown = prepared.transform.box_to_model(lungs)
+    assert max((shown.x1 - shown.x0) / 64, (shown.y1 - shown.y0) / 96) == pytest.approx(1.0)
+    assert shown.centre_xy == pytest.approx((32, 48))
+    assert prepared.note == ""
+
+
+def test_a_film_without_lungs_is_not_cropped() -> None:
+    film = _with_text(np.full((100, 80), 0.6, np.float32))
+    prepared = prepare_film(film, SQUARE_PX, GRID, FilmPreparation(crop_lungs=True), shipped_lung_network())
+    assert prepared.note == NO_LUNGS
+    assert prepared.transform == to_model_grid(film, 96, 64, "letterbox")[1]
+
+
 def _bright_border(film: np.ndarray) -> np.ndarray:
     film = film.copy()
     film[:6] = film[-6:] = film[:, :6] = film[:, -6:] = 1.0
+    return film
+
+
+def _bright_edge(film: np.ndarray) -> np.ndarray:
+    film = film.copy()
+    film[:2] = film[-2:] = 1.0
     return film
 
 
@@ -123,6 +171,7 @@ def _bright_border(film: np.ndarray) -> np.ndarray:
     [
         (_bright_border, "border", FilmPreparation(mask_border=0.1)),
         (_with_text, "corners (markers)", FilmPreparation(mask_markers=True)),
+        (_bright_edge, "border", FilmPreparation(crop_lungs=True, crop_margin=0.0)),
         (lambda film: 0.3 + 0.6 * film, "grey-level histogram", FilmPreparation(equalize=True)),
     ],
 )
@@ -138,7 +187,8 @@ def test_a_planted_shortcut_is_gone(
 def _probe_auc(films: list[np.ndarray], kind: str, preparation: FilmPreparation) -> float:
     rows = []
     for film in films:
-        prepared = prepare_film(film, SQUARE_PX, GRID, preparation, shipped_lung_network())
+        grid = ModelGrid(96, 64, "stretch") if preparation.crop_lungs else GRID  # no more of the film in the margins
+        prepared = prepare_film(film, SQUARE_PX, grid, preparation, shipped_lung_network())
         stored = quantise(prepared.grey, 8)[film_area((96, 64), film.shape, prepared.transform)]
         statistics = image_statistics(stored)
         tiles = statistics.tiles.reshape(2, 12, 12)

@@ -12,6 +12,7 @@ from camray.core.shortcuts.probes import (
     probes_as_json,
     run_probes,
     warnings_of,
+    with_any_finding,
 )
 
 
@@ -47,6 +48,12 @@ def test_patients_are_kept_together() -> None:
     auc, _ = probe_auc(marks, target, [str(o) for o in owner], 1)
     assert auc is not None
     assert auc < 0.65
+
+
+def test_any_finding_needs_one_present_or_all_absent() -> None:
+    values = np.array([[0, 0], [0, 1], [0, -1], [2, 1], [2, 0]], np.int8)
+    assert with_any_finding(values)[:, 2].tolist() == [0, 1, -1, 1, -1]
+    np.testing.assert_array_equal(with_any_finding(values)[:, :2], values)
 
 
 def test_constant_features_tell_nothing() -> None:

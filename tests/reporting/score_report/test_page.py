@@ -29,6 +29,12 @@ def _film(label: str, image_id: str = "1.2.3") -> FilmPicture:
     return FilmPicture(label, "best", image_id, 0.456, True, 0.987, b"png")
 
 
+def test_shortcuts_of_the_audit_are_named_where_there_are_any() -> None:
+    page = report_page("name", [], [], 0.95, ["Mass: border 0.72: try a & b"])
+    assert "<li>Mass: border 0.72: try a &amp; b</li>" in page
+    assert "Shortcuts in the films" not in report_page("name", [], [], 0.95)
+
+
 def test_the_headline_compares_with_baselines_in_words_and_signs() -> None:
     page = report_page("name", [SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])], [], 0.95)
     line = PageTables(page).tables[0][1][2]

@@ -48,6 +48,12 @@ class PrepareSettings(Section):
     equalize: bool = Field(
         False, description="give all films the same, even distribution of grey levels (histogram equalization)"
     )
+    crop_lungs: bool = Field(
+        False, description="fit the model grid to the lungs; a film on which none are found is used whole, with a note"
+    )
+    crop_margin: float = Field(
+        0.1, ge=0, lt=1, description="margin around the lungs, fraction of their box's height and width (crop_lungs)"
+    )
 
 
 class IngestSettings(Section):

@@ -9,6 +9,7 @@ from camray.core.metrics.summary import HeadlineRow
 FEW_STEPS, ENOUGH_STEPS = 300, 400  # on 175 training films nothing is localized before 150-200 steps of batch 16
 ENOUGH_POSITIVES = 50
 LISTED = 4
+SHORTCUTS = 2
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def next_steps(rows: Sequence[HeadlineRow], facts: TrainingFacts) -> list[str]:
     if facts.steps < FEW_STEPS:
         steps.append(f"train longer: {facts.steps} steps are few; set train.min_steps={ENOUGH_STEPS}")
     if facts.warnings:
-        steps.append("read the audit: the labels can be predicted without the lungs, so maps may point elsewhere")
+        steps.append(
+            f"read the audit: labels can be predicted without the lungs ({'; '.join(facts.warnings[:SHORTCUTS])})"
+        )
     few = [label for label in labels if facts.positives.get(label, 0) < ENOUGH_POSITIVES]
     if few:
         counts = ", ".join(f"{label} {facts.positives.get(label, 0)}" for label in few[:LISTED])

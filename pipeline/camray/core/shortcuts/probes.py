@@ -152,6 +152,23 @@ def run_probes(
     return probes
 
 
+def with_any_finding(values: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Append a column that tells films with any label from those known to have none.
+
+    Parameters
+    ----------
+    values : ndarray of shape (films, labels), int8
+        1 present, 0 absent, anything else is no information.
+
+    Returns
+    -------
+    ndarray of shape (films, labels + 1), int8
+        The last column is 1 where any label is present, 0 where all are absent, else -1.
+    """
+    others = np.where((values == 0).all(axis=1), 0, -1)
+    return np.column_stack([values, np.where((values == 1).any(axis=1), 1, others)]).astype(np.int8)
+
+
 def describe(images: pd.DataFrame, values: NDArray[np.int8], labels: Sequence[str]) -> dict[str, Any]:
     """Count films by what is known of them, and give the spread of sizes and grey levels.
 

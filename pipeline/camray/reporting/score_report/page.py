@@ -61,7 +61,13 @@ class SplitReport:
     protocols: Sequence[str] = ()
 
 
-def report_page(name: str, splits: Sequence[SplitReport], thresholds: Sequence[BoxThreshold], confidence: float) -> str:
+def report_page(
+    name: str,
+    splits: Sequence[SplitReport],
+    thresholds: Sequence[BoxThreshold],
+    confidence: float,
+    shortcuts: Sequence[str] = (),
+) -> str:
     """Write the page.
 
     Parameters
@@ -74,6 +80,8 @@ def report_page(name: str, splits: Sequence[SplitReport], thresholds: Sequence[B
         Of the run.
     confidence : float
         Of the intervals, 0-1.
+    shortcuts : sequence of str
+        Found by the audit, with settings against them.
 
     Returns
     -------
@@ -87,6 +95,7 @@ def report_page(name: str, splits: Sequence[SplitReport], thresholds: Sequence[B
         thresholds=_threshold_lines(thresholds),
         confidence=f"{confidence:.0%}",
         headline_iou=HEADLINE_IOU,
+        shortcuts=shortcuts,
         metric_titles=[title for title, _, _ in METRIC_COLUMNS],
     )
 

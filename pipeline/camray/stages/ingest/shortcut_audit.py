@@ -14,6 +14,7 @@ from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.core.cohort.deduplication import patient_split_key
 from camray.core.shortcuts import probes as audit
 from camray.core.shortcuts.features import lung_tiles, probe_features
+from camray.core.shortcuts.remedies import ANY_FINDING, suggestions_of
 from camray.domain.labels import names_of
 from camray.domain.records import Split
 from camray.io.artifacts import IngestFiles
@@ -26,6 +27,14 @@ def one_class_of(admitted: Admitted) -> list[str]:
     """Name the labels of one class among the training films."""
     is_training = (admitted.films["split"] == str(Split.TRAIN)).to_numpy(dtype=bool)
     return audit.one_class_labels(admitted.values[is_training], names_of(admitted.findings))
+
+
+def _probed(admitted: Admitted) -> tuple[NDArray[np.int8], list[str]]:
+    """Return values and names of the labels that are probed: of several, also whether there is any finding."""
+    labels = list(names_of(admitted.findings))
+    if len(labels) < 2:
+        return admitted.values, labels
+    return audit.with_any_finding(admitted.values), [*labels, ANY_FINDING]
 
 
 def audit_films(
@@ -66,7 +75,7 @@ def audit_films(
     measured: list[audit.Probe] = []
     if probes:
         with threadpool_limits(1, "blas"):  # columns are few: threads that wait for one another cost ten times as much
-            measured = audit.run_probes(features, admitted.values, labels, patients, seed)
+            measured = audit.run_probes(features, *_probed(admitted), patients, seed)
     reasons = admitted.refusals["reason"].value_counts().sort_index()
     summary: dict[str, Any] = {
         "manifest": name,
@@ -79,6 +88,7 @@ def audit_films(
         **audit.describe(films, admitted.values, labels),
         "probes": audit.probes_as_json(measured),
         "warnings": audit.warnings_of(measured),
+        "suggestions": suggestions_of(measured),
         "table_faults": admitted.faults,
         "one_class": one_class_of(admitted) if probes else [],
         "doubtful": [

@@ -24,6 +24,7 @@ from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.preparation.prepared_film import ModelGrid
 from camray.core.shortcuts.probes import Probe, one_class_note
+from camray.core.shortcuts.remedies import suggestions_of
 from camray.domain.errors import InputRefusedError, SettingsError
 from camray.domain.films import FilmPolicy
 from camray.domain.labels import Finding
@@ -41,6 +42,7 @@ from camray.stages.ingest.shortcut_audit import audit_films, one_class_of
 
 SHOWN_DOUBTFUL = 5
 SHOWN_UNREAD = 5
+SHOWN_SUGGESTIONS = 3
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -180,10 +182,20 @@ def _figures(admitted: Admitted, probes: Sequence[Probe], source: Source, listed
         "shortcuts": sum(probe.is_shortcut for probe in probes),
         "table_faults": len(admitted.faults),
         **(one_class_note(one_class_of(admitted)) if source.is_training else {}),
+        **_suggestion_note(probes),
         **admitted.notes,
         **_doubt_note(admitted.films),
         **_unread_note(listed),
     }
+
+
+def _suggestion_note(probes: Sequence[Probe]) -> dict[str, str]:
+    """Name the settings that may weaken the strongest shortcuts."""
+    suggestions = suggestions_of(probes)
+    more = (
+        f"; and {len(suggestions) - SHOWN_SUGGESTIONS} more, see the audit" if suggestions[SHOWN_SUGGESTIONS:] else ""
+    )
+    return {"note_shortcuts": "; ".join(suggestions[:SHOWN_SUGGESTIONS]) + more} if suggestions else {}
 
 
 def _unread_note(listed: FilmFiles) -> dict[str, str]:

@@ -85,7 +85,7 @@ def _write(
         for name, png in each.files.items():
             write_bytes(files.pictures / name, png)
     splits, thresholds = [each.page for each in pictures], explained.thresholds.boxes
-    page = report_page(settings.name, splits, thresholds, settings.score.confidence)
+    page = report_page(settings.name, splits, thresholds, settings.score.confidence, explained.films.audit_warnings)
     write_bytes(files.report_page, page.encode())
 
 
