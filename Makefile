@@ -63,7 +63,7 @@ test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's
 	@touch $@
 
 test-faults: install  ## damaged films, kills, full disks and the like: 20 minutes on two cores; ends with a table
-	OMP_NUM_THREADS=1 $(PYTEST) tests/faults -m faults -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(PYTEST) tests/faults -m faults -n 2 --dist worksteal
 
 test-gpu: install
 	$(PYTEST) -m gpu

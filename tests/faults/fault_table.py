@@ -9,6 +9,8 @@ PROPERTY = "faults"
 SHARE = float(os.environ.get("CAMRAY_FAULTS_SHARE", "1"))
 SEED = int(os.environ.get("CAMRAY_FAULTS_SEED", "1"))
 SHOWN = 12
+# of the modules with many trials; commands are bounded by their own CPU time, however busy the machine is
+FULL = [pytest.mark.faults, pytest.mark.timeout(7200)]
 
 
 def shared(count: int) -> int:

@@ -13,6 +13,8 @@ from tests.faults.test_hostile_texts import judge
 from tests.faults.test_kills import kill_stages
 from tests.faults.tiny_run import copied
 
+pytestmark = pytest.mark.timeout(1800)  # commands are bounded by their own CPU time
+
 
 def test_one_damaged_film_of_each_kind(tmp_path: Path, faults: Tally) -> None:
     digests = write_films(tmp_path / "films", 1)

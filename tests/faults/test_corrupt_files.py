@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_table import SEED, SHARE, Tally
+from tests.faults.fault_table import FULL, SEED, Tally, shared
 from tests.faults.tiny_run import UNTRACKED, copied, difference
 from tests.faults.warm_commands import camray
+
+pytestmark = FULL
 
 
 def _flip(data: bytes, dice: random.Random) -> bytes:
@@ -25,6 +27,7 @@ DAMAGE: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "empty": lambda data, dice: b"",
     "junk": lambda data, dice: dice.randbytes(max(64, len(data))),
 }
+PARTS = 6  # tests that can run at the same time
 NOT_READ = {".lock"}  # its bytes mean nothing
 
 
@@ -65,10 +68,9 @@ def damage(name: Path, how: str, undisturbed: Path, runs: Path, faults: Tally) -
     shutil.rmtree(runs)
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(1200)
-def test_every_kind_of_file_damaged(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_kind_of_file_damaged(part: int, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     pairs = [(name, how) for name in kinds_of_file(tiny_run).values() for how in DAMAGE]
     random.Random(SEED).shuffle(pairs)
-    for name, how in pairs[: max(1, round(len(pairs) * SHARE))]:
+    for name, how in pairs[: shared(len(pairs))][part::PARTS]:
         damage(name, how, tiny_run, tmp_path / "runs", faults)

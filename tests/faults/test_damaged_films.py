@@ -6,15 +6,16 @@ import random
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from camray.adapters.dicom.read.elements import suppress_warnings
 from camray.adapters.dicom.read.image import read_dicom
 from camray.io.film_files import pixel_digest
 from tests.faults.damaged_films import Film
-from tests.faults.fault_table import SEED, Tally, shared
+from tests.faults.fault_table import FULL, SEED, Tally, shared
 from tests.faults.kinds_of_damage import KINDS
 from tests.faults.warm_commands import Ended, camray
+
+pytestmark = FULL
 
 PER_KIND = 56  # of 38 kinds: 2,128 files
 WORKER_MIB = 1200.0  # includes the imports
@@ -99,8 +100,6 @@ def _named(ended: Ended, refusals: pd.DataFrame) -> str:
     return "a header's text is quoted" if "canary" in (stream.getvalue() + ended.output).lower() else ""
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_damaged_films(tmp_path: Path, faults: Tally) -> None:
     assert len(KINDS) >= 25
     digests = write_films(tmp_path / "films", shared(PER_KIND))

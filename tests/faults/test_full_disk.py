@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_table import SHARE, Tally
+from tests.faults.fault_table import FULL, SHARE, Tally
 from tests.faults.tiny_run import STAGES, UNTRACKED, copied, difference, record
 from tests.faults.warm_commands import Ended, camray
+
+pytestmark = FULL
 
 FRACTIONS = (0.0, 0.3, 0.9)  # of what a stage writes
 INCOMPLETE = 4
@@ -85,22 +87,23 @@ def no_large_file(stage: str, undisturbed: Path, runs: Path, faults: Tally) -> N
     shutil.rmtree(runs)
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_no_room_for_a_file(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     for stage in STAGES[:: max(1, round(0.4 / SHARE))]:
         no_large_file(stage, tiny_run, tmp_path / "runs", faults)
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
-def test_full_disk(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+def test_disk_of_no_bytes(tmp_path: Path, faults: Tally) -> None:
     with small_disk(tmp_path / "empty", 0) as disk:
         (disk / "filling").write_bytes(b"")
         subprocess.run(f"cat /dev/zero > {disk}/filling", shell=True, check=False, stderr=subprocess.DEVNULL)
         ended = camray("run", *UNTRACKED, "--runs", disk)
         is_fine = not ended.is_crash and ended.code in {2, INCOMPLETE}
         faults.count("disk of 0 bytes", "" if is_fine else str(ended))
-    pairs = [(stage, fraction) for stage in STAGES for fraction in FRACTIONS]
-    for stage, fraction in pairs[:: max(1, round(1 / SHARE) - 3)]:
-        _fill_up(stage, fraction, tiny_run, tmp_path / "disk", faults)
+
+
+PAIRS = [(stage, fraction) for stage in STAGES for fraction in FRACTIONS]
+
+
+@pytest.mark.parametrize(("stage", "fraction"), PAIRS[:: max(1, round(1 / SHARE) - 3)])
+def test_full_disk(stage: str, fraction: float, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+    _fill_up(stage, fraction, tiny_run, tmp_path / "disk", faults)

@@ -17,8 +17,10 @@ from camray.domain.errors import PipelineError
 from camray.stages.export import stage as export
 from camray.workflows.review.export_page import build
 from tests import dicom_run
-from tests.faults.fault_table import Tally
+from tests.faults.fault_table import FULL, Tally
 from tests.reporting.hostile_texts import TEXT, assert_escaped
+
+pytestmark = FULL
 
 FORMATS = ("csv", "coco", "labelstudio", "voc", "sr", "gsps", "sc", "seg", "pdf")
 SECOND = "Effusion"
@@ -180,8 +182,6 @@ def _page(folder: Path, text: str) -> None:
         assert "</script><!--" not in page, "a name ends the script"
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_hostile_names(tmp_path: Path, faults: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in NAMES.items():
         faults.count("text: data manifest", _wrong(name, lambda text=text: _in_manifest(text)))

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_table import Tally
+from tests.faults.fault_table import FULL, Tally
 from tests.faults.tiny_run import UNTRACKED, copied, difference
 from tests.faults.warm_commands import Ended, camray, start
+
+pytestmark = FULL
 
 NOBODY = 12345  # in no passwd
 DAY_S = 86400
@@ -85,8 +87,6 @@ def _only_root() -> None:
         pytest.skip("only root becomes another user, and only with setpriv")
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_unknown_user(tiny_run: Path, public_folder: Path, faults: Tally) -> None:
     _only_root()
     run = _copied_for_all(tiny_run, public_folder / "runs")
@@ -103,8 +103,6 @@ def test_unknown_user(tiny_run: Path, public_folder: Path, faults: Tally) -> Non
     faults.count("unknown user, unwritable home", "" if ended.code == 0 else str(ended))
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_read_only_folder(tiny_run: Path, public_folder: Path, faults: Tally) -> None:
     _only_root()
     run = _copied_for_all(tiny_run, public_folder / "runs")
@@ -126,8 +124,6 @@ def _to_the_end(undisturbed: Path, runs: Path, ended: Ended, kind: str, faults: 
     faults.count(kind, changed)
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_few_open_files(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     for limit in (64, 32):
         runs = tmp_path / str(limit)
@@ -137,8 +133,6 @@ def test_few_open_files(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
             faults.count("64 open files", str(ended))
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_small_shared_memory(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     words = [*UNTRACKED, "ingest.workers=2", "--runs", tmp_path]
     ended = start("run", *words, prepare=_little_shared_memory).wait()
@@ -147,8 +141,6 @@ def test_small_shared_memory(tiny_run: Path, tmp_path: Path, faults: Tally) -> N
     _to_the_end(tiny_run, tmp_path, ended, "small /dev/shm", faults)
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(600)
 def test_clock_set_back(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     """Files from the future: finished ones, and those of an interrupted run."""
     for name, later in (("finished", ()), ("interrupted", ("localize", "score", "export"))):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_table import SHARE, Tally
+from tests.faults.fault_table import FULL, SHARE, Tally
 from tests.faults.tiny_run import FIRST_S, TINY, difference
 from tests.faults.warm_commands import camray, start
+
+pytestmark = FULL
 
 NOWHERE = "http://127.0.0.1:9"
 COUNTED = ("runs", "metrics", "params", "datasets", "registered_models", "model_versions")
@@ -66,8 +68,6 @@ JOURNAL: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_damaged_journal(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     """Each file that the tracking keeps in a run; with a bad byte in the journal, no other line of it may be lost."""
     for path in sorted(path for path in (tracked_run / "mlflow").iterdir() if path.name != ".lock" and path.is_file()):
@@ -95,8 +95,6 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_store(change: str, tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     runs = tmp_path / "runs"
@@ -121,8 +119,6 @@ def _less(store: Path, expected: dict[str, int]) -> str:
     return ", ".join(f"{found[table]} of {count} {table}" for table, count in expected.items() if found[table] < count)
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_store_away_and_back(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     """A server that nobody answers for, and a place that is taken and then free again."""
     served = start("run", *TINY, "--runs", tmp_path / "served", environment={"MLFLOW_TRACKING_URI": NOWHERE}).wait()
@@ -141,8 +137,6 @@ def test_store_away_and_back(tracked_run: Path, tiny_run: Path, tmp_path: Path, 
     faults.count("store away: the store holds it all", _less(place / "mlflow.db", expected))
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_store_moved(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(tracked_run.parent, runs)
@@ -157,8 +151,6 @@ def test_store_moved(tracked_run: Path, tiny_run: Path, tmp_path: Path, faults: 
     faults.count("store moved: the store holds it all", _less(moved, expected))
 
 
-@pytest.mark.faults
-@pytest.mark.timeout(900)
 def test_two_runs_on_one_store(tracked_run: Path, tmp_path: Path, faults: Tally) -> None:
     running = [start("run", *TINY, f"name={name}", "--runs", tmp_path) for name in ("first", "second")]
     for one in running:

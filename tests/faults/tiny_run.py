@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.warm_commands import camray
 
-FIRST_S = 270.0  # of the first run, which compiles; below the time limit of a test
+FIRST_S = 400.0  # CPU time of the first run, which compiles
 STAGES = ("generate", "ingest", "train", "explain", "localize", "score", "export")
 TINY = [
     str(Path(__file__).resolve().parents[2] / "configs" / "phantom.yaml"),

@@ -6,16 +6,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psutil
+
 CONTEXT = get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.faults.preloaded"])
 MARK = b"\0"  # sent when the imports are done
 STUCK_S = 180.0
+LITTLE_S = 0.5  # CPU time of a command that only waits
 
 Limits = Mapping[int, int]  # resource.RLIMIT_... to both limits
 
@@ -53,8 +57,8 @@ class Running:
             time.sleep(0.002)
 
     def wait(self, timeout_s: float = STUCK_S) -> Ended:
-        """Wait for the end; a command that does not end is killed, and has no exit code."""
-        self.process.join(timeout_s)
+        """Wait for the end; a command that uses more CPU time, or none for as long, is killed and has no exit code."""
+        self._wait_while_it_works(timeout_s)
         code = self.process.exitcode
         if code is None:
             self.process.kill()
@@ -62,6 +66,25 @@ class Running:
         self.reader.join(10)
         text = b"".join(self.pieces).replace(MARK, b"").decode("utf-8", "replace")
         return Ended(code, text, time.monotonic() - self.started)
+
+    def _wait_while_it_works(self, timeout_s: float) -> None:
+        counted = used = 0.0
+        until = time.monotonic() + timeout_s
+        while self.process.exitcode is None and used < timeout_s and time.monotonic() < until:
+            self.process.join(1)
+            used = _cpu_s(self.process.pid)
+            if used > counted + LITTLE_S:
+                counted, until = used, time.monotonic() + timeout_s
+
+
+def _cpu_s(pid: int | None) -> float:
+    """Return the CPU time of a process and its children, s."""
+    seconds = 0.0
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            seconds += sum(process.cpu_times()[:4])  # user, system, and of children that ended
+    return seconds
 
 
 def start(
