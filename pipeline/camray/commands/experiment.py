@@ -21,12 +21,13 @@ from camray.commands.arguments import (
     print_json,
 )
 from camray.commands.option_groups import expand_option_groups
-from camray.commands.plan import PlanOptions, opened_by_plan, plan_as_json
+from camray.commands.plan import PlanOptions, opened_by_plan, plan_as_json, print_plan_alone
 from camray.commands.run_output import print_findings, print_paths, print_scores, print_stage
 from camray.domain.errors import SettingsError
 
 app = typer.Typer()
 SHOWN_FILMS = 10
+PLAN = "plan"  # in place of a last stage
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ def run(
     plan: PlanOptions,
     output: OutputOptions,
     until: Annotated[
-        str, typer.Option(help="Last stage to run: generate, ingest, train, explain, localize, score or export")
+        str,
+        typer.Option(
+            help="Last stage to run: generate, ingest, train, explain, localize, score or export; with --data or "
+            "--minutes also plan, which only writes the plan"
+        ),
     ] = "export",
     seeds: Annotated[str | None, typer.Option(help="Random seeds, separated by commas: a run for each")] = None,
 ) -> None:
@@ -76,6 +81,9 @@ def run(
     """
     if plan.is_given:
         settings, folder = opened_by_plan(config, plan, options.overrides, options.runs, output.as_json)
+        if until == PLAN:
+            print_plan_alone(folder, output.as_json)
+            return
     elif config is None:
         raise typer.BadParameter("expected an experiment, or a folder of films (--data FOLDER)", param_hint="CONFIG")
     else:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from camray.commands.arguments import RUN_PANEL, console
+from camray.commands.arguments import RUN_PANEL, console, print_json
 from camray.domain.errors import SettingsError
 
 
@@ -55,6 +55,17 @@ def opened_by_plan(
     if not quiet:
         _print_plan(planned)
     return planned.settings, planned.folder
+
+
+def print_plan_alone(folder: Any, as_json: bool) -> None:
+    """End a command that plans and runs no stage: print the plan for programs, or how it is run."""
+    from camray.io.artifacts import artifacts_of
+
+    if as_json:
+        print_json({"run": str(folder.root), **plan_as_json(folder)})
+        return
+    path = artifacts_of(folder).planned_settings
+    console.print(f"run it with: camray run {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
 def plan_as_json(folder: Any) -> dict[str, Any]:

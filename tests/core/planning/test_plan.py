@@ -65,7 +65,7 @@ def test_every_planned_setting_has_a_reason() -> None:
     ],
 )
 def test_the_grid_follows_the_films(rows: int, cols: int, aspect: float, grid: tuple[int, int]) -> None:
-    plan = planned(replace(FILMS, rows=rows, cols=cols, aspect=aspect, headers=9 if rows else 0))
+    plan = planned(replace(FILMS, rows=rows, cols=cols, aspect=aspect, headers=9 if rows else 0), minutes=60)
     assert (value(plan, "ingest.rows"), value(plan, "ingest.cols")) == grid
 
 
@@ -189,21 +189,42 @@ def test_many_films_in_few_minutes_say_how_many_it_takes() -> None:
     assert value(again, "train.epoch_films") * 4 >= 200 * 16
 
 
-def test_minutes_take_steps_first_and_then_pixels() -> None:
+def test_minutes_take_pixels_first_then_steps_and_pixels_again() -> None:
     square = replace(FILMS, aspect=1.0)
     full = planned(square)
     sides, steps = [], []
-    for minutes in (30, 14, 10, 6, 4):
+    for minutes in (30, 12, 8, 6, 4):
         plan = planned(square, minutes=minutes)
         assert plan.minutes <= minutes
         assert not plan.warnings
         sides.append(value(plan, "ingest.rows"))
         steps.append(value(plan, "train.min_steps"))
-    assert full.minutes > 12
-    assert sides[:3] == [320, 320, 320]
-    assert steps[0] == 400 > steps[1] > steps[2] >= 200
-    assert sides[2] > sides[3] > sides[4] >= 160
+    assert (value(full, "ingest.rows"), value(full, "train.min_steps")) == (288, 400)
+    assert steps[:2] == [400, 400]
+    assert 320 == sides[0] > sides[1] > sides[2] == 224
+    assert 400 > steps[2] > steps[3] >= 200
+    assert sides[2] == sides[3] > sides[4] >= 160
     assert min(steps) >= 200
+
+
+@pytest.mark.parametrize("films", [50, 100, 300, 500])
+@pytest.mark.parametrize("aspect", [1.0, 1.2, 2.2])
+def test_some_hundred_films_take_a_quarter_of_an_hour_on_two_cores(films: int, aspect: float) -> None:
+    label = LabelFacts("Mass", films // 3, films - films // 3, films // 3)
+    plan = planned(labelled(label, films=films, labelled=films, boxed=films // 3, aspect=aspect))
+    assert plan.minutes <= 15
+    assert value(plan, "train.min_steps") == 400
+    assert max(plan.values["ingest"].values()) >= 224
+
+
+def test_a_given_network_is_kept_with_its_own_rates() -> None:
+    small = planned(model={"backbone": "resnet_light"})
+    assert "model" not in small.values
+    assert not {"learning_rate", "head_rate"} & set(small.values["train"])
+    assert small.minutes < planned(ingest={"rows": 320, "cols": 272}).minutes / 2
+    assert not small.warnings
+    (warning,) = planned(model={"backbone": "vgg16"}).warnings
+    assert warning.startswith("how long vgg16 takes was not measured")
 
 
 def test_given_steps_are_not_reduced() -> None:

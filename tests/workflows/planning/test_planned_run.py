@@ -130,6 +130,18 @@ def test_a_second_run_of_the_same_command_skips_every_stage(tmp_path: Path) -> N
     assert "the same films and settings as before" in text.stderr
 
 
+def test_a_plan_can_be_made_alone(tmp_path: Path) -> None:
+    films = write_films(tmp_path / "films")
+    words = ["run", "--data", str(films), "--runs", str(tmp_path / "runs"), "--until", "plan"]
+    shown = CliRunner().invoke(app, words).stderr
+    assert "ingest.rows=128 ingest.cols=80: films are 96 x 64 px" in shown
+    assert f"camray run {tmp_path}/runs/films/plan.yaml" in shown.replace("\n", "")
+    plain = _json(CliRunner().invoke(app, [*words, "--json"]))
+    assert plain["plan"]["values"]["ingest"] == {"rows": 128, "cols": 80}
+    assert {path.name for path in (tmp_path / "runs" / "films").iterdir()} <= {"plan.yaml", "plan.json", ".lock"}
+    assert CliRunner().invoke(app, ["run", str(films / "x.yaml"), "--until", "plan"]).exit_code != 0
+
+
 def _json(result: Any) -> Any:
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)

@@ -69,7 +69,7 @@ def _decisions(
     train = base["train"]
     if findings.left_out:
         names = tuple(label.name for label in findings.left_out)
-        yield {"data.leave_out": names}, "findings that nothing can be learnt of"
+        yield {"data.leave_out": names}, "too few films with or without it to learn from"
     yield {"ingest.rows": schedule.rows, "ingest.cols": schedule.cols}, _why_grid(data, schedule)
     is_own_network = request.value("model", "backbone") is not None
     if not is_own_network:

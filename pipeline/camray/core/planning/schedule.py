@@ -10,6 +10,7 @@ from camray.core.planning.grid import CELL_PX, SMALLER_SIDES_PX, complete_grid, 
 from camray.core.training.optimization import epochs_for
 
 LEAST_STEPS = 200  # on 175 training films nothing is localized before 150 to 200 steps of 16
+KEPT_SIDE_PX = 224  # fewer steps rather than a smaller grid
 PARTS = 4  # epochs, where not even two passes over the films fit
 WARM_UP_SHARE = 1 / 8  # of all steps, where epochs are few
 
@@ -59,7 +60,10 @@ class Schedule:
 def choose_schedule(
     data: DataFacts, machine: Machine, request: PlanRequest, base: Sections, minutes: float
 ) -> Schedule:
-    """Reduce steps first, not below `LEAST_STEPS`, then the grid, until a run holds the minutes.
+    """Choose a grid and steps that hold the minutes.
+
+    Steps are reduced to the usual minimum of few films first, then the grid to `KEPT_SIDE_PX`, then steps to
+    `LEAST_STEPS`, then the grid again.
 
     Parameters
     ----------
@@ -74,15 +78,19 @@ def choose_schedule(
     minutes : float
         Duration of the whole run at most.
     """
+    grids = list(_grids(data, request, base))
+    large = [grid for grid in grids if max(grid) >= KEPT_SIDE_PX] or grids[:1]
+    small = [grid for grid in grids if max(grid) <= KEPT_SIDE_PX] or grids[-1:]
+    usual = base["train"]["min_steps"]
     full, last = None, None
-    for rows, cols in _grids(data, request, base):
-        load = _workload(data, request, base, (rows, cols))
-        schedule = _schedule(load, machine, request, base, (rows, cols))
+    for grid, least_steps in [*((grid, usual) for grid in large), *((grid, LEAST_STEPS) for grid in small)]:
+        load = _workload(data, request, base, grid)
+        schedule = _schedule(load, machine, request, base, grid)
         full = full or schedule
         schedule = replace(schedule, full_steps=full.steps, full_side=max(full.rows, full.cols))
         if schedule.minutes <= minutes:
             return schedule
-        shorter = None if is_length_given(request) else _shorter(schedule, load, machine, minutes)
+        shorter = None if is_length_given(request) else _shorter(schedule, load, machine, minutes, least_steps)
         if shorter is not None:
             return shorter
         last = schedule, load
@@ -154,21 +162,23 @@ def _steps_per_epoch(films: int, batch_size: int) -> int:
     return max(1, films // min(batch_size, films))
 
 
-def _shorter(schedule: Schedule, load: Workload, machine: Machine, minutes: float) -> Schedule | None:
-    """Return the training with as many steps as the minutes hold; None if these are fewer than `LEAST_STEPS`."""
+def _shorter(schedule: Schedule, load: Workload, machine: Machine, minutes: float, least_steps: int) -> Schedule | None:
+    """Return the training with as many steps as the minutes hold; None if these are fewer than `least_steps`."""
     rest = minutes - fixed_minutes(load, machine)
     each = _steps_per_epoch(load.train, load.batch_size)
     epochs = math.floor(rest / training_minutes(load, machine, each, 1)) if rest > 0 else 0
     if epochs >= 2:
-        return _limited(schedule, load, machine, (epochs * each, epochs, 0))
+        return _limited(schedule, load, machine, (epochs * each, epochs, 0), least_steps)
     step = training_minutes(load, machine, 1, 0)
     part = math.floor((rest - training_minutes(load, machine, 0, PARTS)) / step / PARTS)
-    return _limited(schedule, load, machine, (part * PARTS, PARTS, part * load.batch_size))
+    return _limited(schedule, load, machine, (part * PARTS, PARTS, part * load.batch_size), least_steps)
 
 
-def _limited(schedule: Schedule, load: Workload, machine: Machine, size: tuple[int, int, int]) -> Schedule | None:
+def _limited(
+    schedule: Schedule, load: Workload, machine: Machine, size: tuple[int, int, int], least_steps: int
+) -> Schedule | None:
     steps, epochs, epoch_films = size
-    if steps < LEAST_STEPS:
+    if steps < least_steps:
         return None
     shorter = replace(
         schedule,
@@ -187,5 +197,5 @@ def _least(schedule: Schedule, load: Workload, machine: Machine, request: PlanRe
         is_sampled = each * 2 > LEAST_STEPS
         epochs = PARTS if is_sampled else math.ceil(LEAST_STEPS / each)
         size = (LEAST_STEPS, epochs, part * load.batch_size if is_sampled else 0)
-        schedule = _limited(schedule, load, machine, size) or schedule
+        schedule = _limited(schedule, load, machine, size, LEAST_STEPS) or schedule
     return replace(schedule, holds=False)
