@@ -14,6 +14,7 @@ from camray.commands import (
     fetch,
     gallery,
     lungs,
+    remedies,
     review,
     sanity,
     settings,
@@ -36,13 +37,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (experiment, compare, stages, show, gallery, diff, sanity, fetch, settings):
+for part in (experiment, compare, stages, show, gallery, diff, sanity, fetch, remedies, settings):
     app.add_typer(part.app)
 app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)
 app.add_typer(track.app, name="track", rich_help_panel=RESULT_COMMANDS)
 app.add_typer(data.app, name="data", rich_help_panel=DATA_COMMANDS)
 app.add_typer(lungs.app, name="lungs", rich_help_panel=DATA_COMMANDS)
-for part in (experiment, compare, stages, show, gallery, diff, sanity, fetch, settings, review, track, data, lungs):
+ALL = (experiment, compare, stages, show, gallery, diff, sanity, fetch, remedies, settings, review, track, data, lungs)
+for part in ALL:
     for command in part.app.registered_commands:  # Typer would keep the line breaks of the source
         command.help = "\n\n".join(
             " ".join(paragraph.split()) for paragraph in (inspect.getdoc(command.callback) or "").split("\n\n")

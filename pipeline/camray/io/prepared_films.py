@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camray.core.preparation.film_lungs import NativeLungs, native_lungs
 from camray.core.preparation.prepared_film import ModelGrid, PreparedFilm, prepare_film
 from camray.domain.contract import ModelContract
+from camray.domain.preparation import FilmPreparation
 from camray.io.film_lungs import shipped_lung_network
 
 
@@ -19,5 +21,11 @@ def prepare_for(
     """Change a film, grey 0-1 on its native grid, as the films of the training were changed."""
     fit: Any = contract.fit
     grid = ModelGrid(contract.rows, contract.cols, fit)
-    network = shipped_lung_network() if contract.preparation.needs_lungs else None
-    return prepare_film(pixels, spacing, grid, contract.preparation, network)
+    return prepare_film(pixels, spacing, grid, contract.preparation, lungs_for(contract.preparation, pixels, spacing))
+
+
+def lungs_for(
+    preparation: FilmPreparation, pixels: NDArray[np.float32], spacing: tuple[float | None, float | None]
+) -> NativeLungs | None:
+    """Find the lungs of a film, grey 0-1 on its native grid, if the preparation needs them and there are any."""
+    return native_lungs(pixels, spacing, shipped_lung_network()) if preparation.needs_lungs else None

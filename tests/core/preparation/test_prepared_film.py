@@ -9,7 +9,7 @@ import pytest
 from camray.core.imaging.film_statistics import film_area, image_statistics, quantise
 from camray.core.imaging.resampling import resampled, to_model_grid
 from camray.core.phantom.film import render_film
-from camray.core.preparation.film_lungs import lung_hull
+from camray.core.preparation.film_lungs import NativeLungs, native_lungs
 from camray.core.preparation.prepared_film import NO_LUNGS, ModelGrid, cropped_grid, prepare_film
 from camray.core.shortcuts.features import regions
 from camray.core.shortcuts.probes import run_probes
@@ -34,10 +34,21 @@ def _with_text(film: np.ndarray, row: int = 4, col: int = 6) -> np.ndarray:
     return film
 
 
+def _lungs(film: np.ndarray) -> NativeLungs | None:
+    return native_lungs(film, SQUARE_PX, shipped_lung_network())
+
+
+def _hull(film: np.ndarray) -> np.ndarray:
+    lungs = _lungs(film)
+    assert lungs is not None
+    assert (lungs.hull | ~lungs.lungs).all()
+    return lungs.hull
+
+
 def _whole(film: np.ndarray, preparation: FilmPreparation) -> np.ndarray:
     """Prepare a film on its own grid, so that no resampling hides what is painted."""
     grid = ModelGrid(*film.shape, "stretch")
-    return prepare_film(film, SQUARE_PX, grid, preparation, shipped_lung_network()).grey
+    return prepare_film(film, SQUARE_PX, grid, preparation, _lungs(film)).grey
 
 
 def test_no_preparation_only_resamples() -> None:
@@ -72,8 +83,7 @@ def test_text_outside_the_lungs_is_painted_and_nothing_else() -> None:
 
 def test_bright_structures_in_the_lungs_are_no_markers() -> None:
     film = _film(1)
-    hull = lung_hull(film, SQUARE_PX, shipped_lung_network())
-    assert hull is not None
+    hull = _hull(film)
     rows, cols = (int(centre) for centre in np.argwhere(hull).mean(axis=0))
     inside = _with_text(film, rows, cols - 12)
     masked = _whole(inside, FilmPreparation(mask_markers=True))
@@ -82,14 +92,9 @@ def test_bright_structures_in_the_lungs_are_no_markers() -> None:
 
 def test_without_lungs_markers_stay_with_a_note() -> None:
     film = _with_text(np.full((100, 80), 0.6, np.float32))
-    prepared = prepare_film(film, SQUARE_PX, GRID, FilmPreparation(mask_markers=True), shipped_lung_network())
+    prepared = prepare_film(film, SQUARE_PX, GRID, FilmPreparation(mask_markers=True), _lungs(film))
     assert prepared.note == NO_LUNGS
     np.testing.assert_array_equal(prepared.grey, to_model_grid(film, 96, 64, "letterbox")[0])
-
-
-def test_masking_markers_without_a_segmenter_is_a_fault_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="lung segmenter"):
-        prepare_film(_film(0), SQUARE_PX, GRID, FilmPreparation(mask_markers=True), None)
 
 
 def test_equalization_forgets_any_increasing_change_of_grey_levels() -> None:
@@ -135,10 +140,9 @@ def test_a_crop_shows_the_lungs_and_every_point_is_where_its_transform_says() ->
 
 def test_a_cropped_film_fills_the_grid_with_its_lungs() -> None:
     film = _film(4)
-    hull = lung_hull(film, SQUARE_PX, shipped_lung_network())
-    assert hull is not None
+    hull = _hull(film)
     preparation = FilmPreparation(crop_lungs=True, crop_margin=0.0)
-    prepared = prepare_film(film, SQUARE_PX, GRID, preparation, shipped_lung_network())
+    prepared = prepare_film(film, SQUARE_PX, GRID, preparation, _lungs(film))
     lungs = box_from_mask(hull)
     assert lungs is not None
     shown = prepared.transform.box_to_model(lungs)
@@ -149,7 +153,7 @@ def test_a_cropped_film_fills_the_grid_with_its_lungs() -> None:
 
 def test_a_film_without_lungs_is_not_cropped() -> None:
     film = _with_text(np.full((100, 80), 0.6, np.float32))
-    prepared = prepare_film(film, SQUARE_PX, GRID, FilmPreparation(crop_lungs=True), shipped_lung_network())
+    prepared = prepare_film(film, SQUARE_PX, GRID, FilmPreparation(crop_lungs=True), _lungs(film))
     assert prepared.note == NO_LUNGS
     assert prepared.transform == to_model_grid(film, 96, 64, "letterbox")[1]
 
@@ -188,7 +192,7 @@ def _probe_auc(films: list[np.ndarray], kind: str, preparation: FilmPreparation)
     rows = []
     for film in films:
         grid = ModelGrid(96, 64, "stretch") if preparation.crop_lungs else GRID  # no more of the film in the margins
-        prepared = prepare_film(film, SQUARE_PX, grid, preparation, shipped_lung_network())
+        prepared = prepare_film(film, SQUARE_PX, grid, preparation, _lungs(film))
         stored = quantise(prepared.grey, 8)[film_area((96, 64), film.shape, prepared.transform)]
         statistics = image_statistics(stored)
         tiles = statistics.tiles.reshape(2, 12, 12)

@@ -1,4 +1,6 @@
-"""Lungs of one film of any size, and their convex hull on its native grid."""
+"""Lungs of one film of any size, and their convex hull, on its native grid."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -46,10 +48,18 @@ def lungs_of_film(
     return find_lungs(grey, likely, window_of(to_grid, rows, cols), side), to_grid, grey
 
 
-def lung_hull(
+@dataclass(frozen=True, eq=False)
+class NativeLungs:
+    """Both lungs, and their convex hull with all that lies between them, bool [H, W] on a film's native grid."""
+
+    lungs: NDArray[np.bool_]
+    hull: NDArray[np.bool_]
+
+
+def native_lungs(
     pixels: NDArray[np.float32], spacing: tuple[float | None, float | None], network: LungUNet
-) -> NDArray[np.bool_] | None:
-    """Find the convex hull of both lungs, with all that lies between them.
+) -> NativeLungs | None:
+    """Find the lungs of one film, and their hull.
 
     Parameters
     ----------
@@ -62,17 +72,18 @@ def lung_hull(
 
     Returns
     -------
-    ndarray of shape (H, W), bool, or None
-        Native grid; None where no lungs were found.
+    NativeLungs or None
+        None where no lungs were found.
     """
     lungs, to_grid, _ = lungs_of_film(pixels, spacing, network)
     if not lungs.masks:
         return None
-    hull = convex_hull_image(np.logical_or.reduce(list(lungs.masks.values())))  # type: ignore[no-untyped-call]
+    mask = np.logical_or.reduce(list(lungs.masks.values()))
     rows, cols = (
         np.clip(((np.arange(size) + 0.5) * scale + offset).astype(np.int64), 0, SIDE_PX - 1)
         for size, scale, offset in zip(
             pixels.shape, (to_grid.scale_y, to_grid.scale_x), (to_grid.offset_y, to_grid.offset_x), strict=True
         )
     )
-    return np.asarray(hull[np.ix_(rows, cols)], np.bool_)
+    hull = convex_hull_image(mask)  # type: ignore[no-untyped-call]
+    return NativeLungs(*(np.asarray(each[np.ix_(rows, cols)], np.bool_) for each in (mask, hull)))

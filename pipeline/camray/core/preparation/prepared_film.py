@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from camray.core.imaging.film_statistics import film_area
 from camray.core.imaging.resampling import Fit, plan_grid, resampled, to_model_grid
-from camray.core.networks.lung_unet import LungUNet
 from camray.core.preparation.equalization import PAINTED_GREY, equalized
-from camray.core.preparation.film_lungs import lung_hull
+from camray.core.preparation.film_lungs import NativeLungs
 from camray.core.preparation.markers import without_markers
 from camray.domain.geometry import Box, GridTransform, box_from_mask
 from camray.domain.preparation import FilmPreparation
@@ -50,7 +49,7 @@ def prepare_film(
     spacing: tuple[float | None, float | None],
     model_grid: ModelGrid,
     preparation: FilmPreparation,
-    network: LungUNet | None,
+    lungs: NativeLungs | None,
 ) -> PreparedFilm:
     """Change a film as the preparation says, and bring it to the model grid.
 
@@ -64,8 +63,8 @@ def prepare_film(
         Where to.
     preparation : FilmPreparation
         What to change.
-    network : LungUNet or None
-        Lung segmenter, on the CPU; needed if ``preparation.needs_lungs``.
+    lungs : NativeLungs or None
+        The film's lungs, if ``preparation.needs_lungs``; None where none were found.
 
     Returns
     -------
@@ -79,13 +78,12 @@ def prepare_film(
     rows, cols = model_grid.rows, model_grid.cols
     if preparation.is_identity:
         return PreparedFilm(*to_model_grid(pixels, rows, cols, model_grid.fit, *spacing))
-    hull = _hull(pixels, spacing, network) if preparation.needs_lungs else None
-    note = NO_LUNGS if preparation.needs_lungs and hull is None else ""
+    note = NO_LUNGS if preparation.needs_lungs and lungs is None else ""
     transform = plan_grid((pixels.shape[0], pixels.shape[1]), (rows, cols), model_grid.fit, *spacing)
-    if hull is not None and preparation.crop_lungs:
-        transform = cropped_grid(hull, preparation.crop_margin, model_grid, spacing)
-    if hull is not None and preparation.mask_markers:
-        pixels = without_markers(pixels, hull)
+    if lungs is not None and preparation.crop_lungs:
+        transform = cropped_grid(lungs.hull, preparation.crop_margin, model_grid, spacing)
+    if lungs is not None and preparation.mask_markers:
+        pixels = without_markers(pixels, lungs.hull)
     painted = _border(pixels, preparation.mask_border)
     if painted.any() and not painted.all():
         pixels = np.where(painted, np.median(pixels[~painted]), pixels).astype(np.float32)
@@ -129,14 +127,6 @@ def cropped_grid(
     return GridTransform(
         grid.scale_x, grid.scale_y, grid.offset_x - x0 * grid.scale_x, grid.offset_y - y0 * grid.scale_y
     )
-
-
-def _hull(
-    pixels: NDArray[np.float32], spacing: tuple[float | None, float | None], network: LungUNet | None
-) -> NDArray[np.bool_] | None:
-    if network is None:
-        raise ValueError("this preparation needs a lung segmenter, and none is given")
-    return lung_hull(pixels, spacing, network)
 
 
 def _border(pixels: NDArray[np.float32], width: float) -> NDArray[np.bool_]:

@@ -63,15 +63,15 @@ def _folds(target: NDArray[np.bool_], patients: Sequence[str], seed: int) -> NDA
 
 
 def _auc_over(
-    fold: NDArray[np.int64], features: NDArray[np.float32], target: NDArray[np.bool_]
+    fold: NDArray[np.int64], features: NDArray[np.float32], target: NDArray[np.bool_], counts: NDArray[np.float64]
 ) -> tuple[float | None, str]:
     aucs = []
     for held_out in range(FOLDS):
         fit, test = fold != held_out, fold == held_out
         if len(np.unique(target[fit])) < 2 or len(np.unique(target[test])) < 2:
             continue
-        logits = fit_logistic(features[fit], target[fit]).logits(features[test])
-        aucs.append(weighted_auroc(np.ones((1, len(logits))), logits, target[test])[0])
+        logits = fit_logistic(features[fit], target[fit], counts[fit]).logits(features[test])
+        aucs.append(weighted_auroc(counts[None, test], logits, target[test])[0])
     return (float(np.mean(aucs)), "") if aucs else (None, "no fold holds both kinds")
 
 
@@ -117,6 +117,7 @@ def run_probes(
     labels: Sequence[str],
     patients: Sequence[str],
     seed: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> list[Probe]:
     """Probe each label with each kind of features.
 
@@ -132,6 +133,8 @@ def run_probes(
         Of each film.
     seed : int
         Deals patients to folds, and picks `MAX_FILMS` films where there are more.
+    weights : ndarray of shape (films, labels), float32, optional
+        How much each film counts for a label, in the fit and in the AUROC; films of weight 0 are left out.
 
     Returns
     -------
@@ -140,13 +143,16 @@ def run_probes(
     """
     probes = []
     for column, label in enumerate(labels):
-        labelled = np.flatnonzero((values[:, column] == 0) | (values[:, column] == 1))
+        counts = np.ones(len(values)) if weights is None else weights[:, column].astype(np.float64)
+        labelled = np.flatnonzero(np.isin(values[:, column], (0, 1)) & (counts > 0))
         if labelled.size > MAX_FILMS:
             labelled = np.sort(np.random.default_rng(seed).choice(labelled, MAX_FILMS, replace=False))
         target = values[labelled, column] == 1
         fold = _folds(target, [patients[int(i)] for i in labelled], seed)
         for kind, table in features.items():
-            auc, skipped = (None, fold) if isinstance(fold, str) else _auc_over(fold, table[labelled], target)
+            auc, skipped = (
+                (None, fold) if isinstance(fold, str) else _auc_over(fold, table[labelled], target, counts[labelled])
+            )
             rounded = None if auc is None else round(auc, 4)
             probes.append(Probe(label, kind, rounded, int(labelled.size), int(target.sum()), skipped))
     return probes

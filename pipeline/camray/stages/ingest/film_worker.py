@@ -16,7 +16,7 @@ from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmHeader, FilmPolicy
 from camray.domain.preparation import UNCHANGED, FilmPreparation
 from camray.io.film_files import read_film, read_film_header
-from camray.io.film_lungs import shipped_lung_network
+from camray.io.prepared_films import lungs_for
 from camray.stages.ingest.ingest_record import IngestRecord
 
 _UID = re.compile(r"[0-9.]{1,64}")
@@ -96,8 +96,8 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
     header = film.header
     spaced = header.row_spacing_mm is not None and header.col_spacing_mm is not None
     spacing = (header.row_spacing_mm, header.col_spacing_mm) if spaced else (None, None)
-    network = shipped_lung_network() if plan.preparation.needs_lungs else None
-    prepared = prepare_film(film.pixels, spacing, plan.grid, plan.preparation, network)
+    lungs = lungs_for(plan.preparation, film.pixels, spacing)
+    prepared = prepare_film(film.pixels, spacing, plan.grid, plan.preparation, lungs)
     grid, stored = prepared.transform, quantise(prepared.grey, plan.bits)
     inside = stored[film_area(stored.shape, film.pixels.shape, grid)]
     statistics = image_statistics(inside)
