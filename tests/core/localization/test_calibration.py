@@ -1,11 +1,14 @@
 """Recipes and cutoffs chosen on validation films."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from camray.core.localization.box_recipes import BoxRecipe
-from camray.core.localization.calibration import RecipeGrid, ValidationMaps, _from_samples, calibrate
+from camray.core.localization.calibration import _from_samples, calibrate
 from camray.core.localization.located_boxes import RegionRules, locate
+from camray.core.localization.recipe_grid import RecipeGrid, ValidationMaps
 from camray.domain.geometry import CropWindow, iou_matrix
 
 SHAPE, WINDOW = (128, 128), CropWindow(0, 128, 0, 128)
@@ -142,3 +145,45 @@ def test_boxes_of_coarse_samples_keep_their_axes() -> None:
     window, boxes = CropWindow(10, 14, 30, 42), np.array([[1.0, 0.0, 3.0, 1.0], [0.0, 1.0, 4.0, 2.0]])
     found = _from_samples(boxes, window, (2, 4))
     np.testing.assert_array_equal(found, [[33.0, 10.0, 39.0, 12.0], [30.0, 12.0, 42.0, 14.0]])
+
+
+def _with_start(maps: ValidationMaps, start: BoxRecipe) -> ValidationMaps:
+    return replace(maps, start=start)
+
+
+def test_the_recipe_from_labels_alone_is_kept_unless_another_is_better_beyond_chance() -> None:
+    maps = _maps(20, 2.0, 48.0, seed=1)
+    good, poor = BoxRecipe("max", 0.5), BoxRecipe("max", 0.95)
+    assert _accuracy(maps, good, 0.5) == 1.0
+    assert _accuracy(maps, poor, 0.5) == 0.0
+    kept, beaten = _chosen(_with_start(maps, good)), _chosen(_with_start(maps, poor))
+    assert kept.is_start
+    assert replace(kept.recipe, peak_smooth=0.0) == good
+    assert kept.accuracy == 1.0
+    assert not beaten.is_start
+    assert beaten.recipe == _chosen(maps).recipe
+
+
+@pytest.mark.parametrize(("wrong", "is_kept"), [(1, True), (2, False)])
+def test_the_margin_is_one_standard_error_film_by_film(wrong: int, is_kept: bool) -> None:
+    """The start misses `wrong` of 10 films, all right otherwise: 0.1 against an error of 0.1, 0.2 against 0.133."""
+    maps = _maps(10, 2.0, 48.0, seed=1)
+    heat = maps.heat.copy()
+    heat[:wrong] = 5 + heat[:wrong] * 5  # half of the maximum is everywhere
+    found = _chosen(_with_start(replace(maps, heat=heat), BoxRecipe("max", 0.5)), RecipeGrid(smooth=(0.0,)))
+    assert _chosen(replace(maps, heat=heat), RecipeGrid(smooth=(0.0,))).accuracy == 1.0
+    assert found.is_start is is_kept
+    assert found.accuracy == (1 - wrong / 10 if is_kept else 1.0)
+
+
+def test_levels_are_also_tried_from_the_background_of_a_label() -> None:
+    """All heat is far below zero, on films of different minimum: only the background sets them alike."""
+    maps = _maps(12, 2.0, 48.0, seed=1)
+    heat = maps.heat - 9
+    heat[:, 0, 0] = np.linspace(-60, -10, 12)
+    start = BoxRecipe("background", 0.9, background=-9.0)
+    found = _chosen(_with_start(replace(maps, heat=heat), start))
+    assert found.recipe.reference == "background"
+    assert found.recipe.background == -9.0
+    assert found.accuracy == 1.0
+    assert _chosen(replace(maps, heat=heat)).accuracy < 1.0

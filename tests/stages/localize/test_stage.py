@@ -159,7 +159,8 @@ def test_boxes_stay_on_the_film(folder: RunFolder) -> None:
 
 
 def test_thresholds_name_where_they_come_from_and_only_validation_films_count(folder: RunFolder) -> None:
-    first = _run(folder)[1]
+    policies = ["fraction_of_max", "calibrated"]
+    first = _run(folder, policies=policies)[1]
     entries = {entry["id"]: entry for entry in first["thresholds"]}
     fixed, calibrated = entries["fraction_of_max/cam/mass"], entries["calibrated/cam/mass"]
     assert (fixed["source"], fixed["split"], fixed["n"], fixed["value"]) == ("fixed", None, 0, 0.2)
@@ -175,7 +176,16 @@ def test_thresholds_name_where_they_come_from_and_only_validation_films_count(fo
     is_test = annotations["image_id"] >= "film12"
     assert is_test.any()
     write_table(path, annotations[~is_test], ANNOTATION_COLUMNS)
-    assert _run(folder)[1] == first
+    assert _run(folder, policies=policies)[1] == first
+
+
+def test_validation_boxes_that_choose_no_better_leave_the_recipe_from_labels_alone(folder: RunFolder) -> None:
+    entries = {entry["id"]: entry for entry in _run(folder)[1]["thresholds"]}
+    alone, calibrated = entries["above_background/cam/mass"], entries["calibrated/cam/mass"]
+    assert calibrated["criterion"].startswith("that of above_background")
+    assert (calibrated["source"], calibrated["split"], calibrated["n"]) == ("validation", "validation", 10)
+    assert calibrated["value"] == alone["value"]
+    assert {**calibrated["parameters"], "peak_smooth": 0.0} == alone["parameters"]
 
 
 def test_the_background_comes_from_films_without_the_label_and_no_box_has_a_part_in_it(folder: RunFolder) -> None:
@@ -282,7 +292,7 @@ def test_a_prior_made_while_explaining_is_tried(folder: RunFolder) -> None:
     prior = np.zeros((2, *CELLS), np.float32)
     prior[0, 2:4, 3:5] = 1
     np.save(folder.root / "explain" / "prior-cam.npy", prior)
-    chosen = _run(folder, calibrate_prior=[0.5])[1]
+    chosen = _run(folder, calibrate_prior=[0.5], policies=["fraction_of_max", "calibrated"])[1]
     used = {entry["id"]: entry["parameters"]["prior"] for entry in chosen["thresholds"]}
     assert used["calibrated/cam/mass"] == 0.5
     assert used["calibrated/gradcam/mass"] == 0.0

@@ -1,7 +1,8 @@
 """Calibration of box recipes, one per label, on validation films alone.
 
 Few boxes invite over-fitting. Therefore the accuracy of a recipe is averaged with that of its neighbours on the grid,
-and each label's accuracy is blended with that of all labels together, the more the fewer boxes the label has.
+each label's accuracy is blended with that of all labels together, the more the fewer boxes the label has, and the
+recipe from image labels alone is kept unless the chosen one is better by more than chance.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,91 +13,32 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from camray.core.localization.box_recipes import BoxRecipe, Reference
-from camray.core.localization.connected_components import REGION_CHOICES, FloatImage, best_boxes
+from camray.core.localization.connected_components import REGION_CHOICES, best_boxes
 from camray.core.localization.heat_maps import scaled_about_centre, upsampled
 from camray.core.localization.located_boxes import heat_thresholds, hit_points, with_prior
+from camray.core.localization.recipe_grid import RecipeGrid, ValidationMaps
 from camray.domain.geometry import CropWindow, iou_matrix
 
 _COARSE_SIDE_PX = 96  # maps are sampled about this finely while recipes are compared; boxes are drawn on the full grid
 _TIE = 1e-3  # weight of the mean IoU beside the accuracy: breaks ties, nothing more
 _HIT_TIE = 1e-6
+_ROUNDING = 1e-12
+MARGIN = 1.0  # standard errors by which a chosen recipe must beat the one from image labels alone
 _NEIGHBOURS = np.array([0.25, 0.5, 0.25])
 
 
 @dataclass(frozen=True)
-class ValidationMaps:
-    """One label's validation films that hold boxes, P of them.
-
-    Parameters
-    ----------
-    heat : ndarray of shape (P, h, w), float32
-        Raw maps on the feature grid.
-    windows : sequence of CropWindow
-        Model pixels of each film.
-    annotated : sequence of ndarray of shape (A, 4), float64
-        The label's boxes on each film, at least one, on the *model* grid (IoU is the same there), px.
-    prior : ndarray of shape (h, w), float32
-        As in `camray.core.localization.located_boxes.locate`; zero where there is no prior map.
-    """
-
-    heat: FloatImage
-    windows: Sequence[CropWindow]
-    annotated: Sequence[NDArray[np.float64]]
-    prior: FloatImage
-
-
-@dataclass(frozen=True)
-class RecipeGrid:
-    """Recipes to compare.
-
-    Parameters
-    ----------
-    levels : tuple of float
-        For each of the references ``max`` and ``range``, ascending.
-    raw_quantiles : tuple of float
-        Raw levels are tried at these quantiles of a label's validation heat, ascending; empty: ``raw`` is not tried.
-    smooth : tuple of float
-        Sigmas in feature cells, for boxes and for hit points, ascending.
-    dilate : tuple of float
-        Factors on the boxes' sides, ascending.
-    prior : tuple of float
-        Weights of the prior map, for boxes and for hit points, ascending.
-    """
-
-    levels: tuple[float, ...] = tuple(round(0.1 + 0.05 * step, 2) for step in range(17))
-    raw_quantiles: tuple[float, ...] = ()
-    smooth: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
-    dilate: tuple[float, ...] = (0.8, 0.9, 1.0, 1.12, 1.25, 1.4, 1.6)
-    prior: tuple[float, ...] = (0.0,)
-
-    def levels_of(self, heat: FloatImage) -> dict[Reference, NDArray[np.float64]]:
-        """Compute the levels to try for one label's maps.
-
-        Parameters
-        ----------
-        heat : ndarray, float32
-            Raw maps; only `raw_quantiles` need them.
-
-        Returns
-        -------
-        dict of Reference to ndarray, float64
-            Levels in units of their reference.
-        """
-        fractions = np.array(self.levels)
-        levels: dict[Reference, NDArray[np.float64]] = {"max": fractions, "range": fractions}
-        if self.raw_quantiles:
-            levels["raw"] = np.quantile(heat.astype(np.float64), self.raw_quantiles)
-        return levels
-
-
-@dataclass(frozen=True)
 class CalibratedRecipe:
-    """A chosen recipe, how many films chose it, and what it reached on them (optimistic: it was chosen there)."""
+    """A chosen recipe, how many films chose it, and what it reached on them (optimistic: it was chosen there).
+
+    `is_start` tells that the recipe from image labels alone was kept, `hit_rate` and its smoothing apart.
+    """
 
     recipe: BoxRecipe
     n: int
     accuracy: float
     hit_rate: float
+    is_start: bool = False
 
 
 def calibrate(
@@ -127,35 +69,65 @@ def calibrate(
 
     Notes
     -----
-    Ties go to the higher mean IoU, then to the earlier point of the grid. The hit point's smoothing is chosen apart,
-    by the share of films whose peak is in an annotated box; ties go to the least smoothing.
+    A label's `start` is kept unless the best recipe is right on more films by over `MARGIN` standard errors of the
+    difference, film by film. Ties go to the higher mean IoU, then to the earlier point of the grid. The hit point's
+    smoothing is chosen apart, by the share of films whose peak is in an annotated box; ties go to the least smoothing.
     """
     used = {label: maps for label, maps in labels.items() if len(maps.heat)}
     n = {label: len(maps.heat) for label, maps in used.items()}
-    levels = {label: grid.levels_of(maps.heat) for label, maps in used.items()}
+    levels = {label: grid.levels_of(maps) for label, maps in used.items()}
     overlaps = {label: _overlaps(used[label], shape_model, grid, levels[label], min_area) for label in used}
-    best: dict[str, tuple[float, BoxRecipe, float]] = {}
-    for reference in next(iter(levels.values()), {}):
-        judged = {label: _judge(table[reference], iou_threshold) for label, table in overlaps.items()}
+    best: dict[str, tuple[float, BoxRecipe, NDArray[np.bool_]]] = {}
+    for reference in dict.fromkeys(each for tried in levels.values() for each in tried):
+        judged = {
+            label: _judge(table[reference], iou_threshold) for label, table in overlaps.items() if reference in table
+        }
         for label, blended in _blend(judged, n, shrink_films).items():
             flat = int(np.argmax(blended))
             value = float(blended.flat[flat])
             if label not in best or value > best[label][0]:
                 where = np.unravel_index(flat, blended.shape)
                 recipe = _recipe_at(grid, reference, levels[label][reference], where)
-                each = overlaps[label][reference].reshape(n[label], -1)[:, flat] >= iou_threshold
-                best[label] = value, recipe, float(each.mean())
+                if reference == "background":
+                    recipe = replace(recipe, background=_background(used[label]))
+                best[label] = value, recipe, overlaps[label][reference].reshape(n[label], -1)[:, flat] >= iou_threshold
+    kept = {label: _kept(each, shape_model, best[label][2], iou_threshold, min_area) for label, each in used.items()}
     hits = {label: _hits(maps, shape_model, grid) for label, maps in used.items()}
     peaks = {label: _first_best(each) for label, each in _blend(hits, n, shrink_films).items()}
+    chosen = {label: kept[label] or (recipe, right) for label, (_, recipe, right) in best.items()}
     return {
         label: CalibratedRecipe(
             recipe=replace(recipe, peak_smooth=grid.smooth[peaks[label][0]], peak_prior=grid.prior[peaks[label][1]]),
             n=n[label],
-            accuracy=accuracy,
+            accuracy=float(right.mean()),
             hit_rate=float(hits[label][peaks[label]]),
+            is_start=kept[label] is not None,
         )
-        for label, (_, recipe, accuracy) in best.items()
+        for label, (recipe, right) in chosen.items()
     }
+
+
+def _background(maps: ValidationMaps) -> float:
+    return 0.0 if maps.start is None else maps.start.background
+
+
+def _kept(
+    maps: ValidationMaps,
+    shape_model: tuple[int, int],
+    right: NDArray[np.bool_],
+    iou_threshold: float,
+    min_area: float,
+) -> tuple[BoxRecipe, NDArray[np.bool_]] | None:
+    """Return the start and the films it is right on, unless being `right` on others [P] is better beyond chance."""
+    start = maps.start
+    if start is None:
+        return None
+    alone = RecipeGrid(levels=(start.level,), smooth=(start.smooth,), dilate=(start.dilate,))
+    table = _overlaps(maps, shape_model, alone, {start.reference: np.array([start.level])}, min_area)[start.reference]
+    own = table.reshape(len(right), len(REGION_CHOICES))[:, REGION_CHOICES.index(start.region)] >= iou_threshold
+    gain = right.astype(np.float64) - own
+    error = float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+    return (start, own) if gain.mean() <= MARGIN * error + _ROUNDING else None
 
 
 def _judge(overlap: NDArray[np.float64], iou_threshold: float) -> NDArray[np.float64]:
@@ -224,7 +196,7 @@ def _overlaps(
             heat = with_prior(maps.heat[films], maps.prior, grid.prior[point[1]])
             coarse = upsampled(heat, shape_model, window, grid.smooth[point[0]], step_px)
             for reference, each in levels.items():
-                cut = heat_thresholds(coarse, reference, each)
+                cut = heat_thresholds(coarse, reference, each, _background(maps))
                 boxes = best_boxes(coarse, cut, max(1.0, min_area * coarse.shape[1] * coarse.shape[2]))
                 on_model = _from_samples(boxes, window, (coarse.shape[1], coarse.shape[2]))
                 dilated = scaled_about_centre(on_model[:, :, None], np.array(grid.dilate)[:, None])

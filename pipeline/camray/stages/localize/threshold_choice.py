@@ -1,6 +1,7 @@
 """Thresholds of a run: fixed ones, and those chosen on the validation films; see `camray.stages.localize.stage`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from camray.adapters.settings.schema import LocalizeSettings
 from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
-from camray.core.localization.calibration import CalibratedRecipe, RecipeGrid, ValidationMaps, calibrate
+from camray.core.localization.calibration import MARGIN, CalibratedRecipe, calibrate
+from camray.core.localization.recipe_grid import RecipeGrid, ValidationMaps
 from camray.core.localization.reporting_cutoff import choose_cutoff
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
@@ -50,7 +52,8 @@ def choose_thresholds(
         annotations = annotations[annotations["image_id"].isin(set(run.explained["image_id"][is_validation]))]
         annotations = annotations.dropna(subset=CORNERS)
         for method in run.methods:
-            boxes += _calibrated_thresholds(run, heat[method], method, annotations, settings, notes)
+            maps = _maps_of_labels(run, heat[method], method, annotations, _starts(boxes, method))
+            boxes += _calibrated_thresholds(run, method, maps, settings, notes)
     return Thresholds(tuple(boxes), tuple(_cutoffs(run, notes)), tuple(notes))
 
 
@@ -82,29 +85,41 @@ def _fixed_recipe(policy: str, settings: LocalizeSettings) -> BoxRecipe:
     return fixed_recipe(policy, level[policy], settings.smooth, settings.region)
 
 
-def _calibrated_thresholds(
+def _starts(boxes: Sequence[BoxThreshold], method: str) -> dict[str, BoxRecipe]:
+    """Return each label's recipe from image labels alone, where that policy was asked for."""
+    return {each.label: each.recipe for each in boxes if (each.policy, each.method) == (ABOVE_BACKGROUND, method)}
+
+
+def _maps_of_labels(
     run: ExplainedRun,
     heat: NDArray[np.float32],
     method: str,
     annotations: pd.DataFrame,
-    settings: LocalizeSettings,
-    notes: list[str],
-) -> list[BoxThreshold]:
+    starts: Mapping[str, BoxRecipe],
+) -> dict[str, ValidationMaps]:
     priors = run.prior(method)
     no_prior = np.zeros(heat.shape[2:], np.float32)
-    maps = {
-        label: _validation_maps(
-            run,
-            heat[:, number],
-            no_prior if priors is None else priors[number],
-            annotations[annotations["label"] == label],
+    return {
+        label: replace(
+            _validation_maps(
+                run,
+                heat[:, number],
+                no_prior if priors is None else priors[number],
+                annotations[annotations["label"] == label],
+            ),
+            start=starts.get(label),
         )
         for number, label in enumerate(run.labels)
     }
+
+
+def _calibrated_thresholds(
+    run: ExplainedRun, method: str, maps: Mapping[str, ValidationMaps], settings: LocalizeSettings, notes: list[str]
+) -> list[BoxThreshold]:
     recipes = calibrate(
         maps,
         run.grid.shape_model,
-        _recipe_grid(settings, has_prior=priors is not None),
+        _recipe_grid(settings, has_prior=run.prior(method) is not None),
         iou_threshold=settings.calibrate_iou,
         min_area=settings.min_area,
         shrink_films=settings.calibrate_shrink,
@@ -131,6 +146,11 @@ def _calibrated_threshold(
         f"recipes and blended with all labels' as {settings.calibrate_shrink:g} films; ties by mean IoU; "
         "hit point apart"
     )
+    if calibrated.is_start:
+        criterion = (
+            f"that of {ABOVE_BACKGROUND}: no recipe is better on these films by more than {MARGIN:g} standard error; "
+            "hit point apart"
+        )
     return BoxThreshold(
         id=_id_of(_CALIBRATED, method, label),
         method=method,
