@@ -162,7 +162,7 @@ def test_show_draws_one_film(
     ("words", "code", "said"),
     [
         (["run", "configs/none.yaml"], 2, "no such settings file"),
-        (["run", "configs/phantom.yaml", "train.max_epoch=3"], 2, "did you mean 'max_epochs'"),
+        (["run", "configs/phantom.yaml", "train.max_epoch=3"], 2, "did you mean 'train.max_epochs'"),
         (["run", "configs/phantom.yaml", "--until", "nowhere"], 2, "stages are"),
         (["predict", "runs/none", ".", "--out", "x"], 2, "not a run folder"),
         (["nonsense"], 2, "usage"),

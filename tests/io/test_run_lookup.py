@@ -21,3 +21,5 @@ def test_a_folder_that_is_no_run_names_those_that_may_be_meant(tmp_path: Path) -
         check_is_run(tmp_path / "runs" / "zzz")
     with pytest.raises(SettingsError, match="not a run folder; make a run with"):
         check_is_run(tmp_path / "elsewhere" / "phantom")
+    with pytest.raises(SettingsError, match=r"not a run folder; did you mean .*configs/rsna\.yaml.*\? make a run with"):
+        check_is_run(tmp_path / "elsewhere" / "rsnaa", or_experiment=True)

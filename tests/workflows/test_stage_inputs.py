@@ -1,7 +1,15 @@
-"""Settings that a stage's record holds: those added later only where they differ from their default."""
+"""What stages depend on: settings in their records, and names that are checked before anything runs."""
 
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
-from camray.workflows.stage_inputs import STAGES, stage_settings
+from camray.domain.errors import PipelineError
+from camray.workflows.stage_inputs import STAGES, check_names, stage_settings
 
 EXPLAIN = next(stage for stage in STAGES if stage.name == "explain")
 
@@ -33,3 +41,19 @@ def test_a_preparation_of_films_outdates_an_ingest_and_none_does_not() -> None:
     assert "prepare" not in stage_settings(stage, Settings.model_validate({"name": "t"}))["ingest"]
     masked = Settings.model_validate({"name": "t", "ingest": {"prepare": {"mask_border": 0.1}}})
     assert stage_settings(stage, masked)["ingest"]["prepare"]["mask_border"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "until", "hint"),
+    [
+        ({"explain": {"methods": ["gradcan"]}}, "export", "did you mean 'gradcam'"),
+        ({"explain": {"methods": ["gradcan"]}}, "train", None),
+        ({"data": {"manifest": "phantm"}}, "ingest", "did you mean 'phantom'"),
+        ({"data": {"manifest": "phantm", "generate": {}}}, "generate", None),
+        ({}, "xplain", "did you mean 'explain'"),
+    ],
+)
+def test_near_names_before_anything_runs(tmp_path: Path, changes: dict[str, Any], until: str, hint: str | None) -> None:
+    settings = Settings.model_validate({"name": "t", **changes})
+    with nullcontext() if hint is None else pytest.raises(PipelineError, match=hint):
+        check_names(settings, RunFolder(tmp_path), until)

@@ -144,7 +144,7 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = load_settings(config, overrides)
         return settings, RunFolder(runs / settings.name, trained=trained)
-    check_is_run(config)
+    check_is_run(config, or_experiment=True)
     if trained is None and not RunArtifacts(config).train.folder.is_dir():
         raise SettingsError(
             f"{config}: contains no trained model; repeat the `camray predict` that made it (to export it again, name "
@@ -194,9 +194,10 @@ def _run_stages(
     from camray.io.tracking import missing_password, open_tracker
     from camray.workflows.run import run as run_stages
     from camray.workflows.run_summary import write_csv_tables
-    from camray.workflows.stage_inputs import check_device
+    from camray.workflows.stage_inputs import check_device, check_names
 
     check_device(settings, folder, until)  # before the run is tracked
+    check_names(settings, folder, until)
     if not must_track and not output.as_json and (fault := missing_password(settings, folder)):
         console.print(f"[yellow]not tracked[/yellow] {escape(fault)}", highlight=False, soft_wrap=True)
     reports = []

@@ -37,11 +37,13 @@ def settings(
     from camray.adapters.settings.reference import list_settings, value_of
     from camray.adapters.settings.schema import Settings
     from camray.domain.errors import SettingsError
+    from camray.domain.suggestions import did_you_mean
 
     listed = [each for each in list_settings(Settings) if not section or each.name.split(".")[0] == section]
     if not listed:
         sections = dict.fromkeys(each.name.split(".")[0] for each in list_settings(Settings) if "." in each.name)
-        raise SettingsError(f"--section {section}: no such section; expected one of {', '.join(sections)}")
+        near = did_you_mean(section, sections, "the sections are")
+        raise SettingsError(f"--section {section}: no such section; {near}")
     plain = None if config is None else load_settings(config, overrides).model_dump(mode="json")
     values = {each.name: each.default if plain is None else value_of(plain, each) for each in listed}
     if as_json:

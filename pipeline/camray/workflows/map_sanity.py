@@ -43,6 +43,7 @@ from camray.domain.contract import ModelContract
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import Counts, Split, StageResult
 from camray.domain.spreadsheet_cells import without_formulas
+from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import artifacts_of
 from camray.io.ingested_films import grey_of, read_ingested
 from camray.io.labelled_films import targets_of
@@ -185,9 +186,10 @@ class _Films:
 def _films_to_examine(folder: RunFolder, contract: ModelContract, choice: SanityChoice) -> _Films:
     known = tuple(split.value for split in Split)
     if choice.split not in known:
-        raise SettingsError(f"no split '{choice.split}'; the splits are {', '.join(known)}")
+        raise SettingsError(f"no split '{choice.split}'; {did_you_mean(choice.split, known, 'the splits are')}")
     if choice.label is not None and choice.label not in contract.labels:
-        raise SettingsError(f"no label '{choice.label}'; the run knows {', '.join(contract.labels)}")
+        near = did_you_mean(choice.label, contract.labels, "the run knows")
+        raise SettingsError(f"no label '{choice.label}'; {near}")
     if choice.films < 1:
         raise SettingsError(f"{choice.films} films; expected one or more")
     ingested = read_ingested(folder)

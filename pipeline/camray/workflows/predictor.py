@@ -30,6 +30,7 @@ from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
+from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
 from camray.io.film_lungs import read_lung_network
 from camray.io.method_options import method_options
@@ -264,7 +265,8 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     settings = read_settings(run_root)
     methods = list(dict.fromkeys(threshold.method for threshold in thresholds))
     if method is not None and method not in methods:
-        raise SettingsError(f"the run has no thresholds for method '{method}'; it has {', '.join(sorted(methods))}")
+        near = did_you_mean(method, sorted(methods), "it has")
+        raise SettingsError(f"the run has no thresholds for method '{method}'; {near}")
     method = method or default_method(methods)
     by_label = default_thresholds(thresholds, method, contract.labels)
     prior = run.explain.read_prior(method)

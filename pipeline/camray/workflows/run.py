@@ -29,6 +29,7 @@ from camray.workflows.stage_inputs import (
     STAGES,
     Stage,
     check_device,
+    check_names,
     input_digests,
     stage_settings,
     stages_for,
@@ -73,12 +74,13 @@ def run(
     Raises
     ------
     SettingsError
-        If `settings.device` is not on this machine, or a stage refuses a setting.
+        If `settings.device` is not on this machine, a method does not exist, or a stage refuses a setting.
     PipelineError
         If another process holds the run, or a stage fails.
     """
     stages = stages_for(settings, folder, until)
     check_device(settings, folder, until)
+    check_names(settings, folder, until)
     if int(os.environ.get("RANK", "0")) > 0:
         _help_train(stages, settings, folder)
         return

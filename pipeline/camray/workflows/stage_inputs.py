@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from camray.adapters.datasets.manifest_files import manifest_path
+from camray.adapters.datasets.manifest_files import load_manifest, manifest_path
 from camray.adapters.run_folders.digests import digest_of, folder_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.explain.methods import methods_named
 from camray.core.training.device import choose_device
 from camray.domain.errors import SettingsError
 from camray.domain.records import StageResult
+from camray.domain.suggestions import did_you_mean
 from camray.stages.explain import stage as explain
 from camray.stages.export import stage as export
 from camray.stages.generate import stage as generate
@@ -84,12 +86,29 @@ def stages_for(settings: Settings, folder: RunFolder, until: str) -> list[Stage]
         If there is no stage `until`.
     """
     if until not in STAGE_NAMES:
-        raise SettingsError(f"no stage '{until}'; the stages are {', '.join(STAGE_NAMES)}")
+        raise SettingsError(f"no stage '{until}'; {did_you_mean(until, STAGE_NAMES, 'the stages are')}")
     up_to_last = STAGES[: STAGE_NAMES.index(until) + 1]
     left_out = {"generate"} if settings.data.generate is None else set()
     if folder.trained is not None:
         left_out |= {"generate", "train"}
     return [stage for stage in up_to_last if stage.name not in left_out]
+
+
+def check_names(settings: Settings, folder: RunFolder, until: str) -> None:
+    """Check that the data manifest and the explanation methods exist, before hours are spent on films and training.
+
+    Raises
+    ------
+    ManifestError
+        If there is no such manifest, or it is invalid.
+    SettingsError
+        If a method is unknown or repeated.
+    """
+    names = {stage.name for stage in stages_for(settings, folder, until)}
+    if "ingest" in names:
+        load_manifest(settings.data.manifest)
+    if "explain" in names:
+        methods_named(settings.explain.methods)
 
 
 def check_device(settings: Settings, folder: RunFolder, until: str) -> None:

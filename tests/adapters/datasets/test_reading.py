@@ -326,10 +326,23 @@ def test_a_nameless_column_of_row_numbers_is_no_label(tmp_path: Path) -> None:
 
 
 def test_missing_columns_are_told_with_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=r"no columns 'x0'.*the columns are 'file_name', 'label', 'x', 'y'"):
+    with pytest.raises(AnnotationError, match=r"no column 'x0'.*the columns are 'file_name', 'label', 'x', 'y'"):
         _folder(tmp_path, LABELS, "file_name,label,x,y,w,h\nf0.dcm,A,1,2,3,4\n")
     with pytest.raises(ManifestError, match=r"for the film; the columns are 'picture', 'A'"):
         _folder(tmp_path, "picture,A\nf0.dcm,1\n")
+
+
+def test_near_names_of_columns_and_findings(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"no column .* for the film; did you mean 'flie_name'\?"):
+        _folder(tmp_path, "flie_name,A\nf0.dcm,1\n")
+    with pytest.raises(ManifestError, match=r"no column for the label 'A_long'; did you mean 'A_lonq'\?"):
+        _read(tmp_path, _manifest(**WIDE | {"labels": [{"name": "A_long"}]}), "id,A_lonq\ni0,1\n")
+    boxes = "id,lable,x0,y0,x1,y1\ni0,A,1,1,2,2\n"
+    with pytest.raises(AnnotationError, match=r"no column 'label' with the names .*; did you mean 'lable'"):
+        _read(tmp_path, _manifest(box_table=CORNERS), boxes=boxes)
+    boxes = "id,label,x00,y0,x1,y1\ni0,A,1,1,2,2\n"
+    with pytest.raises(AnnotationError, match=r"no column 'x0' with the corners; did you mean 'x00'"):
+        _read(tmp_path, _manifest(box_table=CORNERS), boxes=boxes)
 
 
 def test_the_first_key_column_that_names_films_is_taken(tmp_path: Path) -> None:

@@ -28,9 +28,38 @@ def test_overrides_win(tmp_path: Path) -> None:
     assert settings.explain.methods == ("cam",)
 
 
-def test_an_unknown_key_names_the_nearest_legal_one(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"train\.max_epoch: unknown key; did you mean 'max_epochs'"):
-        load_settings(written(tmp_path, "name: a\ntrain: {max_epoch: 7}\n"))
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("train.max_epoch=7", "train.max_epoch: unknown key; did you mean 'train.max_epochs' or "),
+        ("train.epoch=7", "train.epoch: unknown key; did you mean 'train.max_epochs' or 'train.epoch_films' or "),
+        ("trian.batch_size=7", "trian.batch_size: unknown key; did you mean 'train.batch_size'?"),
+        ("localise.region=largest", "localise.region: unknown key; did you mean 'localize.region'?"),
+        ("localise.threshold=0.3", "localise.threshold: unknown key; did you mean 'localize.policies' or "),
+        ("localize.method=cam", "localize.method: unknown key; did you mean 'explain.methods' or 'compare.methods'?"),
+        ("backbone=nin", "backbone: unknown key; did you mean 'model.backbone'?"),
+        ("trian=7", "trian: unknown key; did you mean 'train' or "),
+        ("train.lr=7", "train.lr: unknown key; the settings are train.max_epochs, "),
+        ("train.optimizer.rate=7", "train.optimizer.rate: unknown key; did you mean 'train.head_rate'?"),
+        ("zzz.x=7", "zzz.x: unknown key; the sections are data, "),
+        ("model.backbone=resnet81", "got 'resnet81'; did you mean 'resnet18' or "),
+        ("score.protocols=[chexlocalise]", "got 'chexlocalise'; did you mean 'chexlocalize'?"),
+    ],
+)
+def test_near_names_of_an_override_with_a_typing_error(tmp_path: Path, override: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(written(tmp_path, "name: a\n"), [override])
+    assert hint in str(refused.value)
+
+
+def test_near_names_of_an_experiment_that_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "pleural.yaml").write_text("name: a\n")
+    with pytest.raises(SettingsError, match=r"did you mean .*pleural\.yaml\?"):
+        load_settings(tmp_path / "plueral.yaml")
+    with pytest.raises(SettingsError, match=r"did you mean .*configs/phantom\.yaml\?"):
+        load_settings(tmp_path / "fantom.yaml")
+    with pytest.raises(SettingsError, match="no such settings file; see configs"):
+        load_settings(tmp_path / "zzz.yaml")
 
 
 def test_all_faults_are_listed_at_once(tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def test_no_film_to_train_on_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (small_settings(label_weights={"Noddle": 2.0}), "no labels"),
+        (small_settings(label_weights={"Left sqare": 2.0}), "did you mean 'Left square'"),
         (
             small_settings().model_copy(
                 update={"model": small_settings().model.model_copy(update={"stem_pool": False, "stride": 32})}

@@ -107,7 +107,7 @@ def test_views_layers_and_targets_are_reached(trained: Path, film: Path, tmp_pat
 def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path) -> None:
     for wanted, error, fault in (
         (FilmRequest(method="gradcamm"), SettingsError, "out of: cam"),
-        (FilmRequest(label="Cyst"), SettingsError, "the run knows Mass"),
+        (FilmRequest(label="mas"), SettingsError, "did you mean 'Mass'\\? the run knows Mass"),
         (FilmRequest(method="cam", layers=("backbone.layer1",)), SettingsError, "does not support layers"),
         (FilmRequest(method="layercam", layers=("backbone.layer8",)), CheckpointError, "for instance"),
         (FilmRequest(targets=lambda z: z[:, 0]), SettingsError, "CAM explains the labels"),

@@ -14,7 +14,7 @@ from camray.adapters.datasets.label_table import spellings
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules
 from camray.adapters.datasets.markup import MASK_COLUMNS, VOC_COLUMNS
 from camray.adapters.datasets.mask_table import read_masks
-from camray.adapters.datasets.tables import TextTable, report_unknown_columns
+from camray.adapters.datasets.tables import TextTable, missing_columns, report_unknown_columns
 from camray.domain.records import CORNERS
 
 TOLERANCE_PX = 1.0  # annotation tools round: a box may exceed the film by this much without a report
@@ -215,8 +215,7 @@ def _report_shares(
 def _numbers(table: TextTable, columns: Sequence[str], report: FaultReport) -> NDArray[np.float64]:
     missing = [column for column in columns if column not in table.cells.columns]
     if missing:
-        known = ", ".join(map(repr, table.cells.columns))
-        what = f"no columns {', '.join(map(repr, missing))}; the columns are {known}"
+        what = missing_columns(missing, "with the corners", table.cells.columns)
         report.add(table.name, what, stops=True, count=len(missing))
         return np.tile(np.array([0.0, 0.0, 1.0, 1.0][-len(columns) :]), (len(table.cells), 1))
     numbers = [
@@ -239,7 +238,8 @@ def _labels(
     if rules.constant is not None:
         return np.full(len(table.cells), columns.get(rules.constant.casefold(), -1), np.int64)
     if rules.label not in table.cells.columns:
-        report.add(table.name, f"no column '{rules.label}' with the names of the findings", stops=True, count=1)
+        what = missing_columns([str(rules.label)], "with the names of the findings", table.cells.columns)
+        report.add(table.name, what, stops=True, count=1)
         return np.full(len(table.cells), -1, np.int64)
     texts = _label_texts(table, rules)
     indices = texts.str.casefold().map(columns).fillna(-1).to_numpy(np.int64)

@@ -22,7 +22,8 @@ from camray.adapters.datasets.label_values import (
     quoted,
 )
 from camray.adapters.datasets.manifest import LabelRules, LabelTableRules
-from camray.adapters.datasets.tables import TextTable, report_unknown_columns
+from camray.adapters.datasets.tables import TextTable, missing_columns, report_unknown_columns
+from camray.domain.suggestions import did_you_mean
 
 FACTS = ("patient_id", "view", "sex", "age", "site", "split")
 ONE_PER_FILM = frozenset({"patient_id", "split"})  # a film with two of them is a fault
@@ -189,7 +190,9 @@ def _wide(
         column = table.column([plain_name(name) for name in names if name])
         if column is None:
             if not label.any_of:
-                report.add(table.name, f"no column for the label '{label.name}'", stops=report.is_strict, count=1)
+                near = did_you_mean(label.name, table.cells.columns, "")
+                what = f"no column for the label '{label.name}'{'; ' + near.rstrip() if near else ''}"
+                report.add(table.name, what, stops=report.is_strict, count=1)
             continue
         used.append(column)
         cells = normalized_column(table.cells[column])
@@ -210,9 +213,8 @@ def _named(
 ) -> NDArray[np.int8]:
     rows = np.full((len(table.cells), len(labels)), UNKNOWN, np.int8)
     if rules.column not in table.cells.columns:
-        report.add(
-            table.name, f"no column '{rules.column}' with the names of the findings", stops=report.is_strict, count=1
-        )
+        what = missing_columns([str(rules.column)], "with the names of the findings", table.cells.columns)
+        report.add(table.name, what, stops=report.is_strict, count=1)
         return rows
     report_unknown_columns(table, rules.columns, report)
     texts = table.cells[rules.column].map(plain_name, na_action="ignore")
@@ -229,7 +231,8 @@ def _named(
             if name in columns:
                 meanings[i, columns[name]] = PRESENT
             elif name not in nothing:
-                what = f"'{rules.column}' names a finding that is not in the manifest"
+                near = did_you_mean(name, (label.name for label in labels), "").rstrip()
+                what = f"'{rules.column}' names a finding that is not in the manifest{'; ' + near if near else ''}"
                 report.add(table.name, what, table.lines[code == i], stops=report.is_strict)
     return np.asarray(meanings[code])
 

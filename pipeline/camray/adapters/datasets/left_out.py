@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.datasets.reading import Dataset
 from camray.domain.errors import SettingsError
+from camray.domain.suggestions import did_you_mean
 
 
 def without_findings(dataset: Dataset, names: Collection[str]) -> Dataset:
@@ -31,7 +32,7 @@ def without_findings(dataset: Dataset, names: Collection[str]) -> Dataset:
     known = [finding.name for finding in dataset.findings]
     unknown = sorted(set(names) - set(known))
     if unknown:
-        raise SettingsError(f"data.leave_out: no finding {unknown}; the findings are {known}")
+        raise SettingsError(f"data.leave_out: no finding {unknown}; {did_you_mean(unknown, known, 'the findings are')}")
     kept = [number for number, name in enumerate(known) if name not in names]
     if not kept:
         raise SettingsError(f"data.leave_out: names every finding {known}; keep at least one to train on")

@@ -1,6 +1,5 @@
 """Files of data manifests: where they are, and their reading with all faults listed at once."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from camray.adapters.datasets.manifest import BoxTableRules, FilmRules, LabelRules, LabelTableRules, Manifest
 from camray.domain.errors import ManifestError
 from camray.domain.package_data import shipped
+from camray.domain.suggestions import did_you_mean
 
 
 def load_manifest(name: str) -> Manifest:
@@ -50,10 +50,10 @@ def manifest_path(name: str) -> Path:
     for path in (folder / name / "manifest.yaml", given, given / "manifest.yaml"):
         if path.is_file():
             return path
-    known = known_manifests()
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
-    raise ManifestError(f"data manifest '{name}': no such folder under data_manifests/ and no such file; {hint}")
+    raise ManifestError(
+        f"data manifest '{name}': no such folder under data_manifests/ and no such file; "
+        f"{did_you_mean(name, known_manifests())}"
+    )
 
 
 def known_manifests() -> tuple[str, ...]:
@@ -74,6 +74,5 @@ def _describe(fault: Any) -> str:
     if fault["type"] != "extra_forbidden":
         return f"  {'.'.join(keys) or 'manifest'}: {fault['msg']}"
     section = _SECTIONS.get(keys[0], Manifest) if len(keys) > 1 else Manifest
-    near = difflib.get_close_matches(keys[-1], section.model_fields, n=1, cutoff=0.3)
-    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(sorted(section.model_fields))}"
-    return f"  {'.'.join(keys)}: unknown key; {hint}"
+    legal = sorted(section.model_fields)
+    return f"  {'.'.join(keys)}: unknown key; {did_you_mean(keys[-1], legal, 'legal keys:')}"

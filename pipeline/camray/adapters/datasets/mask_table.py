@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.manifest import MaskRules
-from camray.adapters.datasets.tables import TextTable
+from camray.adapters.datasets.tables import TextTable, missing_columns
 from camray.domain.run_lengths import (
     Counts,
     absolute_counts,
@@ -67,7 +67,8 @@ def read_masks(
     rows = len(table.cells)
     masks = Masks(np.full((rows, 4), np.nan), np.full(rows, "", dtype=object), np.zeros(rows, bool))
     if rules.column not in table.cells.columns:
-        report.add(table.name, f"no column '{rules.column}' with the masks", stops=True, count=1)
+        what = missing_columns([rules.column], "with the masks", table.cells.columns)
+        report.add(table.name, what, stops=True, count=1)
         return masks
     texts = table.cells[rules.column].to_numpy(dtype=object, na_value="")
     for row in np.flatnonzero(table.films >= 0):

@@ -9,7 +9,7 @@ from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.label_table import LabelMatrix
 from camray.adapters.datasets.manifest import PatientTableRules
 from camray.adapters.datasets.table_paths import TablePaths
-from camray.adapters.datasets.tables import open_table, report_unknown_columns
+from camray.adapters.datasets.tables import missing_columns, open_table, report_unknown_columns
 
 
 def read_patients(
@@ -44,7 +44,8 @@ def read_patients(
     if table is None:
         return labels
     if rules.patient_id not in table.cells.columns:
-        report.add(table.name, f"no column '{rules.patient_id}' with the patients", stops=True, count=1)
+        what = missing_columns([rules.patient_id], "with the patients", table.cells.columns)
+        report.add(table.name, what, stops=True, count=1)
         return labels
     report_unknown_columns(table, rules.columns, report)
     table = table.rows((table.films >= 0) & table.cells[rules.patient_id].notna().to_numpy(dtype=bool))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest import Key, Manifest
-from camray.adapters.datasets.tables import own_file, read_cells
+from camray.adapters.datasets.tables import missing_columns, own_file, read_cells
 from camray.domain.errors import ManifestError
 from camray.domain.records import Split
 
@@ -60,7 +60,7 @@ def _split_names(manifest: Manifest, path: Path) -> tuple["pd.Series[str]", Key]
         cells = read_cells(path, rules.columns)
         column = next((name for name in rules.key if name in cells.columns), None)
         if column is None:
-            raise ManifestError(f"{path.name}: no column that names the film; expected one of {', '.join(rules.key)}")
+            raise ManifestError(f"{path.name}: {missing_columns(rules.key, 'for the film', cells.columns)}")
         names = cells[column].dropna().astype(str)
     else:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -16,6 +16,7 @@ from camray.adapters.datasets.manifest import TableRules
 from camray.adapters.datasets.markup import voc_cells
 from camray.adapters.datasets.near_names import match_nearly
 from camray.domain.errors import ManifestError
+from camray.domain.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,7 @@ def match_rows(
     cells, lines = _with_known_names(name, text.cells, rules, report), text.lines
     key_columns = [column for column in rules.key if column in cells.columns]
     if not key_columns:
-        what = f"no column {_listed(rules.key)} for the film; the columns are {_listed(list(cells.columns))}"
+        what = missing_columns(rules.key, "for the film", cells.columns)
         report.add(name, what, stops=True, count=1)
         return None
     tables = (_matched(name, cells, lines, column, rules, films) for column in key_columns)
@@ -205,6 +206,13 @@ def report_unknown_columns(table: TextTable, known: Iterable[str], report: Fault
     unknown = [column for column in table.cells.columns if column not in set(known)]
     if unknown:
         report.add(table.name, f"unknown columns, not used: {_listed(unknown)}", stops=False, count=len(unknown))
+
+
+def missing_columns(names: Sequence[str], purpose: str, columns: Iterable[str]) -> str:
+    """Describe that a table has no column of any of these names; names the nearest columns, and all."""
+    existing = list(columns)
+    near = did_you_mean(names, existing, "")
+    return f"no column {_listed(names)} {purpose}; {near}the columns are {_listed(existing)}"
 
 
 def report_filmless(table: TextTable, report: FaultReport) -> None:

@@ -1,9 +1,8 @@
 """Reading of settings: YAML and command line overrides in, validated models out.
 
-An unknown key is an error that names the nearest legal one.
+An unknown key is an error that names the nearest settings.
 """
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
 from omegaconf.grammar_parser import parse as parse_interpolation
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from camray.adapters.settings.default_recipe import with_default_recipe
+from camray.adapters.settings.faults import describe_fault, suggested_experiments
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import SettingsError
 from camray.domain.package_data import shipped
@@ -63,7 +63,7 @@ def load_stored(path: Path, overrides: list[str] | None = None) -> Settings:
 def load_plain(path: Path, overrides: list[str] | None = None) -> dict[str, Any]:
     """Read an experiment's YAML and overrides as `load_settings` does, neither completed nor validated."""
     if not path.is_file():
-        raise SettingsError(f"{path}: no such settings file; see configs/ for examples")
+        raise SettingsError(f"{path}: no such settings file; {suggested_experiments(path)}see configs/ for examples")
     try:
         _check_size(path)
         merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides or []))
@@ -147,7 +147,7 @@ def parse_settings(plain: dict[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(plain)
     except ValidationError as error:
-        faults = [_describe(fault) for fault in error.errors()]
+        faults = [describe_fault(fault) for fault in error.errors()]
         raise SettingsError(f"{where}: {len(faults)} fault(s) in the settings:\n" + "\n".join(faults)) from error
 
 
@@ -156,27 +156,3 @@ def with_export_formats(settings: Settings, names: str) -> Settings:
     plain = settings.model_dump(mode="json")
     plain["export"]["formats"] = [name.strip() for name in names.split(",") if name.strip()]
     return parse_settings(plain, "--formats")
-
-
-def _describe(fault: Any) -> str:
-    dotted = ".".join(str(part) for part in fault["loc"])
-    if not dotted:  # a contradiction between sections
-        return f"  {fault['msg'].removeprefix('Value error, ')}"
-    if fault["type"] != "extra_forbidden":
-        return f"  {dotted}: {fault['msg']}, got {without_secrets(repr(fault.get('input')))}"
-    legal = _legal_keys(tuple(str(part) for part in fault["loc"][:-1]))
-    near = difflib.get_close_matches(str(fault["loc"][-1]), legal, n=1, cutoff=0.3)
-    hint = f"did you mean '{near[0]}'?" if near else f"legal keys: {', '.join(legal)}"
-    return f"  {dotted}: unknown key; {hint}"
-
-
-def _legal_keys(section: tuple[str, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for part in section:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        nested = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not nested:
-            return []
-        model = nested[0]
-    return sorted(model.model_fields)

@@ -20,6 +20,7 @@ from camray.core.explain.method_options import DEFAULT_OPTIONS, IntegrationOptio
 from camray.core.explain.resampling import area_mean
 from camray.core.explain.seam import ForwardPass, SeamNetwork
 from camray.domain.errors import SettingsError
+from camray.domain.suggestions import did_you_mean
 
 _BATCH_SIZE = 32
 _PATCH_CELLS = 2
@@ -245,7 +246,8 @@ def methods_named(names: Iterable[str], options: MethodOptions = DEFAULT_OPTIONS
     unknown = [name for name in requested if name not in METHODS]
     if unknown or not requested or len(set(requested)) != len(requested):
         raise SettingsError(
-            f"explain.methods: {list(requested)}; expected one or more different names out of: {', '.join(METHODS)}"
+            f"explain.methods: {list(requested)}; "
+            f"{did_you_mean(unknown, METHODS, 'expected one or more different names out of:')}"
         )
     changed = (_integration_method(options.integrated_gradients), *_occlusion_methods(options.occlusion))
     methods = METHODS if options == DEFAULT_OPTIONS else METHODS | {method.name: method for method in changed}

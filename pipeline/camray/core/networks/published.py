@@ -14,6 +14,7 @@ from camray.core.networks.normalise import ImageNetNormalise
 from camray.core.networks.weights import WeightsReport, load_starting_weights
 from camray.domain.contract import BACKBONES, PACKAGED, NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
+from camray.domain.suggestions import did_you_mean
 
 PUBLISHED: Final = tuple(name for name in BACKBONES if name != "resnet_light")
 _OWN_STRIDE: Final = dict.fromkeys(
@@ -43,7 +44,8 @@ def published_spec(backbone: str) -> NetworkSpec:
         If no checkpoint of that backbone is published; the message lists those that are.
     """
     if backbone not in PUBLISHED:
-        raise SettingsError(f"no published backbone '{backbone}'; expected one of {', '.join(PUBLISHED)}")
+        near = did_you_mean(backbone, PUBLISHED, "expected one of")
+        raise SettingsError(f"no published backbone '{backbone}'; {near}")
     return NetworkSpec(backbone=backbone, stride=_OWN_STRIDE.get(backbone, _CUT_STRIDE), aligned=False)
 
 

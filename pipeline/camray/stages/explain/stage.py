@@ -28,6 +28,7 @@ from camray.core.networks.lung_unet import LungUNet
 from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
 from camray.domain.records import EXPLAINED_COLUMNS, Counts, Split, StageResult
+from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import ExplainFiles, artifacts_of, save_array
 from camray.io.explanation_grid import ExplanationGrid
 from camray.io.heat_shards import write_heat_shard
@@ -67,7 +68,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     methods = methods_named(settings.explain.methods, method_options(settings.explain))
     unknown = sorted(set(settings.explain.heat_exponents) - {method.name for method in methods})
     if unknown:
-        raise SettingsError(f"explain.heat_exponents: {unknown} are not among explain.methods")
+        near = did_you_mean(unknown, settings.explain.methods, "expected names out of explain.methods:")
+        raise SettingsError(f"explain.heat_exponents: {unknown}; {near}")
     ingested = read_ingested(folder)
     splits = settings.explain.splits if folder.trained is None else None
     films = _films_to_explain(ingested.images, splits, settings.ingest.shard_films)

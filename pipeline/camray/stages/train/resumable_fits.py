@@ -29,6 +29,7 @@ from camray.core.training.optimization import epochs_for
 from camray.core.training.pretext_trainer import PretextTrainer
 from camray.core.training.trainer import Processes, Trainer, fit
 from camray.domain.errors import SettingsError
+from camray.domain.suggestions import did_you_mean
 from camray.io.labelled_films import LabelledFilms
 
 PRETEXT = "pretext"
@@ -119,7 +120,8 @@ class Fits:
         """
         unknown = sorted(set(self.settings.label_weights) - set(self.labels))
         if unknown:
-            raise SettingsError(f"train.label_weights: no labels {unknown}; the labels are {list(self.labels)}")
+            near = did_you_mean(unknown, self.labels, "the labels are")
+            raise SettingsError(f"train.label_weights: no labels {unknown}; {near}")
         if self.settings.batch_size % self.processes.world:
             raise SettingsError(
                 f"train.batch_size {self.settings.batch_size} must be a multiple of {self.processes.world} processes"

@@ -12,6 +12,7 @@ from camray.adapters.settings.schema import Settings
 from camray.core.explain.methods import METHODS, methods_named
 from camray.domain.contract import BACKBONES, FULLY_CONNECTED, PACKAGED, POOLS, NetworkSpec
 from camray.domain.errors import SettingsError
+from camray.domain.suggestions import did_you_mean
 
 ALL = "all"
 NO_POOL = "none"
@@ -61,7 +62,9 @@ def plan_of(settings: Settings) -> ComparePlan:
     for what, names, legal in (("networks", options.networks, BACKBONES), ("pools", options.pools, POOLS)):
         unknown = [name for name in names if name not in legal]
         if unknown or len(set(names)) != len(names):
-            raise SettingsError(f"compare.{what}: {list(names)}; expected different names out of {', '.join(legal)}")
+            raise SettingsError(
+                f"compare.{what}: {list(names)}; {did_you_mean(unknown, legal, 'expected different names out of')}"
+            )
     names = tuple(METHODS) if options.methods == (ALL,) else options.methods
     methods = tuple(method.name for method in methods_named(names))
     combinations = tuple(

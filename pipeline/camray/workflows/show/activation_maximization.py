@@ -17,6 +17,7 @@ from PIL import Image
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.domain.errors import SettingsError
+from camray.domain.suggestions import did_you_mean
 from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, panel_size, sheet
 
@@ -83,7 +84,8 @@ def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSe
     network, contract = load_classifier(RunFolder(run_root), torch.device("cpu"))
     unknown = [label for label in labels if label not in contract.labels]
     if unknown:
-        raise SettingsError(f"no label {unknown}; the run knows {', '.join(contract.labels)}")
+        near = did_you_mean(unknown, contract.labels, "the run knows")
+        raise SettingsError(f"no label {unknown}; {near}")
     numbers = [contract.labels.index(label) for label in labels or contract.labels]
 
     def score(films: torch.Tensor) -> torch.Tensor:

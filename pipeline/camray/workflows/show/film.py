@@ -20,6 +20,7 @@ from camray.core.localization.heat_maps import upsampled
 from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
+from camray.domain.suggestions import did_you_mean
 from camray.reporting.overlays import draw_overlay, heat01_of
 from camray.workflows.predictor import Prediction, Predictor, load_predictor
 from camray.workflows.predictor_input import film_from_file
@@ -110,7 +111,7 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
     predictor = load_predictor(run_root)
     labels = predictor.contract.labels
     if request.label is not None and request.label not in labels:
-        raise SettingsError(f"no label '{request.label}'; the run knows {', '.join(labels)}")
+        raise SettingsError(f"no label '{request.label}'; {did_you_mean(request.label, labels, 'the run knows')}")
     is_as_run = not request.layers and request.targets is None and request.flip is None and request.scales is None
     explanation_request = _explanation_request(request, predictor)
     if is_as_run and request.method is not None:

@@ -25,6 +25,7 @@ from camray.core.localization.located_boxes import RegionRules, locate
 from camray.core.networks.published import published_classifier
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
+from camray.domain.suggestions import did_you_mean
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.overlays import heat01_of
 
@@ -146,8 +147,8 @@ def _choose_classes(names: tuple[str, ...], logits: torch.Tensor, request: Photo
     numbers = [number for number, name in enumerate(names) if request.label in {name, str(number)}]
     if len(numbers) != 1:
         near = [name for name in names if request.label.lower() in name.lower()][:5]
-        hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
-        raise SettingsError(f"{len(numbers)} classes are called '{request.label}'{hint}; give a name or number of one")
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else did_you_mean(request.label, names, "")
+        raise SettingsError(f"{len(numbers)} classes are called '{request.label}'; {hint}give a name or number of one")
     return numbers
 
 
