@@ -95,11 +95,10 @@ def write_sample(inputs: RunFolder, sample: RunFolder, films: Mapping[str, int],
     target.contract.write(source.contract.read())
     if source.ignored.is_file():
         target.ignored.write(source.ignored.read())
-    for file, table in (
-        (target.images, images),
-        (target.labels, source.labels.read()),
-        (target.annotations, annotations),
-    ):
+    tables = [(target.images, images), (target.labels, source.labels.read()), (target.annotations, annotations)]
+    if source.groups.is_file():  # not of films ingested by earlier versions
+        tables.append((target.groups, source.groups.read()))
+    for file, table in tables:
         file.write(table[table["image_id"].isin(kept)])
     claim = {key: record[key] for key in _CLOSING if key in record} | {"sample": sample_settings, "of": digest}
     sample.finish("ingest", claim, StageResult(Counts(len(kept), len(kept))))
