@@ -54,6 +54,7 @@ def test_csv_line_numbers(tmp_path: Path, end: str) -> None:
         "id,A\nf0,1\n".encode("utf-16"),
         "id\tA\nf0\t1\n".encode("utf-16"),
         "id|A\nf0|1\n",
+        'id, "A"\n"f0", "1"\n',
     ],
 )
 def test_delimiters_and_encodings(tmp_path: Path, content: str | bytes) -> None:
@@ -94,6 +95,7 @@ def test_nameless_and_repeated_columns(tmp_path: Path) -> None:
         (b"id,A\nf0,\xff\n", "line 2 is not UTF-8"),
         (b"PK\x03\x04xxxx", "is an Excel workbook"),
         (b"i\x00d\x00,\x00A\x00", "it is not text"),
+        ("id,A\nf0,1\n".encode("utf-32"), "it is not text"),
         (b"", "it is empty"),
         (b'id,A\nf0,1\nf1,"0\nf2,1\n', "begins in line 3 is not valid CSV"),
     ],

@@ -24,7 +24,7 @@ LARGEST_CELL = 2**31 - 1  # the run lengths of a mask are long
 _BOMS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .xls
 _CONTROLS = frozenset({"Cc", "Zl", "Zp"})
-_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"sep=([^\w\s\"]|\t)\r?\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,7 @@ def _decoded(content: bytes, name: str) -> str:
     if content.startswith(_EXCEL):
         raise ManifestError(f"{name}: is an Excel workbook; expected CSV; save it as 'CSV UTF-8'")
     try:
-        if content.startswith(_BOMS_OF_UTF_16):
-            return content.decode("utf-16")
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(_BOMS_OF_UTF_16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ManifestError(
@@ -152,7 +150,7 @@ def folded(name: str) -> str:
 
 
 def _header(text: str, delimiter: str) -> list[str]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         return next((cells for cells in reader if any(cell.strip() for cell in cells)), [])
     except csv.Error:
@@ -161,7 +159,7 @@ def _header(text: str, delimiter: str) -> list[str]:
 
 def _records(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the line on which it begins."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
     limit, line = csv.field_size_limit(LARGEST_CELL), 1
     try:
         for cells in reader:
