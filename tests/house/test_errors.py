@@ -76,13 +76,16 @@ cli.main()"""
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a background shell or nohup ignores it
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "ready\n"
     time.sleep(seconds)
     os.killpg(started.pid, number)
-    _, said = started.communicate(timeout=60)
+    try:
+        _, said = started.communicate(timeout=200)
+    finally:
+        started.kill()
     assert (started.returncode, said) == (4, "interrupted: run the same command again to resume\n")
 
 

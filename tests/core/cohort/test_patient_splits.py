@@ -15,6 +15,7 @@ from camray.core.cohort.patient_splits import (
     official_splits,
     patients_warning,
     seeded_splits,
+    studies_warning,
 )
 from camray.domain.errors import ManifestError
 
@@ -108,6 +109,13 @@ def test_one_patient_on_all_or_most_films_is_odd() -> None:
 def test_splits_without_films_are_odd() -> None:
     warning = patients_warning(["p", "q"], ["train", "validation"], ["header"] * 2)
     assert warning.startswith("no film is in test: 2 patients")
+
+
+def test_films_without_a_patient_id_may_leak() -> None:
+    sources, splits = ["study", "header", "study"], ["train", "test", "test"]
+    assert studies_warning(sources, splits).startswith("2 of 3 films have no Patient ID, so each study counts as a")
+    assert not studies_warning(sources, ["test"] * 3), "new films are never split"
+    assert not studies_warning(["header", "file"], ["train", "test"])
 
 
 def test_folders_with_several_films_may_be_patients() -> None:

@@ -195,6 +195,23 @@ def folders_warning(sources: Sequence[str], patient_sources: Sequence[str]) -> s
     )
 
 
+def studies_warning(patient_sources: Sequence[str], splits: Sequence[str]) -> str:
+    """Say that DICOM films without a Patient ID may put one patient into two splits; empty if there is none.
+
+    Parameters
+    ----------
+    patient_sources, splits : sequence of str
+        Of each film; the source is ``study`` if only the study tells films of one patient.
+    """
+    count = list(patient_sources).count("study")
+    if not count or len(set(splits)) < 2:
+        return ""
+    return (
+        f"{count} of {len(splits)} films have no Patient ID, so each study counts as a patient, and one patient may be "
+        "in two splits; add a column patient_id to the label table, or set films.patient in a data manifest"
+    )
+
+
 def check_no_leak(patients: Sequence[str], splits: Sequence[str]) -> None:
     """Check that no patient has films in two splits.
 

@@ -26,7 +26,7 @@ from camray.core.cohort.deduplication import (
     duplicate_pixels,
     image_ids_by_path,
 )
-from camray.core.cohort.patient_splits import folders_warning, patients_warning
+from camray.core.cohort.patient_splits import folders_warning, patients_warning, studies_warning
 from camray.core.cohort.reader_fusion import fuse_readers
 from camray.domain.errors import ImageError
 from camray.domain.films import FilmHeader, FilmPolicy
@@ -270,13 +270,13 @@ def _report_lost_boxes(dataset: Dataset, is_refused: NDArray[np.bool_], source: 
 def _notes(
     kept: pd.DataFrame, splits: NDArray[np.object_], dataset: Dataset, settings: IngestSettings
 ) -> dict[str, str]:
-    notes = {}
-    warning = patients_warning(list(kept["patient_key"]), list(splits), list(kept["patient_source"]))
-    if warning:
-        notes["note_patients"] = warning
-    warning = folders_warning(list(kept["source"]), list(kept["patient_source"]))
-    if warning:
-        notes["note_patient_folders"] = warning
+    sources = list(kept["patient_source"])
+    warnings = {
+        "note_patients": patients_warning(list(kept["patient_key"]), list(splits), sources),
+        "note_patient_folders": folders_warning(list(kept["source"]), sources),
+        "note_patient_studies": studies_warning(sources, list(splits)),
+    }
+    notes = {name: warning for name, warning in warnings.items() if warning}
     if settings.split == "seeded" and (dataset.labels.facts["split"] != "").any():
         notes["note_split"] = (
             "the label table has a column of splits, which is not used: films are split at random by patient; "
