@@ -39,7 +39,7 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
     ("change", "message"),
     [
         ({"backbone": "lenet"}, "expected one of resnet_light"),
-        ({"pool": "mean"}, "gap, gmp, lse, pcam, lse_map"),
+        ({"pool": "mean"}, "gap, gmp, lse, pcam, lse_map, lse_learned, noisy_or"),
         ({"stride": 4}, "8, 16, 32"),
         ({"normalise": "z"}, "fixed, film, local"),
         ({"widths": (1, 2, 3)}, "four positive"),

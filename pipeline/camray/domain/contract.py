@@ -25,7 +25,7 @@ Backbone = Literal[
     "vgg16",
     "vgg16_bn",
 ]
-Pool = Literal["gap", "gmp", "lse", "pcam", "lse_map"]
+Pool = Literal["gap", "gmp", "lse", "pcam", "lse_map", "lse_learned", "noisy_or"]
 Stride = Literal[8, 16, 32]
 Normalisation = Literal["fixed", "film", "local", "film_local", "photo"]
 Fusion = Literal["none", "sdfn"]
@@ -50,7 +50,7 @@ class NetworkSpec:
     pool : str
         One of `POOLS`; must be ``gap``, without effect, if `backbone` is one of `FULLY_CONNECTED`.
     lse_r : float
-        Sharpness of ``lse`` and ``lse_map``.
+        Sharpness of ``lse`` and ``lse_map``; of ``lse_learned`` at the start of training.
     stride : int
         Model px per feature cell, one of `STRIDES`.
     aligned : bool

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from camray.core.explain.cam import cam, gradient_weighted, positive_mean, summed_gradients
+from camray.core.explain.cam import CLOSED_FORM_POOLS, cam, gradient_weighted, positive_mean, summed_gradients
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import forward
 from camray.core.explain.test_time_averaging import explain, feature_grid
@@ -54,7 +54,7 @@ def test_gradcam_equals_autograd_one_film_and_label_at_a_time(pool: str) -> None
             np.testing.assert_allclose(heat[number, label], expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("pool", ["gap", "gmp", "lse", "lse_map"])
+@pytest.mark.parametrize("pool", CLOSED_FORM_POOLS)
 def test_closed_form_equals_the_gradient_through_the_head(pool: str) -> None:
     network, passed = _network(pool), forward(_network(pool), _films())
     through_head = torch.einsum("blk,bkhw->blhw", summed_gradients(network, passed.features), passed.features)

@@ -58,6 +58,25 @@ def test_maximum_of_the_map_bounds_the_map_pools() -> None:
         assert (logits <= flat.amax(2) + 1e-12).all()
 
 
+def test_noisy_or_begins_with_rare_positives_on_fresh_weights() -> None:
+    model = build_classifier(NetworkSpec(pool="noisy_or", stride=8), 2, seed=1).eval()
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        logits = model(_films(160, 160).float())  # 400 cells
+    assert torch.allclose(logits, torch.zeros(2, 2), atol=1e-4)
+
+
+def test_the_learned_sharpness_is_the_labels_own() -> None:
+    model = build_classifier(NetworkSpec(pool="lse_learned", lse_r=1e-4), 2, seed=1).double().eval()
+    assert model.sharpness is not None
+    with torch.no_grad():
+        model.sharpness.raw[1] = 1e5
+        features = model.features(_films())
+        maps, logits = model.cam(features), model.head(features)
+    assert torch.allclose(logits[:, 0], maps[:, 0].mean(dim=(1, 2)), atol=1e-5)
+    assert torch.allclose(logits[:, 1], maps[:, 1].amax(dim=(1, 2)), atol=1e-4)
+
+
 def test_same_seed_same_weights_and_the_global_generator_stays() -> None:
     torch.manual_seed(11)
     before = torch.get_rng_state()

@@ -5,7 +5,7 @@ from camray.core.explain.cam import gradient_weighted, summed_gradients
 from camray.core.explain.seam import forward
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier, build_network
-from camray.domain.contract import NetworkSpec
+from camray.domain.contract import POOLS, NetworkSpec
 
 
 def _pair(pool: str) -> EnsembleClassifier:
@@ -18,7 +18,7 @@ def _pair(pool: str) -> EnsembleClassifier:
     return network
 
 
-@pytest.mark.parametrize("pool", ["gap", "gmp", "lse", "lse_map", "pcam"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_logits_and_maps_are_the_members_means(pool: str) -> None:
     network, films = _pair(pool), torch.rand(2, 1, 32, 48, dtype=torch.float64)
     with torch.no_grad():

@@ -17,10 +17,8 @@ from camray.core.networks.ensemble import EnsembleClassifier, build_network
 from camray.core.networks.lung_unet import SIDE_PX
 from camray.core.networks.sdfn import SdfnClassifier, build_member, lit_box, load_member_weights
 from camray.core.phantom.film import render_film
-from camray.domain.contract import ModelContract, NetworkSpec
+from camray.domain.contract import POOLS, ModelContract, NetworkSpec
 from camray.domain.geometry import Box, CropWindow
-
-POOLS = ("gap", "gmp", "lse", "lse_map", "pcam")
 
 
 def _network(**changes: object) -> SdfnClassifier:

@@ -71,8 +71,9 @@ def test_published_names_fill_the_whole_backbone(backbone: str, rename, stem: st
     assert set(report.unused) == extra
 
 
-def test_our_own_file_fills_everything_head_included() -> None:
-    model, donor = _model("resnet_light"), build_classifier(NetworkSpec(stride=32), 3, seed=9)
+@pytest.mark.parametrize("pool", ["gap", "lse_learned"])
+def test_our_own_file_fills_everything_head_included(pool: str) -> None:
+    model, donor = (build_classifier(NetworkSpec(stride=s, pool=pool), 3, seed=9 + s) for s in (16, 32))
     report = load_starting_weights(model, {f"module.{k}": v for k, v in donor.state_dict().items()})
     assert report.missing == report.unused == report.wrong_shape == report.summed_channels == ()
     assert torch.equal(model.classifier.weight, donor.classifier.weight)

@@ -30,9 +30,10 @@ PLAN = FitSettings(
 
 
 def test_the_head_learns_at_its_multiple_through_warm_up_and_cosine() -> None:
-    model = build_classifier(NetworkSpec(widths=(4, 4, 4, 4)), 2, seed=1)
+    model = build_classifier(NetworkSpec(widths=(4, 4, 4, 4), pool="lse_learned"), 2, seed=1)
+    assert model.sharpness is not None
     optimizer = build_optimizer(model, PLAN, torch.device("cpu"))
-    head = {id(p) for p in model.classifier.parameters()}
+    head = {id(p) for p in (*model.classifier.parameters(), *model.sharpness.parameters())}
     for step, rate in ((0, 0.002), (4, 0.01), (12, 0.01 * 0.5 * (1 + 0.10452846))):
         set_learning_rate(optimizer, step, PLAN)
         for group in optimizer.param_groups:

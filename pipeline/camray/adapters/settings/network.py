@@ -19,11 +19,15 @@ class ModelSettings(Section):
     )
     pool: Pool = Field(
         "gap",
-        description="pool over the feature map: mean (gap), maximum (gmp), log-sum-exp (lse); lse_map and pcam "
-        "classify each cell first, then pool by log-sum-exp, or by the mean weighted with the cells' probabilities",
+        description="pool over the feature map: mean (gap), maximum (gmp), log-sum-exp (lse); the others classify each "
+        "cell first, then pool by log-sum-exp (lse_map; lse_learned: its sharpness is learned per label), the mean "
+        "weighted with the cells' probabilities (pcam), or the probability that not all cells are negative (noisy_or)",
     )
     lse_r: float = Field(
-        5.0, gt=0, description="sharpness of log-sum-exp: towards 0 the mean, towards infinity the maximum"
+        5.0,
+        gt=0,
+        description="sharpness of log-sum-exp: towards 0 the mean, towards infinity the maximum; initial "
+        "value for lse_learned",
     )
     stride: Stride = Field(16, description="side of a feature cell, px of the model grid")
     aligned: bool = Field(True, description="centre receptive fields on their feature cells; false: as published")

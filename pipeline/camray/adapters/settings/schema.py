@@ -51,7 +51,9 @@ class TrainSettings(Section):
     )
     batch_size: int = Field(32, ge=1, description="films per step, over all processes")
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW, after the warm-up")
-    head_rate: float = Field(1.0, gt=0, description="learning rate of the classifying layer, multiple of learning_rate")
+    head_rate: float = Field(
+        1.0, gt=0, description="learning rate of the new layers after the backbone, multiple of learning_rate"
+    )
     final_learning_rate: float = Field(
         0.02, ge=0, le=1, description="end of the cosine schedule, fraction of learning_rate"
     )

@@ -10,9 +10,10 @@ Grad-CAM
     ``a_lk = 1/(h w) sum_ij d logit_l / d f_k(i, j)`` and ``Grad-CAM_l = ReLU(sum_k a_lk f_k)`` (Selvaraju et al., ICCV
     2017, eqs. 1 and 2). If adding a constant to f_k adds it to P(f_k), then ``sum_ij dP/df_k(i, j) = 1``: true for the
     mean (each term 1/(h w)), the maximum (one-hot, or shared among ties) and log-sum-exp (a softmax), whether features
-    are pooled or the label's map is (``lse_map``). Hence ``a_lk = w_lk / (h w)`` and
-    ``Grad-CAM_l == ReLU(CAM_l) / (h w)``, without any backward pass. PCAM's attention depends on the zero of the map's
-    scale, so there the gradient is computed: through the head alone, not through the backbone.
+    are pooled or the label's map is (``lse_map``, ``lse_learned``). Hence ``a_lk = w_lk / (h w)`` and
+    ``Grad-CAM_l == ReLU(CAM_l) / (h w)``, without any backward pass. PCAM and
+    noisy-OR depend on the zero of the map's scale, so there the gradient is computed: through the head alone, not
+    through the backbone.
 """
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from camray.core.explain.autograd import gradients_by_target
 from camray.core.explain.seam import ForwardPass, SeamNetwork, TargetedNetwork
 
-CLOSED_FORM_POOLS = ("gap", "gmp", "lse", "lse_map")
+CLOSED_FORM_POOLS = ("gap", "gmp", "lse", "lse_map", "lse_learned")
 
 
 @torch.no_grad()

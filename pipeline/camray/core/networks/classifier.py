@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from camray.core.networks.alexnet import alexnet_layers
 from camray.core.networks.backbones import build_backbone
 from camray.core.networks.normalise import ImageNetNormalise, Normalise
-from camray.core.networks.pooling import film_logits, label_maps
+from camray.core.networks.pooling import NOISY_OR_BIAS, LabelSharpness, film_logits, label_maps
 from camray.core.networks.vgg import vgg16_layers
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import SettingsError
@@ -42,9 +42,8 @@ class PooledClassifier(nn.Module):
         self.backbone, self.branch_channels = build_backbone(spec, self.normalise.channels)
         self.channels = self.branch_channels
         self.dropout = nn.Dropout2d(spec.dropout)
-        self.classifier = nn.Linear(self.channels, labels)
-        nn.init.normal_(self.classifier.weight, std=_HEAD_STD)
-        nn.init.zeros_(self.classifier.bias)
+        self.sharpness = LabelSharpness(labels, spec.lse_r) if spec.pool == "lse_learned" else None
+        self.classifier = linear_head(self.channels, labels, spec.pool)
 
     def features(self, x: Tensor) -> Tensor:
         """Compute the map that the pool reads.
@@ -88,7 +87,8 @@ class PooledClassifier(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             wide = features.float() if features.dtype in {torch.bfloat16, torch.float16} else features
             weight, bias = self.classifier.weight, self.classifier.bias
-            return film_logits(wide, weight, bias, self.spec.pool, self.spec.lse_r)
+            sharpness = self.spec.lse_r if self.sharpness is None else self.sharpness()
+            return film_logits(wide, weight, bias, self.spec.pool, sharpness)
 
     def cam(self, features: Tensor) -> Tensor:
         """Compute all labels' raw class activation maps: head weights times features.
@@ -186,6 +186,27 @@ class FullyConnectedClassifier(PooledClassifier):
             f"CAM needs a pool and one linear layer, and {self.spec.backbone} has fully connected layers; "
             f"set explain.methods to gradcam, or model.backbone to {gap}"
         )
+
+
+def linear_head(channels: int, labels: int, pool: str) -> nn.Linear:
+    """Build the linear layer after a pool, or before it, with small weights.
+
+    Parameters
+    ----------
+    channels, labels : int
+        Of its input and output.
+    pool : str
+        ``noisy_or`` adds up the evidence of all cells and therefore begins with rare positives (`NOISY_OR_BIAS`).
+
+    Returns
+    -------
+    Linear
+        Its weights are from torch's global generator.
+    """
+    layer = nn.Linear(channels, labels)
+    nn.init.normal_(layer.weight, std=_HEAD_STD)
+    nn.init.constant_(layer.bias, NOISY_OR_BIAS if pool == "noisy_or" else 0.0)
+    return layer
 
 
 def build_classifier(

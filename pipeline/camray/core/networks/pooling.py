@@ -3,7 +3,11 @@
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, softplus
+
+NOISY_OR_BIAS = math.log(math.expm1(math.log(2) / 400))  # 400 cells of this logit: a film's probability is one half
+_TAIL = -40.0  # below it softplus(z) is exp(z), to float64's precision
 
 
 def gap(features: Tensor) -> Tensor:
@@ -38,15 +42,15 @@ def gmp(features: Tensor) -> Tensor:
     return features.amax(dim=(2, 3))
 
 
-def lse(values: Tensor, sharpness: float) -> Tensor:
+def lse(values: Tensor, sharpness: float | Tensor) -> Tensor:
     """Pool by log-sum-exp over the positions, between the average and the maximum.
 
     Parameters
     ----------
     values : Tensor of shape (B, C, h, w), float
         Features (Wang et al., CVPR 2017, eq. 1) or logits (Pinheiro & Collobert, CVPR 2015, eq. 3).
-    sharpness : float
-        r > 0. Towards 0 the result is the average, towards infinity the maximum.
+    sharpness : float or Tensor of shape (C,)
+        r > 0, of all channels or of each. Towards 0 the result is the average, towards infinity the maximum.
 
     Returns
     -------
@@ -60,7 +64,67 @@ def lse(values: Tensor, sharpness: float) -> Tensor:
     tensor([[1.9993]])
     """
     flat = values.flatten(2)
-    return (torch.logsumexp(flat * sharpness, dim=2) - math.log(flat.shape[2])) / sharpness
+    scale = sharpness[:, None] if isinstance(sharpness, Tensor) else sharpness
+    return (torch.logsumexp(flat * scale, dim=2) - math.log(flat.shape[2])) / sharpness
+
+
+class LabelSharpness(nn.Module):
+    """A learned sharpness of log-sum-exp per label, kept positive by softplus.
+
+    Parameters
+    ----------
+    labels : int
+        Number of labels.
+    initial : float
+        Sharpness at the start of training, > 0.
+    """
+
+    def __init__(self, labels: int, initial: float) -> None:
+        super().__init__()
+        self.raw = nn.Parameter(torch.full((labels,), initial + math.log(-math.expm1(-initial))))
+
+    def forward(self) -> Tensor:
+        """Compute the sharpness.
+
+        Returns
+        -------
+        Tensor of shape (L,), float
+            ``softplus(raw)``; with a graph only in training mode, so that a gradient of the logits by the film meets
+            no nonlinear step of the weights.
+        """
+        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
+            return softplus(self.raw)
+
+
+def noisy_or(logit_map: Tensor) -> Tensor:
+    """Pool by noisy-OR: the film is positive unless every position is negative (Viola et al., NIPS 2005).
+
+    Parameters
+    ----------
+    logit_map : Tensor of shape (B, L, h, w), float
+        Each position's logit per label, bias included.
+
+    Returns
+    -------
+    Tensor of shape (B, L)
+        Film logits: ``P = 1 - prod (1 - sigmoid(z))``, hence ``logit(P) = log(expm1(S))``, ``S = sum softplus(z)``.
+
+    Notes
+    -----
+    Computed from log S, so that neither tiny nor certain probabilities are rounded to 0 or 1: ``S + log(1 - exp(-S))``,
+    and for small S ``log S + S/2 + S^2/24``, the series of ``log(expm1(S) / S)``.
+
+    Examples
+    --------
+    >>> noisy_or(torch.zeros(1, 1, 1, 2)).sigmoid()  # 1 - 1/2 * 1/2
+    tensor([[0.7500]])
+    """
+    flat = logit_map.flatten(2)
+    log_sum = torch.logsumexp((-logsigmoid(-flat.clamp_min(_TAIL))).log() + (flat - _TAIL).clamp_max(0), dim=2)
+    total = log_sum.exp()
+    is_small = log_sum < math.log(1e-3)
+    whole = torch.where(is_small, 1.0, total)  # keeps the other branch's gradient finite
+    return torch.where(is_small, log_sum + total / 2 + total.square() / 24, whole + (-torch.expm1(-whole)).log())
 
 
 def pcam(logit_map: Tensor) -> Tensor:
@@ -89,7 +153,7 @@ def pcam(logit_map: Tensor) -> Tensor:
     return (weights * flat).sum(dim=2)
 
 
-def film_logits(features: Tensor, weight: Tensor, bias: Tensor, pool: str, sharpness: float) -> Tensor:
+def film_logits(features: Tensor, weight: Tensor, bias: Tensor, pool: str, sharpness: float | Tensor) -> Tensor:
     """Pool and classify.
 
     Parameters
@@ -101,9 +165,9 @@ def film_logits(features: Tensor, weight: Tensor, bias: Tensor, pool: str, sharp
     bias : Tensor of shape (L), float
         Of the linear layer.
     pool : str
-        ``gap``, ``gmp``, ``lse`` pool features, then classify; ``pcam``, ``lse_map`` classify each position, then pool.
-    sharpness : float
-        Of ``lse`` and ``lse_map``.
+        ``gap``, ``gmp``, ``lse`` pool features, then classify; the others classify each position, then pool.
+    sharpness : float or Tensor of shape (L,)
+        Of ``lse`` and ``lse_map``; each label's of ``lse_learned``.
 
     Returns
     -------
@@ -124,10 +188,12 @@ def film_logits(features: Tensor, weight: Tensor, bias: Tensor, pool: str, sharp
             return torch.nn.functional.linear(lse(features, sharpness), weight, bias)
         case "pcam":
             return pcam(label_maps(features, weight) + bias[None, :, None, None])
-        case "lse_map":
+        case "noisy_or":
+            return noisy_or(label_maps(features, weight) + bias[None, :, None, None])
+        case "lse_map" | "lse_learned":
             return lse(label_maps(features, weight), sharpness) + bias
         case _:
-            raise ValueError(f"no pool '{pool}'; expected gap, gmp, lse, pcam or lse_map")
+            raise ValueError(f"no pool '{pool}'; expected gap, gmp, lse, pcam, lse_map, lse_learned or noisy_or")
 
 
 def label_maps(features: Tensor, weight: Tensor) -> Tensor:

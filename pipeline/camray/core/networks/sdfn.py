@@ -13,19 +13,18 @@ from collections.abc import Mapping
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from camray.core.lungs.crop import cells_to_film, crop_box, crop_films
 from camray.core.lungs.detection import find_lungs
 from camray.core.networks.backbones import build_backbone
-from camray.core.networks.classifier import PooledClassifier, build_classifier
+from camray.core.networks.classifier import PooledClassifier, build_classifier, linear_head
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
 from camray.core.networks.weights import WeightsReport, load_starting_weights
 from camray.domain.contract import NetworkSpec
 from camray.domain.geometry import Box, CropWindow, GridTransform
 
-_HEAD_STD = 0.01
 _CROP, _LUNGS = "crop_", "lungs."
 
 
@@ -52,9 +51,7 @@ class SdfnClassifier(PooledClassifier):
         super().__init__(spec, labels)
         self.crop_backbone, _ = build_backbone(spec, self.normalise.channels)
         self.channels = 2 * self.branch_channels
-        self.classifier = nn.Linear(self.channels, labels)
-        nn.init.normal_(self.classifier.weight, std=_HEAD_STD)
-        nn.init.zeros_(self.classifier.bias)
+        self.classifier = linear_head(self.channels, labels, spec.pool)
         self.lungs = LungUNet().requires_grad_(False)
 
     def features(self, x: Tensor) -> Tensor:

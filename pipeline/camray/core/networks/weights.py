@@ -115,7 +115,7 @@ def _our_name(theirs: str, blocks: Mapping[str, str]) -> str:
         before = name
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
-    if name.startswith("classifier."):  # CheXNet's is classifier.0, which has no counterpart
+    if name.startswith(("classifier.", "sharpness.")):  # CheXNet's is classifier.0, which has no counterpart
         return name
     name = _OLD_DENSE.sub(r"\1.layers.\2\3.", name)  # torchvision norm1, norm.1 -> MONAI layers.norm1
     name = _FLAT_BLOCK.sub(lambda match: blocks.get(match[1], match[0]), name)  # EfficientNet-PyTorch's flat numbering
