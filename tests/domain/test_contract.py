@@ -45,6 +45,14 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
         ({"widths": (1, 2, 3)}, "four positive"),
         ({"stem_kernel": 4}, "odd number"),
         ({"lse_r": 0.0}, "must be positive"),
+        ({"head": "fpn"}, "linear, pyramid"),
+        ({"head": "pyramid", "stride": 8, "backbone": "vgg16_gap"}, "resnet18, resnet50, efficientnet_lite0"),
+        ({"head": "pyramid", "stride": 8, "pyramid_strides": (8,)}, "two or more of"),
+        ({"head": "pyramid", "stride": 16, "pyramid_strides": (16, 8)}, "rising"),
+        ({"head": "pyramid", "stride": 8, "pyramid_strides": (8, 8, 16)}, "rising"),
+        ({"head": "pyramid", "stride": 4, "pyramid_strides": (4, 8)}, "8, 16, 32"),
+        ({"head": "pyramid", "stride": 16}, "has the finest one, 8"),
+        ({"head": "pyramid", "stride": 8, "pyramid_channels": 0}, "at least one channel"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused_with_the_legal_values(change: dict[str, object], message: str) -> None:
@@ -52,9 +60,18 @@ def test_a_network_that_cannot_be_is_refused_with_the_legal_values(change: dict[
         NetworkSpec(**change)  # type: ignore[arg-type]
 
 
+def test_a_pyramid_goes_there_and_back_and_has_the_finest_grid() -> None:
+    spec = NetworkSpec(head="pyramid", stride=16, pyramid_strides=(16, 32), pyramid_channels=5)
+    contract = replace(CONTRACT, network=spec)
+    assert contract_from_json(json.loads(json.dumps(contract.as_json()))) == contract
+    assert (spec.last_stride, replace(spec, head="linear").last_stride, spec.cells(48)) == (32, 16, 3)
+
+
 def test_a_contract_written_before_a_key_existed_means_what_it_meant() -> None:
     plain = CONTRACT.as_json()
-    del plain["network"]["fusion"], plain["network"]["members"], plain["preparation"]
+    for name in ("fusion", "members", "head", "pyramid_strides", "pyramid_channels"):
+        del plain["network"][name]
+    del plain["preparation"]
     assert contract_from_json(plain) == CONTRACT
 
 

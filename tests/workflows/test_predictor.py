@@ -29,9 +29,9 @@ from tests.film_factory import FilmRecipe
 LABELS = ("Mass", "Effusion")
 
 
-def write_trained(root: Path) -> None:
+def write_trained(root: Path, **changes: object) -> None:
     """Write a network with fresh weights, its contract and thresholds; Effusion has no threshold."""
-    spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=8)
+    spec = NetworkSpec(widths=(4, 6, 8, 8), stem_kernel=3, stride=8, **changes)  # type: ignore[arg-type]
     network = build_classifier(spec, len(LABELS), seed=4)
     with torch.no_grad():
         network.classifier.weight.mul_(50)
@@ -66,6 +66,14 @@ def test_arrays_of_either_kind_give_the_same_boxes(trained: Path) -> None:
     assert (boxes["y1"] <= 100).all()
     pd.testing.assert_frame_equal(found, predict(levels / 255))
     pd.testing.assert_frame_equal(found, predict((levels / np.float32(255)).tolist()))  # as a JSON request has it
+
+
+def test_a_pyramid_with_learned_sharpness_predicts(tmp_path: Path) -> None:
+    root = tmp_path / "pyramid"
+    write_trained(root, head="pyramid", pyramid_channels=16, pool="lse_learned")  # 48 columns: not a multiple of 32
+    found = load_predictor(root)(np.random.default_rng(0).random((2, 100, 80), dtype=np.float32))
+    assert found["probability"].between(0, 1).all()
+    assert set(found.dropna(subset=["x0"])["label"]) == {"Mass"}
 
 
 def test_a_batch_equals_one_by_one(trained: Path) -> None:

@@ -25,7 +25,7 @@ def test_added_settings_at_their_default_do_not_outdate_older_runs() -> None:
 def test_new_settings_of_network_and_training_do_not_outdate_older_runs() -> None:
     stage = next(stage for stage in STAGES if stage.name == "train")
     sections = stage_settings(stage, Settings.model_validate({"name": "t"}))
-    assert "norm_momentum" not in sections["model"]
+    assert not {"norm_momentum", "head", "pyramid_strides", "pyramid_channels"} & set(sections["model"])
     assert not {"min_steps", "head_rate", "epoch_films"} & set(sections["train"])
 
 

@@ -29,13 +29,16 @@ Pool = Literal["gap", "gmp", "lse", "pcam", "lse_map", "lse_learned", "noisy_or"
 Stride = Literal[8, 16, 32]
 Normalisation = Literal["fixed", "film", "local", "film_local", "photo"]
 Fusion = Literal["none", "sdfn"]
+Head = Literal["linear", "pyramid"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 POOLS: tuple[Pool, ...] = get_args(Pool)
 STRIDES: tuple[Stride, ...] = get_args(Stride)
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
+HEADS: tuple[Head, ...] = get_args(Head)
 FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
 PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # a package ships ImageNet weights
+PYRAMIDS = ("resnet_light", "resnet18", "resnet50", *PACKAGED)  # backbones that a pyramid can read
 GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
 
 
@@ -52,7 +55,7 @@ class NetworkSpec:
     lse_r : float
         Sharpness of ``lse`` and ``lse_map``; of ``lse_learned`` at the start of training.
     stride : int
-        Model px per feature cell, one of `STRIDES`.
+        Model px per feature cell, one of `STRIDES`; with a pyramid, its finest one.
     aligned : bool
         The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
         centred on the cell. False keeps the published sampling, whose maps are up to half a cell too far down and
@@ -72,6 +75,12 @@ class NetworkSpec:
         Probability of dropping a channel of the feature map in training.
     norm_momentum : float
         Share of a batch in the running statistics of batch normalisation, in training.
+    head : str
+        One of `HEADS`: what the pool reads, the backbone's last map (``linear``), or the sum of several (``pyramid``).
+    pyramid_strides : tuple of int
+        Strides of the maps that are added up, rising, the first equal to `stride`; only for ``pyramid``.
+    pyramid_channels : int
+        Channels of their sum; only for ``pyramid``.
     members : int
         Number of networks of this architecture whose logits and maps are averaged.
     fusion : str
@@ -105,6 +114,9 @@ class NetworkSpec:
     crop_margin: float = 0.05
     shrink: int = 1
     norm_momentum: float = 0.1
+    head: str = "linear"
+    pyramid_strides: tuple[int, ...] = (8, 16, 32)
+    pyramid_channels: int = 96
 
     def __post_init__(self) -> None:
         for name, legal in (
@@ -113,6 +125,7 @@ class NetworkSpec:
             ("stride", STRIDES),
             ("normalise", NORMALISATIONS),
             ("fusion", FUSIONS),
+            ("head", HEADS),
         ):
             if getattr(self, name) not in legal:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(map(str, legal))}")
@@ -132,6 +145,8 @@ class NetworkSpec:
                 f"pool '{self.pool}' and stride {self.stride} are requested; leave them at gap and 16"
             )
         self._check_fusion()
+        if self.head == "pyramid":
+            self._check_pyramid()
 
     def _check_fusion(self) -> None:
         if self.fusion == "sdfn" and self.is_fully_connected:
@@ -140,6 +155,23 @@ class NetworkSpec:
             raise ValueError(f"crop_margin {self.crop_margin} must be in [0, 1) and shrink {self.shrink} at least 1")
         if self.fusion == "none" and self.shrink != 1:
             raise ValueError(f"shrink is {self.shrink} without a fusion; ingest a smaller grid instead")
+
+    def _check_pyramid(self) -> None:
+        strides = self.pyramid_strides
+        if self.backbone not in PYRAMIDS:
+            raise ValueError(f"head 'pyramid' needs one of the backbones {', '.join(PYRAMIDS)}; got {self.backbone}")
+        if len(strides) < 2 or sorted(set(strides)) != list(strides) or not set(strides) <= set(STRIDES):
+            raise ValueError(f"pyramid_strides are {strides}; expected two or more of {STRIDES}, rising")
+        if self.stride != strides[0] or self.pyramid_channels < 1:
+            raise ValueError(
+                f"stride is {self.stride} and pyramid_channels {self.pyramid_channels}; a pyramid of the strides "
+                f"{strides} has the finest one, {strides[0]}, and at least one channel"
+            )
+
+    @property
+    def last_stride(self) -> int:
+        """Stride of the backbone's last map, px of the model grid: a pyramid's coarsest, else `stride`."""
+        return self.pyramid_strides[-1] if self.head == "pyramid" else self.stride
 
     @property
     def is_fully_connected(self) -> bool:

@@ -29,6 +29,22 @@ def test_other_backbones_start_at_random_and_have_no_packaged_weights() -> None:
         ModelSettings.model_validate({"backbone": "resnet18", "weights": "imagenet"})
 
 
+@pytest.mark.parametrize(("changes", "stride"), [({}, 8), ({"pyramid_strides": [16, 32]}, 16)])
+def test_a_pyramid_has_the_stride_of_its_finest_map(changes: dict[str, object], stride: int) -> None:
+    settings = ModelSettings.model_validate({"head": "pyramid", **changes})
+    assert settings.stride == stride
+    assert ModelSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"stride": 32}, "stride is 32"), ({"pyramid_strides": ()}, "two or more"), ({"backbone": "nin"}, "got nin")],
+)
+def test_a_pyramid_that_cannot_be_is_refused_with_the_settings(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        ModelSettings.model_validate({"head": "pyramid", **changes})
+
+
 def test_defaults_are_those_of_the_contract() -> None:
     settings = ModelSettings().model_dump()
     assert NetworkSpec(**{name: settings[name] for name in NetworkSpec.__dataclass_fields__}) == NetworkSpec()

@@ -99,7 +99,7 @@ def test_a_cells_receptive_field_is_centred_on_the_cell(backbone: str, stride: i
     _switch_off_global_paths(model)
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
-            _weigh_evenly(part)
+            weigh_evenly(part)
         if isinstance(part, nn.MaxPool2d):  # the maximum of equal values is its first; an average shows the window
             part.forward = nn.AvgPool2d(part.kernel_size, part.stride, part.padding).forward  # type: ignore[method-assign]
     side = 128
@@ -116,7 +116,7 @@ def test_a_cells_receptive_field_is_centred_on_the_cell(backbone: str, stride: i
     assert centre_x - (col + 0.5) * stride == pytest.approx(LEFT_OVER_PX[backbone], abs=1e-6)
 
 
-def _weigh_evenly(conv: nn.Conv2d) -> None:
+def weigh_evenly(conv: nn.Conv2d) -> None:
     """Strided: every tap alike. Not strided: the centre alone, so that no field reaches over the border."""
     nn.init.zeros_(conv.weight)
     rows, cols = (slice(None) if conv.stride[0] > 1 else slice(k // 2, k // 2 + 1) for k in conv.kernel_size)

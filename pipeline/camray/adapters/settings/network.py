@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from camray.adapters.settings.section import Section
-from camray.domain.contract import PACKAGED, Backbone, Fusion, Normalisation, Pool, Stride
+from camray.domain.contract import PACKAGED, Backbone, Fusion, Head, NetworkSpec, Normalisation, Pool, Stride
 
 
 class ModelSettings(Section):
@@ -29,6 +29,15 @@ class ModelSettings(Section):
         description="sharpness of log-sum-exp: towards 0 the mean, towards infinity the maximum; initial "
         "value for lse_learned",
     )
+    head: Head = Field(
+        "linear",
+        description="what the pool reads: the backbone's last map (linear), or the sum of its maps of several strides, "
+        "each through a 1x1 convolution and resized to the finest grid (pyramid; ResNets and EfficientNet-Lite)",
+    )
+    pyramid_strides: tuple[Stride, ...] = Field(
+        (8, 16, 32), description="strides of a pyramid's maps, rising; the first is model.stride, and its default"
+    )
+    pyramid_channels: int = Field(96, ge=1, description="channels of a pyramid's sum")
     stride: Stride = Field(16, description="side of a feature cell, px of the model grid")
     aligned: bool = Field(True, description="centre receptive fields on their feature cells; false: as published")
     dilated: bool = Field(
@@ -74,6 +83,20 @@ class ModelSettings(Section):
         if isinstance(given, dict) and given.get("backbone") in PACKAGED:
             return {"weights": "imagenet", "normalise": "photo", **given}
         return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_pyramids_stride(cls, given: Any) -> Any:
+        strides = given.get("pyramid_strides", (8, 16, 32)) if isinstance(given, dict) else ()
+        if strides and isinstance(strides, list | tuple) and given.get("head") == "pyramid":
+            return {"stride": strides[0], **given}
+        return given
+
+    @model_validator(mode="after")
+    def _is_a_network(self) -> "ModelSettings":
+        if self.head == "pyramid":  # refuses strides that contradict each other, before films are read
+            NetworkSpec(**{name: getattr(self, name) for name in NetworkSpec.__dataclass_fields__})
+        return self
 
     @model_validator(mode="after")
     def _has_a_package(self) -> "ModelSettings":

@@ -18,6 +18,7 @@ from camray.core.networks.alexnet import alexnet
 from camray.core.networks.efficientnet_lite import efficientnet_lite
 from camray.core.networks.googlenet import googlenet
 from camray.core.networks.nin import nin
+from camray.core.networks.pyramid import Pyramid, centring, last, pyramid_over
 from camray.core.networks.strides import DenseAvgPool2d, dilate, odd, strides_left_out, subsampled, without_stride
 from camray.core.networks.vgg import vgg16
 from camray.domain.contract import NetworkSpec
@@ -45,10 +46,48 @@ class ResNetMap(ResNet):
         Tensor of shape (B, K, H/stride, W/stride), float
             All values >= 0.
         """
+        return last(self.stages(x))
+
+    def stages(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the maps of the four layers.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Yields
+        ------
+        Tensor of shape (B, K, H/stride, W/stride), float
+            All values >= 0.
+        """
         x = self.act(self.bn1(self.conv1(x)))
         if not self.no_max_pool:
             x = self.maxpool(x)
-        return cast(Tensor, self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+            yield x
+
+
+class ResNetPyramid(ResNetMap):
+    """The same ResNet, up to the sum of a pyramid over its layers."""
+
+    pyramid: Pyramid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the feature map.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H/finest, W/finest), float
+            All values >= 0.
+        """
+        return cast(Tensor, self.pyramid(x, self.stages))
 
 
 class DenseNetMap(DenseNet):
@@ -140,7 +179,7 @@ def _resnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     block, blocks, expansion = ("basic", spec.blocks, 1) if light else _RESNETS[spec.backbone]
     widths = spec.widths if light else _RESNET_WIDTHS
     stem_pool = spec.stem_pool or not light
-    network = ResNetMap(
+    network = (ResNetPyramid if spec.head == "pyramid" else ResNetMap)(
         block=block,
         layers=list(blocks),
         block_inplanes=list(widths),
@@ -157,11 +196,15 @@ def _resnet(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
     left_out = strides_left_out(spec, 32 if stem_pool else 16, "" if stem_pool else ", or model.stem_pool=true")
     kept, freed = layers[: len(layers) - left_out], layers[len(layers) - left_out :]
     if spec.aligned:
-        _sample_odd(kept[-1][0], block)
+        for layer in centring(kept, spec):
+            _sample_odd(layer[0], block)
     _free_resnet_layers(freed, block, spec.dilated)
     for layer in kept:
         downsample = cast(Any, layer[0]).downsample
         downsample[0] = subsampled(downsample[0])
+    if isinstance(network, ResNetPyramid):
+        network.pyramid = pyramid_over(network, network.stages, spec, in_channels)
+        return network, spec.pyramid_channels
     return network, widths[3] * expansion
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu6
 
+from camray.core.networks.pyramid import Pyramid, centring, last, pyramid_over
 from camray.core.networks.strides import strides_left_out
 from camray.domain.contract import NetworkSpec
 
@@ -150,10 +151,48 @@ class EfficientNetLiteMap(nn.Module):
         Tensor of shape (B, K, H/stride, W/stride), float
             0 to 6 after the head; of either sign where the network ends at a block.
         """
+        return last(self.stages(x))
+
+    def stages(self, x: Tensor) -> Iterator[Tensor]:
+        """Yield the maps of the blocks, and the head's.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Yields
+        ------
+        Tensor of shape (B, K, H/stride, W/stride), float
+            0 to 6 after the head; of either sign after a block.
+        """
         x = relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
-        return relu6(self._bn1(self._conv_head(x))) if self.has_head else x
+            yield x
+        if self.has_head:
+            yield relu6(self._bn1(self._conv_head(x)))
+
+
+class EfficientNetLitePyramid(EfficientNetLiteMap):
+    """The same EfficientNet-Lite, up to the sum of a pyramid over its blocks."""
+
+    pyramid: Pyramid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the feature map.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, C, H, W), float
+            Normalised, model grid.
+
+        Returns
+        -------
+        Tensor of shape (B, K, H/finest, W/finest), float
+            All values >= 0.
+        """
+        return cast(Tensor, self.pyramid(x, self.stages))
 
 
 def efficientnet_lite(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]:
@@ -170,24 +209,29 @@ def efficientnet_lite(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, i
     Returns
     -------
     (nn.Module, int)
-        The network, and the channels of its map: 1280, or those of its last block.
+        The network, and the channels of its map: 1280, those of its last block, or those of its pyramid.
     """
     left_out = strides_left_out(spec, _NATURAL_STRIDE)
     is_cut = left_out > 0 and not spec.dilated
-    blocks = list(_blocks(spec.backbone, spec.stride if is_cut else _NATURAL_STRIDE))
+    blocks = list(_blocks(spec.backbone, spec.last_stride if is_cut else _NATURAL_STRIDE))
     channels = blocks[-1]._project_conv.out_channels
-    network = EfficientNetLiteMap(blocks, in_channels, 0 if is_cut else channels)
+    kind = EfficientNetLitePyramid if spec.head == "pyramid" else EfficientNetLiteMap
+    network = kind(blocks, in_channels, 0 if is_cut else channels)
     _initialise(network)
     strided = [block._depthwise_conv for block in blocks if block._depthwise_conv.stride[0] == 2]
     kept = len(strided) if is_cut else len(strided) - left_out
     if spec.aligned:  # published sampling is odd throughout; an even one at the last stride centres the cells
-        strided[kept - 1].samples_even = True
+        for conv in centring(strided[:kept], spec):
+            conv.samples_even = True
     factor = 1
     for block in blocks:
         conv = block._depthwise_conv
         conv.dilation = (factor, factor)
         if any(conv is each for each in strided[kept:]):
             conv.stride, factor = (1, 1), factor * 2
+    if isinstance(network, EfficientNetLitePyramid):
+        network.pyramid = pyramid_over(network, network.stages, spec, in_channels)
+        return network, spec.pyramid_channels
     return network, channels if is_cut else _HEAD
 
 

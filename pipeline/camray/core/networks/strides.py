@@ -208,12 +208,12 @@ def strides_left_out(spec: NetworkSpec, natural: int, remedy: str = "") -> int:
     >>> strides_left_out(NetworkSpec(stride=8), natural=32)
     2
     """
-    if spec.stride > natural:
+    if spec.last_stride > natural:
+        change = "leave it out of model.pyramid_strides" if spec.head == "pyramid" else f"set model.stride={natural}"
         raise ValueError(
-            f"{spec.backbone} has stride {natural}; the requested stride is {spec.stride}; "
-            f"set model.stride={natural}{remedy}"
+            f"{spec.backbone} has stride {natural}; the requested stride is {spec.last_stride}; {change}{remedy}"
         )
-    return (natural // spec.stride).bit_length() - 1
+    return (natural // spec.last_stride).bit_length() - 1
 
 
 def without_stride(conv: nn.Conv2d, dilation: int) -> None:
