@@ -40,7 +40,12 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
     [
         ({"backbone": "lenet"}, "expected one of resnet_light"),
         ({"pool": "mean"}, "gap, gmp, lse, pcam, lse_map, lse_learned, noisy_or"),
-        ({"stride": 4}, "8, 16, 32"),
+        ({"stride": 4}, "8, 14, 16, 32"),
+        ({"stride": 14}, "resnet_light has 8, 16 or 32"),
+        ({"backbone": "vit_b14"}, "vit_b14 has 14"),
+        ({"backbone": "vit_s16", "stride": 8}, "vit_s16 has 16"),
+        ({"backbone": "vit_b14", "stride": 14, "normalise": "film_local"}, "multiples of 4"),
+        ({"head": "pyramid", "stride": 16, "pyramid_strides": (14, 16)}, "8, 16, 32, rising"),
         ({"normalise": "z"}, "fixed, film, local"),
         ({"widths": (1, 2, 3)}, "four positive"),
         ({"stem_kernel": 4}, "odd number"),
@@ -50,9 +55,9 @@ def test_a_contract_that_contradicts_itself_is_refused(change: dict[str, object]
         ({"head": "pyramid", "stride": 8, "pyramid_strides": (8,)}, "two or more of"),
         ({"head": "pyramid", "stride": 16, "pyramid_strides": (16, 8)}, "rising"),
         ({"head": "pyramid", "stride": 8, "pyramid_strides": (8, 8, 16)}, "rising"),
-        ({"head": "pyramid", "stride": 4, "pyramid_strides": (4, 8)}, "8, 16, 32"),
-        ({"head": "pyramid", "stride": 16}, "has the finest one, 8"),
-        ({"head": "pyramid", "stride": 8, "pyramid_channels": 0}, "at least one channel"),
+        ({"head": "pyramid", "stride": 4, "pyramid_strides": (4, 8)}, "8, 14, 16, 32"),
+        ({"head": "pyramid", "stride": 16}, "has its finest one, 8"),
+        ({"head": "pyramid", "stride": 8, "pyramid_channels": 0}, "one channel or more"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused_with_the_legal_values(change: dict[str, object], message: str) -> None:

@@ -21,12 +21,15 @@ Backbone = Literal[
     "efficientnet_lite0",
     "efficientnet_lite1",
     "efficientnet_lite2",
+    "vit_s16",
+    "vit_b14",
+    "eva_x_s16",
     "alexnet",
     "vgg16",
     "vgg16_bn",
 ]
 Pool = Literal["gap", "gmp", "lse", "pcam", "lse_map", "lse_learned", "noisy_or"]
-Stride = Literal[8, 16, 32]
+Stride = Literal[8, 14, 16, 32]
 Normalisation = Literal["fixed", "film", "local", "film_local", "photo"]
 Fusion = Literal["none", "sdfn"]
 Head = Literal["linear", "pyramid"]
@@ -39,6 +42,7 @@ HEADS: tuple[Head, ...] = get_args(Head)
 FULLY_CONNECTED = ("alexnet", "vgg16", "vgg16_bn")  # no pool, no linear head: Grad-CAM, and no CAM
 PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")  # a package ships ImageNet weights
 PYRAMIDS = ("resnet_light", "resnet18", "resnet50", *PACKAGED)  # backbones that a pyramid can read
+TOKEN_STRIDES = {"vit_s16": 16, "vit_b14": 14, "eva_x_s16": 16}  # vision transformers: the side of their patches, px
 GREY_SCALE = "MONOCHROME2 after VOI, 0 black to 1 white, stored as round(grey * (2**bits - 1))"
 
 
@@ -55,7 +59,7 @@ class NetworkSpec:
     lse_r : float
         Sharpness of ``lse`` and ``lse_map``; of ``lse_learned`` at the start of training.
     stride : int
-        Model px per feature cell, one of `STRIDES`; with a pyramid, its finest one.
+        Model px per cell, one of `STRIDES`: a pyramid's finest one, a transformer's patch (`TOKEN_STRIDES`).
     aligned : bool
         The last strided layer samples odd instead of even positions, so that the receptive field of a feature cell is
         centred on the cell. False keeps the published sampling, whose maps are up to half a cell too far down and
@@ -144,9 +148,17 @@ class NetworkSpec:
                 f"{self.backbone} has fully connected layers on a map of stride 16 and no pool; "
                 f"pool '{self.pool}' and stride {self.stride} are requested; leave them at gap and 16"
             )
+        self._check_patch()
         self._check_fusion()
         if self.head == "pyramid":
             self._check_pyramid()
+
+    def _check_patch(self) -> None:
+        patch = TOKEN_STRIDES.get(self.backbone)
+        if self.stride != patch and (patch is not None or self.stride == 14):
+            raise ValueError(f"stride is {self.stride}; {self.backbone} has {patch or '8, 16 or 32'}")
+        if patch == 14 and "local" in self.normalise:
+            raise ValueError(f"normalise '{self.normalise}' needs sides that are multiples of 4; 14 is not: use film")
 
     def _check_fusion(self) -> None:
         if self.fusion == "sdfn" and self.is_fully_connected:
@@ -160,12 +172,11 @@ class NetworkSpec:
         strides = self.pyramid_strides
         if self.backbone not in PYRAMIDS:
             raise ValueError(f"head 'pyramid' needs one of the backbones {', '.join(PYRAMIDS)}; got {self.backbone}")
-        if len(strides) < 2 or sorted(set(strides)) != list(strides) or not set(strides) <= set(STRIDES):
-            raise ValueError(f"pyramid_strides are {strides}; expected two or more of {STRIDES}, rising")
+        if len(strides) < 2 or sorted(set(strides)) != list(strides) or not set(strides) <= {8, 16, 32}:
+            raise ValueError(f"pyramid_strides are {strides}; expected two or more of 8, 16, 32, rising")
         if self.stride != strides[0] or self.pyramid_channels < 1:
             raise ValueError(
-                f"stride is {self.stride} and pyramid_channels {self.pyramid_channels}; a pyramid of the strides "
-                f"{strides} has the finest one, {strides[0]}, and at least one channel"
+                f"stride {self.stride}: a pyramid has its finest one, {strides[0]}, and one channel or more"
             )
 
     @property

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from camray.adapters.settings.network import ModelSettings
-from camray.domain.contract import PACKAGED, NetworkSpec
+from camray.domain.contract import PACKAGED, TOKEN_STRIDES, NetworkSpec
 
 
 @pytest.mark.parametrize("backbone", PACKAGED)
@@ -38,11 +38,18 @@ def test_a_pyramid_has_the_stride_of_its_finest_map(changes: dict[str, object], 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"stride": 32}, "stride is 32"), ({"pyramid_strides": ()}, "two or more"), ({"backbone": "nin"}, "got nin")],
+    [({"stride": 32}, "stride 32"), ({"pyramid_strides": ()}, "two or more"), ({"backbone": "nin"}, "got nin")],
 )
 def test_a_pyramid_that_cannot_be_is_refused_with_the_settings(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ModelSettings.model_validate({"head": "pyramid", **changes})
+
+
+@pytest.mark.parametrize(("backbone", "stride"), list(TOKEN_STRIDES.items()))
+def test_a_vision_transformer_has_the_stride_of_its_patches(backbone: str, stride: int) -> None:
+    assert ModelSettings.model_validate({"backbone": backbone}).stride == stride
+    with pytest.raises(ValidationError, match=f"{backbone} has {stride}"):
+        ModelSettings.model_validate({"backbone": backbone, "stride": 8})
 
 
 def test_defaults_are_those_of_the_contract() -> None:

@@ -5,9 +5,9 @@ import torch
 
 from camray.core.networks.classifier import build_classifier
 from camray.core.networks.normalise import Normalise
-from camray.domain.contract import BACKBONES, FULLY_CONNECTED, NORMALISATIONS, POOLS, NetworkSpec
+from camray.domain.contract import BACKBONES, FULLY_CONNECTED, NORMALISATIONS, POOLS, TOKEN_STRIDES, NetworkSpec
 
-POOLED = [name for name in BACKBONES if name not in FULLY_CONNECTED]
+POOLED = [name for name in BACKBONES if name not in {*FULLY_CONNECTED, *TOKEN_STRIDES}]
 
 
 def _films(rows: int = 64, cols: int = 32, count: int = 2) -> torch.Tensor:

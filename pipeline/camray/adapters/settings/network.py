@@ -6,7 +6,17 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from camray.adapters.settings.section import Section
-from camray.domain.contract import PACKAGED, Backbone, Fusion, Head, NetworkSpec, Normalisation, Pool, Stride
+from camray.domain.contract import (
+    PACKAGED,
+    TOKEN_STRIDES,
+    Backbone,
+    Fusion,
+    Head,
+    NetworkSpec,
+    Normalisation,
+    Pool,
+    Stride,
+)
 
 
 class ModelSettings(Section):
@@ -38,7 +48,7 @@ class ModelSettings(Section):
         (8, 16, 32), description="strides of a pyramid's maps, rising; the first is model.stride, and its default"
     )
     pyramid_channels: int = Field(96, ge=1, description="channels of a pyramid's sum")
-    stride: Stride = Field(16, description="side of a feature cell, px of the model grid")
+    stride: Stride = Field(16, description="side of a feature cell, px of the model grid; 14 is of vit_b14 alone")
     aligned: bool = Field(True, description="centre receptive fields on their feature cells; false: as published")
     dilated: bool = Field(
         True,
@@ -86,7 +96,9 @@ class ModelSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_the_pyramids_stride(cls, given: Any) -> Any:
+    def _with_its_stride(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("backbone") in TOKEN_STRIDES:
+            return {"stride": TOKEN_STRIDES[given["backbone"]], **given}
         strides = given.get("pyramid_strides", (8, 16, 32)) if isinstance(given, dict) else ()
         if strides and isinstance(strides, list | tuple) and given.get("head") == "pyramid":
             return {"stride": strides[0], **given}
@@ -94,7 +106,7 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _is_a_network(self) -> "ModelSettings":
-        if self.head == "pyramid":  # refuses strides that contradict each other, before films are read
+        if self.head == "pyramid" or self.backbone in TOKEN_STRIDES:  # refused before films are read
             NetworkSpec(**{name: getattr(self, name) for name in NetworkSpec.__dataclass_fields__})
         return self
 

@@ -20,8 +20,9 @@ from camray.core.networks.googlenet import googlenet
 from camray.core.networks.nin import nin
 from camray.core.networks.pyramid import Pyramid, centring, last, pyramid_over
 from camray.core.networks.strides import DenseAvgPool2d, dilate, odd, strides_left_out, subsampled, without_stride
+from camray.core.networks.token_encoder import token_encoder
 from camray.core.networks.vgg import vgg16
-from camray.domain.contract import NetworkSpec
+from camray.domain.contract import TOKEN_STRIDES, NetworkSpec
 
 _RESNETS: dict[str, tuple[str, tuple[int, ...], int]] = {
     "resnet18": ("basic", (2, 2, 2, 2), 1),  # block, blocks per layer, output channels per channel of a block's width
@@ -162,6 +163,8 @@ def build_backbone(spec: NetworkSpec, in_channels: int) -> tuple[nn.Module, int]
         network, channels = googlenet(spec, in_channels)
     elif spec.backbone.startswith("efficientnet_lite"):
         network, channels = efficientnet_lite(spec, in_channels)
+    elif spec.backbone in TOKEN_STRIDES:
+        network, channels = token_encoder(spec, in_channels)
     elif spec.backbone == "nin":
         network, channels = nin(spec, in_channels)
     else:

@@ -12,11 +12,11 @@ from torch import Tensor
 from camray.core.networks.classifier import PooledClassifier, build_classifier
 from camray.core.networks.normalise import ImageNetNormalise
 from camray.core.networks.weights import WeightsReport, load_starting_weights
-from camray.domain.contract import BACKBONES, PACKAGED, NetworkSpec
+from camray.domain.contract import BACKBONES, PACKAGED, TOKEN_STRIDES, NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
 from camray.domain.suggestions import did_you_mean
 
-PUBLISHED: Final = tuple(name for name in BACKBONES if name != "resnet_light")
+PUBLISHED: Final = tuple(name for name in BACKBONES if name not in {"resnet_light", *TOKEN_STRIDES})
 _OWN_STRIDE: Final = dict.fromkeys(
     ("resnet18", "resnet50", "densenet121", "efficientnet_b0", "googlenet", "nin", *PACKAGED), 32
 )

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from camray.core.networks.classifier import PooledClassifier
+from camray.core.networks.token_names import with_our_names
 
 _OLD_DENSE = re.compile(r"(denselayer\d+)\.(?:layers\.)?(norm|conv)\.?([12])\.")
 _FLAT_BLOCK = re.compile(r"_blocks\.(\d+)\.(?=_)")
@@ -63,7 +64,8 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], 
         Changed in place.
     given : mapping of str to Tensor
         Our own names, MONAI's, torchvision's (ResNet, DenseNet, AlexNet, VGG16, GoogLeNet), TorchXRayVision's
-        DenseNet, CheXNet's (``module.densenet121.features...``) or EfficientNet-PyTorch's.
+        DenseNet, CheXNet's (``module.densenet121.features...``), EfficientNet-PyTorch's, or of a vision transformer
+        (`camray.core.networks.token_names`).
     head : bool
         Also copy the classifying layer from other libraries' names, where its shape fits. Only where the file's labels
         are the model's, in the same order.
@@ -84,6 +86,8 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], 
     ``num_batches_tracked``, which is reported as missing and harmless.
     """
     own = model.state_dict()
+    if "backbone.pos_embed" in own:
+        given = with_our_names(given, own["backbone.pos_embed"])
     blocks = _block_names(own)
     takes_head = head and "classifier.weight" in own
     matched: list[str] = []
