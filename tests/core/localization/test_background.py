@@ -25,6 +25,13 @@ def test_the_background_is_the_median_of_all_cells_of_all_films() -> None:
     assert background_of(films) == Background(-3.0, is_clipped=False, n=3)
 
 
+def test_the_background_of_bounded_maps_is_that_inside() -> None:
+    bounded = np.array([[[-9, -9, -9, -2, 3]], [[-7, -7, -7, -7, -1]]], np.float32)
+    assert background_of(bounded, is_bounded=True) == Background(-1.0, is_clipped=False, n=2)  # of -2, 3 and -1
+    assert background_of(np.full((1, 2, 2), -4, np.float32), is_bounded=True).heat == -4
+    assert background_of(_maps(0.0, (1, 1, 2.0)), is_bounded=True) == Background(0.0, is_clipped=True, n=1)
+
+
 def test_only_maps_with_a_background_of_zero_and_nothing_below_are_clipped() -> None:
     assert background_of(_maps(0.0, (1, 1, 2.0))).is_clipped
     assert not background_of(_maps(0.0, (1, 1, -2.0))).is_clipped

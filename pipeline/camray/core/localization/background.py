@@ -12,6 +12,7 @@ the place of the half.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.connected_components import FloatImage, RegionChoice
@@ -61,13 +62,16 @@ class BackgroundRules:
     region: RegionChoice = "hottest"
 
 
-def background_of(heat: FloatImage) -> Background:
+def background_of(heat: FloatImage, *, is_bounded: bool = False) -> Background:
     """Measure the background.
 
     Parameters
     ----------
     heat : ndarray of shape (N, h, w), float32
         Raw maps of one label and method on the feature grid, of films without that label.
+    is_bounded : bool
+        The maps were held inside the chest: cells at a map's lowest heat are outside it and do not count, unless all
+        are, or maps are clipped at zero.
 
     Returns
     -------
@@ -88,8 +92,13 @@ def background_of(heat: FloatImage) -> Background:
         raise ValueError("a background needs at least one film")
     if not np.isfinite(heat).all():
         raise ValueError("heat maps hold NaN or infinity; explain again")
-    median = float(np.median(heat.astype(np.float64)))
+    counted = _above_lowest(heat) if is_bounded and heat.min() < 0 else heat.ravel()
+    median = float(np.median((counted if counted.size else heat).astype(np.float64)))
     return Background(median, median == 0 and bool(heat.min() >= 0), len(heat))
+
+
+def _above_lowest(heat: FloatImage) -> NDArray[np.float32]:
+    return np.asarray(heat[heat > heat.min(axis=(1, 2), keepdims=True)], np.float32)
 
 
 def recipe_above(background: Background, rules: BackgroundRules) -> BoxRecipe:

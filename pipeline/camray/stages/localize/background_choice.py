@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.settings.schema import LocalizeSettings
-from camray.core.localization.background import BackgroundRules, background_of, recipe_above
+from camray.core.localization.background import Background, BackgroundRules, background_of, recipe_above
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.domain.records import Split, ThresholdSource
 from camray.io.explained_run import ExplainedRun
@@ -37,15 +37,18 @@ def background_thresholds(
         region=settings.region,
     )
     films = [_films_without(run, label) for label in run.labels]
+    is_bounded = run.grid.within == "chest"
+    where = "the chest on " if is_bounded else ""
     return [
-        _threshold(method, label, heat[method][is_taken, number], rules, origin)
+        _threshold(
+            method, label, background_of(heat[method][is_taken, number], is_bounded=is_bounded), rules, where + origin
+        )
         for method in run.methods
         for number, (label, (is_taken, origin)) in enumerate(zip(run.labels, films, strict=True))
     ]
 
 
-def _threshold(method: str, label: str, heat: NDArray[np.float32], rules: BackgroundRules, origin: str) -> BoxThreshold:
-    background = background_of(heat)
+def _threshold(method: str, label: str, background: Background, rules: BackgroundRules, origin: str) -> BoxThreshold:
     return BoxThreshold(
         id=f"{POLICY}/{method}/{label}",
         method=method,
