@@ -1,6 +1,7 @@
 import errno
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -90,6 +91,20 @@ def test_crashes_cost_only_their_own_items(workers: int) -> None:
 def test_a_worker_killed_from_outside_costs_nothing(tmp_path: Path) -> None:
     outcomes = list(map_processes(partial(double_or_fail, folder=tmp_path), [1, 23, 2], workers=2, chunk=3))
     assert [outcome.value for outcome in outcomes] == [2, 46, 4]
+
+
+def dies_within_its_answer(item: int, folder: Path) -> int:
+    if item == 2 and not (folder / "once").exists():
+        (folder / "once").touch()
+        os.write(sys._getframe(2).f_locals["connection"].fileno(), struct.pack("!i", 100) + b"cut")
+        os._exit(1)
+    return item
+
+
+def test_a_worker_that_dies_within_its_answer_costs_nothing(tmp_path: Path) -> None:
+    outcomes = list(map_processes(partial(dies_within_its_answer, folder=tmp_path), [1, 2, 3], workers=1))
+    assert [outcome.value for outcome in outcomes] == [1, 2, 3]
+    assert (tmp_path / "once").exists()
 
 
 def test_an_item_that_hangs_is_given_up() -> None:

@@ -247,7 +247,7 @@ class _Pool(Generic[Item, Value]):
     def _receive(self, worker: _Worker) -> None:
         try:
             answer = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # died, perhaps within its answer
             self._bury(worker)
             return
         worker.since = time.monotonic()
