@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.checkpoints import weights_bytes
+from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.schema import Settings
+from camray.core.networks.classifier import build_classifier
+from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.labels import Finding
 from camray.domain.records import ANNOTATION_COLUMNS, EXPLAINED_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS
 from camray.io.ingest_contract import IngestContract, write_ingest_contract
@@ -42,15 +45,17 @@ def settings_of(**score: object) -> Settings:
     return Settings.model_validate({"name": "squares", "score": {"bootstrap": 50, "pictures": False, **score}})
 
 
-def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> RunFolder:
+def make_run(
+    root: Path, labels: tuple[str, ...], films: int, seed: int = 1, feature: tuple[int, int] = FEATURE
+) -> RunFolder:
     """Write ``ingest`` and ``explain`` of a run; portrait and landscape films, letterboxed, two films per patient."""
     folder, rng = RunFolder(root), np.random.default_rng(seed)
     images, label_rows, annotations = [], [], []
     pixels = np.zeros((films, *MODEL), np.uint8)
-    heat = {method: np.zeros((films, len(labels), *FEATURE), np.float16) for method in ("cam", "gradcam")}
+    heat = {method: np.zeros((films, len(labels), *feature), np.float16) for method in ("cam", "gradcam")}
     logits = np.zeros((films, len(labels)), np.float32)
     splits = np.array(list(PLACES))[rng.choice(3, size=films // 2 + 1, p=list(PLACES.values()))]
-    centres_y, centres_x = ((np.arange(n) + 0.5) * side / n for n, side in zip(FEATURE, MODEL, strict=True))
+    centres_y, centres_x = ((np.arange(n) + 0.5) * side / n for n, side in zip(feature, MODEL, strict=True))
     for film in range(films):
         shape = (PORTRAIT, LANDSCAPE)[film % 2]
         rows, cols, scale_x, scale_y, offset_x, offset_y = shape
@@ -86,7 +91,7 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
         )
         for number, label in enumerate(labels):
             present = rng.random() < 0.5
-            noise = rng.normal(0, 0.15, FEATURE)
+            noise = rng.normal(0, 0.15, feature)
             logits[film, number] = rng.normal(1.5 if present else -1.5, 1.0)
             if rng.random() < 0.05:
                 label_rows.append((image_id, label, "uncertain"))
@@ -105,7 +110,7 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
                 across = slice(int(x0 * scale_x + offset_x), int((x0 + width) * scale_x + offset_x))
                 pixels[film, down, across] += 80
             heat["cam"][film, number] = noise
-            heat["gradcam"][film, number] = np.maximum(noise + rng.normal(0, 0.1, FEATURE), 0) / 64
+            heat["gradcam"][film, number] = np.maximum(noise + rng.normal(0, 0.1, feature), 0) / 64
     ingest, explain = folder.stage("ingest"), folder.stage("explain")
     write_table(ingest / "images.parquet", pd.DataFrame(images, columns=list(IMAGE_COLUMNS)), IMAGE_COLUMNS)
     write_table(ingest / "labels.parquet", pd.DataFrame(label_rows, columns=list(LABEL_COLUMNS)), LABEL_COLUMNS)
@@ -129,8 +134,8 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
         {
             "rows": MODEL[0],
             "cols": MODEL[1],
-            "feature_rows": FEATURE[0],
-            "feature_cols": FEATURE[1],
+            "feature_rows": feature[0],
+            "feature_cols": feature[1],
             "labels": list(labels),
             "methods": ["cam", "gradcam"],
             "heat_exponents": {"cam": 0, "gradcam": 0},
@@ -138,3 +143,12 @@ def make_run(root: Path, labels: tuple[str, ...], films: int, seed: int = 1) -> 
         },
     )
     return folder
+
+
+def add_network(folder: RunFolder, labels: tuple[str, ...]) -> None:
+    """Write ``train``: a network of random weights, of which the films' squares can be told, with cells of 8 px."""
+    spec = NetworkSpec(widths=(16, 32, 64, 64), stem_kernel=3, stride=8, normalise="film")
+    contract = ModelContract(labels, *MODEL, "letterbox", 8, spec, MODEL[0] // 8, MODEL[1] // 8, "digest", 1, "version")
+    write_json(folder.stage("train") / "contract.json", contract.as_json())
+    weights = build_classifier(spec, len(labels), seed=3).state_dict()
+    write_bytes(folder.stage("train") / "model.safetensors", weights_bytes(weights))

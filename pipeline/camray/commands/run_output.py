@@ -10,6 +10,7 @@ from rich.table import Table
 from camray.commands.arguments import console
 
 WIDE_COLUMNS = 130
+NARROW_OMITS = {"boxed films", "hit", "box", "without boxes", "few-shot", "its few-shot"}
 LONGEST_INLINE_TEXT = 40  # characters of a stage's text beside its numbers; a longer one gets a line of its own
 SHOWN_FINDINGS = 3
 NAME_COLUMNS, FINDING_COLUMNS = 60, 14
@@ -43,9 +44,11 @@ def _short(value: Any) -> str:
 def print_scores(rows: list[dict[str, Any]]) -> None:
     """Print the headline table; a narrow terminal omits columns that the summary page has."""
     out = Console()
-    omitted = set() if out.width >= WIDE_COLUMNS else {"boxed films", "hit", "box", "without boxes"}
-    table = Table(title="Scores (95 % intervals by patient; baselines do not look at the film)", padding=(0, 0))
+    omitted = set() if out.width >= WIDE_COLUMNS else NARROW_OMITS
     columns = [column for column in rows[0] if column not in omitted]
+    looks = ", few-shot does" if "few-shot" in columns else ""
+    title = f"Scores (95 % intervals by patient; baselines do not look at the film{looks})"
+    table = Table(title=title, padding=(0, 0))
     for column in columns:
         table.add_column(column)
     for row in rows:

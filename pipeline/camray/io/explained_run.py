@@ -131,6 +131,10 @@ class ExplainedRun:
         probabilities: NDArray[np.float64] = self.probabilities[self._positions[image_id]]
         return probabilities
 
+    def positions(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the rows of some films in logits and maps."""
+        return np.array([self._positions[image_id] for image_id in image_ids], np.int64)
+
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {image_id: position for position, image_id in enumerate(self.explained["image_id"])}

@@ -160,6 +160,7 @@ def _with_baseline(name: str, comparison: BaselineComparison) -> dict[str, Any]:
         f"{name}_films": None if ours is None else ours.n,
         f"{name}_threshold_source": None if ours is None or ours.threshold_source == "nan" else ours.threshold_source,
         f"{name}_best_baseline": None if baseline is None else baseline.value,
+        f"{name}_few_shot": None if comparison.few_shot is None else comparison.few_shot.value,
         f"{name}_best_baseline_name": None if baseline is None else baseline_name(baseline.method),
     }
 

@@ -66,6 +66,7 @@ _ADDED = (
     ("score", "resample"),
     ("score", "wsol_interpolation"),
     ("score", "coco_ious"),
+    ("score", "few_shot"),
     ("model", "norm_momentum"),
     ("model", "head"),
     ("model", "pyramid_strides"),

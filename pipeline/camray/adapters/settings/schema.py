@@ -208,7 +208,8 @@ class ScoreSettings(Section):
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence level of the intervals")
     oracle: bool = Field(False, description="also report scores at thresholds chosen on the scored films themselves")
     pictures: bool = Field(True, description="draw charts and films for the report")
-    seed: int = Field(1, description="random seed of the bootstrap and of the random baselines")
+    few_shot: bool = Field(True, description="also score a small head trained on the boxes of the validation films")
+    seed: int = Field(1, description="random seed of the bootstrap and of the baselines")
     protocols: tuple[
         Literal[
             "wsol",

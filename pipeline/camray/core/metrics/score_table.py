@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from camray.core.metrics.auroc import RankedFilms
 from camray.core.metrics.bootstrap import Bootstrap, PatientSums
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray, Measure
+from camray.core.metrics.localization.baselines import FEW_SHOT
 from camray.core.metrics.statistics import Statistic, StatisticRow, statistics_table
 
 CLASSIFIER = "classifier"
@@ -52,6 +53,16 @@ class LabelValues:
         """
         for (metric, criterion), values in measures.items():
             self.values[RowKey(method, metric, criterion, threshold_source)] = values
+
+    def parts(self) -> "list[LabelValues]":
+        """Return the rows without the few-shot baseline's, and those of it.
+
+        The last bits of a matrix product depend on its number of columns; other rows are to be the same with it and
+        without.
+        """
+        keys = list(self.values)
+        kinds = [key for key in keys if key.method != FEW_SHOT], [key for key in keys if key.method == FEW_SHOT]
+        return [LabelValues(self.patients, {key: self.values[key] for key in kind}) for kind in kinds if kind]
 
 
 @dataclass(frozen=True)
@@ -151,5 +162,5 @@ def score_table(
     statistics: list[Statistic] = [_RankAreas(label, films) for label, films in logits.items()]
     for method, by_label in (probes or {}).items():
         statistics += [_RankAreas(label, films, method) for label, films in by_label.items()]
-    statistics += [_FilmMeans(label, values) for label, values in localization.items()]
+    statistics += [_FilmMeans(label, part) for label, values in localization.items() for part in values.parts()]
     return statistics_table(split, n_patients, statistics, bootstrap)

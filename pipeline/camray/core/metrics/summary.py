@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from camray.core.localization.default_method import default_method
+from camray.core.metrics.localization.baselines import FEW_SHOT
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.domain.records import ThresholdSource
@@ -22,6 +23,7 @@ BASELINE_NAMES = {
     "baseline:fixed_point": "fixed point",
     "baseline:whole_image": "whole film",
     "baseline:shuffled": "shuffled annotations",
+    FEW_SHOT: "few-shot",
 }
 # the headline prefers numbers whose threshold was chosen on validation, and never takes an oracle's
 PREFERRED_SOURCES = (ThresholdSource.VALIDATION.value, ThresholdSource.FIXED.value)
@@ -54,10 +56,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """A method's number and the best trivial baseline's; None where there is no row."""
+    """A method's number, the best trivial baseline's and the few-shot baseline's; None where there is no row."""
 
     ours: Estimate | None
     baseline: Estimate | None
+    few_shot: Estimate | None = None
 
     @property
     def verdict(self) -> str:
@@ -98,6 +101,7 @@ def rows_of(scores: pd.DataFrame, metric: str, criterion: float | None = None) -
 def best_baseline(rows: pd.DataFrame) -> Estimate | None:
     """Return the trivial baseline with the highest value among rows of one split, label, metric and criterion."""
     trivial = rows[rows["method"].str.startswith(BASELINE_PREFIX) & (rows["threshold_source"] != "oracle")]
+    trivial = trivial[trivial["method"] != FEW_SHOT]  # it looks at the film
     trivial = trivial[np.isfinite(trivial["value"].astype(float))]
     return (
         None
@@ -164,7 +168,8 @@ def _compared(rows: pd.DataFrame, label: str, method: str | None) -> BaselineCom
     ours = estimate_of(of_label, method)
     if label == MEAN_LABEL and ours is not None:
         of_label = _over_the_same_labels(of_label, rows[rows["label"] != MEAN_LABEL], ours)
-    return BaselineComparison(ours, best_baseline(of_label))
+    few_shot = estimate_of(of_label, FEW_SHOT, (ThresholdSource.VALIDATION.value,))
+    return BaselineComparison(ours, best_baseline(of_label), few_shot)
 
 
 def _over_the_same_labels(means: pd.DataFrame, by_label: pd.DataFrame, ours: Estimate) -> pd.DataFrame:
@@ -198,7 +203,7 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
         `SCORE_COLUMNS`, as written or as read back from CSV.
     """
     splits, rows, table = scores["split"].nunique(), headline_rows(scores), []
-    calibrated = any(_is_calibrated(row) for row in rows)
+    calibrated, has_few_shot = any(map(_is_calibrated, rows)), any(row.hit_rate.few_shot for row in rows)
     for row in rows:
         cells = {"split": row.split} if splits > 1 else {}
         hit, iou = row.hit_rate, row.iou_accuracy
@@ -208,10 +213,12 @@ def headline(scores: pd.DataFrame) -> pd.DataFrame:
             "boxed films": counted_text(hit.ours, row.label),
             "hit rate": hit.ours.text() if hit.ours else "–",
             "best baseline": baseline_text(hit.baseline),
+            **({"few-shot": number_text(hit.few_shot)} if has_few_shot else {}),
             "hit": hit.verdict,
             "IoU >= 0.3": iou.ours.text() if iou.ours else "–",
-            **({"without boxes": f"{row.without_boxes.value:.2f}" if row.without_boxes else "–"} if calibrated else {}),
+            **({"without boxes": number_text(row.without_boxes)} if calibrated else {}),
             "its best baseline": baseline_text(iou.baseline),
+            **({"its few-shot": number_text(iou.few_shot)} if has_few_shot else {}),
             "box": iou.verdict,
         }
         table.append(cells)
@@ -228,6 +235,11 @@ def counted_text(estimate: Estimate | None, label: str) -> str:
     if estimate is None:
         return ""
     return str(estimate.n) if label != MEAN_LABEL else f"{estimate.n} finding{'s' if estimate.n != 1 else ''}"
+
+
+def number_text(estimate: Estimate | None) -> str:
+    """Show a number alone, as ``0.61``."""
+    return "–" if estimate is None else f"{estimate.value:.2f}"
 
 
 def baseline_text(estimate: Estimate | None) -> str:
@@ -253,8 +265,10 @@ def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
             "best_probe_auroc": row.auroc_probe,
             "mean_hit_rate": row.hit_rate.ours,
             "best_baseline_hit_rate": row.hit_rate.baseline,
+            "few_shot_hit_rate": row.hit_rate.few_shot,
             "mean_iou_accuracy_0.3": row.iou_accuracy.ours,
             "best_baseline_iou_accuracy_0.3": row.iou_accuracy.baseline,
+            "few_shot_iou_accuracy_0.3": row.iou_accuracy.few_shot,
             "mean_iou_accuracy_0.3_without_boxes": row.without_boxes,
         }
         figures |= {

@@ -21,7 +21,7 @@ from camray.core.metrics.summary import BASELINE_NAMES, rows_of
 DPI = 144
 INK, FAINT, GRID = "#1c2733", "#7a8794", "#e3e8ee"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-MARKS = dict(zip(BASELINE_NAMES, ("x", "+", "s", "D", "o", "^"), strict=True))
+MARKS = dict(zip(BASELINE_NAMES, ("x", "+", "s", "D", "o", "^", "v"), strict=True))
 SOURCE_FILLS = {"validation": True, "fixed": False}
 FONT: dict[str, Any] = {"family": "DejaVu Sans", "size": 9}
 

@@ -17,6 +17,7 @@ from camray.core.metrics.summary import (
     estimate_from,
     headline_rows,
     main_method,
+    number_text,
     rows_of,
 )
 from camray.reporting.score_report.number_cells import NumberCell, number_cell
@@ -31,10 +32,11 @@ _VERDICTS = {"clearly above": ("good", "▲▲"), "above": ("fair", "▲"), "not
 
 @dataclass(frozen=True)
 class ComparisonCells:
-    """A number beside the best baseline; `kind` is the verdict's style (good, fair, bad, none), `mark` its sign."""
+    """A number beside two baselines; `kind` is the verdict's style (good, fair, bad, none), `mark` its sign."""
 
     value: NumberCell
     baseline: str
+    few_shot: str
     verdict: str
     kind: str
     mark: str
@@ -57,11 +59,12 @@ class HeadlineLine:
 
 @dataclass(frozen=True)
 class HeadlineTable:
-    """The lines, their explanation method, and what each threshold source among them means."""
+    """The lines, their explanation method, what each threshold source among them means, and what is there."""
 
     lines: tuple[HeadlineLine, ...]
     method: str
     sources: Mapping[str, str]
+    has_few_shot: bool
 
 
 def headline_table(scores: pd.DataFrame) -> HeadlineTable | None:
@@ -82,6 +85,7 @@ def headline_table(scores: pd.DataFrame) -> HeadlineTable | None:
         tuple(_line(row, ceilings.get(row.label)) for row in rows),
         str(main_method(scores)),
         {source: SOURCE_MEANINGS[source] for source in sources},
+        any(row.hit_rate.few_shot for row in rows),
     )
 
 
@@ -103,7 +107,12 @@ def _line(row: HeadlineRow, ceiling: Estimate | None) -> HeadlineLine:
 def _comparison_cells(comparison: BaselineComparison) -> ComparisonCells:
     kind, mark = _VERDICTS.get(comparison.verdict, ("none", ""))
     return ComparisonCells(
-        number_cell(comparison.ours), baseline_text(comparison.baseline), comparison.verdict, kind, mark
+        number_cell(comparison.ours),
+        baseline_text(comparison.baseline),
+        number_text(comparison.few_shot),
+        comparison.verdict,
+        kind,
+        mark,
     )
 
 

@@ -48,9 +48,14 @@ def method_table(scores: pd.DataFrame) -> tuple[MethodLine, ...]:
     return tuple(_line(str(method), str(source), rows) for (method, source), rows in groups)
 
 
-def _line(method: str, source: str, rows: pd.DataFrame) -> MethodLine:
+def method_name(method: str) -> str:
+    """Return the name of a method, a baseline or the ceiling for people."""
     baseline = BASELINE_NAMES.get(method)
-    name = f"baseline: {baseline}" if baseline else "ceiling of the grid" if method == CEILING else method
+    return f"baseline: {baseline}" if baseline else "ceiling of the grid" if method == CEILING else method
+
+
+def _line(method: str, source: str, rows: pd.DataFrame) -> MethodLine:
+    name = method_name(method)
     cells = tuple(_cell(rows_of(rows, metric, criterion)) for _, metric, criterion in METRIC_COLUMNS)
     return MethodLine(name, source, cells, _finding_count(rows), "baseline" if name != method else source)
 

@@ -13,7 +13,7 @@ from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.summary import HEADLINE_IOU
 from camray.reporting.page_rendering import render
 from camray.reporting.score_report.headline_table import SOURCE_MEANINGS, headline_table
-from camray.reporting.score_report.method_table import METRIC_COLUMNS, method_table
+from camray.reporting.score_report.method_table import METRIC_COLUMNS, method_name, method_table
 from camray.reporting.score_report.protocol_sections import protocol_sections
 
 
@@ -48,6 +48,8 @@ class SplitReport:
         Published protocols, one section each.
     pictures : sequence of FilmPicture
         Grouped by label.
+    notes : sequence of str
+        Sentences on the baselines.
     """
 
     split: str
@@ -59,6 +61,7 @@ class SplitReport:
     pictures: Sequence[FilmPicture]
     curves: Mapping[str, bytes] = field(default_factory=dict)
     protocols: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def report_page(
@@ -110,6 +113,7 @@ def _split_values(split: SplitReport) -> dict[str, Any]:
         "patients": split.patients,
         "annotated": split.annotated,
         "headline": headline_table(split.scores),
+        "notes": split.notes,
         "charts": split.charts,
         "curves": split.curves,
         "pictures": pictures,
@@ -126,7 +130,7 @@ def _threshold_lines(thresholds: Sequence[BoxThreshold]) -> list[tuple[str, ...]
         groups.setdefault(key, []).append(threshold)
     return [
         (
-            method,
+            method_name(method),
             policy,
             SOURCE_MEANINGS.get(source, source),
             split,

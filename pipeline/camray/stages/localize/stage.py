@@ -6,20 +6,24 @@ Writes  ``localize/thresholds.json predictions.parquet``; ``lungs.parquet`` unle
 Run     ``camray localize configs/phantom.yaml``
 """
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.localization.box_thresholds import Thresholds
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError
 from camray.domain.records import Counts, StageResult
 from camray.domain.zones import NO_BOX, UNKNOWN
 from camray.io.artifacts import artifacts_of
+from camray.io.box_drawing import draw_boxes
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.film_lungs import find_film_lungs, read_lung_network
-from camray.stages.localize.box_drawing import draw_boxes
 from camray.stages.localize.threshold_choice import choose_thresholds
 
 
@@ -33,7 +37,14 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         thresholds = _thresholds_of_trained_run(explained)
     files = explained.artifacts.localize
     files.thresholds.write(thresholds)
-    predictions = draw_boxes(explained, heat, thresholds, settings.localize)
+    priors = {method: explained.prior(method) for method in explained.methods}
+    predictions = draw_boxes(
+        explained,
+        explained.image_ids,
+        lambda threshold: _maps_of(threshold, explained.labels.index(threshold.label), heat, priors),
+        thresholds,
+        settings.localize,
+    )
     predictions["zone"] = _zones(predictions, explained, settings)
     files.predictions.write(predictions)
     tracker.artifact(files.thresholds.path)
@@ -47,6 +58,17 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         **{f"note_{number}": note for number, note in enumerate(thresholds.notes)},
     }
     return StageResult(Counts(n_films, n_films), figures)
+
+
+def _maps_of(
+    threshold: BoxThreshold,
+    number: int,
+    heat: Mapping[str, NDArray[np.float32]],
+    priors: Mapping[str, NDArray[np.float32] | None],
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return the maps [N, h, w] and the prior map of a threshold's method and label."""
+    prior = priors[threshold.method]
+    return heat[threshold.method][:, number], None if prior is None else prior[number]
 
 
 def _zones(predictions: pd.DataFrame, explained: ExplainedRun, settings: Settings) -> list[str]:

@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 from camray.adapters.settings.schema import LocalizeSettings
 from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
-from camray.core.localization.calibration import MARGIN, CalibratedRecipe, calibrate
-from camray.core.localization.recipe_grid import RecipeGrid, ValidationMaps
+from camray.core.localization.recipe_grid import ValidationMaps
 from camray.core.localization.reporting_cutoff import choose_cutoff
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
+from camray.io.calibrated_thresholds import CALIBRATED, calibrated_thresholds, threshold_id
 from camray.io.explained_run import ExplainedRun
 from camray.stages.localize.background_choice import POLICY as ABOVE_BACKGROUND
 from camray.stages.localize.background_choice import background_thresholds
 
-_CALIBRATED = "calibrated"
 _FIXED_CRITERION = "fixed beforehand, no boxes used"
 
 
@@ -42,11 +41,11 @@ def choose_thresholds(
     for policy in settings.policies:
         if policy == ABOVE_BACKGROUND:
             boxes += background_thresholds(run, heat, settings)
-        elif policy != _CALIBRATED:
+        elif policy != CALIBRATED:
             boxes += [
                 _fixed_threshold(method, label, policy, settings) for method in run.methods for label in run.labels
             ]
-    if _CALIBRATED in settings.policies:
+    if CALIBRATED in settings.policies:
         is_validation = (run.explained["split"] == Split.VALIDATION).to_numpy(dtype=bool)
         annotations = run.films.annotations
         annotations = annotations[annotations["image_id"].isin(set(run.explained["image_id"][is_validation]))]
@@ -57,13 +56,9 @@ def choose_thresholds(
     return Thresholds(tuple(boxes), tuple(_cutoffs(run, notes)), tuple(notes))
 
 
-def _id_of(policy: str, method: str, label: str) -> str:
-    return f"{policy}/{method}/{label}"
-
-
 def _fixed_threshold(method: str, label: str, policy: str, settings: LocalizeSettings) -> BoxThreshold:
     return BoxThreshold(
-        id=_id_of(policy, method, label),
+        id=threshold_id(policy, method, label),
         method=method,
         label=label,
         policy=policy,
@@ -116,53 +111,11 @@ def _maps_of_labels(
 def _calibrated_thresholds(
     run: ExplainedRun, method: str, maps: Mapping[str, ValidationMaps], settings: LocalizeSettings, notes: list[str]
 ) -> list[BoxThreshold]:
-    recipes = calibrate(
-        maps,
-        run.grid.shape_model,
-        _recipe_grid(settings, has_prior=run.prior(method) is not None),
-        iou_threshold=settings.calibrate_iou,
-        min_area=settings.min_area,
-        shrink_films=settings.calibrate_shrink,
-    )
-    notes += [f"calibrated, {method}: no validation boxes of '{label}' (n=0)" for label in maps if label not in recipes]
-    return [_calibrated_threshold(method, label, recipe, settings) for label, recipe in recipes.items()]
-
-
-def _recipe_grid(settings: LocalizeSettings, *, has_prior: bool) -> RecipeGrid:
-    return RecipeGrid(
-        levels=settings.calibrate_levels,
-        raw_quantiles=settings.calibrate_raw,
-        smooth=settings.calibrate_smooth,
-        dilate=settings.calibrate_dilate,
-        prior=settings.calibrate_prior if has_prior else (0.0,),
-    )
-
-
-def _calibrated_threshold(
-    method: str, label: str, calibrated: CalibratedRecipe, settings: LocalizeSettings
-) -> BoxThreshold:
-    criterion = (
-        f"share of annotated films whose first box has IoU >= {settings.calibrate_iou:g}, averaged over neighbouring "
-        f"recipes and blended with all labels' as {settings.calibrate_shrink:g} films; ties by mean IoU; "
-        "hit point apart"
-    )
-    if calibrated.is_start:
-        criterion = (
-            f"that of {ABOVE_BACKGROUND}: no recipe is better on these films by more than {MARGIN:g} standard error; "
-            "hit point apart"
-        )
-    return BoxThreshold(
-        id=_id_of(_CALIBRATED, method, label),
-        method=method,
-        label=label,
-        policy=_CALIBRATED,
-        source=ThresholdSource.VALIDATION,
-        recipe=calibrated.recipe,
-        split=Split.VALIDATION.value,
-        criterion=criterion,
-        n=calibrated.n,
-        reached={"iou_accuracy": round(calibrated.accuracy, 6), "hit_rate": round(calibrated.hit_rate, 6)},
-    )
+    has_prior = run.prior(method) is not None
+    thresholds = calibrated_thresholds(method, maps, run.grid.shape_model, settings, has_prior=has_prior)
+    chosen = {threshold.label for threshold in thresholds}
+    notes += [f"calibrated, {method}: no validation boxes of '{label}' (n=0)" for label in maps if label not in chosen]
+    return thresholds
 
 
 def _validation_maps(

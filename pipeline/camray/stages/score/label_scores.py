@@ -11,7 +11,10 @@ from camray.adapters.progress import progress
 from camray.adapters.settings.schema import Settings
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms
+from camray.core.metrics.localization.baselines import FEW_SHOT
 from camray.core.metrics.localization.rows import (
+    ORACLE,
+    VALIDATION,
     BaselineInputs,
     ChosenLevels,
     add_baselines,
@@ -21,7 +24,7 @@ from camray.core.metrics.localization.rows import (
     choose_levels,
     sweep_maps,
 )
-from camray.core.metrics.protocols.max_box_acc import max_box_acc_at_levels
+from camray.core.metrics.protocols.max_box_acc import max_box_acc_at, max_box_acc_at_levels, oracle_values
 from camray.core.metrics.score_table import LabelLogits, LabelValues, score_table
 from camray.core.metrics.summary import PROBE_PREFIX
 from camray.domain.records import Split
@@ -113,6 +116,12 @@ def _label_values(
         if len(items):
             accuracy[method, label] = max_box_acc_at_levels(sweep)
         add_max_box_acc(values, method, sweep, levels.get((method, label)), oracle)
+    if inputs.few_shot is not None and label in inputs.few_shot.trained.labels:
+        sweep, _ = sweep_maps(items, inputs.few_shot.heat_reader(label), inputs.films.geometry)
+        chosen = inputs.few_shot.trained.levels[label]
+        values.add(FEW_SHOT, VALIDATION, max_box_acc_at(sweep, chosen.max_box_acc, chosen.max_box_acc_v2))
+        if oracle:
+            values.add(FEW_SHOT, ORACLE, oracle_values(sweep))
     baseline_inputs = BaselineInputs(
         inputs.training[label],
         inputs.films.geometry,

@@ -12,6 +12,7 @@ from camray.core.metrics.localization.annotated_films import AnnotatedFilms, Flo
 from camray.core.metrics.localization.baselines import (
     CENTRE_BOX,
     CLASS_MEAN_BOX,
+    FEW_SHOT,
     WHOLE_IMAGE,
     class_mean_box,
     native_boxes,
@@ -21,6 +22,7 @@ from camray.core.metrics.threshold_selection import ThresholdUse
 from camray.domain.records import CORNERS
 from camray.io.explained_run import ExplainedRun
 from camray.io.split_films import SplitFilms
+from camray.stages.score.few_shot_maps import FewShotOnSplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,8 @@ class ProtocolInputs:
         Label to training boxes as fractions of their films' sides.
     validation_films : SplitFilms or None
         Validation films of the run that owns the network.
+    few_shot : FewShotOnSplit or None
+        Results of the few-shot baseline, if it was trained; `uses` has its thresholds.
     """
 
     settings: ScoreSettings
@@ -46,6 +50,7 @@ class ProtocolInputs:
     uses: list[ThresholdUse]
     training: dict[str, FloatArray]
     validation_films: SplitFilms | None
+    few_shot: FewShotOnSplit | None = None
 
     @property
     def run(self) -> ExplainedRun:
@@ -61,8 +66,9 @@ class ProtocolInputs:
 
     def best_predictions(self, label: str) -> pd.DataFrame:
         """Return the best box of each film, method and threshold: rows of rank 0 of one label."""
-        predictions = self.run.predictions
-        return predictions[(predictions["label"] == label) & (predictions["rank"] == 0)]
+        tables = [self.run.predictions] + ([] if self.few_shot is None else [self.few_shot.predictions])
+        best = [table[(table["label"] == label) & (table["rank"] == 0)] for table in tables]
+        return pd.concat(best, ignore_index=True) if len(best) > 1 else best[0]
 
     def best_boxes(self, items: AnnotatedFilms, use: ThresholdUse) -> FloatArray:
         """Return the best box of each film for one use, [N, 4] native px; NaN where there is none."""
@@ -110,7 +116,8 @@ class ProtocolInputs:
         }
 
     def _predictions_of(self, items: AnnotatedFilms, use: ThresholdUse) -> pd.DataFrame:
-        rows = self.run.predictions
+        few_shot = self.few_shot if use.method == FEW_SHOT else None
+        rows = self.run.predictions if few_shot is None else few_shot.predictions
         rows = rows[(rows["label"] == items.label) & (rows["method"] == use.method)]
         return rows[rows["threshold_id"].isin(use.threshold_ids)]
 

@@ -1,5 +1,6 @@
 """Pictures of one split of the score report: charts, and the best, median and worst film of each finding."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camray.reporting.score_report.page import SplitReport
@@ -19,8 +20,8 @@ class SplitPictures:
     files: dict[str, bytes]
 
 
-def split_pictures(inputs: ProtocolInputs, scores: SplitScores) -> SplitPictures:
-    """Draw all pictures of one split; none if ``score.pictures`` is off."""
+def split_pictures(inputs: ProtocolInputs, scores: SplitScores, notes: Sequence[str]) -> SplitPictures:
+    """Draw all pictures of one split; none if ``score.pictures`` is off. The page also gets notes on its baselines."""
     films, draw = inputs.films, inputs.settings.pictures
     charts = draw_charts(inputs, scores) if draw else {}
     examples = draw_examples(inputs) if draw else []
@@ -35,6 +36,7 @@ def split_pictures(inputs: ProtocolInputs, scores: SplitScores) -> SplitPictures
         pictures=examples,
         curves={title: png for name, (title, png) in charts.items() if name.split("-")[0] in CURVES},
         protocols=inputs.settings.protocols,
+        notes=notes,
     )
     files = {f"{films.split}-{name}.png": png for name, (_, png) in charts.items()}
     for film in examples:  # numbers, not names: the name of a label never becomes a path

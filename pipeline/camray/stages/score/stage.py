@@ -1,10 +1,12 @@
 """Scores of films, maps and boxes beside trivial baselines, with intervals by patient.
 
 Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (logits, maps), ``localize/`` (boxes, thresholds); the
-        training and validation films of the trained run
+        training and validation films of the trained run, and its network with ``score.few_shot``
 Writes  ``score/scores.csv report.html pictures/*.png``; ``segmentations-<split>.json`` with protocol ``chexlocalize``
 Run     ``camray score configs/phantom.yaml``
 """
+
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -12,6 +14,7 @@ from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.summary import mean_figures
 from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.records import SCORE_COLUMNS, Counts, Split, StageResult
@@ -22,6 +25,7 @@ from camray.io.ingested_films import read_ingested
 from camray.io.split_films import SplitFilms, split_films
 from camray.reporting.score_report.page import report_page
 from camray.reporting.score_report.protocol_sections import protocols_without_rows
+from camray.stages.score.few_shot import score_few_shot
 from camray.stages.score.label_scores import SplitScores, score_split, validation_levels
 from camray.stages.score.protocol_inputs import ProtocolInputs
 from camray.stages.score.protocols import protocol_rows
@@ -45,25 +49,30 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     training = {label: trained_films.training_fractions(label) for label in labels}
     validation = _validation_films(trained, labels)
     levels = {} if validation is None else validation_levels(validation, settings)
+    chosen, oracle = explained.thresholds.boxes, settings.score.oracle
+    uses = {split: thresholds_to_score(chosen, split, oracle) for split in settings.score.splits}
+    films = {split: split_films(explained, split, labels, settings.score.resample == "film") for split in uses}
+    few_shot = score_few_shot(films, validation, settings)
     scores, pictures = [], []
     silent: dict[str, str] = {}
-    for split in settings.score.splits:
-        uses = thresholds_to_score(explained.thresholds.boxes, split, settings.score.oracle)
-        films = split_films(explained, split, labels, settings.score.resample == "film")
-        inputs = ProtocolInputs(settings.score, films, uses, training, validation)
+    for split, of_split in films.items():
+        results = few_shot.by_split.get(split)
+        of_results = () if results is None else thresholds_to_score(few_shot.thresholds, split, oracle)
+        inputs = ProtocolInputs(settings.score, of_split, [*uses[split], *of_results], training, validation, results)
         split_scores = score_split(inputs, levels)
         table = pd.concat([split_scores.table, protocol_rows(inputs)], ignore_index=True)
         silent |= {
             f"{split}: {name}": why for name, why in protocols_without_rows(table, settings.score.protocols).items()
         }
-        pictures.append(split_pictures(inputs, SplitScores(table, split_scores.accuracy, split_scores.levels)))
+        split_scores = SplitScores(table, split_scores.accuracy, split_scores.levels)
+        pictures.append(split_pictures(inputs, split_scores, few_shot.notes))
         scores.append(table)
     files = explained.artifacts.score
     table = pd.concat(scores, ignore_index=True).astype(SCORE_COLUMNS)
-    _write(files, settings, table, explained, pictures)
+    _write(files, settings, table, (*chosen, *few_shot.thresholds), pictures, explained.films.audit_warnings)
     _track(files, tracker)
     n_films = sum(each.page.films for each in pictures)
-    return StageResult(Counts(n_films, n_films), {**mean_figures(table), **silent})
+    return StageResult(Counts(n_films, n_films), {**mean_figures(table), **few_shot.figures, **silent})
 
 
 def _open_trained(folder: RunFolder) -> ExplainedRun | None:
@@ -78,14 +87,19 @@ def _validation_films(trained: ExplainedRun | None, labels: list[str]) -> SplitF
 
 
 def _write(
-    files: ScoreFiles, settings: Settings, table: pd.DataFrame, explained: ExplainedRun, pictures: list[SplitPictures]
+    files: ScoreFiles,
+    settings: Settings,
+    table: pd.DataFrame,
+    thresholds: Sequence[BoxThreshold],
+    pictures: list[SplitPictures],
+    warnings: Sequence[str],
 ) -> None:
     write_bytes(files.scores, without_formulas(table).to_csv(index=False).encode())
     for each in pictures:
         for name, png in each.files.items():
             write_bytes(files.pictures / name, png)
-    splits, thresholds = [each.page for each in pictures], explained.thresholds.boxes
-    page = report_page(settings.name, splits, thresholds, settings.score.confidence, explained.films.audit_warnings)
+    splits = [each.page for each in pictures]
+    page = report_page(settings.name, splits, thresholds, settings.score.confidence, warnings)
     write_bytes(files.report_page, page.encode())
 
 

@@ -94,6 +94,7 @@ def _combination(settings: Settings, network: str, pool: str) -> Combination:
         "explain.prior": False,
         "score.pictures": False,
         "score.oracle": False,
+        "score.few_shot": False,  # a head for every network would be no common baseline
         "localize.policies": ["fraction_of_max", "calibrated"],
         "localize.boxes": "one",
         "localize.zones": False,

@@ -25,6 +25,7 @@ from camray.core.metrics.protocols.max_box_acc import LEVELS
 RANDOM, CENTRE, CLASS_MEAN_BOX = "baseline:random", "baseline:centre", "baseline:class_mean_box"
 FIXED_POINT, WHOLE_IMAGE, SHUFFLED = "baseline:fixed_point", "baseline:whole_image", "baseline:shuffled"
 CENTRE_BOX = "baseline:centre_box"  # half the film's sides about its centre; in the protocols only
+FEW_SHOT = "baseline:few_shot"  # looks at the film: no trivial baseline, see `few_shot`
 BASELINES = (RANDOM, CENTRE, CLASS_MEAN_BOX, FIXED_POINT, WHOLE_IMAGE, SHUFFLED)
 RANDOM_DRAWS = 3
 SHUFFLES = 20

@@ -1,6 +1,6 @@
-"""Boxes of all films with given thresholds, as rows of the predictions; see `camray.stages.localize.stage`."""
+"""Boxes of films with given thresholds, as rows of the predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,25 +8,29 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.settings.schema import LocalizeSettings
-from camray.core.localization.box_thresholds import Thresholds
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.located_boxes import RegionRules
 from camray.core.localization.native_boxes import PlacedFilms, draw_native_boxes
 from camray.domain.records import PREDICTION_COLUMNS
 from camray.domain.zones import NO_BOX
 from camray.io.explained_run import ExplainedRun
 
+MapsOf = Callable[[BoxThreshold], tuple[NDArray[np.float32], NDArray[np.float32] | None]]
+
 
 def draw_boxes(
-    run: ExplainedRun, heat: Mapping[str, NDArray[np.float32]], thresholds: Thresholds, settings: LocalizeSettings
+    run: ExplainedRun, image_ids: Sequence[str], maps_of: MapsOf, thresholds: Thresholds, settings: LocalizeSettings
 ) -> pd.DataFrame:
-    """Draw the boxes of all films.
+    """Draw the boxes of some films of a run.
 
     Parameters
     ----------
     run : ExplainedRun
         The run.
-    heat : mapping of str to ndarray of shape (N, L, h, w)
-        All raw maps by method.
+    image_ids : sequence of str
+        N explained films.
+    maps_of : callable
+        From a threshold to the raw maps [N, h, w] of its method and label, and the prior map [h, w] or None.
     thresholds : Thresholds
         How boxes are drawn, and which are reported.
     settings : LocalizeSettings
@@ -35,23 +39,21 @@ def draw_boxes(
     Returns
     -------
     DataFrame
-        `PREDICTION_COLUMNS`, thresholds in their order, films in the order of the maps; zones are still empty.
+        `PREDICTION_COLUMNS`, thresholds in their order, films in the order given; zones are still empty.
     """
-    priors = {method: run.prior(method) for method in run.methods}
-    sizes = [run.films.sizes[image_id] for image_id in run.image_ids]
-    films = PlacedFilms(list(run.placements.values()), sizes, run.grid.shape_model)
+    sizes = [run.films.sizes[image_id] for image_id in image_ids]
+    films = PlacedFilms([run.placements[image_id] for image_id in image_ids], sizes, run.grid.shape_model)
     rules, only_best = RegionRules(settings.min_area, settings.score), settings.boxes == "one"
+    positions, names = run.positions(image_ids), np.array(image_ids, object)
     parts = []
     for threshold in progress(thresholds.boxes, len(thresholds.boxes), "drawing boxes"):
-        number, prior = run.labels.index(threshold.label), priors[threshold.method]
-        maps = heat[threshold.method][:, number]
-        label_prior = None if prior is None else prior[number]
-        rows = draw_native_boxes(films, maps, threshold.recipe, rules, label_prior, only_best=only_best)
-        film = rows.pop("film").to_numpy()
-        probability = run.probabilities[film, number]
-        rows["image_id"] = run.explained["image_id"].to_numpy()[film]
+        maps, prior = maps_of(threshold)
+        rows = draw_native_boxes(films, maps, threshold.recipe, rules, prior, only_best=only_best)
+        number, film = run.labels.index(threshold.label), rows.pop("film").to_numpy()
+        probability = run.probabilities[positions[film], number]
+        rows["image_id"] = names[film]
         rows["label"], rows["method"], rows["threshold_id"] = threshold.label, threshold.method, threshold.id
-        rows["logit"], rows["probability"] = run.logits[film, number], probability
+        rows["logit"], rows["probability"] = run.logits[positions[film], number], probability
         cutoff = 0.0 if settings.report == "all" else thresholds.cutoff_of[threshold.label]
         rows["reported"] = probability >= cutoff
         rows["zone"] = NO_BOX
