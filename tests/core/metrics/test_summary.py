@@ -119,3 +119,35 @@ def test_the_means_baselines_are_over_the_same_findings() -> None:
     assert (found.baseline.method, found.baseline.value) == ("baseline:centre", pytest.approx(0.2))
     assert found.verdict == "clearly above"
     assert headline(scores)["boxed films"].tolist() == ["9", "9", "1 finding"]
+
+
+FEW_SHOT = (
+    ("baseline:few_shot", "a", "hit_rate", np.nan, "validation", 0.95, 0.9, 1.0, 20),
+    ("baseline:few_shot", "b", "hit_rate", np.nan, "validation", 0.55, 0.5, 0.6, 20),
+    ("baseline:few_shot", "mean", "hit_rate", np.nan, "validation", 0.75, 0.7, 0.8, 2),
+    ("baseline:few_shot", "a", "iou_accuracy", 0.3, "validation", 0.8, 0.7, 0.9, 20),
+    ("baseline:few_shot", "a", "iou_accuracy", 0.3, "oracle", 1.0, 0.7, 0.9, 20),
+)
+
+
+def test_few_shot_is_beside_the_trivial_baselines_and_never_the_best_of_them() -> None:
+    scores = pd.concat([SCORES, table_of(list(FEW_SHOT))], ignore_index=True)
+    row = headline_rows(scores)[0]
+    assert row.hit_rate.baseline is not None
+    assert row.hit_rate.baseline.method == "baseline:centre"
+    assert row.hit_rate.verdict == "clearly above"
+    assert row.hit_rate.few_shot is not None
+    assert row.hit_rate.few_shot.value == 0.95
+    assert row.iou_accuracy.few_shot is not None
+    assert row.iou_accuracy.few_shot.value == 0.8
+    shown = headline(scores)
+    assert (shown["few-shot"][0], shown["its few-shot"][0]) == ("0.95", "0.80")
+    assert "few-shot" not in headline(SCORES)
+
+
+def test_the_few_shot_mean_is_over_the_findings_of_ours() -> None:
+    """Ours knows a alone: few-shot is 0.95 there; where few-shot lacks a, it has no mean."""
+    scores = pd.concat([SCORES, table_of(list(FEW_SHOT))], ignore_index=True)
+    assert mean_figures(scores)["few_shot_hit_rate"] == pytest.approx(0.95)
+    without_a = scores[~((scores["method"] == "baseline:few_shot") & (scores["label"] == "a"))]
+    assert "few_shot_hit_rate" not in mean_figures(without_a)
