@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.settings.schema import ScoreSettings
+from camray.adapters.settings.scores import ScoreSettings
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.baselines import (
     CENTRE_BOX,
