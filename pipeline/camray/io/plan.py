@@ -9,7 +9,8 @@ import yaml
 
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.core.planning.facts import Plan, Reason
-from camray.io.json_files import other_version, read_json
+from camray.domain.errors import PipelineError
+from camray.io.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -26,17 +27,20 @@ def read_plan(path: Path) -> PlannedFrom:
     Raises
     ------
     PipelineError
-        If it is missing, or lacks a key.
+        If it is missing, damaged, or lacks a key; the message says that the plan can be made again.
     """
-    plain = read_json(path)
     try:
+        plain = read_json(path)
         plan = plain["plan"]
         reasons = tuple(Reason(tuple(each["settings"]), str(each["text"])) for each in plan["reasons"])
         return PlannedFrom(
             str(plain["digest"]), Plan(**{**plan, "reasons": reasons, "warnings": tuple(plan["warnings"])})
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise other_version(path, error) from error
+    except (PipelineError, KeyError, TypeError, AttributeError) as error:
+        raise PipelineError(
+            f"{path}: damaged, or made by another version of camray; expected a plan; delete it, and the command that "
+            "made it (`camray run --data FOLDER`) plans anew"
+        ) from error
 
 
 def write_plan(path: Path, planned: PlannedFrom) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from camray.adapters.settings.loading import config_path, load_settings
 from camray.commands.app import app
 from camray.core.planning.facts import Machine
-from camray.domain.errors import InputRefusedError, SettingsError
+from camray.domain.errors import InputRefusedError, PipelineError, SettingsError
 from camray.workflows.planning import planned_run
 from camray.workflows.planning.planned_run import PlannedRun, plan_run
 from tests.workflows.planning.films import write_films
@@ -76,11 +76,24 @@ def test_the_same_command_keeps_the_plan_and_another_plans_anew(
     monkeypatch.setattr(planned_run, "this_machine", lambda device: Machine(64, has_gpu=True))
     again = planned(tmp_path, minutes=5)
     assert (again.is_new, again.settings, again.plan.minutes) == (False, first.settings, first.plan.minutes)
+    edited = first.folder.root / "plan.yaml"
+    edited.write_text("name: edited\n")
+    assert not planned(tmp_path, minutes=5).is_new
+    assert edited.read_text() == "name: edited\n"
     assert planned(tmp_path, minutes=6).is_new
     assert planned(tmp_path, "train.batch_size=2", minutes=6).is_new
     assert not planned(tmp_path, "train.batch_size=2", "export.formats=[csv]", minutes=6).is_new
     (root / "f99.png").write_bytes((root / "f0.png").read_bytes())
     assert planned(tmp_path, "train.batch_size=2", minutes=6).is_new
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"digest": "x", "plan": {"reasons": [], "warnings": []}}', "[]"])
+def test_a_damaged_plan_is_named(tmp_path: Path, content: str) -> None:
+    write_films(tmp_path / "my films")
+    stored = planned(tmp_path).folder.root / "plan.json"
+    stored.write_text(content)
+    with pytest.raises(PipelineError, match=r"plan\.json: damaged.*delete it"):
+        planned(tmp_path)
 
 
 def test_what_cannot_be_planned_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def plan_run(
     digest = digest_of([data_digest(given), request.given, minutes, given.ingest.fractions])
     planned, is_new = _planned(given, folder, request, digest)
     settings = parse_settings(completed(plain, planned.plan.values), str(path))
-    if int(os.environ.get("RANK", "0")) == 0:
+    if is_new and int(os.environ.get("RANK", "0")) == 0:
         with folder.locked():
             artifacts_of(folder).plan.write(planned)
             write_planned_settings(artifacts_of(folder).planned_settings, plain, planned.plan)
