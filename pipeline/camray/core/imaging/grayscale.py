@@ -1,7 +1,7 @@
-"""Stored values to displayed grey: 0 is the darkest, 1 the brightest value of a display.
+"""Stored values to displayed grey: modality transform, VOI window, inversion.
 
-The order is the standard's (PS3.3 C.11, PS3.14): modality transform, VOI transform, presentation; padding last. Each
-grey level of an integer film is computed once, in float64, and looked up.
+0 is the darkest, 1 the brightest value of a display. The order is the standard's (PS3.3 C.11, PS3.14), padding last.
+Each grey level of an integer film is computed once, in float64, and looked up.
 """
 
 import numpy as np

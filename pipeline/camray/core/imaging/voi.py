@@ -1,4 +1,4 @@
-"""The one VOI transform that a film is displayed with, for objects that make a viewer display it alike."""
+"""VOI window for exported objects: with it, a viewer shows the film as `grayscale.py` displays it."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Charts of the score report as PNG bytes; no state is shared between figures.
+"""Drawing of forest and overlap charts as PNG bytes, and the style of all figures.
 
-Colours are those of Okabe and Ito, distinct in every common form of colour blindness; baselines are grey and differ by
-their marks.
+No state is shared between figures. Colours are those of Okabe and Ito, distinct in every common form of colour
+blindness; baselines are grey and differ by their marks.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Curves of the score report as PNG bytes: ROC, precision and recall, reliability, FROC, thresholds."""
+"""Drawing of curves as PNG bytes: ROC, precision and recall, reliability, FROC, thresholds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

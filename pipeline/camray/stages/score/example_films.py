@@ -16,7 +16,7 @@ from camray.domain.records import CORNERS
 from camray.io.explained_run import ExplainedRun
 from camray.reporting.overlays import draw_overlay, heat01_of
 from camray.reporting.score_report.page import FilmPicture
-from camray.stages.score.charts import annotated_labels
+from camray.stages.score.chart_selection import annotated_labels
 from camray.stages.score.protocol_inputs import ProtocolInputs
 
 

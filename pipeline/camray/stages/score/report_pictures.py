@@ -1,10 +1,10 @@
-"""Pictures of one split of the score report: charts, and the best, median and worst film of each finding."""
+"""Pictures of one split: the charts and example films collected for the report, with their file names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from camray.reporting.score_report.page import SplitReport
-from camray.stages.score.charts import CURVES, draw_charts
+from camray.stages.score.chart_selection import CURVES, draw_charts
 from camray.stages.score.example_films import draw_examples
 from camray.stages.score.label_scores import SplitScores
 from camray.stages.score.protocol_inputs import ProtocolInputs

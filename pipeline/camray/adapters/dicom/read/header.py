@@ -1,4 +1,4 @@
-"""`FilmHeader` (an allow-list of header values) and `GreyScale` (display of stored values) from a DICOM header."""
+"""DICOM header of a film: an allow-list of values (`FilmHeader`), and its VOI windows and LUTs (`GreyScale`)."""
 
 import re
 from itertools import zip_longest

@@ -1,4 +1,4 @@
-"""Charts of the score report: forest plots, overlaps, and curves over thresholds."""
+"""Which charts the score report has, and their numbers; `camray.reporting.score_report` draws them."""
 
 from collections.abc import Sequence
 
