@@ -1,4 +1,4 @@
-"""Box recipes: which steps lead from a raw heat map to its boxes and hit point.
+"""Box recipes: which steps lead from a raw heat map to its boxes and its peak (hit point).
 
 A *recipe* fixes every step between a raw map and its box: smoothing, the reference of the threshold, the choice among
 several regions, and the widening of the box. The fixed policies are recipes that no annotated box has influenced;

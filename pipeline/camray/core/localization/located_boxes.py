@@ -1,4 +1,4 @@
-"""Boxes and hit points of raw heat maps: thresholds, regions and peaks, as a box recipe says."""
+"""Boxes and peaks (hit points) of raw heat maps: where a map is cut, and which regions become boxes."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

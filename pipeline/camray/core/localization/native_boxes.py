@@ -1,4 +1,4 @@
-"""Boxes and hit points of one label on the native grid of each film, from its maps and a recipe."""
+"""Boxes and peaks of one label, brought to the native grid of each film, from its maps and a recipe."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Boxes and hit points on the native grid, for every film, label, method and threshold policy.
+"""Boxes and peaks on the native grid, for every film, label, method and threshold policy.
 
 Reads   ``explain/``; ``ingest/images.parquet``, and of validation films ``labels.parquet annotations.parquet``; for new
         films the trained run's ``localize/thresholds.json`` instead
