@@ -17,7 +17,7 @@ from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMN
 from camray.io.explanation_grid import ExplanationGrid, write_grid
 from camray.workflows import run_summary
 from camray.workflows.run import StageReport
-from camray.workflows.run_summary import headline_texts, plain_scores, top_findings
+from camray.workflows.run_summary import headline_texts, interval_title, plain_scores, top_findings
 
 NAN = float("nan")
 
@@ -31,6 +31,13 @@ def _scored(root: Path, rows: list[tuple[str, str, float, int]]) -> RunFolder:
     write_json(root / "score" / "stage.json", {"outputs": {}})
     table.to_csv(root / "score" / "scores.csv", index=False)
     return RunFolder(root)
+
+
+def test_the_title_of_the_headline_says_what_its_intervals_are() -> None:
+    score = {"resample": "film", "confidence": 0.9}
+    assert interval_title(parse_settings({"name": "x", "score": score}, "x")) == "90 % intervals by film"
+    assert interval_title(parse_settings({"name": "x"}, "x")) == "95 % intervals by patient"
+    assert interval_title(parse_settings({"name": "x", "score": {"bootstrap": 0}}, "x")) == "no intervals"
 
 
 def test_a_label_of_one_class_says_why_it_has_no_auroc(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def execute(
     settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, must_track: bool = True
 ) -> None:
     """Run stages and print their counts and results, as all commands that run stages do."""
-    from camray.workflows.run_summary import headline_texts, next_steps_of, plain_scores, top_findings
+    from camray.workflows.run_summary import headline_texts, interval_title, next_steps_of, plain_scores, top_findings
 
     records = _run_stages(settings, folder, until, force, output, must_track)
     findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
@@ -238,7 +238,7 @@ def execute(
         return
     is_new = any(not report.skipped for report in records)
     if is_new and (rows := headline_texts(folder)):
-        print_scores(rows)
+        print_scores(rows, interval_title(settings))
         for text in next_steps_of(folder, settings):
             console.print(f"[yellow]next[/yellow]      {escape(text)}", highlight=False, soft_wrap=True)
     if findings is not None:

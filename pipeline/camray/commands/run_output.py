@@ -41,13 +41,13 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def print_scores(rows: list[dict[str, Any]]) -> None:
+def print_scores(rows: list[dict[str, Any]], intervals: str) -> None:
     """Print the headline table; a narrow terminal omits columns that the summary page has."""
     out = Console()
     omitted = set() if out.width >= WIDE_COLUMNS else NARROW_OMITS
     columns = [column for column in rows[0] if column not in omitted]
     looks = ", few-shot does" if "few-shot" in columns else ""
-    title = f"Scores (95 % intervals by patient; baselines do not look at the film{looks})"
+    title = f"Scores ({intervals}; baselines do not look at the film{looks})"
     table = Table(title=title, padding=(0, 0))
     for column in columns:
         table.add_column(column)

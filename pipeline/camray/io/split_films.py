@@ -31,7 +31,7 @@ class SplitFilms:
     films : DataFrame
         Rows of the images table.
     patients : dict
-        ``image_id`` to patient number.
+        ``image_id`` to patient number; by film where they were collected so.
     items : dict
         Label to annotated films; every requested label.
     """
@@ -81,7 +81,7 @@ class SplitFilms:
 
     @property
     def n_patients(self) -> int:
-        """Number of patients."""
+        """Number of the units that a bootstrap draws: patients, or films where they were collected by film."""
         return len(set(self.patients.values()))
 
     @cached_property
@@ -122,6 +122,6 @@ def split_films(run: ExplainedRun, split: str, labels: Sequence[str], by_film: b
             f"split '{split}': {n_films - len(films)} of {n_films} films were not explained; "
             f"add '{split}' to explain.splits and run again"
         )
-    patients = number_patients(films.assign(patient_key="") if by_film else films)
+    patients = number_patients(films, by_film)
     items = {label: collect_annotated_films(label, run.films.boxes, films, patients) for label in labels}
     return SplitFilms(run, split, films, patients, items)

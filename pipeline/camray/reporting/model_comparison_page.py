@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.model_comparison import BASELINE_NETWORK
 from camray.core.metrics.summary import BASELINE_NAMES
 from camray.domain.geometry import Box
@@ -115,7 +116,7 @@ def draw_strip(
     return Strip(title, ("film", *heats), stream.getvalue())
 
 
-def compare_page(name: str, table: pd.DataFrame, strips: Sequence[Strip]) -> str:
+def compare_page(name: str, table: pd.DataFrame, strips: Sequence[Strip], bootstrap: Bootstrap) -> str:
     """Return the page as HTML; nothing in it is loaded from elsewhere.
 
     Parameters
@@ -125,10 +126,12 @@ def compare_page(name: str, table: pd.DataFrame, strips: Sequence[Strip]) -> str
     table : DataFrame
         `camray.core.metrics.model_comparison.COMPARE_COLUMNS`.
     strips : sequence of Strip
+    bootstrap : Bootstrap
+        Of the intervals.
     """
     heads = ["network", "pool", "method", "threshold", *_COLUMNS, "note"]
     rows = [_row(row) for row in table.to_dict("records")]
-    return render("model_comparison.html.j2", name=name, heads=heads, rows=rows, strips=strips)
+    return render("model_comparison.html.j2", name=name, heads=heads, rows=rows, strips=strips, bootstrap=bootstrap)
 
 
 def _row(row: Mapping[Any, Any]) -> _ComparisonRow:

@@ -21,6 +21,7 @@ from camray.domain.contract import PACKAGED
 from camray.domain.records import Split
 from camray.domain.spreadsheet_cells import with_formulas
 from camray.io.artifacts import artifacts_of
+from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import open_explained_run
 from camray.io.ingested_films import read_ingested
 
@@ -58,6 +59,11 @@ def headline_texts(folder: RunFolder) -> list[dict[str, Any]]:
         if (row.get("split", scores["split"].iloc[0]), row["finding"]) in single:
             row["AUROC"] = _NO_AUROC
     return rows
+
+
+def interval_title(settings: Settings) -> str:
+    """Return what the intervals of the headline table are."""
+    return bootstrap_of(settings.score).title
 
 
 def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:

@@ -1,14 +1,20 @@
 """The score report as a page: its headline, thresholds and films, and escaped texts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.records import SCORE_COLUMNS, ThresholdSource
 from camray.reporting.score_report.page import FilmPicture, SplitReport, report_page
 from tests.reporting.hostile_texts import TEXT, assert_escaped
 from tests.reporting.page_tables import PageTables
+
+PATIENTS = Bootstrap(1000, 0.95, 1)
 
 
 def _scores(label: str, method: str = "cam") -> pd.DataFrame:
@@ -30,13 +36,29 @@ def _film(label: str, image_id: str = "1.2.3") -> FilmPicture:
 
 
 def test_shortcuts_of_the_audit_are_named_where_there_are_any() -> None:
-    page = report_page("name", [], [], 0.95, ["Mass: border 0.72: try a & b"])
+    page = report_page("name", [], [], PATIENTS, ["Mass: border 0.72: try a & b"])
     assert "<li>Mass: border 0.72: try a &amp; b</li>" in page
-    assert "Shortcuts in the films" not in report_page("name", [], [], 0.95)
+    assert "Shortcuts in the films" not in report_page("name", [], [], PATIENTS)
+
+
+@pytest.mark.parametrize(
+    ("bootstrap", "title", "is_warned"),
+    [
+        (PATIENTS, "95 % intervals by patient", False),
+        (replace(PATIENTS, unit="film", confidence=0.9), "90 % intervals by film", True),
+        (replace(PATIENTS, resamples=0), "no intervals", False),
+    ],
+)
+def test_the_page_says_what_its_intervals_are(bootstrap: Bootstrap, title: str, is_warned: bool) -> None:
+    page = report_page("name", [SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])], [], bootstrap)
+    assert page.count(title) == 2
+    assert ("too narrow" in page) == is_warned
+    assert ("by patient" in page) == ("by patient" in title)
+    assert "40 films of 30 patients" in page
 
 
 def test_the_headline_compares_with_baselines_in_words_and_signs() -> None:
-    page = report_page("name", [SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])], [], 0.95)
+    page = report_page("name", [SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])], [], PATIENTS)
     line = PageTables(page).tables[0][1][2]
     assert line == [
         "Mass",
@@ -63,18 +85,18 @@ def test_thresholds_of_findings_chosen_alike_share_a_line() -> None:
         for n in (31, 27)
     ]
     fixed = BoxThreshold("f", "cam", "Mass", "fraction_of_max", ThresholdSource.FIXED, recipe, None, "", 0)
-    page = report_page("name", [], [*chosen, fixed], 0.9)
+    page = report_page("name", [], [*chosen, fixed], replace(PATIENTS, confidence=0.9))
     lines = PageTables(page).tables[0][1]
     assert lines[1:] == [
         ["cam", "box_accuracy", "chosen on boxes of the validation split", "validation", "c", "27–31"],
         ["cam", "fraction_of_max", "without boxes, from image labels or fixed in advance", "", "", ""],
     ]
-    assert "90% percentile bootstrap over patients" in page
+    assert "Percentile bootstrap: 90 % intervals by patient" in page
 
 
 def test_films_are_grouped_by_finding() -> None:
     films = [_film("Mass"), _film("Effusion"), _film("Mass", "1.2.4")]
-    page = report_page("name", [SplitReport("test", 4, 3, 2, _scores("Mass"), {}, films)], [], 0.95)
+    page = report_page("name", [SplitReport("test", 4, 3, 2, _scores("Mass"), {}, films)], [], PATIENTS)
     assert page.count('<div class="group">') == 2
     assert page.index("1.2.3") < page.index("1.2.4") < page.index("<h4>Effusion</h4>")
     assert "IoU 0.46" in page
@@ -83,7 +105,7 @@ def test_films_are_grouped_by_finding() -> None:
 
 def test_a_split_without_labels_or_boxes_says_so() -> None:
     empty = _scores("Mass").iloc[:0]
-    page = report_page("name", [SplitReport("test", 4, 3, 0, empty, {}, [], protocols=["wsol"])], [], 0.95)
+    page = report_page("name", [SplitReport("test", 4, 3, 0, empty, {}, [], protocols=["wsol"])], [], PATIENTS)
     assert "there is nothing to score" in page
     assert PageTables(page).tables == []
 
@@ -94,6 +116,6 @@ def test_texts_from_outside_are_escaped() -> None:
     )
     recipe = BoxRecipe("max", 0.2)
     threshold = BoxThreshold(TEXT, TEXT, TEXT, TEXT, ThresholdSource.VALIDATION, recipe, TEXT, TEXT, 1)
-    page = report_page(TEXT, [split], [threshold], 0.95)
+    page = report_page(TEXT, [split], [threshold], PATIENTS)
     assert page.count("{{ 7 * 7 }}") > 15
     assert_escaped(page)

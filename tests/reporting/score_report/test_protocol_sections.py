@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.domain.records import SCORE_COLUMNS
 from camray.reporting.score_report.page import SplitReport, report_page
 from camray.reporting.score_report.protocol_sections import protocol_sections, protocols_without_rows
@@ -24,7 +25,7 @@ def row(label: str, metric: str, value: float, method: str = "cam", at: float = 
 
 def page_of(scores: pd.DataFrame, *protocols: str) -> str:
     split = SplitReport("test", 7, 7, 7, scores, {}, [], protocols=protocols)
-    return report_page("name", [split], [], 0.95)
+    return report_page("name", [split], [], Bootstrap(1000, 0.95, 1))
 
 
 def protocol_tables(page: str) -> list[tuple[str, list[list[str]]]]:

@@ -198,6 +198,11 @@ def test_settings_give_the_numbers_of_other_tools(folder: RunFolder, scores: pd.
     pd.testing.assert_series_equal(own["value"], own["value_before"], check_names=False)
     assert (own["low"] != own["low_before"]).any()  # two films per patient: other draws
     assert (both.value != both.value_before)[both.metric.str.startswith("wsol")].any()
+    page = (folder.root / "score" / "report.html").read_text(encoding="utf-8")
+    films, patients = map(int, re.findall(r"(\d+) films of (\d+) patients", page)[0])
+    assert films / 2 <= patients < films  # what is drawn does not change who they are
+    assert "95 % intervals by film" in page
+    assert "by patient" not in page
     low_iou = changed[(changed.metric == "detection/coco_ap") & (changed.criterion == 0.1)]
     half = changed[(changed.metric == "detection/coco_ap") & (changed.criterion == 0.5)]
     assert len(low_iou) == len(half) > 0

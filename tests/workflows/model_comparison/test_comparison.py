@@ -180,7 +180,8 @@ def test_a_fully_connected_network_stands_once_whatever_the_pools() -> None:
         ({"methods": ["camm"]}, "camm"),
         ({"changes": {"train": {"max_epoch": 3}}}, "max_epochs"),
         ({"changes": {**CHANGES, "ingest": {"rows": 60, "cols": 64}}}, "not a multiple"),
-        ({"network_changes": {"alexnet_gap": {"ingest.rows": 96}}}, "share ingest"),
+        ({"network_changes": {"alexnet_gap": {"ingest.rows": 96}}}, "share 'ingest'"),
+        ({"network_changes": {"alexnet_gap": {"score.resample": "film"}}}, "share 'score'"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_is_trained(changed: dict[str, Any], words: str) -> None:

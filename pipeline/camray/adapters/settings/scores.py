@@ -11,7 +11,9 @@ class ScoreSettings(Section):
     """Scores, with intervals and baselines."""
 
     splits: tuple[str, ...] = Field(("test",), description="splits to score")
-    bootstrap: int = Field(1000, ge=0, description="bootstrap resamples of patients; 0 omits the intervals")
+    bootstrap: int = Field(
+        1000, ge=0, description="bootstrap resamples of patients, or of films (resample); 0 omits the intervals"
+    )
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence level of the intervals")
     oracle: bool = Field(False, description="also report scores at thresholds chosen on the scored films themselves")
     pictures: bool = Field(True, description="draw charts and films for the report")

@@ -1,4 +1,4 @@
-"""Percentile bootstrap by patient: films of one patient are drawn together, because they are not independent."""
+"""Percentile bootstrap, by patient unless films are requested: films of one patient are not independent."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,11 +25,25 @@ class Bootstrap:
         Of the intervals, 0-1.
     seed : int
         Same seed, same draws.
+    unit : str
+        ``patient``, or ``film`` where the patient numbers that are drawn are those of `number_patients` by film.
     """
 
     resamples: int
     confidence: float
     seed: int
+    unit: str = "patient"
+
+    @property
+    def title(self) -> str:
+        """What the intervals are, for a heading.
+
+        Examples
+        --------
+        >>> Bootstrap(1000, 0.9, 1, "film").title, Bootstrap(0, 0.95, 1).title
+        ('90 % intervals by film', 'no intervals')
+        """
+        return f"{self.confidence * 100:.4g} % intervals by {self.unit}" if self.resamples else "no intervals"
 
     def draws(self, evaluate: Callable[[FloatArray], FloatArray], n_patients: int) -> FloatArray:
         """Evaluate every resample.

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camray.core.localization.box_thresholds import BoxThreshold
+from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.summary import HEADLINE_IOU
 from camray.reporting.page_rendering import render
 from camray.reporting.score_report.headline_table import SOURCE_MEANINGS, headline_table
@@ -68,7 +69,7 @@ def report_page(
     name: str,
     splits: Sequence[SplitReport],
     thresholds: Sequence[BoxThreshold],
-    confidence: float,
+    bootstrap: Bootstrap,
     shortcuts: Sequence[str] = (),
 ) -> str:
     """Write the page.
@@ -81,8 +82,8 @@ def report_page(
         In the order of the page.
     thresholds : sequence of BoxThreshold
         Of the run.
-    confidence : float
-        Of the intervals, 0-1.
+    bootstrap : Bootstrap
+        Of the intervals.
     shortcuts : sequence of str
         Found by the audit, with settings against them.
 
@@ -96,7 +97,7 @@ def report_page(
         name=name,
         splits=[_split_values(split) for split in splits],
         thresholds=_threshold_lines(thresholds),
-        confidence=f"{confidence:.0%}",
+        bootstrap=bootstrap,
         headline_iou=HEADLINE_IOU,
         shortcuts=shortcuts,
         metric_titles=[title for title, _, _ in METRIC_COLUMNS],

@@ -197,8 +197,8 @@ PROTOCOLS: Mapping[str, ProtocolText] = {
     ),
     "classification": ProtocolText(
         "Classification: DeLong, operating points, calibration",
-        "AUROC with DeLong’s interval (clustered by patient; left empty at an AUROC of 1); operating points and "
-        "temperature are chosen on validation films, 0.5 is fixed; ECE over 15 bins of equal width.",
+        "AUROC with DeLong’s interval (clustered as the bootstrap is; left empty at an AUROC of 1); operating points "
+        "and temperature are chosen on validation films, 0.5 is fixed; ECE over 15 bins of equal width.",
         "DeLong et al., Biometrics 1988; Obuchowski, Biometrics 1997; Guo et al., ICML 2017",
         "no film of this split has a label that is known to be present or absent",
         (

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.settings.schema import Settings
-from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms
 from camray.core.metrics.localization.baselines import FEW_SHOT
 from camray.core.metrics.localization.rows import (
@@ -28,6 +27,7 @@ from camray.core.metrics.protocols.max_box_acc import max_box_acc_at, max_box_ac
 from camray.core.metrics.score_table import LabelLogits, LabelValues, score_table
 from camray.core.metrics.summary import PROBE_PREFIX
 from camray.domain.records import Split
+from camray.io.bootstrap import bootstrap_of
 from camray.io.split_films import SplitFilms
 from camray.stages.score.protocol_inputs import ProtocolInputs
 
@@ -91,7 +91,7 @@ def score_split(inputs: ProtocolInputs, levels: Levels) -> SplitScores:
         films.n_patients,
         films.logits,
         localization,
-        Bootstrap(settings.bootstrap, settings.confidence, settings.seed),
+        bootstrap_of(settings),
         _probe_logits(films),
     )
     max_box_acc_levels = {key: level.max_box_acc for key, level in levels.items() if level is not None}

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.progress import progress
-from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.annotated_films import FloatArray
 from camray.core.metrics.localization.baselines import fixed_point
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
@@ -25,6 +24,7 @@ from camray.core.metrics.protocols.top_k_errors import LOCALIZATION_IOU
 from camray.core.metrics.protocols.wsol_rows import MaskedFilms, max_box_acc_statistics, overlaps_of, pixel_statistics
 from camray.core.metrics.statistics import MeanOver, Statistic, statistics_table
 from camray.domain.records import ThresholdSource
+from camray.io.bootstrap import bootstrap_of
 from camray.stages.score.mask_protocol import chexlocalize_statistics
 from camray.stages.score.protocol_inputs import ProtocolInputs
 
@@ -40,7 +40,7 @@ def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
         inputs.films.split,
         inputs.films.n_patients,
         statistics,
-        Bootstrap(inputs.settings.bootstrap, inputs.settings.confidence, inputs.settings.seed),
+        bootstrap_of(inputs.settings),
         further if "chestxray14" in names and LEADING in inputs.films.items else (),
     )
 

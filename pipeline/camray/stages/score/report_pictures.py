@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from camray.core.metrics.localization.annotated_films import number_patients
 from camray.reporting.score_report.page import SplitReport
 from camray.stages.score.chart_selection import CURVES, draw_charts
 from camray.stages.score.example_films import draw_examples
@@ -29,7 +30,7 @@ def split_pictures(inputs: ProtocolInputs, scores: SplitScores, notes: Sequence[
     page = SplitReport(
         split=films.split,
         films=len(films.films),
-        patients=films.n_patients,
+        patients=len(set(number_patients(films.films).values())),
         annotated=len(annotated),
         scores=scores.table,
         charts={title: png for name, (title, png) in charts.items() if name.split("-")[0] not in CURVES},

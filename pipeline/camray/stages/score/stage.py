@@ -1,4 +1,4 @@
-"""Scores of films, maps and boxes beside trivial baselines, with intervals by patient.
+"""Scores of films, maps and boxes beside trivial baselines, with bootstrap intervals.
 
 Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (logits, maps), ``localize/`` (boxes, thresholds); the
         training and validation films of the trained run, and its network with ``score.few_shot``
@@ -20,6 +20,7 @@ from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.records import SCORE_COLUMNS, Counts, Split, StageResult
 from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import ScoreFiles
+from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 from camray.io.ingested_films import read_ingested
 from camray.io.split_films import SplitFilms, split_films
@@ -99,7 +100,7 @@ def _write(
         for name, png in each.files.items():
             write_bytes(files.pictures / name, png)
     splits = [each.page for each in pictures]
-    page = report_page(settings.name, splits, thresholds, settings.score.confidence, warnings)
+    page = report_page(settings.name, splits, thresholds, bootstrap_of(settings.score), warnings)
     write_bytes(files.report_page, page.encode())
 
 

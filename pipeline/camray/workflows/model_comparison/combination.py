@@ -5,7 +5,7 @@ Writes  ``<network>-<pool>/``: ``train/``, a run for each sample, ``sanity/``, `
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
-from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.localization.baselines import BASELINES
 from camray.core.metrics.model_comparison import SANITY, compare_table
 from camray.core.training.device import choose_device
 from camray.domain.contract import ModelContract
 from camray.domain.records import Counts, Split, StageResult
 from camray.io.artifacts import artifacts_of
+from camray.io.bootstrap import bootstrap_of
 from camray.io.ingested_films import read_ingested
 from camray.io.trained_model import load_classifier, network_input
 from camray.io.workflow_artifacts import ComparisonFiles
@@ -193,7 +193,7 @@ def _check(job: ComparisonJob, run: RunFolder, costs: Mapping[str, Cost]) -> dic
 def _rows(job: ComparisonJob, trained: _TrainedNetwork, results: _MethodResults) -> list[dict[str, Any]]:
     """Return the rows of every method: its scores, or the reason why it refuses the network; and its sanity figures."""
     settings, contract = trained.combination.settings, trained.contract
-    bootstrap = Bootstrap(settings.score.bootstrap, 0.95, settings.seed)
+    bootstrap = replace(bootstrap_of(settings.score), seed=settings.seed)
     shared = {
         "network": trained.combination.network,
         "pool": trained.combination.pool,

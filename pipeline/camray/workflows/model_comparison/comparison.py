@@ -25,6 +25,7 @@ from camray.domain.errors import PipelineError
 from camray.domain.records import Split
 from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import artifacts_of
+from camray.io.bootstrap import bootstrap_of
 from camray.io.json_files import read_json
 from camray.io.tracking import open_tracker
 from camray.io.workflow_artifacts import ComparisonFiles
@@ -119,7 +120,8 @@ def _write(job: ComparisonJob) -> ModelComparison:
     table = pd.concat(tables, ignore_index=True)
     results = ComparisonFiles(job.root)
     write_bytes(results.table, without_formulas(table).to_csv(index=False, lineterminator="\n").encode())
-    write_bytes(results.page, compare_page(job.settings.name, table, strips).encode())
+    page = compare_page(job.settings.name, table, strips, bootstrap_of(job.plan.inputs.score))
+    write_bytes(results.page, page.encode())
     write_json(results.summary, {"seconds": seconds, "rows": len(table)})
     for path in (results.table, results.page):
         job.tracker.artifact(path)

@@ -162,7 +162,7 @@ def network_auroc(
     images, labels = ingested.split(TEST).sort_values("image_id").reset_index(drop=True), ingested.labels
     if images.empty:
         return auroc_figures(score_table(TEST, 0, {}, {}, replace(bootstrap, resamples=0)), 0)
-    patients = number_patients(images)
+    patients = number_patients(images, bootstrap.unit == "film")
     device = next(iter(network.parameters())).device
     parts = []
     for start in range(0, len(images), batch_size):

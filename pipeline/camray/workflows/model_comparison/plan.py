@@ -74,8 +74,9 @@ def plan_of(settings: Settings) -> ComparePlan:
     )
     first = combinations[0].settings
     for other in combinations:
-        if other.settings.ingest != first.ingest or other.settings.data != first.data:
-            raise SettingsError(f"compare.network_changes.{other.network}: all networks must share ingest and data")
+        for section in ("ingest", "data", "score"):
+            if getattr(other.settings, section) != getattr(first, section):
+                raise SettingsError(f"compare.network_changes.{other.network}: all networks must share '{section}'")
     return ComparePlan(_changed(first, {"name": "inputs"}), combinations, methods)
 
 

@@ -82,13 +82,15 @@ class AnnotatedFilms:
         return self.boxes / np.tile(self.sizes_xy, 2)[self.owners]
 
 
-def number_patients(films: pd.DataFrame) -> dict[str, int]:
+def number_patients(films: pd.DataFrame, by_film: bool = False) -> dict[str, int]:
     """Return numbers from 0 for the patients of a split; a film without ``patient_key`` is a patient of its own.
 
     Parameters
     ----------
     films : DataFrame
         Columns ``image_id`` and ``patient_key``.
+    by_film : bool
+        Take each film as a patient of its own.
 
     Returns
     -------
@@ -96,6 +98,8 @@ def number_patients(films: pd.DataFrame) -> dict[str, int]:
         ``image_id`` to number. Numbers follow the order of the keys, so they do not depend on the order of the films.
     """
     keys = films["patient_key"].astype("string").fillna("")
+    if by_film:
+        keys = pd.Series("", index=films.index, dtype="string")
     own = "film " + films["image_id"].astype("string")
     names = ("patient " + keys).where(keys != "", own)
     codes = np.unique(names.to_numpy(dtype=str), return_inverse=True)[1]
