@@ -1,9 +1,11 @@
 """Names in scripts that the base font lacks: drawn with an installed font, else replaced, with one note."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
@@ -11,8 +13,14 @@ from matplotlib.font_manager import fontManager
 from PIL import Image, ImageDraw
 
 from camray.domain.labels import Code
+from camray.domain.records import SCORE_COLUMNS
 from camray.reporting import fonts
+from camray.reporting.contact_sheet import Panel, sheet
+from camray.reporting.overlays import draw_overlay
 from camray.reporting.picture_text import draw_text, text_width, wrapped
+from camray.reporting.score_report.charts import forest_chart
+from camray.reporting.score_report.curves import Curve, curve_chart
+from camray.reporting.shortcut_audit_charts import probe_chart
 
 KOREAN, CHINESE, PRIVATE = "폐렴", "胸腔積液", "\ue0f0\ue0f1"
 
@@ -96,3 +104,50 @@ def test_wrapped_lines_fit_and_lose_nothing(text: str) -> None:
     lines = wrapped(text, 16, 100)
     assert all(text_width(line, 16) <= 100 for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def _grey_of(png: bytes | None) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png or b"")).convert("L"))
+
+
+def _overlay(name: str) -> np.ndarray:
+    return 255 - draw_overlay(np.zeros((40, 30), np.float32), None, [], [], name)[..., 0]
+
+
+def _sheet(name: str) -> np.ndarray:
+    return 255 - sheet([Panel(np.zeros((40, 90, 3), np.uint8), name)], 1)[..., 0]
+
+
+def _forest(name: str) -> np.ndarray:
+    rows = [("test", "cam", label, "hit_rate", np.nan, "fixed", 0.5, 0.4, 0.6, 9) for label in (name, "mean")]
+    table = pd.DataFrame(rows, columns=list(SCORE_COLUMNS)).astype(SCORE_COLUMNS)
+    return _grey_of(forest_chart(table, ["cam"], "hit_rate", None, "title"))
+
+
+def _curves(name: str) -> np.ndarray:
+    return _grey_of(curve_chart([Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]), name)], "title", "x", "y"))
+
+
+def _audit(name: str) -> np.ndarray:
+    return _grey_of(probe_chart([{"auc": 0.5, "warning": False, "label": name, "features": "tags"}]))
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("draw", [_overlay, _sheet, _forest, _curves, _audit])
+def test_names_in_pictures_and_charts_are_no_boxes(
+    draw: Callable[[str], np.ndarray], installed: list[str], tmp_path: Path
+) -> None:
+    """Squares are full and the missing-glyph box is an outline: more of the picture is ink."""
+    boxes = draw(KOREAN)
+    installed.append(str(font_with(KOREAN, tmp_path / "squares.ttf")))
+    _forget()
+    assert (draw(KOREAN) < 100).sum() > (boxes < 100).sum() + 50
+
+
+def test_two_findings_are_never_drawn_under_one_name(installed: list[str]) -> None:
+    opacity = Code("112001", "DCM", "Opacity")
+    codes = {KOREAN: opacity, CHINESE: Code("7", "99CAMRAY", "Opacity"), "Mass": Code("1", "SCT", "Mass")}
+    assert fonts.drawable_names(codes) == {KOREAN: "112001", CHINESE: "7", "Mass": "Mass"}
+    assert "'폐렴'" in fonts.font_note([KOREAN, "Mass"])
+    assert "fonts-noto-cjk" in fonts.font_note([KOREAN, "Mass"])
+    assert fonts.font_note(["Mass"]) == ""

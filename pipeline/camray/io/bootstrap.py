@@ -1,6 +1,6 @@
 """The bootstrap of the score settings, as core functions and pages take it."""
 
-from camray.adapters.settings.schema import ScoreSettings
+from camray.adapters.settings.scores import ScoreSettings
 from camray.core.metrics.bootstrap import Bootstrap
 
 

@@ -18,10 +18,9 @@ from camray.reporting.overlays import (
     PREDICTED_RGB,
     RgbImage,
     draw_frame,
-    fitted_text,
-    font,
     tinted_colours,
 )
+from camray.reporting.picture_text import draw_text, fitted_text
 
 CAPTION_PX, SMALLEST_PX = 15, 10
 
@@ -120,11 +119,11 @@ def sheet(panels: Sequence[Panel], columns: int, note: str = "") -> RgbImage:
     for number, panel in enumerate(panels):
         x0, y0 = GAP_PX + number % count * wide, GAP_PX + number // count * high
         page.paste(Image.fromarray(panel.picture), (x0, y0))
-        text, size = fitted_text(pen, panel.caption, (CAPTION_PX, SMALLEST_PX), wide - GAP_PX)
-        pen.text((x0, y0 + panel.picture.shape[0] + GAP_PX // 2), text, INK_RGB, font(size))
+        text, size = fitted_text(panel.caption, (CAPTION_PX, SMALLEST_PX), wide - GAP_PX)
+        draw_text(pen, (x0, y0 + panel.picture.shape[0] + GAP_PX // 2), text, INK_RGB, size)
     if note:
-        text, size = fitted_text(pen, note, (CAPTION_PX - 2, SMALLEST_PX), page.width - 2 * GAP_PX)
-        pen.text((GAP_PX, page.height - foot), text, FAINT_RGB, font(size))
+        text, size = fitted_text(note, (CAPTION_PX - 2, SMALLEST_PX), page.width - 2 * GAP_PX)
+        draw_text(pen, (GAP_PX, page.height - foot), text, FAINT_RGB, size)
     return np.asarray(page, dtype=np.uint8)
 
 

@@ -1,7 +1,7 @@
 """Installed fonts for text of any script in pictures and pages."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 
@@ -55,6 +55,25 @@ def families_for(text: str) -> list[str] | None:
 def drawable_name(name: str, code: Code) -> str:
     """Return a finding's name, or its code's meaning or value where no installed font has the letters."""
     return next((text for text in (name, code.meaning) if letter_fonts(text) is not None), code.value)
+
+
+def drawable_names(codes: Mapping[str, Code]) -> dict[str, str]:
+    """Return the `drawable_name` of each finding by its name; the code's value where two would have one name."""
+    names = {name: drawable_name(name, code) for name, code in codes.items()}
+    shown = list(names.values())
+    return {name: text if shown.count(text) == 1 else codes[name].value for name, text in names.items()}
+
+
+def font_note(names: Iterable[str]) -> str:
+    """Return a note on names that no installed font can write; empty if there are none."""
+    lacking = [name for name in names if letter_fonts(name) is None]
+    if not lacking:
+        return ""
+    return (
+        f"no installed font has the letters of {', '.join(map(repr, lacking))}; pictures and pages show the code's "
+        f"meaning or value instead; install {packages_for(lacking)} (the Debian package) or another font with these "
+        "letters, then run the stage again with --force"
+    )
 
 
 def packages_for(texts: Iterable[str]) -> str:

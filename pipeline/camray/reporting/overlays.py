@@ -6,19 +6,19 @@ a perceptually uniform colour map and transparent where there is no positive evi
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from camray.domain.film_results import UNVERIFIED
 from camray.domain.geometry import Box
+from camray.reporting.picture_text import OUTLINE_RGB, draw_text, fitted_text, text_width
 
 GreyImage = NDArray[np.float32]
 RgbImage = NDArray[np.uint8]
-PREDICTED_RGB, ANNOTATED_RGB, OUTLINE_RGB = (0, 229, 255), (140, 255, 90), (0, 0, 0)
+PREDICTED_RGB, ANNOTATED_RGB = (0, 229, 255), (140, 255, 90)
 PAPER_RGB, INK_RGB, FAINT_RGB = (24, 24, 28), (245, 245, 245), (190, 190, 196)
 SIDE_PX, GAP_PX, LEAST_WIDTH_PX = 384, 6, 300
 LINE_PX, DASH_PX = 2, 7
@@ -219,36 +219,17 @@ def _compose(plain: Image.Image, marked: Image.Image, caption: str, predicted: b
     page.paste(marked, (width - marked.width if width != LEAST_WIDTH_PX else half + (half - marked.width) // 2, 0))
     pen = ImageDraw.Draw(page)
     top = plain.height + GAP_PX
-    text, size = fitted_text(pen, caption, (large, small), width - 2 * GAP_PX)
-    pen.text((GAP_PX, top), text, INK_RGB, font(size))
+    text, size = fitted_text(caption, (large, small), width - 2 * GAP_PX)
+    draw_text(pen, (GAP_PX, top), text, INK_RGB, size)
     top += large + 2 * GAP_PX
-    pen.text((GAP_PX, top), UNVERIFIED, FAINT_RGB, font(small))
+    draw_text(pen, (GAP_PX, top), UNVERIFIED, FAINT_RGB, small)
     right = width - GAP_PX
     entries = (("reader", ANNOTATED_RGB, True, annotated), ("camray", PREDICTED_RGB, False, predicted))
     for name, rgb, dashed, is_drawn in entries:
         if is_drawn:
-            right -= round(pen.textlength(name, font(small)))
-            pen.text((right, top), name, FAINT_RGB, font(small))
+            right -= text_width(name, small)
+            draw_text(pen, (right, top), name, FAINT_RGB, small)
             right -= GAP_PX + 2 * small
             draw_frame(pen, (right, top, right + 2 * small, top + small), rgb, dashed)
             right -= 2 * GAP_PX
     return np.asarray(page, dtype=np.uint8)
-
-
-def fitted_text(pen: ImageDraw.ImageDraw, text: str, sizes: tuple[int, int], width: int) -> tuple[str, int]:
-    """Return the text and the largest font size that fits; text too long for the smaller size is cut."""
-    fitted = "".join(c if c.isprintable() else " " for c in text)
-    for size in range(sizes[0], sizes[1], -1):
-        if pen.textlength(fitted, font(size)) <= width:
-            return fitted, size
-    if pen.textlength(fitted, font(sizes[1])) <= width:
-        return fitted, sizes[1]
-    while fitted and pen.textlength(fitted + "...", font(sizes[1])) > width:
-        fitted = fitted[:-1]
-    return fitted + "...", sizes[1]
-
-
-@lru_cache(maxsize=32)
-def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font of all pictures in one size."""
-    return ImageFont.load_default(size_px)

@@ -6,9 +6,9 @@ from itertools import groupby
 from PIL import ImageDraw, ImageFont
 
 from camray.reporting.fonts import base_path, letter_fonts
-from camray.reporting.overlays import OUTLINE_RGB
 
 Rgb = tuple[int, int, int]
+OUTLINE_RGB: Rgb = (0, 0, 0)
 _ELLIPSIS = "..."
 
 
@@ -36,6 +36,14 @@ def shortened(text: str, ending: str, size_px: int, width: int) -> str:
     while text and text_width(text + _ELLIPSIS + ending, size_px) > width:
         text = text[:-1]
     return text.rstrip() + _ELLIPSIS + ending
+
+
+def fitted_text(text: str, sizes: tuple[int, int], width: int) -> tuple[str, int]:
+    """Return the text and the largest font size that fits; text too long for the smaller size is cut."""
+    for size in range(sizes[0], sizes[1], -1):
+        if text_width(text, size) <= width:
+            return text, size
+    return shortened(text, "", sizes[1], width), sizes[1]
 
 
 def wrapped(text: str, size_px: int, width: int) -> list[str]:

@@ -14,13 +14,12 @@ from camray.reporting.overlays import (
     FAINT_RGB,
     GAP_PX,
     INK_RGB,
-    OUTLINE_RGB,
     PAPER_RGB,
     GreyImage,
     RgbImage,
     draw_frame,
 )
-from camray.reporting.picture_text import Rgb, draw_text, shortened, text_width, wrapped
+from camray.reporting.picture_text import OUTLINE_RGB, Rgb, draw_text, shortened, text_width, wrapped
 
 Frame = tuple[int, int, int, int]  # left, top, right, bottom
 RULER_MM = 50.0

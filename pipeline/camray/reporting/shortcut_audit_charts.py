@@ -1,12 +1,13 @@
 """Charts of the ingest audit as PNG: AUC of the shortcut probes, and grey levels by label."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from camray.reporting.score_report.charts import png_of
 
 MAX_CHARTED_LABELS = 6
 _PLAIN_RGB, _WARNING_RGB = "#4878a8", "#c77700"
@@ -33,7 +34,7 @@ def probe_chart(probes: Sequence[Mapping[str, Any]]) -> bytes | None:
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.8, len(measured) - 0.2)
     axes.set_xlabel("AUC")
-    return _png(figure)
+    return png_of(figure)
 
 
 def grey_chart(
@@ -72,14 +73,8 @@ def grey_chart(
         difference.imshow(mean_difference, cmap="RdBu_r", vmin=-0.2, vmax=0.2)
         difference.set_title("present - absent", fontsize=8)
         difference.set_axis_off()
-    return _png(figure)
+    return png_of(figure)
 
 
 def _plain(text: str) -> str:
     return text.replace("$", r"\$")  # matplotlib would read it as mathematics
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=100, metadata={"Software": None})
-    return stream.getvalue()

@@ -13,21 +13,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BASELINE_NAMES, rows_of
+from camray.reporting.fonts import FAMILY, families_for
 
 DPI = 144
 INK, FAINT, GRID = "#1c2733", "#7a8794", "#e3e8ee"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 MARKS = dict(zip(BASELINE_NAMES, ("x", "+", "s", "D", "o", "^", "v"), strict=True))
 SOURCE_FILLS = {"validation": True, "fixed": False}
-FONT: dict[str, Any] = {"family": "DejaVu Sans", "size": 9}
+FONT: dict[str, Any] = {"family": FAMILY, "size": 9}
 
 
 def png_of(figure: Figure) -> bytes:
-    """Render a figure; equal figures give equal bytes."""
+    """Render a figure, each text in fonts that have its letters; equal figures give equal bytes."""
+    for text in figure.findobj(Text):
+        if (families := families_for(text.get_text())) is not None and len(families) > 1:
+            text.set_fontfamily(families)
     stream = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(stream, format="png", metadata={"Software": None})

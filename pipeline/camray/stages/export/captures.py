@@ -1,7 +1,5 @@
 """Captures: the picture of one film with heat maps and boxes, for its DICOM objects."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -12,7 +10,7 @@ from camray.domain.film_results import UNVERIFIED, FilmResult
 from camray.domain.films import StoredFilm
 from camray.io.explained_run import ExplainedRun
 from camray.reporting.captured_film import CapturedFilm, CapturedFinding, colours_for, edge_markers
-from camray.reporting.fonts import drawable_name, letter_fonts
+from camray.reporting.fonts import drawable_name
 from camray.reporting.overlays import heat01_of
 from camray.reporting.secondary_capture import display_shape, draw_capture, heat_on_film
 
@@ -84,8 +82,3 @@ def caption(result: FilmResult, source: Dataset) -> tuple[str, ...]:
     model = f"camray {algorithm.version}, model {algorithm.name} ({algorithm.model_digest[:12]}), {algorithm.method}"
     film = ", ".join(filter(None, parts))
     return (film, model) if film else (model,)
-
-
-def undrawable_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that no installed font can write."""
-    return tuple(name for name in names if letter_fonts(name) is None)

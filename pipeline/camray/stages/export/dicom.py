@@ -27,7 +27,7 @@ from camray.io.explained_run import ExplainedRun
 from camray.io.film_files import pixel_digest
 from camray.io.film_results import film_results, localized_at
 from camray.io.source_films import source_root
-from camray.stages.export.captures import draw_picture, heat_maps, undrawable_names
+from camray.stages.export.captures import draw_picture, heat_maps
 from camray.stages.export.dicom_objects import FORMATS, ExportedFilm, plan_objects
 
 OBJECT_COLUMNS = ("image_id", "kind", "version", "sop_instance_uid", "predecessor", "file")
@@ -35,15 +35,11 @@ OBJECT_COLUMNS = ("image_id", "kind", "version", "sop_instance_uid", "predecesso
 
 @dataclass(frozen=True)
 class WrittenObjects:
-    """Number of written objects, why films have none, and header values that were changed: (image_id, text).
-
-    `undrawable` are names of findings that no installed font can write into pictures and pages.
-    """
+    """Number of written objects, why films have none, and header values that were changed: (image_id, text)."""
 
     n_objects: int
     refused: tuple[tuple[str, str], ...]
     header_changes: tuple[tuple[str, str], ...]
-    undrawable: tuple[str, ...] = ()
 
 
 def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -> WrittenObjects:
@@ -95,8 +91,7 @@ def write_objects(settings: Settings, run: ExplainedRun, image_ids: list[str]) -
     _write_csv(files.export.objects, OBJECT_COLUMNS, rows)
     _write_csv(files.export.refused, ("image_id", "reason"), refused)
     _write_csv(files.export.header_changes, ("image_id", "changes"), changed)
-    undrawable = undrawable_names(run.labels) if {"sc", "pdf"} & set(formats) else ()
-    return WrittenObjects(len(rows), tuple(refused), tuple(changed), undrawable)
+    return WrittenObjects(len(rows), tuple(refused), tuple(changed))
 
 
 def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: ExportSettings) -> ExportedFilm:

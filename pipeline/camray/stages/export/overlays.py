@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from camray.adapters.dicom.write.common_attributes import code_of
 from camray.adapters.progress import progress
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -15,6 +16,7 @@ from camray.domain.file_names import file_names
 from camray.domain.geometry import Box, boxes_to_array, iou_matrix
 from camray.domain.records import CORNERS
 from camray.io.explained_run import ExplainedRun
+from camray.reporting.fonts import drawable_names
 from camray.reporting.overlays import draw_overlay, films_to_draw, heat01_of
 
 
@@ -36,8 +38,9 @@ def draw_overlays(run: ExplainedRun, image_ids: list[str], settings: Settings) -
     folder = run.artifacts.export.overlays
     folder.mkdir(parents=True, exist_ok=True)
     overlays = _select(run, image_ids, settings, folder)
+    names = drawable_names({finding.name: code_of(finding) for finding in run.findings})
     for overlay in progress(overlays, len(overlays), "drawing"):
-        _draw(run, overlay)
+        _draw(run, overlay, names[overlay.label])
     return overlays
 
 
@@ -87,7 +90,7 @@ def _boxes_of(table: pd.DataFrame, image_id: str, label: str) -> list[Box]:
     return [Box(*map(float, corners)) for corners in rows[CORNERS].to_numpy()]
 
 
-def _draw(run: ExplainedRun, overlay: Overlay) -> None:
+def _draw(run: ExplainedRun, overlay: Overlay, name: str) -> None:
     """Draw the part of the model grid that the film covers."""
     view = run.view(overlay.image_id, run.default_thresholds[overlay.label])
     suffix = "" if overlay.reported else ", not reported"
@@ -96,7 +99,7 @@ def _draw(run: ExplainedRun, overlay: Overlay) -> None:
         heat01_of(view.heat),
         view.boxes(overlay.predicted),
         view.boxes(overlay.annotated),
-        f"{overlay.label} {overlay.probability:.2f}{suffix}",
+        f"{name} {overlay.probability:.2f}{suffix}",
         aspect=view.aspect,
     )
     Image.fromarray(picture).save(overlay.path)

@@ -27,10 +27,12 @@ from camray.domain.records import Counts, StageResult
 from camray.io.artifacts import model_files
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.film_results import exported_boxes, exported_films
-from camray.reporting.fonts import packages_for
+from camray.reporting.fonts import font_note
 from camray.stages.export.dicom import WrittenObjects, write_objects
 from camray.stages.export.dicom_objects import FORMATS
 from camray.stages.export.overlays import draw_overlays, track_overlays
+
+_DRAWN = {"overlays", "sc", "pdf"}  # formats that are pictures or pages
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -41,6 +43,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     for path in _write_tables(settings, explained, image_ids, boxes):
         tracker.artifact(path)
     figures: dict[str, Any] = {"overlays": 0, "boxes": len(boxes)}
+    if _DRAWN & set(settings.export.formats) and (note := font_note(explained.labels)):
+        figures["note_fonts"] = note
     if "voc" in settings.export.formats:
         figures |= _respelled_note(explained.labels)
     if "overlays" in settings.export.formats and settings.export.max_overlays:
@@ -72,12 +76,6 @@ def _object_notes(objects: WrittenObjects, listed_in: str) -> dict[str, Any]:
         notes["note_header_values"] = (
             f"{len(objects.header_changes)} film(s) have header values that break the DICOM standard's rules; objects "
             f"have them kept, normalised or left out as {listed_in} lists by film"
-        )
-    if objects.undrawable:
-        notes["note_fonts"] = (
-            f"no installed font has the letters of {', '.join(map(repr, objects.undrawable))}; pictures and pages show "
-            f"the code's meaning or value instead; install {packages_for(objects.undrawable)} (the Debian package) or "
-            "another font with these letters, then export again"
         )
     return notes
 

@@ -30,27 +30,29 @@ def annotated_labels(films: SplitFilms) -> list[str]:
 
 def draw_charts(inputs: ProtocolInputs, scores: SplitScores) -> Charts:
     """Draw the charts whose numbers exist."""
-    table, methods = scores.table, list(inputs.run.methods)
+    methods, names = list(inputs.run.methods), inputs.names
+    table = scores.table.assign(label=[names.get(label, label) for label in scores.table["label"]])
     charts: Charts = {}
     if np.isfinite(rows_of(table, "hit_rate")["value"]).any():
         title = "Hit rate: the map's peak is inside a reader's box"
         charts["hit-rate"] = title, forest_chart(table, methods, "hit_rate", None, title)
         title = f"The box overlaps a reader's box with IoU of at least {HEADLINE_IOU}"
         charts["iou-accuracy"] = title, forest_chart(table, methods, "iou_accuracy", HEADLINE_IOU, title)
-        labels = annotated_labels(inputs.films)
+        labels = [names[label] for label in annotated_labels(inputs.films)]
         if len(labels) > 1:
             labels.append(MEAN_LABEL)
         charts["overlap"] = "Share of films by required IoU", overlap_chart(table, methods, labels)
         charts |= _threshold_charts(inputs, scores)
-    return {**charts, **_classification_charts(inputs.films, table)}
+    return {**charts, **_classification_charts(inputs, scores.table)}
 
 
 def _threshold_charts(inputs: ProtocolInputs, scores: SplitScores) -> Charts:
     """Draw MaxBoxAcc of the default method at every threshold, and FROC curves of the boxes of each method."""
     method, charts = inputs.run.default_method, Charts()
     labels = annotated_labels(inputs.films)
-    accuracy = {label: scores.accuracy[method, label] for label in labels if (method, label) in scores.accuracy}
-    levels = {label: scores.levels[method, label] for label in labels if (method, label) in scores.levels}
+    names = inputs.names
+    accuracy = {names[label]: scores.accuracy[method, label] for label in labels if (method, label) in scores.accuracy}
+    levels = {names[label]: scores.levels[method, label] for label in labels if (method, label) in scores.levels}
     if accuracy:
         charts["thresholds"] = "MaxBoxAcc at every threshold", threshold_chart(accuracy, levels)
     for number, (use_method, curves) in enumerate(_froc_curves(inputs, labels).items()):
@@ -72,24 +74,25 @@ def _froc_curves(inputs: ProtocolInputs, labels: Sequence[str]) -> dict[str, lis
             items = inputs.films.items[label]
             detections, _ = inputs.detections(items, uses[method], inputs.decidable_films(items))
             froc = froc_curve(detections)
-            caption = f"{label}, CPM {froc.cpm:.2f}, highest {froc.sensitivity[-1]:.2f}"
+            caption = f"{inputs.names[label]}, CPM {froc.cpm:.2f}, highest {froc.sensitivity[-1]:.2f}"
             curves.setdefault(method, []).append(Curve(froc.false_positives, froc.sensitivity, caption))
     return curves
 
 
-def _classification_charts(films: SplitFilms, scores: pd.DataFrame) -> Charts:
+def _classification_charts(inputs: ProtocolInputs, scores: pd.DataFrame) -> Charts:
     """Draw ROC, precision and recall, and reliability of the labels that are both present and absent."""
     values = scores[scores["method"] == CLASSIFIER].set_index(["metric", "label"])["value"]
     roc, recall, reliabilities = [], [], {}
-    for label, known in list(films.logits.items())[:MOST_LABELS]:
+    for label, known in list(inputs.films.logits.items())[:MOST_LABELS]:
         false_positive, true_positive = roc_points(known.logits, known.present)
         bins = reliability(known.logits, known.present)
         if false_positive.size and bins is not None:
-            roc.append(Curve(false_positive, true_positive, f"{label}, AUROC {values['auroc', label]:.2f}"))
+            name = inputs.names[label]
+            roc.append(Curve(false_positive, true_positive, f"{name}, AUROC {values['auroc', label]:.2f}"))
             points = precision_recall_points(known.logits, known.present)
-            caption = f"{label}, AP {values['auprc', label]:.2f} (chance {known.present.mean():.2f})"
+            caption = f"{name}, AP {values['auprc', label]:.2f} (chance {known.present.mean():.2f})"
             recall.append(Curve(*points, caption))
-            reliabilities[label] = bins
+            reliabilities[name] = bins
     if not roc:
         return {}
     title = "ROC: is the finding present?"

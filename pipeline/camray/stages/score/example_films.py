@@ -39,7 +39,7 @@ def _draw_label(inputs: ProtocolInputs, items: AnnotatedFilms, threshold: BoxThr
     for rank, number in _choose(iou).items():
         row = rows.iloc[number]
         zone = row["zone"] if isinstance(row["zone"], str) else ""
-        caption = ", ".join(filter(None, (items.label, f"IoU {iou[number]:.2f}", zone)))
+        caption = ", ".join(filter(None, (inputs.names[items.label], f"IoU {iou[number]:.2f}", zone)))
         pictures.append(
             FilmPicture(
                 label=items.label,

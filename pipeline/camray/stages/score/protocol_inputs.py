@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camray.adapters.dicom.write.common_attributes import code_of
 from camray.adapters.settings.scores import ScoreSettings
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, IntArray
 from camray.core.metrics.localization.baselines import (
@@ -22,6 +24,7 @@ from camray.core.metrics.threshold_selection import ThresholdUse
 from camray.domain.records import CORNERS
 from camray.io.explained_run import ExplainedRun
 from camray.io.split_films import SplitFilms
+from camray.reporting.fonts import drawable_names
 from camray.stages.score.few_shot_maps import FewShotOnSplit
 
 
@@ -56,6 +59,11 @@ class ProtocolInputs:
     def run(self) -> ExplainedRun:
         """The scored run."""
         return self.films.run
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Names of the findings in pictures: in letters that an installed font has."""
+        return drawable_names({finding.name: code_of(finding) for finding in self.run.findings})
 
     @property
     def validation(self) -> SplitFilms | None:

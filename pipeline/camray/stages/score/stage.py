@@ -24,6 +24,7 @@ from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 from camray.io.ingested_films import read_ingested
 from camray.io.split_films import SplitFilms, split_films
+from camray.reporting.fonts import font_note
 from camray.reporting.score_report.page import report_page
 from camray.reporting.score_report.protocol_sections import protocols_without_rows
 from camray.stages.score.few_shot import score_few_shot
@@ -73,7 +74,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     _write(files, settings, table, (*chosen, *few_shot.thresholds), pictures, explained.films.audit_warnings)
     _track(files, tracker)
     n_films = sum(each.page.films for each in pictures)
-    return StageResult(Counts(n_films, n_films), {**mean_figures(table), **few_shot.figures, **silent})
+    note = font_note(explained.labels) if settings.score.pictures else ""
+    notes = {"note_fonts": note} if note else {}
+    return StageResult(Counts(n_films, n_films), {**mean_figures(table), **few_shot.figures, **silent, **notes})
 
 
 def _open_trained(folder: RunFolder) -> ExplainedRun | None:
