@@ -87,7 +87,13 @@ def test_refuses_a_network_without_relus_and_functions_of_ones_own() -> None:
         guided_gradients(lambda x: network(Own.apply(x)), films())
 
 
-@pytest.mark.parametrize("pool", POOLS)
+def test_noisy_or_is_refused_by_name() -> None:
+    spec = NetworkSpec(pool="noisy_or", stride=8, widths=(4, 4, 6, 8), stem_kernel=3)
+    with pytest.raises(CheckpointError, match="Choose another method"):
+        guided_gradients(build_classifier(spec, 1, seed=5).eval(), torch.rand(1, 1, 32, 32))
+
+
+@pytest.mark.parametrize("pool", [pool for pool in POOLS if pool != "noisy_or"])
 @pytest.mark.parametrize("normalise", ["fixed", "film_local"])
 def test_our_classifiers_are_treated(pool: str, normalise: str) -> None:
     spec = NetworkSpec(pool=pool, normalise=normalise, stride=8, widths=(4, 4, 6, 8), stem_kernel=3)

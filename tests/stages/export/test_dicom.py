@@ -15,9 +15,9 @@ from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import ExportError
 from camray.domain.film_results import on_export_grid
 from camray.domain.geometry import Box, GridTransform
+from camray.reporting import fonts
 from camray.reporting.captured_film import CapturedFilm, CapturedFinding, EdgeMarkers
 from camray.reporting.secondary_capture import display_shape, draw_capture, heat_on_film
-from camray.stages.export import captures
 from camray.stages.export import stage as export
 from tests.adapters.dicom.read_back import read_gsps, read_sr
 from tests.dicom_run import change_a_box, make_run, settings_of
@@ -152,7 +152,7 @@ def test_without_any_film_the_stage_stops(run: RunFolder) -> None:
 def test_names_without_a_font_give_one_note_that_names_a_package(
     formats: list[str], is_noted: bool, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(captures, "letter_fonts", lambda text: None)
+    monkeypatch.setattr(fonts, "letter_fonts", lambda text: None)
     figures = _export(run, formats=formats).figures
     assert ("fonts-noto" in figures.get("note_fonts", "")) == is_noted
     assert ("'Nodule/Mass', 'Effusion'" in figures.get("note_fonts", "")) == is_noted
