@@ -135,9 +135,9 @@ class IngestedFilms:
 
     @cached_property
     def audit_warnings(self) -> list[str]:
-        """Shortcuts that the audit reports, with settings against them; empty without an audit."""
+        """Shortcuts that the audit warns of, then settings against them and weaker ones; empty without an audit."""
         audit = read_json(self.files.audit) if self.files.audit.is_file() else {}
-        return list(audit.get("suggestions") or audit.get("warnings", []))
+        return [*audit.get("warnings", []), *audit.get("suggestions", [])]
 
     @cached_property
     def store(self) -> PixelStore:
