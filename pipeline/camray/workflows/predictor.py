@@ -24,7 +24,7 @@ from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import film_window
 from camray.core.localization.located_boxes import RegionRules, locate
-from camray.core.networks.chest_region import find_chests
+from camray.core.networks.chest_region import find_chests, held_inside
 from camray.core.networks.lung_unet import LungUNet
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
@@ -32,7 +32,7 @@ from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.records import CORNERS
 from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
-from camray.io.film_lungs import read_lung_network
+from camray.io.film_lungs import shipped_lung_network
 from camray.io.method_options import method_options
 from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
@@ -183,8 +183,7 @@ class Predictor:
         if self.chest is None:
             return heat
         windows = [self._window(film, transform) for film, (_, transform) in zip(films, grids, strict=True)]
-        chests = find_chests(self.chest, batch, windows)
-        return torch.stack([chest.bound(each) for chest, each in zip(chests, heat, strict=True)])
+        return held_inside(find_chests(self.chest, batch, windows), heat)
 
     def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -270,5 +269,5 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     method = method or default_method(methods)
     by_label = default_thresholds(thresholds, method, contract.labels)
     prior = run.explain.read_prior(method)
-    chest = read_lung_network(None, _CPU) if settings.explain.within == "chest" else None
+    chest = shipped_lung_network() if settings.explain.within == "chest" else None
     return Predictor(network, contract, by_label, method, settings.explain, settings.localize, prior=prior, chest=chest)

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
-from skimage.morphology import convex_hull_image
 
 from camray.core.lungs.detection import DetectedLungs
 from camray.core.lungs.regions import BoolImage
@@ -29,9 +28,9 @@ def chest_mask(lungs: DetectedLungs, window: CropWindow, margin: float = MARGIN)
     ndarray of shape (H, W), bool, or None
         Segmenter's grid. It takes in heart and mediastinum where both lungs are seen. None where no lung is.
     """
-    if not lungs.masks:
+    hull = lungs.hull()
+    if hull is None:
         return None
-    hull = convex_hull_image(np.logical_or.reduce(list(lungs.masks.values())))  # type: ignore[no-untyped-call]
     reach_px = margin * max(window.rows, window.cols)
     return np.asarray(distance_transform_edt(~hull) <= reach_px, np.bool_)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from skimage.morphology import convex_hull_image
 
 from camray.core.lungs.regions import (
     BoolImage,
@@ -44,9 +45,29 @@ class DetectedLungs:
         Box or None
             Segmenter's grid, px; None if no lung was detected.
         """
-        if not self.masks:
-            return None
-        return box_from_mask(np.logical_or.reduce(list(self.masks.values())))
+        union = self.union()
+        return None if union is None else box_from_mask(union)
+
+    def union(self) -> BoolImage | None:
+        """Return all lungs in one mask.
+
+        Returns
+        -------
+        ndarray of shape (H, W), bool, or None
+            Segmenter's grid; None if no lung was detected.
+        """
+        return np.logical_or.reduce(list(self.masks.values())) if self.masks else None
+
+    def hull(self) -> BoolImage | None:
+        """Return the convex hull of all lungs, with all that lies between them.
+
+        Returns
+        -------
+        ndarray of shape (H, W), bool, or None
+            Segmenter's grid; None if no lung was detected.
+        """
+        union = self.union()
+        return None if union is None else np.asarray(convex_hull_image(union), np.bool_)  # type: ignore[no-untyped-call]
 
 
 def find_lungs(

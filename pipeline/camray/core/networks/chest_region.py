@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from camray.core.lungs.chest import MARGIN, bounded_by, cells_inside, chest_mask
+from camray.core.lungs.chest import bounded_by, cells_inside, chest_mask
 from camray.core.lungs.detection import find_lungs
 from camray.core.lungs.regions import BoolImage
-from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, lung_view
+from camray.core.networks.lung_unet import LungUNet, lung_probabilities, lung_view, window_of
 from camray.domain.geometry import CropWindow, GridTransform
 
 
@@ -51,7 +51,7 @@ class Chest:
         return torch.from_numpy(bounded_by(plain.numpy(), inside))
 
 
-def find_chests(network: LungUNet, films: Tensor, windows: Sequence[CropWindow], margin: float = MARGIN) -> list[Chest]:
+def find_chests(network: LungUNet, films: Tensor, windows: Sequence[CropWindow]) -> list[Chest]:
     """Find the chest on each film.
 
     Parameters
@@ -62,8 +62,6 @@ def find_chests(network: LungUNet, films: Tensor, windows: Sequence[CropWindow],
         Model grid, grey 0-1, air dark.
     windows : sequence of CropWindow
         The part of the model grid that each film covers, px.
-    margin : float
-        As of `chest_mask`.
 
     Returns
     -------
@@ -76,15 +74,26 @@ def find_chests(network: LungUNet, films: Tensor, windows: Sequence[CropWindow],
     greys = views[:, 0].float().cpu().numpy()
     chests = []
     for grey, probability, window in zip(greys, likely, windows, strict=True):
-        on_view = _on_view(window, to_view)
-        mask = chest_mask(find_lungs(grey, probability, on_view), on_view, margin)
+        left, top = to_view.xy_to_model(float(window.col0), float(window.row0))
+        from_window = GridTransform(to_view.scale_x, to_view.scale_y, left, top)
+        on_view = window_of(from_window, window.rows, window.cols)
+        mask = chest_mask(find_lungs(grey, probability, on_view), on_view)
         chests.append(Chest(mask, to_view, shape_model))
     return chests
 
 
-def _on_view(window: CropWindow, to_view: GridTransform) -> CropWindow:
-    """Return a window of the model grid on the segmenter's grid, at least one pixel."""
-    left, top = to_view.xy_to_model(float(window.col0), float(window.row0))
-    right, bottom = to_view.xy_to_model(float(window.col1), float(window.row1))
-    row0, col0 = min(max(0, round(top)), SIDE_PX - 1), min(max(0, round(left)), SIDE_PX - 1)
-    return CropWindow(row0, max(min(SIDE_PX, round(bottom)), row0 + 1), col0, max(min(SIDE_PX, round(right)), col0 + 1))
+def held_inside(chests: Sequence[Chest], heat: Tensor) -> Tensor:
+    """Lower the heat outside each film's chest to each map's lowest.
+
+    Parameters
+    ----------
+    chests : sequence of Chest
+        Of B films.
+    heat : Tensor of shape (B, L, h, w), float
+        Their raw maps.
+
+    Returns
+    -------
+    Tensor of shape (B, L, h, w), float32, on the CPU
+    """
+    return torch.stack([chest.bound(film) for chest, film in zip(chests, heat, strict=True)])

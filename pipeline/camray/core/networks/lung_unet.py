@@ -101,7 +101,20 @@ def lung_view(films: Tensor) -> tuple[Tensor, GridTransform]:
 
 
 def window_of(to_grid: GridTransform, rows: int, cols: int) -> CropWindow:
-    """Return the whole pixels of the lungs' grid that are on a film of `rows` x `cols` native px."""
+    """Return the whole pixels of the lungs' grid that are on a film, or a window, of `rows` x `cols` px.
+
+    Parameters
+    ----------
+    to_grid : GridTransform
+        The film's own grid (origin at its first pixel's corner) to the segmenter's.
+    rows, cols : int
+        Size of the film, px of its own grid.
+
+    Returns
+    -------
+    CropWindow
+        Segmenter's grid, px.
+    """
     x0, y0 = to_grid.xy_to_model(0.0, 0.0)
     x1, y1 = to_grid.xy_to_model(float(cols), float(rows))
     first = [max(0, round(low)) for low in (y0, x0)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skimage.morphology import convex_hull_image
 
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.detection import DetectedLungs, find_lungs
@@ -76,14 +75,13 @@ def native_lungs(
         None where no lungs were found.
     """
     lungs, to_grid, _ = lungs_of_film(pixels, spacing, network)
-    if not lungs.masks:
+    mask, hull = lungs.union(), lungs.hull()
+    if mask is None or hull is None:
         return None
-    mask = np.logical_or.reduce(list(lungs.masks.values()))
     rows, cols = (
         np.clip(((np.arange(size) + 0.5) * scale + offset).astype(np.int64), 0, SIDE_PX - 1)
         for size, scale, offset in zip(
             pixels.shape, (to_grid.scale_y, to_grid.scale_x), (to_grid.offset_y, to_grid.offset_x), strict=True
         )
     )
-    hull = convex_hull_image(mask)  # type: ignore[no-untyped-call]
     return NativeLungs(*(np.asarray(each[np.ix_(rows, cols)], np.bool_) for each in (mask, hull)))

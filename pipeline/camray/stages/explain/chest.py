@@ -8,7 +8,7 @@ from torch import Tensor
 
 from camray.core.explain.test_time_averaging import MapsAndLogits
 from camray.core.localization.heat_maps import film_window
-from camray.core.networks.chest_region import find_chests
+from camray.core.networks.chest_region import find_chests, held_inside
 from camray.core.networks.lung_unet import LungUNet
 from camray.domain.geometry import CropWindow
 from camray.io.film_lungs import read_lung_network
@@ -40,11 +40,7 @@ def bounded_maps(maps: MapsAndLogits, films: Tensor, windows: Sequence[CropWindo
         On the CPU; logits as given.
     """
     chests = find_chests(network, films, windows)
-    heat = {
-        name: torch.stack([chest.bound(film) for chest, film in zip(chests, each, strict=True)])
-        for name, each in maps.heat.items()
-    }
-    return MapsAndLogits(maps.logits, heat)
+    return MapsAndLogits(maps.logits, {name: held_inside(chests, heat) for name, heat in maps.heat.items()})
 
 
 def windows_of(ingested: IngestedFilms, films: pd.DataFrame, shape_model: tuple[int, int]) -> list[CropWindow]:
