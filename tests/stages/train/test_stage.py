@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def test_the_trained_network_is_loaded_ready_to_use(trained: tuple[RunFolder, Li
 
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_an_interrupted_training_ends_in_the_same_files(
-    trained: tuple[RunFolder, Listener], tmp_path: Path, stop_after: int
+    trained: tuple[RunFolder, Listener], tmp_path: Path, stop_after: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = ingested_run(tmp_path)
     with pytest.raises(InterruptedFitError):
@@ -102,6 +103,9 @@ def test_an_interrupted_training_ends_in_the_same_files(
     result = train.run(small_settings(), folder, listener)
     assert sorted(listener.told) == list(range(stop_after + 1, 4))
     assert _digests(folder) == _digests(trained[0])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train ")]
+    assert [line.split(":")[0] for line in lines] == [f"train     member-0, epoch {n} of 3" for n in (1, 2, 3)]
+    assert all(re.search(r": loss \d\.\d{3}, validation AUROC \d\.\d{3}, \d+ s left$", line) for line in lines)
     again = Listener()
     assert (
         train.run(small_settings(), folder, again).figures == result.figures

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camray.adapters.checkpoints import read_state, state_bytes
-from camray.adapters.progress import progress
+from camray.adapters.progress import progress, progress_line, remaining
 from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.settings.schema import TrainSettings
 from camray.adapters.tracking.interface import Tracker
@@ -160,9 +160,12 @@ class Fits:
         def train_batches(epoch: int) -> Iterator[Batch]:
             return self._train_batches(plan.seed, epoch, f"{part}, epoch {epoch + 1} of {plan.epochs}")
 
+        started, before = time.monotonic(), len(trainer.reports)
         for report in fit(trainer, train_batches, self._validation_batches, time.perf_counter):
             if rank == 0:
                 write_bytes(path, state_bytes(trainer.state()))
+                pace = (time.monotonic() - started) / (report.epoch - before)
+                progress_line("train", _epoch_line(part, report, plan.epochs, pace))
                 self.tracker.metrics(_metrics(part, report, outputs), step=report.epoch)
 
     def _order(self, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -200,6 +203,12 @@ class Fits:
             write_bytes(self.state / f"{part}.done.pt", state_bytes({"weights": weights, "reports": plain}))
             self._state_path(part).unlink(missing_ok=True)
         return Fitted(weights, list(reports))
+
+
+def _epoch_line(part: str, report: EpochReport, epochs: int, seconds_per_epoch: float) -> str:
+    auroc = "" if np.isnan(report.mean_auroc) else f", validation AUROC {report.mean_auroc:.3f}"
+    left = remaining((epochs - report.epoch) * seconds_per_epoch)
+    return f"{part}, epoch {report.epoch} of {epochs}: loss {report.loss:.3f}{auroc}, {left}"
 
 
 def _metrics(part: str, report: EpochReport, outputs: tuple[str, ...]) -> dict[str, float]:
