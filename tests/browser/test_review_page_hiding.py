@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from camray.adapters.review.decisions import read_decisions
+from camray.domain.reader_decisions import Phase, Shown
 from tests.browser.page_reader import Reader
 from tests.workflows.review.reviewed_run import LABELS
 
@@ -93,6 +94,56 @@ def test_a_file_exported_while_reading_blind_does_not_tell_the_ai(
     entries = json.loads(reader.export(tmp_path / "down").read_text(encoding="utf-8"))["films"]
     (entry,) = [entry for entry in entries if entry["image_id"] == film]
     assert all(set(finding["ai"]) == {"reported", "probability", "boxes"} for finding in entry["findings"].values())
+
+
+def test_each_answer_says_what_was_shown_when_it_was_given(
+    browser: Any, page: tuple[Path, Any], tmp_path: Path
+) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr E", blind=True)
+    film = reader.film
+    reader.choose("Nodule")
+    reader.press("a", "\ue00c", "v")
+    assert reader.finding(film, "Nodule")["shown"] == {"ai": False, "annotations": False}
+    reader.choose("Mass")
+    reader.press("u")
+    reader.press("g", "g")  # a look at the annotations
+    reader.choose("Hernia")
+    reader.press("u", "m")
+    reader.press("late remark", "\ue00c")
+    told = {label: reader.finding(film, label)["shown"] for label in ("Mass", "Hernia")}
+    assert told == {"Mass": {"ai": True, "annotations": False}, "Hernia": {"ai": True, "annotations": True}}
+    reader.choose("Mass")
+    reader.press("m", "no new answer", "\ue00c")
+    assert reader.finding(film, "Mass")["shown"] == told["Mass"]
+    reader.press("\ue009" + "z" + "\ue000")  # undo: what was seen stays seen
+    assert reader.js("return CAMRAY.state.of(arguments[0]).annotations_seen", film)
+    reader.judge_rest()
+    read = {
+        (one.label, one.phase): one.shown
+        for one in read_decisions(reader.export(tmp_path / "down"), LABELS).decisions
+        if one.image_id == film
+    }
+    assert read["Nodule", Phase.BLIND] == read["Mass", Phase.BLIND] == Shown(False, False)
+    assert read["Mass", Phase.FINAL] == Shown(True, False)
+    implicit = [label for label in LABELS if (label, Phase.FINAL) in read and label not in ("Nodule", "Mass")]
+    assert implicit
+    assert {read[label, Phase.FINAL] for label in implicit} == {Shown(True, True)}
+
+
+def test_records_of_an_older_page_are_unknown_and_nonsense_is_not_imported(
+    browser: Any, page: tuple[Path, Any]
+) -> None:
+    reader = Reader(browser, page[0]).sit_down("Dr F")
+    other = reader.js("return CAMRAY.films.all[5].id")
+    old = {"verdict": "uncertain", "value": None, "boxes": None, "comment": "", "level": None, "changed": "2"}
+    film = {"image_id": other, "changed": "2", "findings": {"Mass": old, "Nodule": {**old, "shown": {"ai": 1}}}}
+    reader.js(
+        "CAMRAY.exchange.take(JSON.stringify({format: 'camray-review/1', reader: 'Dr F', films: [arguments[0]]}))", film
+    )
+    assert "0 boxes and 1 answer." in browser.find_element("id", "message-text").text
+    assert reader.finding(other, "Mass")["shown"] is None
+    assert reader.finding(other, "Nodule")["shown"] is None
+    assert reader.js("return CAMRAY.state.of(arguments[0]).annotations_seen", other) is None
 
 
 def test_a_film_whose_result_was_in_the_list_is_not_read_blind(

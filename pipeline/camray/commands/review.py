@@ -198,6 +198,9 @@ def _print_agreement(imported: Any, rows: Any) -> None:
         table.add_row(row.phase, escape(row.reader), escape(row.other), name, value, str(row.n))
     Console().print(table)
     console.print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in imported.counts.items()))
+    if told := imported.counts["annotations_shown"]:
+        what = "decisions were made with the annotations shown: they are no independent reading of their films"
+        console.print(f"[yellow]{told} {what}[/yellow]", soft_wrap=True)
     for problem in imported.problems[:MAX_PROBLEMS_PRINTED]:
         where = " ".join(part for part in (problem.reader, problem.image_id, problem.label) if part)
         console.print(

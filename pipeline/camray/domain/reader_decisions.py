@@ -24,6 +24,33 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What a reader had seen of a film when a decision was made; None if that is not known.
+
+    Parameters
+    ----------
+    ai : bool or None
+        The network's boxes and probabilities.
+    annotations : bool or None
+        The annotations of the data set (the answer key).
+
+    Raises
+    ------
+    ValueError
+        If a value is none of True, False, None.
+    """
+
+    ai: bool | None = None
+    annotations: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ai", "annotations"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, bool):
+                raise ValueError(f"'{name}' says whether it was shown: true, false or null (not known), got {value!r}")
+
+
+@dataclass(frozen=True)
 class Decision:
     """One reader's decision about one finding on one film.
 
@@ -47,11 +74,14 @@ class Decision:
         Free text of the reader.
     changed : str
         Time of the last change, ISO 8601 UTC; empty if unknown.
+    shown : Shown
+        What the reader had seen by then.
 
     Raises
     ------
     ValueError
-        If the reader has no name, the value is invalid, or an absent finding has boxes.
+        If the reader has no name, the value is invalid, an absent finding has boxes, or a blind decision was made with
+        the AI's result shown.
     """
 
     reader: str
@@ -64,12 +94,15 @@ class Decision:
     is_explicit: bool = True
     comment: str = ""
     changed: str = ""
+    shown: Shown = Shown()
 
     def __post_init__(self) -> None:
         if not self.reader or self.value not in LABEL_VALUES:
             raise ValueError(f"a decision needs a reader and a value of {', '.join(LABEL_VALUES)}, got {self.value!r}")
         if self.boxes and self.value == "0":
             raise ValueError("a finding that is absent has boxes")
+        if self.phase is Phase.BLIND and self.shown.ai:
+            raise ValueError("a blind answer says that the AI's result was shown")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from camray.adapters.review.decisions import PAGE_FORMAT, read_decisions
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
-from camray.domain.reader_decisions import Decision, Phase, Verdict
+from camray.domain.reader_decisions import Decision, Phase, Shown, Verdict
 
 LABELS = ("Mass", "Effusion")
 AI = {"reported": True, "probability": 0.9, "boxes": [[1, 2, 30, 40]]}
@@ -94,6 +94,38 @@ def test_a_film_still_read_blind_does_not_tell_the_ai(tmp_path: Path) -> None:
         ("Mass", "answered blind on a film whose AI result was not shown yet; ignored"),
         ("Effusion", "a comment without a verdict on a film that is not finished; ignored"),
     ]
+
+
+def test_what_a_reader_had_seen_comes_with_each_decision(tmp_path: Path) -> None:
+    shown = {"ai": True, "annotations": False}
+    findings = {"Mass": _finding("confirm", shown=shown), "Effusion": _finding(None, SILENT)}
+    blind = {
+        "Mass": {"value": "1", "boxes": [], "shown": {"ai": False, "annotations": False}},
+        "Effusion": {"value": "0"},
+    }
+    path = _page(tmp_path, findings, blind=blind, finish_shown={"ai": True, "annotations": True})
+    assert {(one.label, one.phase): one.shown for one in read_decisions(path, LABELS).decisions} == {
+        ("Mass", Phase.BLIND): Shown(False, False),
+        ("Effusion", Phase.BLIND): Shown(None, None),  # as in files of older pages
+        ("Mass", Phase.FINAL): Shown(True, False),
+        ("Effusion", Phase.FINAL): Shown(True, True),  # answered by finishing the film
+    }
+
+
+@pytest.mark.parametrize(
+    "shown", ["yes", 1, {"ai": True}, {"ai": 1, "annotations": False}, {"ai": "no", "annotations": None}]
+)
+def test_nonsense_about_what_was_shown_is_refused(tmp_path: Path, shown: Any) -> None:
+    with pytest.raises(
+        AnnotationError, match=r"page\.json: film 1\.2\.3, finding 'Mass': 'shown' is .*true, false or null"
+    ):
+        read_decisions(_page(tmp_path, {"Mass": _finding("reject", shown=shown)}), LABELS)
+
+
+def test_a_blind_answer_with_the_ai_shown_is_refused(tmp_path: Path) -> None:
+    blind = {"Mass": {"value": "0", "shown": {"ai": True, "annotations": False}}}
+    with pytest.raises(AnnotationError, match="damaged"):
+        read_decisions(_page(tmp_path, {}, blind=blind), LABELS)
 
 
 def test_a_broken_box_is_told(tmp_path: Path) -> None:

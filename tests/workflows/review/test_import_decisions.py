@@ -89,6 +89,26 @@ def test_a_reader_who_confirms_all_agrees_wholly(folder: RunFolder, tmp_path: Pa
     assert all(b"secret" not in (found.folder / name).read_bytes() for name in tracker.files)
 
 
+def test_what_readers_had_seen_is_in_counts_and_table(folder: RunFolder, tmp_path: Path) -> None:
+    first, second = _ids(folder)[:2]
+    told = {**_film(folder, first, {}), "finish_shown": {"ai": True, "annotations": True}}
+    for finding in told["findings"].values():
+        finding["shown"] = {"ai": True, "annotations": False}
+    path = _write(folder, tmp_path / "a.json", "A", [told, _film(folder, second, {})])
+    found = import_decisions([path], folder, NullTracker(), WITHOUT_INTERVALS)
+    table = pd.read_parquet(found.folder / "decisions.parquet")
+    rows = table[table["image_id"] == first]
+    judged = rows["verdict"] != ""
+    assert rows["ai_shown"].all()
+    assert 0 < judged.sum() < len(LABELS)
+    assert (rows["annotations_shown"] == ~judged).all()  # the rest was answered by finishing the film
+    assert table.loc[table["image_id"] == second, ["ai_shown", "annotations_shown"]].isna().all(axis=None)
+    counted = {name: found.counts[f"annotations_{name}"] for name in ("shown", "hidden", "unknown")}
+    assert counted == {"shown": (~judged).sum(), "hidden": judged.sum(), "unknown": len(LABELS)}
+    assert found.counts["ai_unknown"] == len(LABELS)
+    assert json.loads((found.folder / "summary.json").read_text())["counts"] == found.counts
+
+
 def test_mlflow_gets_it(folder: RunFolder, tmp_path: Path) -> None:
     import mlflow
 

@@ -11,14 +11,14 @@ class DecisionCollector:
     """Decisions, readings and problems of one file."""
 
     def __init__(self, source: str, form: str) -> None:
-        self._source, self._form = source, form
+        self.source, self._form = source, form
         self._decisions: dict[tuple[str, str, str, Phase], Decision] = {}
         self._readings: dict[tuple[str, str], Reading] = {}
         self._problems: list[Problem] = []
 
     def problem(self, what: str, reader: str = "", image_id: str = "", label: str = "") -> None:
         """Record a problem of the file, or of a film or finding in it."""
-        self._problems.append(Problem(self._source, what, reader, image_id, label))
+        self._problems.append(Problem(self.source, what, reader, image_id, label))
 
     def decide(self, decision: Decision) -> None:
         """Add a decision; a different one for the same finding replaces it and is a problem."""
@@ -37,7 +37,7 @@ class DecisionCollector:
     def done(self, run_digest: str = "") -> DecisionsRead:
         """Return what was collected; `run_digest` is the digest of the run that the file names."""
         return DecisionsRead(
-            self._source,
+            self.source,
             self._form,
             run_digest,
             tuple(self._decisions.values()),

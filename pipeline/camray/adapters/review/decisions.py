@@ -3,11 +3,15 @@
 The page's format, ``camray-review/1``::
 
     {"format", "run": {"name", "digest", "method"}, "labels": [...], "reader", "exported", "films": [
-      {"image_id", "finished", "opened", "changed", "seconds", "blind_seconds", "revealed",
-       "blind": null | {label: {"value": "1" | "0" | "uncertain", "boxes": [[x0, y0, x1, y1], ...]}},
+      {"image_id", "finished", "opened", "changed", "seconds", "blind_seconds", "revealed", "annotations_seen",
+       "finish_shown", "blind": null | {label: {"value": "1" | "0" | "uncertain", "boxes": [[x0, y0, x1, y1], ...],
+                                                "shown"}},
        "findings": {label: {"verdict": confirm | adjust | reject | uncertain | null, "value", "boxes": null | [...],
-                            "comment", "level", "changed", "ai": null | {"reported", "probability", "boxes"}}}}]}
+                            "comment", "level", "changed", "shown",
+                            "ai": null | {"reported", "probability", "boxes"}}}}]}
 
+``shown`` is {"ai", "annotations"}: what the reader had seen of the film by the answer, each true, false, or null where
+that is not known, as in files of older pages; ``finish_shown`` is the same for findings that finishing a film answers.
 Boxes are native px, corner origin, half-open. On a finished film, a finding without a verdict is absent if the AI did
 not report it; if the AI did report it, it is undecided, and that is a problem. ``value`` is the answer given blind; on
 a film whose AI result was never shown it is not final, which is a problem too; there ``ai`` is null, so that the file
@@ -27,7 +31,7 @@ from camray.adapters.review.decision_collector import DecisionCollector, seconds
 from camray.adapters.review.label_studio import read_label_studio
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
-from camray.domain.reader_decisions import Decision, DecisionsRead, Phase, Reading, Verdict
+from camray.domain.reader_decisions import Decision, DecisionsRead, Phase, Reading, Shown, Verdict
 
 PAGE_FORMAT = "camray-review/1"
 
@@ -98,7 +102,8 @@ def _read_page(content: Mapping[str, Any], source: str, labels: Sequence[str], d
         for label, answer in (film.get("blind") or {}).items():
             where = (reader, image_id, str(label))
             boxes = valid_boxes(answer.get("boxes"), collector, where) if answer["value"] != "0" else ()
-            collector.decide(Decision(*where, str(answer["value"]), boxes, Phase.BLIND))
+            shown = _shown(answer.get("shown"), collector, where)
+            collector.decide(Decision(*where, str(answer["value"]), boxes, Phase.BLIND, shown=shown))
         for label, finding in film["findings"].items():
             for decision in _page_decision((reader, image_id, str(label)), film, finding, collector):
                 collector.decide(decision)
@@ -117,7 +122,8 @@ def _page_decision(
         elif ai["reported"]:
             collector.problem("reported by the AI but without a verdict; ignored", *where)
         elif film.get("finished"):
-            yield Decision(*where, "0", is_explicit=False, comment=comment, changed=changed)
+            shown = _shown(film.get("finish_shown"), collector, where)
+            yield Decision(*where, "0", is_explicit=False, comment=comment, changed=changed, shown=shown)
         elif comment:
             collector.problem("a comment without a verdict on a film that is not finished; ignored", *where)
         return
@@ -133,7 +139,19 @@ def _page_decision(
             value, boxes = "0", ()
         case Verdict.UNCERTAIN:
             value, boxes = "uncertain", reader_boxes
-    yield Decision(*where, value, boxes, verdict=verdict, comment=comment, changed=changed)
+    shown = _shown(finding.get("shown"), collector, where)
+    yield Decision(*where, value, boxes, verdict=verdict, comment=comment, changed=changed, shown=shown)
+
+
+def _shown(entry: Any, collector: DecisionCollector, where: tuple[str, str, str]) -> Shown:
+    """Return what the reader had seen by an answer; not known if the file does not say."""
+    try:
+        return Shown() if entry is None else Shown(entry["ai"], entry["annotations"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AnnotationError(
+            f"{collector.source}: film {where[1]}, finding '{where[2]}': 'shown' is {entry!r}; expected 'ai' and "
+            "'annotations', each true, false or null (not known); export the decisions again"
+        ) from error
 
 
 def _read_coco(content: Mapping[str, Any], source: str, labels: Sequence[str], default_reader: str) -> DecisionsRead:

@@ -32,6 +32,7 @@ from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.workflow_artifacts import ReviewedFiles
 from camray.workflows.review.dataset_manifest import write_data_set
 from camray.workflows.review.export_page import run_digest
+from camray.workflows.review.import_counts import import_counts
 from camray.workflows.review.merged_tables import write_decisions, write_merged
 
 TOLERANCE_PX = 1.0  # readers' tools round: a box may reach this far over the edge without being reported
@@ -125,7 +126,7 @@ def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker,
     bootstrap = options.bootstrap
     plan = AgreementPlan(patients, resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=bootstrap.seed)
     agreement = agreement_rows(decisions, reviewed.claims, readings, plan)
-    counts = _counts(decisions, readings, problems)
+    counts = import_counts(decisions, readings, problems)
     run, files = reviewed.run, artifacts_of(folder).reviewed
     unread = [mark for each in read for mark in each.unread]
     write_decisions(files, decisions, readings, problems, unread)
@@ -257,21 +258,6 @@ def _clipped(decision: Decision, size: tuple[int, int], source: str, problems: l
             problems.append(Problem(source, what, decision.reader, decision.image_id, decision.label))
         boxes.append(inside)
     return replace(decision, boxes=tuple(boxes))
-
-
-def _counts(decisions: Sequence[Decision], readings: Sequence[Reading], problems: Sequence[Problem]) -> dict[str, int]:
-    verdicts: dict[str, int] = {}
-    for decision in decisions:
-        if decision.verdict is not None:
-            verdicts[f"verdict_{decision.verdict}"] = verdicts.get(f"verdict_{decision.verdict}", 0) + 1
-    return {
-        "readers": len({decision.reader for decision in decisions}),
-        "films": len({decision.image_id for decision in decisions}),
-        "decisions": len(decisions),
-        "readings_finished": sum(reading.is_finished for reading in readings),
-        **dict(sorted(verdicts.items())),
-        "problems": len(problems),
-    }
 
 
 def _track(tracker: Tracker, files: ReviewedFiles, agreement: pd.DataFrame, counts: Mapping[str, int]) -> None:

@@ -34,6 +34,8 @@ DECISION_COLUMNS = {
     "boxes": "string",  # JSON: [[x0, y0, x1, y1], ...], native px
     "comment": "string",
     "changed": "string",
+    "ai_shown": "boolean",  # whether the reader had seen the AI's result by then; missing where that is not known
+    "annotations_shown": "boolean",  # the same of the annotations
 }
 READING_COLUMNS = {
     "reader": "string",
@@ -60,6 +62,8 @@ def write_decisions(
             "phase": str(decision.phase),
             "verdict": "" if decision.verdict is None else str(decision.verdict),
             "boxes": json.dumps([list(box.as_tuple()) for box in decision.boxes]),
+            "ai_shown": decision.shown.ai,
+            "annotations_shown": decision.shown.annotations,
         }
         for decision in decisions
     ]

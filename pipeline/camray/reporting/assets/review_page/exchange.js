@@ -15,14 +15,15 @@
         if (!stored && !record.finished) return;
         const finding = stored || C.state.blankFinding();
         findings[label] = {
-          verdict: finding.verdict, value: finding.value, boxes: finding.boxes, comment: finding.comment, level: finding.level, changed: finding.changed || record.changed,
+          verdict: finding.verdict, value: finding.value, boxes: finding.boxes, comment: finding.comment, level: finding.level, changed: finding.changed || record.changed, shown: finding.shown,
           // whoever looks into the file of a film still read blind must not find the AI's result
           ai: C.hidesAi(film) && !finding.verdict ? null : { reported: film.reported[number], probability: film.probabilities[number], boxes: film.boxes[number] },
         };
       });
       films.push({
         image_id: film.id, finished: record.finished, opened: record.opened, changed: record.changed, seconds: record.seconds,
-        blind_seconds: record.blind_seconds, revealed: record.revealed, blind: record.blind, findings: findings,
+        blind_seconds: record.blind_seconds, revealed: record.revealed, annotations_seen: record.annotations_seen,
+        finish_shown: record.finish_shown, blind: record.blind, findings: findings,
       });
     }
     return {
@@ -75,17 +76,29 @@
     return null;
   }
 
+  const isKnown = (value) => value === true || value === false || value === null;
+
+  /** What was shown, from a file; null (unknown) if it is missing or invalid. */
+  function asShown(value, ignored) {
+    if (value === null || value === undefined) return null;
+    if (isTable(value) && isKnown(value.ai) && isKnown(value.annotations)) return { ai: value.ai, annotations: value.annotations };
+    ignored.answers++;
+    return null;
+  }
+
   /** A film's record from a file; invalid parts are counted in `ignored`. */
   function recordOf(film, ignored) {
     const record = C.state.blank();
     for (const key of ["finished", "revealed"]) record[key] = film[key] === true;
     for (const key of ["opened", "changed"]) record[key] = asText(film[key]);
+    record.annotations_seen = asAnswer(film.annotations_seen, [true, false], ignored);
+    record.finish_shown = asShown(film.finish_shown, ignored);
     record.seconds = asTime(film.seconds) || 0;
     record.blind_seconds = asTime(film.blind_seconds);
     if (isTable(film.blind)) record.blind = C.state.table();
     for (const [label, entry] of answersOf(film.blind, ignored)) {
       const value = asAnswer(entry.value, VALUES, ignored);
-      if (value) record.blind[label] = { value: value, boxes: asBoxes(entry.boxes, ignored) || [] };
+      if (value) record.blind[label] = { value: value, boxes: asBoxes(entry.boxes, ignored) || [], shown: asShown(entry.shown, ignored) };
     }
     for (const [label, entry] of answersOf(film.findings, ignored)) {
       const finding = C.state.blankFinding();
@@ -95,6 +108,7 @@
       finding.comment = asText(entry.comment) || "";
       finding.level = Number.isFinite(entry.level) ? entry.level : null;
       finding.changed = asText(entry.changed);
+      finding.shown = asShown(entry.shown, ignored);
       if (finding.verdict || finding.value || finding.boxes || finding.comment) record.findings[label] = finding;
     }
     return record;
@@ -114,6 +128,7 @@
       const own = C.state.records.get(film.image_id), record = recordOf(film, ignored);
       if (own && !saysNothing(own) && (saysNothing(record) || (own.changed || "") > (record.changed || ""))) { older++; continue; }
       if (own && own.revealed) record.revealed = true; // what was seen here stays seen
+      if (own && own.annotations_seen) record.annotations_seen = true;
       imported.set(film.image_id, record);
     }
     if (imported.size) C.state.replace(imported);

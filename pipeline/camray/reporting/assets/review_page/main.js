@@ -14,6 +14,11 @@
   C.hidesAi = (film) => { const record = C.state.of(film.id); return blind && !record.revealed && !record.finished; };
   /** Whether annotations, and all that depends on them, may be seen on films that do not hide the AI. */
   C.showsAnnotations = () => C.run.has_annotations && $("annotations").checked;
+  /** What the reader has seen of a film by now: the AI's result, its annotations. */
+  C.shown = (film) => {
+    const hidden = C.hidesAi(film);
+    return { ai: !hidden, annotations: (!hidden && C.showsAnnotations()) || C.state.of(film.id).annotations_seen };
+  };
   C.say = (text) => { $("say").textContent = text; };
   C.message = (title, text) => {
     $("message-title").textContent = title;
@@ -98,9 +103,10 @@
 
   /** The AI is visible, in the list or with the film open, without a request to show it: marks made blind are kept as blind answers. */
   C.inSight = function (film, isOpen) {
-    const record = C.state.of(film.id), findings = record.findings;
-    if (!record.revealed && !record.finished && Object.keys(findings).some((name) => findings[name].value)) keepBlind(film);
-    else if (!record.revealed || (isOpen && !record.opened)) C.state.seen(film.id, isOpen);
+    const { revealed, finished, findings } = C.state.of(film.id), annotations = C.showsAnnotations();
+    if (!revealed && !finished && Object.keys(findings).some((name) => findings[name].value)) keepBlind(film);
+    const record = C.state.of(film.id);
+    if (!record.revealed || (isOpen && !record.opened) || (annotations && !record.annotations_seen)) C.state.seen(film.id, isOpen, annotations);
   };
 
   /** Blind first: keep the marks, then show the AI. */
@@ -123,7 +129,8 @@
       C.run.labels.forEach((name, label) => {
         const finding = record.findings[name], boxes = (finding && finding.boxes) || [];
         const value = (finding && finding.value) || (boxes.length ? "1" : "0");
-        record.blind[name] = { value: value, boxes: boxes };
+        const shown = finding && finding.value ? finding.shown : { ai: false, annotations: false };
+        record.blind[name] = { value: value, boxes: boxes, shown: shown };
         if (finding && !boxes.length) finding.boxes = null;
         if (finding && !film.reported[label] && value !== "0") finding.verdict = value === "1" ? "adjust" : "uncertain";
         if (finding && finding.verdict === "adjust" && !finding.boxes) finding.boxes = [];
@@ -143,7 +150,7 @@
       return C.say("Still to judge: " + open.map((label) => C.run.labels[label]).join(", ") + ".");
     }
     tick();
-    if (!C.state.of(film.id).finished) C.state.edit(film.id, (record) => { record.finished = true; record.revealed = true; });
+    if (!C.state.of(film.id).finished) C.state.edit(film.id, (record) => { Object.assign(record, { finished: true, finish_shown: C.shown(film), revealed: true }); });
     const next = C.worklist.nextUnread(film);
     C.worklist.refresh();
     if (next) C.open(next);

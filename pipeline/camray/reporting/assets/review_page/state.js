@@ -1,8 +1,10 @@
 /* The reader's decisions: one record per film, saved in the browser as it changes, with undo.
  *
- * A record: {finished, opened, changed, seconds, blind_seconds, revealed, blind, findings}. A finding's record:
- * {verdict, value, boxes, comment, level, changed}: `verdict` confirm, reject, adjust, uncertain or null; `value` the
- * answer given blind ("1", "0", "uncertain"); `boxes` the reader's own, or null where the AI's are used.
+ * A record: {finished, opened, changed, seconds, blind_seconds, revealed, annotations_seen, finish_shown, blind,
+ * findings}. A finding's record: {verdict, value, boxes, comment, level, changed, shown}: `verdict` confirm, reject,
+ * adjust, uncertain or null; `value` the answer given blind ("1", "0", "uncertain"); `boxes` the reader's own, or null
+ * where the AI's are used; `shown` what the reader had seen of the film when the answer was given, {ai, annotations},
+ * each true, false, or null if an older page did not record it; `finish_shown` the same when the film was finished.
  */
 (function (C) {
   "use strict";
@@ -16,16 +18,17 @@
   const table = (from) => Object.assign(Object.create(null), from);
   /** A record from its own text. */
   function read(text) {
-    const record = Object.assign(blank(), JSON.parse(text));
+    const record = Object.assign(blank(), { annotations_seen: null }, JSON.parse(text));
     record.findings = table(record.findings);
     if (record.blind) record.blind = table(record.blind);
     return record;
   }
 
   function blank() {
-    return { finished: false, opened: null, changed: null, seconds: 0, blind_seconds: null, revealed: false, blind: null, findings: table() };
+    return { finished: false, opened: null, changed: null, seconds: 0, blind_seconds: null, revealed: false, annotations_seen: false, finish_shown: null, blind: null, findings: table() };
   }
-  function blankFinding() { return { verdict: null, value: null, boxes: null, comment: "", level: null, changed: null }; }
+  function blankFinding() { return { verdict: null, value: null, boxes: null, comment: "", level: null, changed: null, shown: null }; }
+  const answer = (finding) => JSON.stringify([finding.verdict, finding.value, finding.boxes]);
 
   /** The record of a film, to be read only. */
   function of(id) { return records.get(id) || blank(); }
@@ -78,11 +81,12 @@
     notify([id]);
   }
 
-  /** Change one finding's record. */
+  /** Change one finding's record; a new answer is stored with what the reader had seen by then. */
   function editFinding(id, label, change, quiet) {
     edit(id, (record) => {
-      const finding = record.findings[label] || blankFinding();
+      const finding = record.findings[label] || blankFinding(), before = answer(finding);
       change(finding, record);
+      if (answer(finding) !== before) finding.shown = C.shown(C.films.byId.get(id));
       finding.changed = now();
       record.findings[label] = finding;
     }, quiet);
@@ -95,7 +99,7 @@
     for (const change of changes) {
       const current = records.get(change.id), record = change.before === null ? blank() : read(change.before);
       if (current && !change.whole) { // time cannot be undone, nor what was seen
-        for (const key of ["opened", "seconds", "blind_seconds", "revealed"]) record[key] = current[key];
+        for (const key of ["opened", "seconds", "blind_seconds", "revealed", "annotations_seen"]) record[key] = current[key];
         record.changed = now();
       }
       if (change.before === null && change.whole) records.delete(change.id);
@@ -117,12 +121,13 @@
     save(id, true);
   }
 
-  /** The AI's result for a film is visible: later answers are not blind. Not a change by the reader, and no undo step. */
-  function seen(id, isOpen) {
+  /** The AI's result for a film is visible, and perhaps its annotations: later answers are not blind. Not a change by the reader, and no undo step. */
+  function seen(id, isOpen, annotations) {
     newest(id);
     const record = records.get(id) || blank();
     if (isOpen && !record.opened) record.opened = now();
     record.revealed = true;
+    if (annotations) record.annotations_seen = true;
     records.set(id, record);
     save(id);
   }

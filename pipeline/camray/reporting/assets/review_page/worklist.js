@@ -72,14 +72,14 @@
     const current = C.current ? rowOf.get(C.current.id) : undefined; // undefined compares as false
     if (current >= first && current < last) box.setAttribute("aria-activedescendant", "row-" + C.current.number);
     else box.removeAttribute("aria-activedescendant");
-    if (!C.isBlind()) showOpinions(box);
+    showOpinions(box);
   }
 
-  /** The AI's results in the visible rows are seen: their films can no longer be read blind. */
+  /** What the visible rows tell is seen: their films can no longer be read blind. */
   function showOpinions(box) {
     if (getComputedStyle(box).visibility === "hidden") return; // the list of a narrow page is closed
     const first = Math.floor(box.scrollTop / ROW_PX), last = Math.ceil((box.scrollTop + box.clientHeight) / ROW_PX);
-    for (const film of shown.slice(first, last)) C.inSight(film, false);
+    for (const film of shown.slice(first, last)) if (!C.hidesAi(film)) C.inSight(film, false);
   }
 
   function row(film, index) {
