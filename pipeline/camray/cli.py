@@ -116,9 +116,12 @@ def _leave(code: int, *_: Any) -> NoReturn:
 
 def _usage(error: Any) -> str:
     """Return the usage error of the command line, and the help page for it."""
+    from camray.commands.setting_hints import setting_hint
+
     context = getattr(error, "ctx", None)
     command = "camray" if context is None else " ".join(["camray", *context.command_path.split()[1:]])
-    message = error.format_message().rstrip(".")
+    hint = setting_hint(error)
+    message = error.format_message().rstrip(".") + (f"; {hint}" if hint else "")
     return f"{message}{'' if message.endswith('?') else ';'} see {command} --help"
 
 

@@ -34,6 +34,7 @@ def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (("frobnicate",), "usage: No such command 'frobnicate'; see camray --help\n"),
         (("ingest",), "usage: Missing argument 'config'; see camray ingest --help\n"),
         (("track", "syn"), "usage: No such command 'syn'. Did you mean 'sync'? see camray track --help\n"),
+        (("show", "x.dcm", "--epochs", "3"), "usage: No such option: --epochs; see camray show --help\n"),
     ],
 )
 def test_wrong_words_name_the_page_that_helps(
@@ -41,6 +42,30 @@ def test_wrong_words_name_the_page_that_helps(
 ) -> None:
     assert _ends(monkeypatch, *words) == 2
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("command", ["run", "compare", "ingest", "train", "export", "settings", "demo"])
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [
+        (("--name", "X"), "name=X"),
+        (("--epochs", "3"), "train.max_epochs=3 or train.warmup_epochs=3"),
+        (("--seed=7",), "seed=7"),
+        (("--devce",), "device=VALUE"),
+        (("--zzz",), "for instance train.max_epochs=3"),
+    ],
+)
+def test_an_option_that_is_a_setting_tells_how_settings_are_given(
+    command: str,
+    words: tuple[str, ...],
+    setting: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _ends(monkeypatch, command, *words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"usage: No such option: {words[0].partition('=')[0]}")
+    assert said.endswith(f"; settings are given without dashes: {setting}; see camray {command} --help\n")
 
 
 def test_machines_get_one_object_and_the_same_exit_code(
