@@ -21,6 +21,7 @@ from camray.commands import (
     show,
     stages,
     track,
+    weights,
 )
 from camray.commands.arguments import DATA_COMMANDS, PACS_COMMANDS, RESULT_COMMANDS
 
@@ -37,14 +38,15 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (experiment, compare, stages, show, gallery, diff, sanity, fetch, remedies, settings):
+SINGLE = (experiment, compare, stages, show, gallery, diff, sanity, fetch, remedies, settings)
+for part in SINGLE:
     app.add_typer(part.app)
 app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)
 app.add_typer(track.app, name="track", rich_help_panel=RESULT_COMMANDS)
 app.add_typer(data.app, name="data", rich_help_panel=DATA_COMMANDS)
 app.add_typer(lungs.app, name="lungs", rich_help_panel=DATA_COMMANDS)
-ALL = (experiment, compare, stages, show, gallery, diff, sanity, fetch, remedies, settings, review, track, data, lungs)
-for part in ALL:
+app.add_typer(weights.app, name="weights", rich_help_panel=DATA_COMMANDS)
+for part in (*SINGLE, review, track, data, lungs, weights):
     for command in part.app.registered_commands:  # Typer would keep the line breaks of the source
         command.help = "\n\n".join(
             " ".join(paragraph.split()) for paragraph in (inspect.getdoc(command.callback) or "").split("\n\n")

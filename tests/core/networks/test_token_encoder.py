@@ -244,6 +244,7 @@ def test_published_files_fill_every_weight(
     assert {name.rpartition(".")[2] for name in report.missing if name.startswith("backbone.")} == missing
     assert set(report.unused) == unused
     assert report.wrong_shape == ()
+    assert report.misfit(model.spec) == ""
     assert report.summed_channels == ("backbone.patch_embed.proj.weight",)
     own = model.state_dict()
     last, width = "backbone.blocks.11.", SHAPES[backbone].width

@@ -100,3 +100,31 @@ def test_weights_fit_every_stride() -> None:
     donor = _model("resnet18", stride=32)
     for stride in (8, 16):
         assert load_starting_weights(_model("resnet18", stride=stride), donor.state_dict()).missing == ()
+
+
+def test_a_file_that_leaves_fresh_layers_or_has_more_of_them_is_a_misfit_and_says_which() -> None:
+    donor = _model("resnet18").state_dict()
+    spec = NetworkSpec(backbone="resnet18", stride=32)
+    without = {name: value for name, value in donor.items() if "layer4.1.conv2" not in name}
+    assert load_starting_weights(_model("resnet18"), without).misfit(spec) == (
+        "1 missing (backbone.layer4.1.conv2.weight)"
+    )
+    deeper = {**donor, "layer1.2.conv1.weight": torch.zeros(64, 64, 3, 3), "aux1.fc.weight": torch.zeros(2, 2)}
+    assert load_starting_weights(_model("resnet18"), deeper).misfit(spec) == (
+        "1 of layers that it does not have (layer1.2.conv1.weight)"
+    )
+    wider = {**donor, "backbone.conv1.weight": torch.zeros(64, 1, 5, 5), "classifier.bias": torch.zeros(9)}
+    assert load_starting_weights(_model("resnet18"), wider).misfit(spec) == (
+        "1 of another shape (backbone.conv1.weight: (64, 1, 5, 5) in the file, expected (64, 1, 7, 7))"
+    )
+    assert load_starting_weights(_model("resnet18"), {"a.b": torch.zeros(1)}).misfit(spec) == (
+        "none of its 1 tensors fits"
+    )
+
+
+@pytest.mark.parametrize(("dilated", "fits"), [(True, False), (False, True)])
+def test_only_a_network_that_ends_early_may_leave_the_last_layers_over(dilated: bool, fits: bool) -> None:
+    spec = NetworkSpec(backbone="efficientnet_lite0", stride=32)
+    given = build_classifier(spec, 1, seed=1).state_dict() | {"_blocks.16._expand_conv.weight": torch.zeros(1, 1, 1, 1)}
+    report = load_starting_weights(build_classifier(spec, 1, seed=2), given)
+    assert (report.misfit(NetworkSpec(backbone="efficientnet_lite0", stride=32, dilated=dilated)) == "") == fits

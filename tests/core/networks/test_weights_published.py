@@ -195,6 +195,7 @@ def test_a_published_file_fills_the_whole_backbone(
     assert set(report.unused) == left
     assert len(report.matched) == len(given) - len(left)
     assert len(report.summed_channels) == 1
+    assert report.misfit(model.spec) == ""
     own = model.state_dict()
     stem = report.summed_channels[0]
     assert own[stem].flatten()[0] == 3 * next(value for value in given.values() if value.ndim == 4).flatten()[0]

@@ -212,6 +212,15 @@ def test_weights_that_fit_nowhere_are_refused(tmp_path: Path) -> None:
         train.run(settings, ingested_run(tmp_path / "run"), NullTracker())
 
 
+def test_weights_of_half_a_network_are_refused(trained: tuple[RunFolder, Listener], tmp_path: Path) -> None:
+    weights = read_weights(trained[0].root / "train" / "model.safetensors")
+    torch.save({name: value for name, value in weights.items() if ".layer4." not in name}, tmp_path / "w.pth")
+    settings = small_settings()
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"weights": tmp_path / "w.pth"})})
+    with pytest.raises(CheckpointError, match=r"missing \(backbone.layer4.0.bn1.bias.*weights check w.pth"):
+        train.run(settings, ingested_run(tmp_path / "run"), NullTracker())
+
+
 def _without_train_split(folder: RunFolder) -> None:
     path = folder.root / "ingest" / "images.parquet"
     table = pd.read_parquet(path)

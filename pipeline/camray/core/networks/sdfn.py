@@ -10,6 +10,7 @@ film's own grid.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -188,7 +189,7 @@ def load_member_weights(model: PooledClassifier, given: Mapping[str, Tensor]) ->
         if name.startswith(_LUNGS) and name in state and _fits(value, state[name]):
             state[name].copy_(value)
     missing = tuple(name for name in report.missing if not name.startswith(own))
-    return WeightsReport(report.matched, report.summed_channels, missing, report.unused, report.wrong_shape)
+    return replace(report, missing=missing)
 
 
 def both_branches(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ One mapping of names, documented rule by rule in `_our_name`; tensors that do no
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,11 +12,16 @@ from torch import Tensor
 
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.token_names import with_our_names
+from camray.domain.contract import PACKAGED, NetworkSpec
 
 _OLD_DENSE = re.compile(r"(denselayer\d+)\.(?:layers\.)?(norm|conv)\.?([12])\.")
 _FLAT_BLOCK = re.compile(r"_blocks\.(\d+)\.(?=_)")
 _THEIR_HEAD = re.compile(r"^(?:backbone\.(?:fc|_fc|class_layers\.out)|classifier\.0)\.(?=weight$|bias$)")
 _PREFIXES = ("module.", "model.", "densenet121.", "backbone.")
+_OURS = "backbone."
+# layers that camray adds, scales that begin at 1 and counters: a published file need not have them
+_MAY_BE_NEW = re.compile(r"\.(?:cam_conv|pyramid|ls[12])\.|\.num_batches_tracked$")
+_NO_WEIGHTS = re.compile(r"(?:^|\.)(?:rope\.|num_batches_tracked$)")  # tables and counters inside published layers
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class WeightsReport:
         The file's names without a counterpart of ours.
     wrong_shape : tuple of str
         Our names whose tensor in the file has another shape; they keep their initial values.
+    shapes : tuple of str
+        For each of `wrong_shape`, the file's shape and ours.
+    without_layer : tuple of str
+        Those of `unused` that belong inside a part of our backbone: to layers that it does not have.
     """
 
     matched: tuple[str, ...]
@@ -42,6 +51,34 @@ class WeightsReport:
     missing: tuple[str, ...]
     unused: tuple[str, ...]
     wrong_shape: tuple[str, ...]
+    shapes: tuple[str, ...] = ()
+    without_layer: tuple[str, ...] = ()
+
+    def misfit(self, spec: NetworkSpec) -> str:
+        """Say why the file does not have the weights of a network.
+
+        Parameters
+        ----------
+        spec : NetworkSpec
+            Of the network. If it ends before the published one does, the file's last layers need no place.
+
+        Returns
+        -------
+        str
+            Counts and first names; empty if the file fills the backbone. Heads, layers that camray adds, counters, and
+            scales that begin at 1 may be missing.
+        """
+        missing = [name for name in self.missing if name.startswith(_OURS) and not _MAY_BE_NEW.search(name)]
+        of_another = [text for text in map(": ".join, zip(self.wrong_shape, self.shapes, strict=True)) if _OURS in text]
+        is_cut = spec.backbone in PACKAGED and not spec.dilated
+        faults = {
+            "missing": missing,
+            "of another shape": of_another,
+            "of layers that it does not have": [] if is_cut else self.without_layer,
+        }
+        if not self.matched:
+            return f"none of its {len(self.unused)} tensors fits"
+        return "; ".join(f"{len(names)} {what} ({_first(names)})" for what, names in faults.items() if names)
 
     def as_json(self) -> dict[str, Any]:
         """Return a mapping for JSON.
@@ -92,7 +129,7 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], 
     takes_head = head and "classifier.weight" in own
     matched: list[str] = []
     summed: list[str] = []
-    wrong: list[str] = []
+    wrong: dict[str, str] = {}
     unused: list[str] = []
     for theirs, tensor in given.items():
         name = _our_name(theirs, blocks)
@@ -103,14 +140,30 @@ def load_starting_weights(model: PooledClassifier, given: Mapping[str, Tensor], 
             continue
         fitted = _fit_channels(tensor, own[name])
         if fitted.shape != own[name].shape:
-            wrong.append(name)
+            wrong[name] = f"{tuple(tensor.shape)} in the file, expected {tuple(own[name].shape)}"
             continue
         if fitted.shape != tensor.shape:
             summed.append(name)
         own[name].copy_(fitted)  # state_dict shares its memory with the model
         matched.append(name)
     missing = set(own) - set(matched) - set(wrong)
-    return WeightsReport(*(tuple(sorted(names)) for names in (matched, summed, missing, unused, wrong)))
+    parts = {name.split(".")[1] for name in own if name.startswith(_OURS)}  # layer1, features, blocks, ...
+    ours = {name: _our_name(name, blocks) for name in unused if not _NO_WEIGHTS.search(name)}
+    strange = [theirs for theirs, name in ours.items() if name.startswith(_OURS) and name.split(".")[1] in parts]
+    return WeightsReport(
+        matched=tuple(sorted(matched)),
+        summed_channels=tuple(sorted(summed)),
+        missing=tuple(sorted(missing)),
+        unused=tuple(sorted(unused)),
+        wrong_shape=tuple(sorted(wrong)),
+        shapes=tuple(wrong[name] for name in sorted(wrong)),
+        without_layer=tuple(sorted(strange)),
+    )
+
+
+def _first(names: Iterable[str], most: int = 2) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (", ..." if len(listed) > most else "")
 
 
 def _our_name(theirs: str, blocks: Mapping[str, str]) -> str:

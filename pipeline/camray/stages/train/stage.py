@@ -183,10 +183,10 @@ def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[Pool
     if path is None:
         return model, None
     report = load_member_weights(model, read_weights(path))
-    if not report.matched:
+    if fault := report.misfit(contract.network):
         raise CheckpointError(
-            f"{path}: none of its {len(report.unused)} tensors fits {settings.model.backbone}; "
-            "choose the backbone it was made for"
+            f"{path}: not the weights of {settings.model.backbone} as set: {fault}; choose the backbone it was made "
+            f"for: `camray weights check {path.name}` names those that fit"
         )
     return model, report.as_json()
 
