@@ -43,6 +43,21 @@ def test_a_preparation_of_films_outdates_an_ingest_and_none_does_not() -> None:
     assert stage_settings(stage, masked)["ingest"]["prepare"]["mask_border"] == 0.1
 
 
+def test_unlabelled_films_outdate_ingest_and_training_and_none_does_not() -> None:
+    ingest, training = (next(stage for stage in STAGES if stage.name == name) for name in ("ingest", "train"))
+    plain = Settings.model_validate({"name": "t", "train": {"pretext": {"epochs": 1}}})
+    assert "keep_unlabelled" not in stage_settings(ingest, plain)["ingest"]
+    assert set(stage_settings(training, plain)) == {"seed", "model", "train"}
+    kept = Settings.model_validate({**plain.model_dump(), "ingest": {"keep_unlabelled": True}})
+    assert stage_settings(ingest, kept)["ingest"]["keep_unlabelled"] is True
+    assert stage_settings(training, kept)["ingest.keep_unlabelled"] is True
+
+
+def test_unlabelled_films_without_a_pretext_are_refused_before_films_are_read() -> None:
+    with pytest.raises(ValueError, match=r"train.pretext.epochs is 0; .* set train.pretext.epochs=5"):
+        Settings.model_validate({"name": "t", "ingest": {"keep_unlabelled": True}})
+
+
 @pytest.mark.parametrize(
     ("changes", "until", "hint"),
     [

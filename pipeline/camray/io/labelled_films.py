@@ -20,7 +20,7 @@ _VALUES = {"1": 1.0, "0": 0.0}  # anything else is no information
 
 @dataclass(frozen=True, eq=False)
 class LabelledFilms:
-    """Films of one split with at least one known label, in the order of the pixel store.
+    """Films of one split, in the order of the pixel store.
 
     Parameters
     ----------
@@ -51,14 +51,16 @@ class LabelledFilms:
         return self.store.rows(self.shards[positions].tolist(), self.indices[positions].tolist())
 
 
-def labelled_films(films: IngestedFilms, split: Split, labels: Sequence[str]) -> LabelledFilms:
-    """Collect the films of a split; those without any known label are left out."""
+def labelled_films(
+    films: IngestedFilms, split: Split, labels: Sequence[str], with_unlabelled: bool = False
+) -> LabelledFilms:
+    """Collect the films of a split; those without any known label are left out, unless they are asked for."""
     images = films.split(split).sort_values(["shard", "index"])
     targets = targets_of(images["image_id"], films.labels, labels)
-    is_known = ~np.isnan(targets).all(axis=1)
-    shards, indices = (images[column].to_numpy(np.int64)[is_known] for column in ("shard", "index"))
-    image_ids = images["image_id"].to_numpy(dtype=object)[is_known]
-    return LabelledFilms(image_ids, shards, indices, targets[is_known], films.store)
+    taken = with_unlabelled | ~np.isnan(targets).all(axis=1)
+    shards, indices = (images[column].to_numpy(np.int64)[taken] for column in ("shard", "index"))
+    image_ids = images["image_id"].to_numpy(dtype=object)[taken]
+    return LabelledFilms(image_ids, shards, indices, targets[taken], films.store)
 
 
 def targets_of(image_ids: "pd.Series[str]", table: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.float32]:

@@ -48,7 +48,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("generate", generate.run, (), ("data.generate",)),
     Stage("ingest", ingest.run, ("generate",), ("data", "ingest")),
-    Stage("train", train.run, ("ingest",), ("seed", "model", "train")),
+    Stage("train", train.run, ("ingest",), ("seed", "model", "train", "ingest.keep_unlabelled")),
     Stage("explain", explain.run, ("ingest", "train"), ("explain",)),
     Stage("localize", localize.run, ("ingest", "explain"), ("localize",)),
     Stage("score", score.run, ("ingest", "explain", "localize"), ("score",)),
@@ -76,6 +76,7 @@ _ADDED = (
     ("data", "leave_out"),
     ("train", "head_rate"),
     ("ingest", "prepare"),
+    ("ingest", "keep_unlabelled"),
     ("train", "balance"),
     ("train", "max_balance_weight"),
 )
@@ -141,9 +142,11 @@ def stage_settings(stage: Stage, settings: Settings) -> dict[str, Any]:
     selected: dict[str, Any] = {}
     for dotted in stage.sections:
         value: Any = plain
-        for part in dotted.split("."):
+        parent, _, key = dotted.rpartition(".")
+        for part in parent.split(".") if parent else ():
             value = value[part]
-        selected[dotted] = value
+        if key in value:  # an added setting is left out at its default
+            selected[dotted] = value[key]
     return selected
 
 

@@ -17,7 +17,7 @@ from camray.adapters.run_folders.tables import read_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import ManifestError
-from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, REFUSAL_COLUMNS, StageResult
+from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, REFUSAL_COLUMNS, StageResult
 from camray.stages.ingest import stage as ingest
 
 
@@ -38,7 +38,8 @@ def write_pictures(root: Path, *names: str) -> None:
 def run(root: Path, out: Path, **options: Any) -> StageResult:
     data = {"root": str(root), **{name: str(options.pop(name)) for name in ("labels", "boxes") if name in options}}
     grid = {"rows": 32, "cols": 24, "workers": 1, "audit": False, **options}
-    settings = parse_settings({"name": "t", "data": data, "ingest": grid}, "test")
+    train = {"pretext": {"epochs": 1}}
+    settings = parse_settings({"name": "t", "data": data, "ingest": grid, "train": train}, "test")
     return ingest.run(settings, RunFolder(out), NullTracker())
 
 
@@ -152,6 +153,24 @@ def test_a_film_whose_near_names_are_unclear_says_where(tmp_path: Path) -> None:
     run(tmp_path / "in", tmp_path / "run")
     refusals = read_table(tmp_path / "run" / "ingest" / "refusals.parquet", REFUSAL_COLUMNS)
     assert refusals["message"].tolist() == ["the label table does not name it; labels.csv nearly does in line 3, 4"]
+
+
+def test_films_without_a_row_are_kept_to_train_on_and_change_no_split(tmp_path: Path) -> None:
+    names = [f"f{n:02}.png" for n in range(20)]
+    write_pictures(tmp_path / "in", *names, "a_new.png", "z_new.png")
+    shutil.copy(tmp_path / "in" / "f03.png", tmp_path / "in" / "a_copy.png")  # comes before the film that has a label
+    _label_rows(tmp_path / "in", "image_id,Mass", *(f"f{n:02},{n % 2}" for n in range(20)))
+    run(tmp_path / "in", tmp_path / "without")
+    before = images(tmp_path / "without").set_index("image_id")["split"]
+    result = run(tmp_path / "in", tmp_path / "with", keep_unlabelled=True)
+    after = images(tmp_path / "with").set_index("image_id")["split"]
+    assert after[before.index].equals(before)
+    assert set(before) == {"train", "validation", "test"}
+    assert after.drop(before.index).to_dict() == {"a_new": "train", "z_new": "train"}
+    assert reasons(tmp_path / "with") == {"a_copy.png": "duplicate_pixels"}
+    assert result.counts.as_json() == {"in": 23, "done": 22, "refused": 1}
+    known = read_table(tmp_path / "with" / "ingest" / "labels.parquet", LABEL_COLUMNS)["image_id"]
+    assert set(known) == set(before.index)
 
 
 def test_split_column(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from camray.adapters.checkpoints import read_weights
+from camray.adapters.checkpoints import read_weights, weights_bytes
 from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table, write_table
@@ -22,12 +22,14 @@ from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.adapters.weight_packages import packaged_weights
+from camray.core.networks.classifier import build_classifier
+from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
-from camray.domain.records import EPOCH_COLUMNS, GROUP_COLUMNS
+from camray.domain.records import EPOCH_COLUMNS, GROUP_COLUMNS, StageResult
 from camray.io.labelled_films import targets_of
 from camray.io.trained_model import load_classifier
 from camray.stages.train import stage as train
-from tests.trained_run import COLS, LABELS, ROWS, finish_ingest, ingested_run, small_settings
+from tests.trained_run import COLS, LABELS, ROWS, STRIDE, finish_ingest, ingested_run, small_settings
 
 
 class InterruptedFitError(Exception):
@@ -149,6 +151,64 @@ def test_the_pretext_changes_what_training_starts_from(tmp_path: Path) -> None:
         train.run(small_settings(max_epochs=1, learning_rate=1e-12, pretext={"epochs": epochs}), folder, NullTracker())
         weights.append(load_classifier(folder, torch.device("cpu"))[0].backbone.conv1.weight)
     assert not torch.allclose(weights[0], weights[1], atol=1e-4)
+
+
+def _starts(name: str, tmp_path: Path) -> dict[str, object]:
+    """Give the network of one kind, a local file of weights where it needs one."""
+    if name == "vit_s16":
+        spec = NetworkSpec(backbone="vit_s16")
+        (tmp_path / "vit.safetensors").write_bytes(weights_bytes(build_classifier(spec, 1, seed=4).state_dict()))
+        return {"backbone": "vit_s16", "weights": str(tmp_path / "vit.safetensors")}
+    lite = {"backbone": "efficientnet_lite0", "stride": 16, "dilated": False}
+    return {
+        "lite": lite,
+        "pyramid": {"backbone": "efficientnet_lite0", "head": "pyramid", "pyramid_strides": [16, 32]},
+        "sdfn": {"widths": [4, 6, 8, 8], "stem_kernel": 3, "stride": STRIDE, "fusion": "sdfn"},
+        "resnet18": {"backbone": "resnet18", "stride": 16},
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["lite", "pyramid", "sdfn", "resnet18", "vit_s16"])
+def test_the_pretext_trains_any_backbone_from_its_initial_weights(name: str, tmp_path: Path) -> None:
+    chosen = {"max_epochs": 1, "batch_size": 4, "learning_rate": 1e-12, "ema_decay": 0, "head_rate": 2}
+    model, rates = _starts(name, tmp_path), []
+    for rate in (1e-12, 1e-3):
+        train_settings = {**chosen, "pretext": {"epochs": 1, "learning_rate": rate}}
+        settings = {"name": "small", "device": "cpu", "model": model, "train": train_settings}
+        folder = ingested_run(tmp_path / str(rate), train=4, validation=2)
+        figures = train.run(parse_settings(settings, "test"), folder, NullTracker()).figures
+        assert figures["pretext_films"] == 4
+        assert 0 <= figures["pretext_auroc"] <= 1
+        rates.append(read_weights(folder.root / "train" / "model.safetensors"))
+    still, moved = rates
+    names = [each for each, value in still.items() if each.startswith("backbone.") and value.ndim == 4]
+    assert all(not torch.equal(still[each], moved[each]) for each in names[:2])
+    if name in {"lite", "vit_s16"}:  # a rate of nearly nothing leaves what the file has
+        published = packaged_weights("efficientnet_lite0") if name == "lite" else tmp_path / "vit.safetensors"
+        other = read_weights(published)
+        last = names[-1]
+        assert torch.allclose(still[last], other.get(last, other.get(last.removeprefix("backbone."))), atol=1e-6)
+
+
+def test_films_without_a_label_are_used_by_the_pretext_alone(tmp_path: Path) -> None:
+    def fit(name: str, **ingest: object) -> tuple[StageResult, dict[str, torch.Tensor]]:
+        folder = ingested_run(tmp_path / name)
+        path = folder.root / "ingest" / "labels.parquet"
+        table = pd.read_parquet(path)
+        table[table["image_id"] != "1.2.3"].to_parquet(path, index=False)
+        finish_ingest(folder)
+        settings = small_settings(max_epochs=1, pretext={"epochs": 1})
+        settings = settings.model_copy(update={"ingest": settings.ingest.model_copy(update=ingest)})
+        result = train.run(settings, folder, NullTracker())
+        assert train.run(settings, folder, NullTracker()).figures == result.figures  # done, the stage was not closed
+        return result, read_weights(folder.root / "train" / "model.safetensors")
+
+    without, first = fit("without")
+    kept, second = fit("with", keep_unlabelled=True)
+    assert without.counts.as_json() == {"in": 12, "done": 11, "refused": 1}
+    assert kept.counts.as_json() == {"in": 12, "done": 12, "refused": 0}
+    assert (without.figures["pretext_films"], kept.figures["pretext_films"]) == (7, 8)
+    assert not torch.equal(first["backbone.conv1.weight"], second["backbone.conv1.weight"])
 
 
 def test_annotations_are_not_read_and_need_not_be_there(trained: tuple[RunFolder, Listener]) -> None:

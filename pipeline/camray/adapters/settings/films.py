@@ -72,6 +72,11 @@ class IngestSettings(Section):
     )
     views: tuple[str, ...] = Field(("PA", "AP", ""), description="accepted views; '' accepts films without one")
     keep_duplicates: bool = Field(False, description="accept films with the same pixels more than once")
+    keep_unlabelled: bool = Field(
+        False,
+        description="also keep films without a row in the label table, in the training split: train.pretext alone uses "
+        "them, and films without a known label; films of patients of the other splits stay out",
+    )
     split: Literal["seeded", "official"] = Field(
         "seeded", description="seeded: at random by patient, from split_seed; official: as published with the data set"
     )

@@ -30,12 +30,20 @@ class AugmentSettings(Section):
 
 
 class PretextSettings(Section):
-    """Pretraining on pasted opacities: for small networks that are trained from scratch on few films."""
+    """Pretraining of any backbone, whatever weights it starts from, on pasted opacities; no labels are used."""
 
     epochs: int = Field(
-        0, ge=0, description="epochs of pretraining on opacities pasted into the training films; 0: none"
+        0,
+        ge=0,
+        description="epochs of pretraining on opacities pasted into the training films (and into unlabelled ones, "
+        "with ingest.keep_unlabelled); 0: none",
     )
-    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of the pretraining")
+    learning_rate: float = Field(
+        2e-3,
+        gt=0,
+        description="peak learning rate of the pretraining; with initial weights (model.weights) a smaller one is "
+        "advisable, such as train.learning_rate",
+    )
 
 
 class TrainSettings(Section):
@@ -249,6 +257,15 @@ class Settings(Section):
     export: ExportSettings = ExportSettings()
     track: TrackSettings = TrackSettings()
     compare: CompareSettings = CompareSettings()
+
+    @model_validator(mode="after")
+    def _unlabelled_films_have_a_use(self) -> "Settings":
+        if self.ingest.keep_unlabelled and not self.train.pretext.epochs:
+            raise ValueError(
+                "ingest.keep_unlabelled keeps films for the pretext alone, and train.pretext.epochs is 0; expected one "
+                "epoch or more; set train.pretext.epochs=5, for instance, or ingest.keep_unlabelled=false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cam_needs_a_pool(self) -> "Settings":

@@ -8,7 +8,7 @@ from torch import nn
 
 from camray.core.training.fit_settings import FitSettings
 
-_HEAD = ("classifier.", "sharpness.", "backbone.pyramid.", "crop_backbone.pyramid.")
+_HEAD = ("classifier.", "probe.", "sharpness.", "backbone.pyramid.", "crop_backbone.pyramid.")
 
 
 def build_optimizer(model: nn.Module, settings: FitSettings, device: torch.device) -> torch.optim.AdamW:

@@ -1,8 +1,8 @@
 """A pretext task without labels: finding opacities that were pasted into the training films.
 
-A small network trained from scratch on a few hundred films needs hundreds of steps before image-level labels alone show
-it where to look. Soft, textured opacities pasted at known positions give every feature cell a target first. No reader's
-box and no label is used; the positions are random.
+A network with few labelled films needs hundreds of steps before image-level labels alone show it where to look. Soft,
+textured opacities pasted at known positions give every feature cell a target first. No reader's box and no label is
+used; the positions are random.
 """
 
 import math
@@ -28,7 +28,7 @@ def paste_opacities(films: Tensor, generator: torch.Generator) -> tuple[Tensor, 
     Parameters
     ----------
     films : Tensor of shape (B, 1, H, W), float
-        Grey 0-1, H and W multiples of `CELL_PX`.
+        Grey 0-1, H and W at least `CELL_PX`; rows and columns beyond a multiple of it do not choose positions.
     generator : torch.Generator
         On the films' device.
 

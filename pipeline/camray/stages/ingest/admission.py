@@ -34,6 +34,7 @@ from camray.domain.labels import Finding
 from camray.domain.records import RefusalReason, Split
 from camray.stages.ingest.refusals import MissingFilms, missing_once, refusals_table
 from camray.stages.ingest.split_choice import choose_splits, read_official_splits
+from camray.stages.ingest.unlabelled_films import unlabelled_films
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ def admit(
     _refuse(refusals_by_row, _unwanted_views(_remaining(films, refusals_by_row), FilmPolicy(views=settings.views)))
     if source.is_training and dataset.has_label_table:
         _refuse(refusals_by_row, _without_row(_remaining(films, refusals_by_row), dataset))
+    unlabelled = [row for row, (reason, _) in refusals_by_row.items() if reason == RefusalReason.NOT_IN_TABLE]
     official = _official(source, settings, index, dataset, _remaining(films, refusals_by_row))
     if official is not None:
         _refuse(refusals_by_row, _without_split(_remaining(films, refusals_by_row), official))
@@ -157,6 +159,16 @@ def admit(
     splits = np.full(len(kept), str(Split.TEST), dtype=object)
     if source.is_training:
         splits = choose_splits(kept, values, settings, official if official is None else official[positions])
+    if source.is_training and settings.keep_unlabelled:
+        by_row = pd.Series(splits, index=kept.index)
+        spare = unlabelled_films(films.loc[sorted(unlabelled)], kept, splits, official, settings.keep_duplicates)
+        for row in unlabelled:
+            del refusals_by_row[row]
+        _refuse(refusals_by_row, spare.refused)
+        kept = _remaining(films, refusals_by_row)
+        positions = kept.index.to_numpy()
+        values = dataset.labels.values[positions]
+        splits = by_row.reindex(positions, fill_value=str(Split.TRAIN)).to_numpy(dtype=object)
     new_position = np.full(len(records), -1, dtype=np.int64)
     new_position[positions] = np.arange(len(positions))
     fused = fuse_readers(dataset.boxes, dataset.readers, source.manifest.readers)

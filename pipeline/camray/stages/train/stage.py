@@ -63,9 +63,10 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     labels = ingested.contract.labels
     done = _finished(files)
     films = {split: labelled_films(ingested, split, labels) for split in (Split.TRAIN, Split.VALIDATION)}
-    counts = _counts(ingested, films)
+    of_pretext = labelled_films(ingested, Split.TRAIN, labels, settings.ingest.keep_unlabelled)
+    counts = _counts(ingested, {**films, Split.TRAIN: of_pretext})
     if done is not None:
-        return StageResult(counts, _figures(done, settings.train.choose))
+        return StageResult(counts, {**_figures(done, settings.train.choose), **_pretext_figures(done, of_pretext)})
     if not len(films[Split.TRAIN]):
         raise InputRefusedError(
             "no film of the train split has a known label; a label table is a CSV with image_id and a column per "
@@ -89,13 +90,19 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         fits.check()
         if contract.starting_weights:
             tracker.tags({"starting_weights": contract.starting_weights})
-        fitted, report = _fit_all(settings, contract, fits)
+        fitted, report = _fit_all(settings, contract, fits, replace(fits, train=of_pretext))
         table = epoch_table({part: each.reports for part, each in fitted.items()}, contract.labels)
         if rank == 0:
             _write(files, _joined(fitted, contract), table, contract, report)
         one_class = one_class_note(one_class_labels(films[Split.TRAIN].targets, contract.labels))
         return StageResult(
-            counts, {**_figures(table, settings.train.choose), **one_class, **_balance_note(films[Split.TRAIN])}
+            counts,
+            {
+                **_figures(table, settings.train.choose),
+                **_pretext_figures(table, of_pretext),
+                **one_class,
+                **_balance_note(films[Split.TRAIN]),
+            },
         )
 
 
@@ -119,14 +126,14 @@ def _balance_note(films: LabelledFilms) -> dict[str, str]:
 
 
 def _fit_all(
-    settings: Settings, contract: ModelContract, fits: Fits
+    settings: Settings, contract: ModelContract, fits: Fits, pretext: Fits
 ) -> tuple[dict[str, Fitted], dict[str, Any] | None]:
-    """Run the pretext task if requested, then fit every member from its weights."""
+    """Run the pretext task if requested, on films of its own, then fit every member from its weights."""
     fitted: dict[str, Fitted] = {}
     report: dict[str, Any] | None = None
     if settings.train.pretext.epochs:
         model, _ = _model(settings, contract, fits.seed)
-        fitted[PRETEXT] = fits.pretext(model)
+        fitted[PRETEXT] = pretext.pretext(model)
     for number in range(contract.network.members):
         model, report = _model(settings, contract, fits.seed_of(number))
         if PRETEXT in fitted:
@@ -238,6 +245,16 @@ def epoch_table(reports: dict[str, list[EpochReport]], labels: tuple[str, ...]) 
             rows.append((part, report.epoch, "auroc", "mean", report.mean_auroc))
             rows.extend((part, report.epoch, "auroc", n, value) for n, value in zip(names, report.auroc, strict=True))
     return pd.DataFrame(rows, columns=list(EPOCH_COLUMNS))
+
+
+def _pretext_figures(table: pd.DataFrame, films: LabelledFilms) -> dict[str, Any]:
+    """Tell on how many films the pretext was trained, and how well its cells tell pasted opacities in the end."""
+    rows = table[(table["part"] == PRETEXT) & (table["metric"] == "auroc") & (table["label"] == "mean")]
+    if not len(rows):
+        return {}
+    last = float(rows.sort_values("epoch")["value"].iloc[-1])
+    known = {} if math.isnan(last) else {"pretext_auroc": round(last, 4)}
+    return {"pretext_films": len(films), **known}
 
 
 def _figures(table: pd.DataFrame, choose: str) -> dict[str, Any]:
