@@ -14,6 +14,7 @@ SMALL = [
     "ingest.cols=64",
     "train.max_epochs=2",
     "train.batch_size=8",
+    "localize.report=cutoff",
     "score.bootstrap=50",
     "export.max_overlays=4",
 ]

@@ -23,6 +23,7 @@ TINY = [
     "train.max_epochs=2",
     "train.batch_size=8",
     "train.pretext.epochs=1",
+    "localize.report=cutoff",
     "score.bootstrap=10",
     "score.pictures=false",
     "export.max_overlays=2",

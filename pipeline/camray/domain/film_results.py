@@ -78,6 +78,8 @@ class FindingResult:
         Empty if the finding is not reported, or the map has no localization.
     threshold_source : str
         How the heat threshold was chosen.
+    not_judged : str
+        Why the finding is neither reported nor denied; empty if it is judged.
     """
 
     finding: Finding
@@ -86,6 +88,7 @@ class FindingResult:
     is_reported: bool
     boxes: tuple[ScoredBox, ...] = ()
     threshold_source: str = ""
+    not_judged: str = ""
 
     @property
     def name(self) -> str:

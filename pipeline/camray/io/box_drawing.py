@@ -55,7 +55,8 @@ def draw_boxes(
         rows["label"], rows["method"], rows["threshold_id"] = threshold.label, threshold.method, threshold.id
         rows["logit"], rows["probability"] = run.logits[positions[film], number], probability
         cutoff = 0.0 if settings.report == "all" else thresholds.cutoff_of[threshold.label]
-        rows["reported"] = probability >= cutoff
+        is_judged = settings.report != "judged" or threshold.label not in thresholds.not_judged
+        rows["reported"] = (probability >= cutoff) & is_judged
         rows["zone"] = NO_BOX
         parts.append(rows[list(PREDICTION_COLUMNS)])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PREDICTION_COLUMNS))

@@ -5,6 +5,7 @@ Reads   ``ingest/``, ``explain/``, ``localize/``, and ``train/`` of the run that
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -65,14 +66,18 @@ def film_results(run: ExplainedRun, image_ids: Sequence[str], settings: Settings
         If the run that owns the network has no weights to identify it by.
     """
     algorithm = _algorithm(run, settings)
-    everything = settings.localize.report == "all"
+    report = settings.localize.report
+    everything, not_judged = report == "all", run.thresholds.not_judged if report == "judged" else {}
     ranked = run.default_predictions.sort_values("rank")
     groups = {key: rows for key, rows in ranked.groupby(["image_id", "label"], observed=True)}
     results = {}
     for image_id in image_ids:
         film = run.films.film(image_id)
         findings = [
-            _finding_result(run, finding, groups[image_id, finding.name], film, everything)
+            replace(
+                _finding_result(run, finding, groups[image_id, finding.name], film, everything),
+                not_judged=not_judged.get(finding.name, ""),
+            )
             for finding in run.findings
             if (image_id, finding.name) in groups
         ]

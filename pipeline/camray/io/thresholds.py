@@ -31,6 +31,7 @@ def read_thresholds(path: Path) -> Thresholds:
                     split=entry["split"],
                     criterion=entry["criterion"],
                     n=int(entry["n"]),
+                    not_judged=str(entry.get("not_judged", "")),
                 )
                 for entry in plain["cutoffs"]
             ),
@@ -53,6 +54,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
                     "split": cutoff.split,
                     "criterion": cutoff.criterion,
                     "n": cutoff.n,
+                    **({"not_judged": cutoff.not_judged} if cutoff.not_judged else {}),
                 }
                 for cutoff in thresholds.cutoffs
             ],

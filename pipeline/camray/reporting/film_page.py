@@ -91,7 +91,7 @@ def _cells(finding: FindingResult, code: Code) -> tuple[str, ...]:
         f"{_shortened(drawable_name(finding.name, code), 36 - len(code.value))} ({code.value})",
         f"{finding.probability:.3f}",
         f"{finding.cutoff:.3f}",
-        "yes" if finding.is_reported else "no",
+        "not judged" if finding.not_judged else "yes" if finding.is_reported else "no",
         _boxes_text([scored.box for scored in finding.boxes]),
     )
 

@@ -184,6 +184,20 @@ def test_a_negative_study_says_so_in_every_object(plain: Path, tmp_path: Path) -
     assert text == "No finding reported (AI, not verified)"
 
 
+def test_a_finding_that_is_not_judged_is_neither_present_nor_absent(plain: Path, tmp_path: Path) -> None:
+    source = read_source(plain)
+    result = result_of(source, negative=True)
+    reason = "AUROC 0.52 (0.35-0.67) on 36 validation films, 7 with it: may be chance"
+    unjudged = replace(result, findings=tuple(replace(each, not_judged=reason) for each in result.findings[:1]))
+    path = tmp_path / "sr.dcm"
+    report = saved(sr.build_sr(unjudged, source, identity_of("sr")), path)
+    assert dciodvfy(path) == []
+    text = str(report.to_json())
+    assert f"Pneumonia: not judged, neither present nor absent; {reason}" in text
+    assert sr.NOT_DETECTED.meaning not in text
+    assert sr.PROBABILITY.meaning not in text
+
+
 def test_a_presentation_state_read_back_has_the_results_boxes(film: Path, tmp_path: Path) -> None:
     result = result_of(read_source(film))
     exported = read_gsps(saved(build(film, "gsps"), tmp_path / "pr.dcm"))

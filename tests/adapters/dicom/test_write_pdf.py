@@ -55,6 +55,17 @@ def test_a_report_page_names_patient_study_and_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_a_finding_that_is_not_judged_is_not_denied(tmp_path: Path) -> None:
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    result = result_of(source, negative=True)
+    path = tmp_path / "page.pdf"
+    path.write_bytes(page_of(replace(result, findings=(replace(result.findings[0], not_judged="why"),)), source))
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    row = next(line for line in text.splitlines() if "Pneumonia" in line)
+    assert row.rstrip().endswith("not judged")
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
 def test_a_name_that_no_installed_font_can_write_is_replaced(tmp_path: Path) -> None:
     """By its code's meaning; U+E0F0 is in a private area, which fonts leave empty."""
     source = read_source(bare_film(tmp_path / "film.dcm"))

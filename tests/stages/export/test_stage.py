@@ -57,6 +57,7 @@ class ListeningTracker(NullTracker):
 
 
 def _settings(export_: dict[str, Any] | None = None, **sections: Any) -> Settings:
+    sections["localize"] = {"report": "cutoff", **sections.get("localize", {})}  # its logits are chance
     return Settings.model_validate({"name": "drawn", "export": {"max_overlays": 2, **(export_ or {})}, **sections})
 
 

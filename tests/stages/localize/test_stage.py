@@ -243,6 +243,27 @@ def test_reported_follows_the_cutoff_or_everything(folder: RunFolder) -> None:
     assert _run(folder, report="all")[0]["reported"].all()
 
 
+def test_a_finding_that_may_be_chance_is_not_reported_unless_asked(folder: RunFolder) -> None:
+    path = folder.root / "explain" / "logits.npy"
+    logits = np.load(path)
+    logits[:, 0] = [1.0, -1.0] * 9
+    logits[5, 0] = 1.0  # of both classes about half are above the cutoff
+    np.save(path, logits)
+    rows, plain = _run(folder)
+    mass = rows["label"] == "mass"
+    assert (rows.loc[mass, "probability"] > 0.7).any()
+    assert not rows["reported"].any()
+    reasons = {entry["label"]: entry.get("not_judged", "") for entry in plain["cutoffs"]}
+    assert reasons["mass"].startswith("AUROC 0.5")
+    assert reasons["mass"].endswith("on 12 validation films, 10 with it: may be chance")
+    assert reasons["effusion"] == "no validation film shows it"
+    assert f"'mass' is not judged: {reasons['mass']}; localize.report=cutoff reports it all the same" in plain["notes"]
+    asked = _run(folder, report="cutoff")[0]
+    assert asked.loc[mass, "reported"].any()
+    assert not asked.loc[mass, "reported"].all()
+    assert _run(folder, report="all")[0]["reported"].all()
+
+
 def test_many_boxes_are_ranked(folder: RunFolder) -> None:
     path = shard_path(folder.root / "explain", 0, "heat-cam")
     heat = np.load(path)

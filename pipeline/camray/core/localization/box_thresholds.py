@@ -59,6 +59,8 @@ class ReportCutoff:
         What was optimized, as text.
     n : int
         Number of films it was chosen on.
+    not_judged : str
+        Why these films do not show that the network tells the finding; empty if they show it.
     """
 
     label: str
@@ -66,6 +68,7 @@ class ReportCutoff:
     split: str | None
     criterion: str
     n: int
+    not_judged: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,3 +93,8 @@ class Thresholds:
     def cutoff_of(self) -> dict[str, float]:
         """Report cutoff of each label, as a probability."""
         return {cutoff.label: cutoff.probability for cutoff in self.cutoffs}
+
+    @property
+    def not_judged(self) -> dict[str, str]:
+        """Findings that are not judged, each with the reason."""
+        return {cutoff.label: cutoff.not_judged for cutoff in self.cutoffs if cutoff.not_judged}

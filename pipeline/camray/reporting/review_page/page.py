@@ -107,6 +107,7 @@ def _run_data(run: PageRun, rows: list[dict[str, Any]], picture: PictureFormat) 
         "method": run.method,
         "labels": list(run.labels),
         "cutoffs": [float(value) for value in run.cutoffs],
+        "not_judged": list(run.not_judged),
         "recipes": [None if recipe is None else asdict(recipe) for recipe in run.recipes],
         "grid": dict(run.grid),
         "exponent": run.exponent,

@@ -59,6 +59,8 @@ class PageRun:
         Prior maps, where a recipe gives them weight.
     has_annotations : bool
         Annotations may be shown.
+    not_judged : tuple of str
+        Label by label: why it is neither reported nor denied; empty if it is judged. Empty altogether if all are.
     """
 
     name: str
@@ -73,6 +75,7 @@ class PageRun:
     only_best: bool
     prior: NDArray[np.float32] | None
     has_annotations: bool
+    not_judged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.localization.recipe_grid import ValidationMaps
 from camray.core.localization.reporting_cutoff import choose_cutoff
+from camray.core.metrics.chance import why_not_judged
+from camray.core.metrics.localization.annotated_films import number_patients
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.calibrated_thresholds import CALIBRATED, calibrated_thresholds, threshold_id
@@ -20,6 +22,7 @@ from camray.stages.localize.background_choice import POLICY as ABOVE_BACKGROUND
 from camray.stages.localize.background_choice import background_thresholds
 
 _FIXED_CRITERION = "fixed beforehand, no boxes used"
+_CONFIDENCE = 0.95  # of the interval that must be above chance before a finding is judged
 
 
 def choose_thresholds(
@@ -139,6 +142,8 @@ def _cutoffs(run: ExplainedRun, notes: list[str]) -> list[ReportCutoff]:
     """Choose the report cutoff of each label on the validation films."""
     is_validation = (run.explained["split"] == Split.VALIDATION).to_numpy(dtype=bool)
     image_ids, probabilities = run.explained["image_id"][is_validation], run.probabilities[is_validation]
+    number_of = number_patients(run.films.images)
+    patients = np.array([number_of[image_id] for image_id in image_ids], np.int64)
     labels = run.films.labels
     labels = labels[labels["image_id"].isin(set(image_ids))]
     cutoffs = []
@@ -152,5 +157,13 @@ def _cutoffs(run: ExplainedRun, notes: list[str]) -> list[ReportCutoff]:
             notes.append(f"cutoff of '{label}': validation films show not both classes; 0.5 taken")
             criterion = "0.5 for want of both classes among the validation films"
         split = Split.VALIDATION.value if youden.n else None
-        cutoffs.append(ReportCutoff(label, youden.probability, split, criterion, youden.n))
+        unproven = why_not_judged(
+            probabilities[is_known, number],
+            (value[is_known] == "1").to_numpy(dtype=bool),
+            patients[is_known],
+            _CONFIDENCE,
+        )
+        if unproven:
+            notes.append(f"'{label}' is not judged: {unproven}; localize.report=cutoff reports it all the same")
+        cutoffs.append(ReportCutoff(label, youden.probability, split, criterion, youden.n, unproven))
     return cutoffs

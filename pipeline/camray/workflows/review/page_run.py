@@ -35,12 +35,14 @@ def page_run_of(run: ExplainedRun, settings: Settings, digest: str, *, has_annot
             f"{run.folder.root}: its boxes use prior maps, which are with the trained run; name that run with --trained"
         )
     cutoffs = run.thresholds.cutoff_of
+    not_judged = run.thresholds.not_judged if settings.localize.report == "judged" else {}
     return PageRun(
         name=run.folder.root.resolve().name,
         digest=digest,
         method=method,
         labels=run.labels,
         cutoffs=tuple(cutoffs[label] for label in run.labels),
+        not_judged=tuple(not_judged.get(label, "") for label in run.labels),
         recipes=tuple(_page_recipe(thresholds[label]) if label in thresholds else None for label in run.labels),
         grid={
             "rows": grid.rows,

@@ -103,7 +103,7 @@ def _document(result: FilmResult, source: Dataset) -> Any:
     )
     groups = [group for finding in result.findings for group in _box_groups(result, finding, source, algorithm)]
     evaluations = [
-        item for finding in result.findings if not finding.boxes for item in _evaluation(result, finding, source)
+        item for finding in result.findings if not finding.boxes for item in _without_box(result, finding, source)
     ]
     children = hd.sr.ContentSequence()
     children.extend(hd.sr.LanguageOfContentItemAndDescendants(_LANGUAGE))
@@ -173,6 +173,13 @@ def _off_edges(low: float, high: float, size: int) -> tuple[float, float]:
     if high - low <= 2 * step:
         return low, high
     return max(low, step), min(high, size - step)
+
+
+def _without_box(result: FilmResult, finding: FindingResult, source: Dataset) -> tuple[Any, ...]:
+    """Return presence or absence and a comment; of a finding that is not judged the comment alone."""
+    if finding.not_judged:
+        return (_comment(f"{finding.name}: not judged, neither present nor absent; {finding.not_judged}"),)
+    return _evaluation(result, finding, source)
 
 
 def _evaluation(result: FilmResult, finding: FindingResult, source: Dataset) -> tuple[Any, Any]:

@@ -160,7 +160,8 @@
 
   function body(label) {
     const blind = C.hidesAi(C.current), record = C.state.of(C.current.id), blindAnswer = record.blind && record.blind[name(label)];
-    const facts = blind ? "" : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
+    const unjudged = C.run.not_judged[label];
+    const facts = blind ? "" : unjudged ? "AI: not judged: " + unjudged : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
     const before = blindAnswer ? " · your blind answer: " + { 1: "present", 0: "absent", uncertain: "uncertain" }[blindAnswer.value] : "";
     return make("div", { class: "finding-body" }, blind ? null : make("p", { class: "facts" }, facts + before), verdicts(label), blind ? null : threshold(label), boxes(label), comment(label));
   }
