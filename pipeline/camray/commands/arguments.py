@@ -19,6 +19,10 @@ RESULT_COMMANDS, PACS_COMMANDS, DATA_COMMANDS = "Look at results", "Reading room
 Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or a run folder")]
 TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run, for instance runs/phantom")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
+MethodChanges = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SETTINGS]...", help="Options of the method, for instance explain.occlusion.patch_px=16"),
+]
 Runs = Annotated[
     Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that contains the runs", rich_help_panel=RUN_PANEL)
 ]

@@ -37,8 +37,10 @@ def compare(
 
     Example: [bold]camray compare configs/phantom.yaml compare.test_films=24 compare.sanity_films=0[/bold]
     """
+    from camray.io.method_options import check_options_belong
     from camray.io.workflow_artifacts import ComparisonFiles
     from camray.workflows.model_comparison.comparison import compare as compare_all
+    from camray.workflows.model_comparison.plan import plan_of
 
     started = time.monotonic()
 
@@ -46,7 +48,9 @@ def compare(
         if not as_json:
             console.print(f"[dim]{time.monotonic() - started:7.0f} s[/dim]  {escape(line)}", highlight=False)
 
-    comparison = compare_all(opened(config, overrides, runs)[0], runs, report)
+    settings = opened(config, overrides, runs)[0]
+    check_options_belong(overrides or (), plan_of(settings).methods)
+    comparison = compare_all(settings, runs, report)
     rows: list[dict[str, Any]] = [
         {str(key): None if value != value else value for key, value in row.items()}  # NaN is not JSON
         for row in comparison.table.to_dict("records")

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, Runs, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, MethodChanges, Runs, console, print_json
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=RESULT_COMMANDS)
 def gallery(
+    options: MethodChanges = None,
     trained: Annotated[
         Path | None, typer.Option("--run", help="Trained run on generated films; default: the demo, trained if missing")
     ] = None,
@@ -30,7 +31,7 @@ def gallery(
 
     if trained is not None:
         check_is_run(trained)
-    made = make_gallery(trained or _demo(runs), out, seed)
+    made = make_gallery(trained or _demo(runs), out, seed, options or ())
     if as_json:
         print_json({"page": str(made.page), "pictures": made.pictures, "bytes": made.size_bytes})
         return

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, TrainedRun, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, MethodChanges, TrainedRun, console, print_json
 from camray.commands.option_groups import expand_option_groups
 from camray.domain.errors import ImageError, SettingsError
 
@@ -71,6 +71,7 @@ class MapOptions:
     scales: Annotated[
         str | None, _map_option("--scales", help="Average over these input scales, for instance 1,1.5")
     ] = None
+    options: MethodChanges = None
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,13 @@ def show(
 
     Chosen layers: [bold]camray show film.dcm --run runs/phantom --method layercam --layer backbone.layer2 --layer
     backbone.layer4[/bold]
+
+    Options of a method: [bold]camray show film.dcm --run runs/phantom --method occlusion
+    explain.occlusion.patch_px=16[/bold]
     """
+    from camray.adapters.settings.schema import ExplainSettings
     from camray.adapters.user_function import read_target
+    from camray.io.method_options import changed_options
 
     if (trained is None) == (photo.weights is None):
         raise SettingsError("give either --run (to explain a film) or --weights (to explain a photograph)")
@@ -118,12 +124,15 @@ def show(
     scales = None if heat.scales is None else _numbers(heat.scales)
     if trained is not None:
         request = {**layers, "label": heat.label, "method": heat.method, "flip": heat.flip, "scales": scales}
+        request["options"] = tuple(heat.options or ())
         _show_film(film, trained, request, out, as_json)
         return
-    options = asdict(photo)
-    network = {"label": heat.label, "is_multi_label": options.pop("multi_label"), **options}
-    request = {**layers, "method": heat.method or "cam", "flip": bool(heat.flip), "scales": scales or (1.0,)}
-    _show_photo(film, network, request, out, as_json)
+    seen = asdict(photo)
+    network = {"label": heat.label, "is_multi_label": seen.pop("multi_label"), **seen}
+    method = heat.method or "cam"
+    request = {**layers, "method": method, "flip": bool(heat.flip), "scales": scales or (1.0,)}
+    chosen = changed_options(ExplainSettings(), heat.options or (), [method])
+    _show_photo(film, network, {**request, "options": chosen}, out, as_json)
 
 
 @app.command(rich_help_panel=RESULT_COMMANDS)

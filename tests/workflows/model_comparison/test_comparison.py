@@ -1,5 +1,6 @@
 """A comparison small enough for every machine: two networks, two pools, drawn films of 64 px."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,22 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.adapters.settings.loading import parse_settings
+from camray.adapters.settings.loading import config_path, parse_settings
 from camray.adapters.settings.schema import Settings
+from camray.commands.app import app
+from camray.core.explain.method_options import IntegrationOptions, MethodOptions
 from camray.core.explain.methods import METHODS
 from camray.core.metrics.model_comparison import COMPARE_COLUMNS
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
-from camray.workflows.model_comparison import explanation as compare_explain
-from camray.workflows.model_comparison.combination import STAGE
+from camray.workflows.model_comparison.combination import EXPENSIVE, STAGE
 from camray.workflows.model_comparison.comparison import ModelComparison, compare
 from camray.workflows.model_comparison.explanation import Cost, is_expensive, try_methods
 from camray.workflows.model_comparison.film_sampling import choose_films
 from camray.workflows.model_comparison.plan import NO_POOL, plan_of
 
+GUIDED = METHODS["guided_backprop"]
 SMALL = {"widths": [4, 6, 8, 8], "stem_kernel": 3}
 CHANGES = {
     "ingest": {"rows": 64, "cols": 64},
@@ -37,7 +41,7 @@ def settings_of(**changed: Any) -> Settings:
     asked = {
         "networks": ["resnet_light", "alexnet_gap"],
         "pools": ["gap", "gmp"],
-        "methods": ["cam", "guided_backprop"],
+        "methods": ["cam", "guided_backprop", "integrated_gradients"],
         "changes": CHANGES,
         "test_films": 5,
         "validation_films": 4,
@@ -52,6 +56,7 @@ def settings_of(**changed: Any) -> Settings:
         "data": {"manifest": "phantom", "generate": {"films": 24, "seed": 2}},
         "ingest": {"fractions": [0.4, 0.3, 0.3], "workers": 1},
         "model": SMALL,
+        "explain": {"integrated_gradients": {"rule": "riemann_left", "steps": 3}},
         "localize": {"calibrate_levels": [0.2, 0.5], "calibrate_smooth": [0.0], "calibrate_dilate": [1.0]},
         "score": {"bootstrap": 20},
         "track": {"enabled": False},
@@ -63,15 +68,15 @@ def settings_of(**changed: Any) -> Settings:
 def refusing(network: Any, passed: Any) -> Any:
     if network.spec.backbone == "alexnet_gap":
         raise CheckpointError("this network has no ReLU that it knows")
-    return METHODS["guided_backprop"].signed(network, passed)
+    return GUIDED.signed(network, passed)
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelComparison, Path]]:
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        choosy = replace(METHODS["guided_backprop"], signed=refusing)
-        patch.setattr(compare_explain, "METHODS", {**METHODS, "guided_backprop": choosy})
+        choosy = replace(GUIDED, signed=refusing)
+        patch.setitem(METHODS, "guided_backprop", choosy)
         yield compare(settings_of(), runs, lambda line: None), runs
 
 
@@ -225,6 +230,30 @@ def test_methods_refuse_by_name_what_they_cannot_treat_and_the_others_tell_their
 def test_dear_is_what_costs_more_passes_than_allowed() -> None:
     assert not is_expensive(Cost("a", passes=10.0), 5, 50)
     assert is_expensive(Cost("a", passes=10.1), 5, 50)
+
+
+def test_methods_have_the_options_of_the_settings(done: tuple[ModelComparison, Path]) -> None:
+    grid = json.loads((done[0].folder / "resnet_light-gap" / EXPENSIVE / "explain" / "grid.json").read_text())
+    assert "riemann_left with 3 points" in grid["notes"]["integrated_gradients"]
+    network, film = (
+        build_classifier(NetworkSpec(widths=(4, 6, 8, 8), stride=8), 2, seed=0).eval(),
+        torch.rand(1, 1, 64, 64),
+    )
+    few, many = (MethodOptions(IntegrationOptions("riemann_left", steps=steps)) for steps in (3, 9))
+    passes = [
+        try_methods(network, film, ["integrated_gradients"], each)["integrated_gradients"].passes
+        for each in (few, many)
+    ]
+    assert passes[1] - passes[0] == 6
+
+
+def test_options_of_methods_that_are_not_compared_are_refused(tmp_path: Path) -> None:
+    words = ["compare", str(config_path("phantom")), "compare.methods=[cam]", "explain.occlusion.patch_px=16"]
+    refused = CliRunner().invoke(app, [*words, "--runs", str(tmp_path)])
+    assert "explain.occlusion.patch_px: an option of occlusion or occlusion_coarse_to_fine; cam: no options" in str(
+        refused.exception
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_comparison_leaves_no_lock_behind(done: tuple[ModelComparison, Path]) -> None:

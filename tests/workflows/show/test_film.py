@@ -1,5 +1,6 @@
 """One film by a trained run: the run's own boxes where it has them, and any other method, layer, target or view."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,27 @@ def test_views_layers_and_targets_are_reached(trained: Path, film: Path, tmp_pat
     assert [finding["probability"] for finding in shown.findings] == [None]
 
 
+def test_options_of_the_method_change_its_map(trained: Path, film: Path, tmp_path: Path) -> None:
+    def shown(root: Path, *options: str) -> bytes:
+        request = FilmRequest(method="occlusion", label="Mass", options=options)
+        assert show_film(film, root, request, tmp_path / "out.png").boxes_by == "20 % of the maximum"
+        return (tmp_path / "out.png").read_bytes()
+
+    plain, coarse = shown(trained), shown(trained, "explain.occlusion.patch_px=32", "explain.occlusion.fill=0")
+    assert coarse != plain
+    own = tmp_path / "own"
+    shutil.copytree(trained, own)
+    write_json(own / "settings.json", {"name": "own", "explain": {"occlusion": {"patch_px": 32, "fill": 0}}})
+    assert shown(own) == coarse  # without options the run's own
+    assert shown(own, "explain.occlusion.patch_px=null", "explain.occlusion.fill=null") == plain
+    words = ["show", str(film), "--run", str(trained), "--method", "occlusion", "explain.occlusion.patch_px=32"]
+    done = CliRunner().invoke(
+        app, [*words, "explain.occlusion.fill=0", "--label", "Mass", "--out", str(tmp_path / "o.png")]
+    )
+    assert done.exit_code == 0
+    assert (tmp_path / "o.png").read_bytes() == coarse
+
+
 def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path) -> None:
     for wanted, error, fault in (
         (FilmRequest(method="gradcamm"), SettingsError, "out of: cam"),
@@ -111,6 +133,11 @@ def test_a_faulty_question_is_refused(trained: Path, film: Path, tmp_path: Path)
         (FilmRequest(method="cam", layers=("backbone.layer1",)), SettingsError, "does not support layers"),
         (FilmRequest(method="layercam", layers=("backbone.layer8",)), CheckpointError, "for instance"),
         (FilmRequest(targets=lambda z: z[:, 0]), SettingsError, "CAM explains the labels"),
+        (
+            FilmRequest(options=("explain.occlusion.fill=0",)),
+            SettingsError,
+            "an option of occlusion or .*; cam: no options",
+        ),
     ):
         with pytest.raises(error, match=fault):
             show_film(film, trained, wanted, tmp_path / "out.png")

@@ -20,12 +20,17 @@ def _trained(root: Path, labels: tuple[str, ...]) -> Path:
     save_file(build_classifier(spec, len(labels), seed=4).state_dict(), root / "train" / "model.safetensors")
     contract = ModelContract(labels, 64, 64, "letterbox", 8, spec, 8, 8, "data", 4, "0.1.0")
     write_json(root / "train" / "contract.json", contract.as_json())
+    write_json(root / "settings.json", {"name": "run"})
     return root
 
 
 def test_every_method_is_on_the_page_with_its_picture(tmp_path: Path) -> None:
-    made = make_gallery(_trained(tmp_path / "run", ("Cardiomegaly", "Consolidation")), tmp_path / "out", 20_000)
+    run = _trained(tmp_path / "run", ("Cardiomegaly", "Consolidation"))
+    options = ["explain.occlusion.patch_px=24", "explain.integrated_gradients.tolerance=0.2"]
+    made = make_gallery(run, tmp_path / "out", 20_000, options)
     page = made.page.read_text(encoding="utf-8")
+    assert "patches of 24 x 24 px" in page
+    assert "complete to 20 %" in page
     files = sorted(path.stem for path in (tmp_path / "out" / PICTURES).iterdir())
     assert len(files) == made.pictures == len(METHODS) + 4  # the films, two more rows, the labels
     for name in METHODS:

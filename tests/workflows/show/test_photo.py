@@ -131,6 +131,18 @@ def test_the_command_prints_json_and_takes_layers_targets_and_views(folder: Path
         "1,2",
     ]
     assert len(json.loads(CliRunner().invoke(app, [*base, *layers]).stdout)["top"]) == 5
+    occluded = [*base, "--method", "occlusion", "--label", "3"]
+    maps = []
+    for options in (
+        [],
+        ["explain.occlusion.patch_px=32"],
+        ["explain.occlusion.patch_px=32", "explain.occlusion.fill=0"],
+    ):
+        assert CliRunner().invoke(app, [*occluded, *options]).exit_code == 0
+        maps.append((tmp_path / "out.png").read_bytes())
+    assert len(set(maps)) == 3
+    refused = CliRunner().invoke(app, [*base, "--method", "gradcam", "explain.occlusion.patch_px=32"])
+    assert "explain.occlusion.patch_px: an option of occlusion" in str(refused.exception)
     several = json.loads(CliRunner().invoke(app, [*base, "--multi-label", "--label", "3"]).stdout)["top"][0]
     np.testing.assert_allclose(several["probability"], torch.sigmoid(logits[3]), rtol=0, atol=1e-4)
 

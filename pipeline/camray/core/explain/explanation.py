@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from camray.core.explain.autograd import Rule, Scorer, layer_maps
 from camray.core.explain.gradient_cams import fused, gradcam_map, gradcam_plus_plus_map, hirescam_map, layercam_map
 from camray.core.explain.method import Method
+from camray.core.explain.method_options import DEFAULT_OPTIONS, MethodOptions
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.explain.resampling import resampled
 from camray.core.explain.seam import ForwardPass, SeamNetwork, TargetedNetwork, columns_of
@@ -49,6 +50,8 @@ class ExplanationRequest:
         Average over the films and their mirror images.
     scales : tuple of float
         Average over these input sizes, relative to the films' own.
+    options : MethodOptions
+        Of those methods that have any.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class ExplanationRequest:
     labels: tuple[int, ...] = ()
     flip: bool = False
     scales: tuple[float, ...] = (1.0,)
+    options: MethodOptions = DEFAULT_OPTIONS
 
     def __post_init__(self) -> None:
         methods_named([self.method])
@@ -127,7 +131,7 @@ def explain_images(
     if request.layers:
         methods: Sequence[Method] = [_method_at_layers(request, cast(nn.Module, network), grid)]
     else:
-        plain = METHODS[request.method]
+        (plain,) = methods_named([request.method], request.options)
         methods = [plain] if plain.on_input is None else [plain, _method_on_input(plain)]
     averages = explain(explained_network, films, methods, grid, flip=request.flip, scales=request.scales)
     heat, display_heat = averages.heat[methods[0].name], averages.heat[methods[-1].name]

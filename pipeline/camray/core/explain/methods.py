@@ -222,6 +222,12 @@ _METHODS = (
 METHODS: dict[str, Method] = {method.name: method for method in _METHODS}
 
 
+OPTION_OWNERS = {  # sections of `MethodOptions`, and the methods that each belongs to
+    "integrated_gradients": ("integrated_gradients",),
+    "occlusion": ("occlusion", "occlusion_coarse_to_fine"),
+}
+
+
 def methods_named(names: Iterable[str], options: MethodOptions = DEFAULT_OPTIONS) -> tuple[Method, ...]:
     """Look up methods by name.
 

@@ -25,6 +25,7 @@ from camray.domain.records import Counts, Split, StageResult
 from camray.io.artifacts import artifacts_of
 from camray.io.bootstrap import bootstrap_of
 from camray.io.ingested_films import read_ingested
+from camray.io.method_options import method_options
 from camray.io.trained_model import load_classifier, network_input
 from camray.io.workflow_artifacts import ComparisonFiles
 from camray.workflows.map_sanity import SanityChoice, check_run
@@ -137,7 +138,8 @@ def complete(job: ComparisonJob, combination: Combination) -> None:
 def _explain(job: ComparisonJob, trained: _TrainedNetwork) -> tuple[dict[str, Cost], dict[str, Sample]]:
     """Explain, localize and score the samples; return every method's cost and the scored samples."""
     run, network, options, methods = trained.run, trained.network, job.options, job.plan.methods
-    tried = try_methods(network, _first_film(job.sample(CHEAP), network), methods)
+    of_methods = method_options(trained.combination.settings.explain)
+    tried = try_methods(network, _first_film(job.sample(CHEAP), network), methods, of_methods)
     films = options.validation_films + options.test_films
     costs = dict(tried)
     samples: dict[str, Sample] = {}
@@ -152,7 +154,7 @@ def _explain(job: ComparisonJob, trained: _TrainedNetwork) -> tuple[dict[str, Co
         part = RunFolder(run.root / size)
         share(job.sample(size), part, "ingest")
         share(run, part, "train")
-        sample_costs = explain_sample(part, network, trained.contract, names, options.batch_size)
+        sample_costs = explain_sample(part, network, trained.contract, names, options.batch_size, of_methods)
         costs |= sample_costs
         if all(cost.reason for cost in sample_costs.values()):
             continue

@@ -7,6 +7,7 @@ Writes  ``explain/`` as `camray.stages.explain.stage` does, and ``explain/costs.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,8 @@ from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.digests import code_version, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.method import Method
-from camray.core.explain.methods import METHODS
+from camray.core.explain.method_options import DEFAULT_OPTIONS, MethodOptions
+from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork, forward
 from camray.core.networks.classifier import PooledClassifier
 from camray.core.networks.ensemble import EnsembleClassifier
@@ -75,12 +77,14 @@ class _Counted:
         return self.network.features(x)
 
 
-def try_methods(network: Classifier, film: torch.Tensor, methods: Sequence[str]) -> dict[str, Cost]:
+def try_methods(
+    network: Classifier, film: torch.Tensor, methods: Sequence[str], options: MethodOptions = DEFAULT_OPTIONS
+) -> dict[str, Cost]:
     """Try every method on one film [1, 1, H, W]: which refuse the network, and the cost of the others.
 
     The seconds include a cold start; do not report them.
     """
-    return {name: _explained(network, METHODS[name], film, 1)[0] for name in methods}
+    return {method.name: _explained(network, method, film, 1)[0] for method in methods_named(methods, options)}
 
 
 def is_expensive(cost: Cost, films: int, most_passes: int) -> bool:
@@ -89,7 +93,12 @@ def is_expensive(cost: Cost, films: int, most_passes: int) -> bool:
 
 
 def explain_sample(
-    run: RunFolder, network: Classifier, contract: ModelContract, methods: Sequence[str], batch_size: int
+    run: RunFolder,
+    network: Classifier,
+    contract: ModelContract,
+    names: Sequence[str],
+    batch_size: int,
+    method_options: MethodOptions = DEFAULT_OPTIONS,
 ) -> dict[str, Cost]:
     """Explain a sample's validation and test films by all methods, except what an earlier start finished.
 
@@ -99,10 +108,12 @@ def explain_sample(
         The sample; its ``ingest`` and ``train`` are there.
     network, contract
         Contents of ``train``.
-    methods : sequence of str
-        At least one.
+    names : sequence of str
+        Methods, at least one.
     batch_size : int
         Films at a time.
+    method_options : MethodOptions
+        Of those methods that have any.
 
     Returns
     -------
@@ -110,7 +121,9 @@ def explain_sample(
         One for each method; those with a reason have no map.
     """
     inputs = {name: run.output_digest(name) for name in ("ingest", "train")}
-    options = {"methods": list(methods), "batch_size": batch_size}
+    options: dict[str, Any] = {"methods": list(names), "batch_size": batch_size}
+    if method_options != DEFAULT_OPTIONS:
+        options["method_options"] = asdict(method_options)
     digest, files = digest_of(options), artifacts_of(run).explain
     if run.is_done(STAGE, digest, inputs):
         return {each["method"]: Cost(**each) for each in read_json(files.costs)}
@@ -121,17 +134,18 @@ def explain_sample(
     device = next(iter(network.parameters())).device
     films = network_input(ingested.stored_pixels(images), device)
     costs: dict[str, Cost] = {}
-    for name in progress(list(methods), len(methods), "explaining"):
-        costs[name] = _explain_one(files, network, METHODS[name], films, batch_size)
+    methods = methods_named(names, method_options)
+    for method in progress(methods, len(methods), "explaining"):
+        costs[method.name] = _explain_one(files, network, method, films, batch_size)
     write_json(files.costs, [asdict(cost) for cost in costs.values()])
     explained = pd.DataFrame(
         {"image_id": images["image_id"], "split": images["split"], "shard": 0, "index": images.index}
     )
     files.images.write(explained)
     save_array(files.logits, film_logits(network, films, batch_size))
-    files.grid.write(_grid(contract, costs))
-    for method in costs:
-        files.unfinished_cost(method).unlink(missing_ok=True)
+    files.grid.write(_grid(contract, costs, {method.name: method.note for method in methods}))
+    for name in costs:
+        files.unfinished_cost(name).unlink(missing_ok=True)
     claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
     run.finish(STAGE, claim, StageResult(Counts(len(images), len(images))))
     return costs
@@ -177,7 +191,7 @@ def _exponent(heat: NDArray[np.float32]) -> int:
     return min(int(np.floor(np.log2(_LARGEST_STORED / largest))), _MOST_EXPONENT) if largest > 0 else 0
 
 
-def _grid(contract: ModelContract, costs: dict[str, Cost]) -> ExplanationGrid:
+def _grid(contract: ModelContract, costs: dict[str, Cost], notes: dict[str, str]) -> ExplanationGrid:
     explained = {name: cost for name, cost in costs.items() if not cost.reason}
     return ExplanationGrid(
         rows=contract.rows,
@@ -187,7 +201,7 @@ def _grid(contract: ModelContract, costs: dict[str, Cost]) -> ExplanationGrid:
         labels=contract.labels,
         methods=tuple(explained),
         heat_exponents={name: cost.exponent for name, cost in explained.items()},
-        notes={name: METHODS[name].note for name in explained},
+        notes={name: notes[name] for name in explained},
     )
 
 

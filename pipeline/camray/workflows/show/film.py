@@ -21,6 +21,7 @@ from camray.core.localization.located_boxes import RegionRules, locate
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.domain.suggestions import did_you_mean
+from camray.io.method_options import changed_options
 from camray.reporting.overlays import draw_overlay, heat01_of
 from camray.workflows.predictor import Prediction, Predictor, load_predictor
 from camray.workflows.predictor_input import film_from_file
@@ -47,6 +48,8 @@ class FilmRequest:
         Average over the film and its mirror image.
     scales : tuple of float or None
         Average over these input sizes.
+    options : tuple of str
+        Changes of the method's options, see `camray.io.method_options.changed_options`.
     """
 
     label: str | None = None
@@ -55,6 +58,12 @@ class FilmRequest:
     targets: Any = None
     flip: bool | None = None
     scales: tuple[float, ...] | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def is_as_run(self) -> bool:
+        """Whether nothing but label and method is asked for."""
+        return not self.layers and not self.options and (self.targets, self.flip, self.scales) == (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
     labels = predictor.contract.labels
     if request.label is not None and request.label not in labels:
         raise SettingsError(f"no label '{request.label}'; {did_you_mean(request.label, labels, 'the run knows')}")
-    is_as_run = not request.layers and request.targets is None and request.flip is None and request.scales is None
+    is_as_run = request.is_as_run
     explanation_request = _explanation_request(request, predictor)
     if is_as_run and request.method is not None:
         try:
@@ -136,13 +145,14 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
 
 
 def _explanation_request(request: FilmRequest, predictor: Predictor) -> ExplanationRequest:
-    settings = predictor.explaining
+    settings, method = predictor.explaining, request.method or predictor.method
     return ExplanationRequest(
-        method=request.method or predictor.method,
+        method=method,
         layers=request.layers,
         targets=request.targets,
         flip=settings.flip if request.flip is None else request.flip,
         scales=settings.scales if request.scales is None else request.scales,
+        options=changed_options(settings, request.options, [method]),
     )
 
 

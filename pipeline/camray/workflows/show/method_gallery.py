@@ -6,6 +6,7 @@ Run     ``camray gallery --run runs/phantom --out docs``
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.core.explain.explanation import ExplanationRequest, explain_images
-from camray.core.explain.methods import METHODS
+from camray.core.explain.methods import METHODS, methods_named
 from camray.core.imaging.resampling import resampled
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import film_window, upsampled
@@ -30,11 +31,13 @@ from camray.core.phantom.findings import FINDINGS
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform, box_from_mask, iou
+from camray.io.method_options import changed_options
 from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.method_gallery_page import GalleryRow, gallery_page
 from camray.reporting.overlays import heat01_of
+from camray.workflows.stored_settings import settings_of
 
 PICTURES = "pictures/gallery"
 FIXED = BoxRecipe("max", 0.2)
@@ -63,7 +66,7 @@ class GalleryResult:
     size_bytes: int
 
 
-def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
+def make_gallery(run_root: Path, out: Path, seed: int, changes: Sequence[str] = ()) -> GalleryResult:
     """Draw the page.
 
     Parameters
@@ -74,18 +77,23 @@ def make_gallery(run_root: Path, out: Path, seed: int) -> GalleryResult:
         Folder that gets ``gallery.html`` and its pictures.
     seed : int
         Of the films that are drawn; another one than the run's own films have.
+    changes : sequence of str
+        Changes of the run's options of methods, see `camray.io.method_options.changed_options`.
 
     Raises
     ------
     SettingsError
-        If the run's labels are not findings of generated films.
+        If the run's labels are not findings of generated films, or an option does not exist.
     """
+    options = changed_options(settings_of(run_root).explain, changes, METHODS)
     network, contract = load_classifier(RunFolder(run_root), torch.device("cpu"))
     known = [label for label in contract.labels if label in FINDINGS]
     if not known:
         raise SettingsError(f"the run knows {', '.join(contract.labels)}; the gallery needs {', '.join(FINDINGS)}")
     films = [_on_model_grid(label, contract, film) for label, film in _find_films(known, seed)]
-    requests = [(name, METHODS[name].note, ExplanationRequest(name)) for name in METHODS] + _further(network)
+    methods = methods_named(METHODS, options)
+    requests = [(each.name, each.note, ExplanationRequest(each.name, options=options)) for each in methods]
+    requests += _further(network)
     sheets: dict[str, bytes] = {"films": _strip([_plain(film) for film in films])}
     rows: list[GalleryRow] = []
     for title, note, request in progress(requests, len(requests), "explaining"):
