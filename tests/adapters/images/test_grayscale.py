@@ -139,6 +139,25 @@ def test_exif_rotated(cases: Path) -> None:
     assert np.abs(lying.astype(int) - upright).mean() < 2
 
 
+@pytest.mark.parametrize(("name", "kind"), [("film.png", "PNG"), ("film.jpg", "MPO")])
+def test_a_file_of_several_pictures_is_refused_by_every_reader(tmp_path: Path, name: str, kind: str) -> None:
+    first, second = (Image.fromarray(np.full((96, 80), grey, np.uint8)) for grey in (40, 90))
+    first.save(tmp_path / name, kind, save_all=True, append_images=[second])
+    for read in (read_picture, read_picture_header, read_colours):
+        with pytest.raises(ImageError, match="the file holds 2 pictures; expected 1") as refused:
+            read(tmp_path / name)
+        assert refused.value.reason == Reason.MULTI_FRAME
+    first.save(tmp_path / name, kind, save_all=True)
+    assert read_picture(tmp_path / name).values.shape == (96, 80)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+def test_other_formats_of_several_pictures_are_no_pictures_here(tmp_path: Path, kind: str) -> None:
+    first, second = (Image.fromarray(np.full((96, 80), grey, np.uint8)) for grey in (40, 90))
+    first.save(tmp_path / "film", kind, save_all=True, append_images=[second])
+    assert not is_picture((tmp_path / "film").read_bytes()[:16])
+
+
 def test_first_bytes_tell_a_picture() -> None:
     assert is_picture(b"\x89PNG\r\n\x1a\n....")
     assert is_picture(b"\xff\xd8\xff\xe0....")

@@ -44,13 +44,14 @@ def read_picture(path: Path) -> StoredFilm:
     Raises
     ------
     PixelError
-        If the image is damaged, in colour, too small or of another depth.
+        If the image is damaged, in colour, too small, of another depth, or one of several in its file.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 _check_size(picture.height, picture.width)
+                check_single(picture)
                 syntax = str(picture.format).lower()
                 values, bits = _grey_values(upright(picture), _png_depth(path))
     except _FAULTS_AND_BOMB as error:
@@ -75,19 +76,34 @@ def read_picture_header(path: Path) -> FilmHeader:
     Raises
     ------
     PixelError
-        If it is not an image, or too small or too large.
+        If it is not an image, too small or too large, or one of several in its file.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 _check_size(picture.height, picture.width)
+                check_single(picture)
                 rows, cols = upright_size(picture)
                 return FilmHeader(path.stem, rows=rows, cols=cols)
     except _FAULTS_AND_BOMB as error:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS, f"the image cannot be read ({type(error).__name__})"
         ) from None
+
+
+def check_single(picture: Image.Image) -> None:
+    """Refuse a file of several pictures: an animated PNG, or a JPEG with more pictures behind the first (MPO).
+
+    Raises
+    ------
+    PixelError
+        With ``MULTI_FRAME``.
+    """
+    if (pictures := getattr(picture, "n_frames", 1)) > 1:
+        raise PixelError(
+            RefusalReason.MULTI_FRAME, f"the file holds {pictures} pictures; expected 1; save the film by itself"
+        )
 
 
 def _check_size(rows: int, cols: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from camray.adapters.images.grayscale import check_single
 from camray.adapters.images.orientation import upright
 from camray.domain.errors import PixelError, SettingsError
 from camray.domain.films import MAX_AREA_PX
@@ -55,6 +56,7 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
                         RefusalReason.UNREADABLE_PIXELS,
                         f"{picture.height} x {picture.width} px are too many",
                     )
+                check_single(picture)
                 if picture.mode not in _MODES:
                     raise PixelError(
                         RefusalReason.UNSUPPORTED_BITS,
