@@ -1,6 +1,7 @@
 """Tables of every form to labels and boxes, worked by hand; faults in one report."""
 
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -364,6 +365,31 @@ def test_the_first_key_column_that_names_films_is_taken(tmp_path: Path) -> None:
 def test_json_that_is_no_table_is_named(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(ManifestError, match=message):
         _folder(tmp_path, LABELS, content, "json")
+
+
+def _coco(*images: tuple[str, int, int]) -> str:
+    listed = [{"id": name, "file_name": name, "width": cols, "height": rows} for name, rows, cols in images]
+    boxes = [{"image_id": image["id"], "category_id": 1, "bbox": [5, 10, 10, 20]} for image in listed]
+    return json.dumps({"images": listed, "categories": [{"id": 1, "name": "A"}], "annotations": boxes})
+
+
+def test_boxes_drawn_on_another_size_are_scaled_and_told_once(tmp_path: Path) -> None:
+    text = _coco(
+        ("f0.dcm", 50, 25), ("f1.dcm", 400, 201), ("f2.png", 512, 512)
+    )  # films of 100 x 50, 200 x 100, 512 x 512 px
+    data = _folder(tmp_path, LABELS, text, "json")
+    corners = data.boxes.sort_values("film")[["x0", "y0", "x1", "y1"]].to_numpy()
+    np.testing.assert_allclose(corners[[0, 2]], [[10, 20, 30, 60], [5, 10, 15, 30]])
+    assert [(fault.what, fault.count, fault.stops) for fault in data.report.faults if "size" in fault.what] == [
+        ("boxes of 2 film(s) were drawn on an image of another size; scaled by 0.4975 to 2", 2, False)
+    ]
+
+
+def test_boxes_drawn_on_another_shape_are_refused(tmp_path: Path) -> None:
+    for image in (("f1.dcm", 100, 200), ("f1.dcm", 100, 53)):  # turned, and 3 px wider
+        with pytest.raises(AnnotationError, match=r"drawn on an image of another shape.*line"):
+            _folder(tmp_path, LABELS, _coco(("f0.dcm", 100, 50), image), "json")
+    assert len(_folder(tmp_path, LABELS, _coco(("f0.dcm", 100, 50), ("f1.dcm", 100, 52)), "json").boxes) == 2
 
 
 def test_voc_and_masks_are_read_without_a_manifest_of_their_own(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from camray.adapters.datasets.json_marks import COCO_COLUMNS
 from camray.adapters.datasets.label_table import spellings
 from camray.adapters.datasets.manifest import BoxTableRules, LabelRules
 from camray.adapters.datasets.markup import MASK_COLUMNS, VOC_COLUMNS
-from camray.adapters.datasets.mask_table import read_masks
+from camray.adapters.datasets.mask_table import UNKNOWN_SIDE, read_masks
 from camray.adapters.datasets.tables import TextTable, missing_columns, report_unknown_columns
 from camray.domain.records import CORNERS
 
 TOLERANCE_PX = 1.0  # annotation tools round: a box may exceed the film by this much without a report
+SHAPE_TOLERANCE_PX = 2.0  # a smaller copy of a film has rounded sides
 SHARE_TOLERANCE = 0.01  # shares of a side may leave 0-1 by rounding
 MANY_BOXES, LARGE_SIDE_PX = 4, 400  # fewer boxes, or smaller films, may have all corners in 0-100 px
 IGNORE = "ignore"
@@ -83,8 +84,8 @@ def read_boxes(
     sizes_rc : ndarray of shape (films, 2), int64
         Native (rows, cols) of each film.
     report : FaultReport
-        Receives invalid corners, masks that do not fit, inverted boxes, boxes outside their film, unknown names and
-        columns.
+        Receives invalid corners, masks that do not fit, inverted boxes, boxes outside their film, boxes drawn on other
+        sizes, unknown names and columns.
 
     Returns
     -------
@@ -94,6 +95,7 @@ def read_boxes(
         Boxes of films that do not exist are omitted.
     """
     frames = _frames(table, rules, sizes_rc, report)
+    _report_other_sizes(table, rules, frames, sizes_rc, report)
     native, rle, empty = _marks(table, rules, frames, sizes_rc, report)
     label = _labels(table, rules, labels, report)
     reader = table.column([rules.reader] if rules.reader else [])
@@ -158,6 +160,33 @@ def _frames(
     wrong: NDArray[np.bool_] = np.asarray(~(frames > 0).all(axis=1))
     report.add(table.name, "rows without the size of the image they were drawn on", table.lines[wrong], stops=True)
     return np.where(wrong[:, None], np.nan, frames)
+
+
+def _report_other_sizes(
+    table: TextTable,
+    rules: BoxTableRules,
+    frames_rc: NDArray[np.float64],
+    sizes_rc: NDArray[np.int64],
+    report: FaultReport,
+) -> None:
+    """Report boxes that the table says were drawn on another size; of COCO, refuse another shape."""
+    if rules.frame == "native" or isinstance(rules.frame[0], int) or not len(sizes_rc):
+        return
+    sizes = np.where(table.films[:, None] >= 0, sizes_rc[table.films], UNKNOWN_SIDE)
+    compared = np.isfinite(frames_rc).all(axis=1) & (sizes != UNKNOWN_SIDE).all(axis=1)
+    factors = sizes / np.where(compared[:, None], frames_rc, 1.0)
+    off = np.abs(sizes - frames_rc * factors[:, ::-1]) / np.maximum(factors[:, ::-1], 1.0)  # px of the smaller grid
+    is_coco = set(table.cells.columns) == set(COCO_COLUMNS)  # manifests describe other tables
+    skewed = compared & (off.min(axis=1) > SHAPE_TOLERANCE_PX) & is_coco
+    what = "boxes drawn on an image of another shape than the film's; expected the film, or a smaller or larger copy"
+    report.add(table.name, what, table.lines[skewed], stops=True)
+    other = compared & ~skewed & (factors != 1).any(axis=1)
+    edges = (factors[other].min(initial=np.inf), factors[other].max(initial=0))
+    by = " to ".join(dict.fromkeys(f"{edge:.4g}" for edge in edges))
+    what = (
+        f"boxes of {len(np.unique(table.films[other]))} film(s) were drawn on an image of another size; scaled by {by}"
+    )
+    report.add(table.name, what, stops=False, count=int(other.sum()))
 
 
 def _marks(
