@@ -34,7 +34,7 @@ def _ends(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (("frobnicate",), "usage: No such command 'frobnicate'; see camray --help\n"),
         (("ingest",), "usage: Missing argument 'config'; see camray ingest --help\n"),
         (("track", "syn"), "usage: No such command 'syn'. Did you mean 'sync'? see camray track --help\n"),
-        (("visualise", "x", "--epochs", "3"), "usage: No such option: --epochs; see camray visualise --help\n"),
+        (("visualise", "x", "--zzzz", "3"), "usage: No such option: --zzzz; see camray visualise --help\n"),
         (
             ("show", "x.dcm", "--patch-px", "16"),
             "usage: No such option: --patch-px; settings are given without dashes: explain.occlusion.patch_px=16; see "

@@ -26,8 +26,8 @@ class RefusalReason(StrEnum):
     DUPLICATE_ID = "duplicate_id"
     CONFLICTING_PATIENT = "conflicting_patient"
     MISSING_FILE = "missing_file"  # named in a table, not on disk
-    NOT_A_FILE = "not_a_file"  # a link to nothing, a pipe, a socket or a device
-    UNREADABLE_FOLDER = "unreadable_folder"  # no permission, or a link to a folder above the root
+    NOT_A_FILE = "not_a_file"  # a link to nothing or into /proc, a pipe, a socket or a device
+    UNREADABLE_FOLDER = "unreadable_folder"  # no permission, or a link to a folder above the root or of the system
     NOT_IN_TABLE = "not_in_table"  # on disk, not in the label table, and the settings require labels
 
 

@@ -50,6 +50,35 @@ def test_special_files_and_hidden_ones_have_a_place(tmp_path: Path) -> None:
     assert films.ignored == {"hidden": 3, "dicomdir": 1, "tables": 2}
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc on this system")
+def test_links_into_folders_of_the_system_are_named_and_not_entered(tmp_path: Path) -> None:
+    root, films_elsewhere = tmp_path / "root", tmp_path / "films"
+    _touch(tmp_path, "root/f0.png", "films/f1.png")
+    for name, target in (
+        ("p", "/proc"),
+        ("own", "/proc/self"),
+        ("sub/s", "/sys/kernel"),
+        ("d", "/dev"),
+        (".h", "/sys"),
+    ):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).symlink_to(target)
+    (root / "stat.png").symlink_to("/proc/self/stat")
+    (root / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(root / ".pipe")
+    open_there = os.open(films_elsewhere, os.O_RDONLY)
+    (root / "more").symlink_to(f"/proc/self/fd/{open_there}")  # leads out of /proc again
+    films = _list(root)
+    os.close(open_there)
+    assert films.sources == ["f0.png", "more/f1.png"]
+    folders = dict.fromkeys(("p", "own", "sub/s", "d"), "unreadable_folder")
+    assert _unread(films) == folders | dict.fromkeys(("stat.png", "zero.png"), "not_a_file")
+    assert {entry.message for entry in films.unread if entry.source in folders} == {
+        "a link into /proc, /sys or /dev is not entered"
+    }
+    assert films.ignored == {"hidden": 2}
+
+
 def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _touch(tmp_path, "f0.png", "locked/f1.png", ".trash/f2.png")
     scandir = os.scandir

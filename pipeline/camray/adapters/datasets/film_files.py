@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from camray.domain.records import RefusalReason
+from camray.domain.system_folders import is_of_system
 
 _Identity = tuple[int, int]  # device and inode
 
@@ -124,6 +125,7 @@ def _walk(root: Path) -> Iterator[_Entry]:
     entered: set[_Identity] = set()
     folders, linked = [_Folder("")], deque[_Folder]()
     while folders or linked:
+        is_link = not folders
         folder = folders.pop() if folders else linked.popleft()
         try:
             identity = _identity((root / folder.path).stat())
@@ -131,6 +133,8 @@ def _walk(root: Path) -> Iterator[_Entry]:
                 yield _Entry(folder.path, is_linked_again=True)
             elif identity in above:
                 yield _Entry(folder.path, is_folder=True, fault="a link to a folder above the root is not entered")
+            elif is_link and is_of_system((root / folder.path).resolve()):
+                yield _Entry(folder.path, is_folder=True, fault="a link into /proc, /sys or /dev is not entered")
             else:
                 entered.add(identity)
                 inside = (*folder.parents, identity) if folder.path else ()
@@ -155,6 +159,8 @@ def _inside(root: Path, folder: _Folder, folders: list[_Folder], linked: deque[_
             (linked if entry.is_symlink() else folders).append(_Folder(path, folder.parents))
         else:
             fault = "" if stat.S_ISREG(status.st_mode) else "neither a file nor a folder (pipe, socket or device)"
+            if entry.is_symlink() and is_of_system((root / path).resolve()):
+                fault = "a link into /proc, /sys or /dev"
             yield _Entry(path, (*folder.parents, _identity(status)), fault=fault)
 
 

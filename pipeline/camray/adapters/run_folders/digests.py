@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from camray.adapters.run_folders.finished_outputs import file_digest
+from camray.domain.system_folders import is_of_system
 
 
 def digest_of(value: Any) -> str:
@@ -34,7 +35,7 @@ def _files_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
     entered = {_identity(folder.stat()) for folder in root.resolve().parents}
     for folder, folders, names in os.walk(root, followlinks=True):
         identity = _identity(Path(folder).stat())
-        if identity in entered:
+        if identity in entered or (Path(folder).is_symlink() and is_of_system(Path(folder).resolve())):
             folders.clear()
             continue
         entered.add(identity)
