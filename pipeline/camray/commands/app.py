@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from camray.commands import (
+    card,
     compare,
     data,
     diff,
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-SINGLE = (experiment, compare, stages, show, gallery, diff, sanity, fetch, remedies, settings)
+SINGLE = (experiment, compare, stages, show, gallery, diff, card, sanity, fetch, remedies, settings)
 for part in SINGLE:
     app.add_typer(part.app)
 app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)

@@ -34,7 +34,7 @@ from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
 from camray.io.plan import PlannedFrom, read_plan, write_plan
 from camray.io.thresholds import read_thresholds, write_thresholds
-from camray.io.workflow_artifacts import ComparedFiles, ReviewedFiles, ReviewFiles, SanityFiles
+from camray.io.workflow_artifacts import CardFiles, ComparedFiles, ReviewedFiles, ReviewFiles, SanityFiles
 
 
 def _write_contract(path: Path, contract: ModelContract) -> None:
@@ -175,6 +175,8 @@ class ExportFiles(ArtifactFolder):
     label_studio = path_of("labelstudio.json")
     voc = path_of("voc")
     dicom = path_of("dicom")
+    card = path_of("card.md")
+    card_page = path_of("card.html")
 
     @property
     def objects(self) -> Path:
@@ -214,6 +216,7 @@ class RunArtifacts(ArtifactFolder):
     score = Named("score", ScoreFiles)
     export = Named("export", ExportFiles)
     sanity = Named("sanity", SanityFiles)
+    card = Named("card", CardFiles)
     review = Named("review", ReviewFiles)
     reviewed = Named("reviewed", ReviewedFiles)
     compared = Named("compared", ComparedFiles)

@@ -1,4 +1,4 @@
-"""Artifacts of workflows: map checks, the review, comparisons of models, several seeds."""
+"""Artifacts of workflows: map checks, the model card, the review, comparisons of models, several seeds."""
 
 from pathlib import Path
 
@@ -17,6 +17,13 @@ class SanityFiles(ArtifactFolder):
     curves_csv = path_of("curves.csv")
     cascade_chart = path_of("cascade.png")
     curves_chart = path_of("curves.png")
+
+
+class CardFiles(ArtifactFolder):
+    """The model card, made again for a run."""
+
+    markdown = path_of("card.md")
+    page = path_of("card.html")
 
 
 class ReviewFiles(ArtifactFolder):

@@ -314,16 +314,22 @@ def test_the_model_is_registered_and_finds_boxes(run_root: Path, monkeypatch: py
     (run_root / "train" / "state").mkdir()
     (run_root / "train" / "state" / "optimizer.bin").write_bytes(b"not part of the model")
     with _tracker(run_root) as tracker, tracker.stage("export"):
-        tracker.model([run_root / "train" / "contract.json", run_root / "settings.json"], "demo")
+        card = "# Card\n\n" + "- a line\n" * 600  # longer than the store's column
+        tracker.model([run_root / "train" / "contract.json", run_root / "settings.json"], "demo", card)
     assert not {TRACKING_VARIABLE, REGISTRY_VARIABLE} & set(os.environ)  # a child's runs stay with the child
     import mlflow
 
     with quiet_calls(), pointed_at(mlflow, store_uri(None, run_root.parent)):
         version = _client(run_root).get_model_version_by_alias("demo", "candidate")
+        described = _client(run_root).get_registered_model("demo").description
         model = mlflow.pyfunc.load_model("models:/demo@candidate")
         boxes = model.predict(pd.DataFrame({"path": ["a.dcm", "b.dcm"]}))
         arrays = model.predict(np.zeros((3, 4, 5), np.uint8))
     assert version.version in (1, "1")
+    assert version.description == described
+    assert 4900 < len(described) <= 5000
+    assert described.startswith("# Card\n\n- a line\n")
+    assert described.endswith("- a line\n\n(cut here; the run's artifact has the whole text)")
     assert list(boxes["image_id"]) == ["a.dcm", "b.dcm"]
     assert set(boxes["label"]) == {"Mass"}
     assert len(arrays) == 3

@@ -1,5 +1,6 @@
 """The export stage on drawn films whose boxes the localize stage found."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
+from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.geometry import Box, iou
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
@@ -24,6 +26,8 @@ from camray.domain.records import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
+    Counts,
+    StageResult,
 )
 from camray.io.artifacts import artifacts_of
 from camray.reporting.overlays import GAP_PX, PREDICTED_RGB
@@ -39,6 +43,7 @@ class ListeningTracker(NullTracker):
     """Remembers what it was told."""
 
     told: list[tuple[str, Any]] = field(default_factory=list)
+    described: str = ""
 
     def stage(self, name: str) -> Any:
         return nullcontext()
@@ -52,8 +57,9 @@ class ListeningTracker(NullTracker):
     def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
         self.told.append(("table", rows))
 
-    def model(self, files: Sequence[Path], name: str) -> None:
+    def model(self, files: Sequence[Path], name: str, description: str = "") -> None:
         self.told.append(("model", name))
+        self.described = description
 
 
 def _settings(export_: dict[str, Any] | None = None, **sections: Any) -> Settings:
@@ -108,6 +114,26 @@ def test_everything_is_told_on_request(folder: RunFolder) -> None:
     few = export.run(_settings(), folder, NullTracker()).figures["boxes"]
     everything = export.run(_settings(localize={"report": "all"}), folder, NullTracker()).figures["boxes"]
     assert everything == _predictions(folder)["x0"].notna().sum() > few
+
+
+def test_a_run_that_trained_has_a_model_card_which_describes_the_registered_model(folder: RunFolder) -> None:
+    files, tracker = artifacts_of(folder), ListeningTracker()
+    folder.stage("train")
+    contract = files.ingest.contract.read()
+    network = NetworkSpec(stride=8)
+    cells = (contract.rows // 8, contract.cols // 8)
+    files.train.contract.write(
+        ModelContract(LABELS, contract.rows, contract.cols, "letterbox", 8, network, *cells, "d", 1, "0.2.0")
+    )
+    files.train.weights.write_bytes(b"weights")
+    folder.finish("train", {}, StageResult(Counts(1, 1)))
+    export.run(_settings({"formats": ["csv"]}), folder, tracker)
+    card = (folder.root / "export" / "card.md").read_text(encoding="utf-8")
+    assert tracker.described == card
+    assert card.startswith("# Model card: drawn\n")
+    assert hashlib.sha256(b"weights").hexdigest() in card
+    assert [name for kind, name in tracker.told if kind == "artifact"] == ["boxes.csv", "card.md", "card.html"]
+    assert not any(image_id in card for image_id in files.ingest.images.read()["image_id"])
 
 
 def test_without_calibration_the_fixed_threshold_is_told(tmp_path: Path) -> None:

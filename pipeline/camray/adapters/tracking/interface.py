@@ -38,8 +38,11 @@ class Tracker(Protocol):
     def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
         """Show a table; `picture_column` holds paths of PNGs that become thumbnails."""
 
-    def model(self, files: Sequence[Path], name: str) -> None:
-        """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
+    def model(self, files: Sequence[Path], name: str, description: str = "") -> None:
+        """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate.
+
+        The description is Markdown; it becomes that of the version and of the registered model.
+        """
 
 
 class NullTracker:
@@ -71,5 +74,5 @@ class NullTracker:
     def table(self, rows: pd.DataFrame, name: str, picture_column: str | None = None) -> None:
         """Do nothing."""
 
-    def model(self, files: Sequence[Path], name: str) -> None:
+    def model(self, files: Sequence[Path], name: str, description: str = "") -> None:
         """Do nothing."""

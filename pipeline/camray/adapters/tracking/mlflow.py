@@ -198,10 +198,10 @@ class MlflowTracker:
         plain = json.loads(rows.reset_index(drop=True).to_json(orient="split", index=False))
         self._record("table", name=tracking_key(name), rows=plain, pictures=pictures, picture_column=picture_column)
 
-    def model(self, files: Sequence[Path], name: str) -> None:
+    def model(self, files: Sequence[Path], name: str, description: str = "") -> None:
         """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
-        existing = [path for path in files if path.is_file()]
-        self._record("model", name=name, loader=self._loader, files=[_ModelFile(path) for path in existing])
+        existing = [_ModelFile(path) for path in files if path.is_file()]
+        self._record("model", name=name, loader=self._loader, files=existing, description=description)
 
     def _record(self, call: str, **payload: Any) -> None:
         if self._journal is None:

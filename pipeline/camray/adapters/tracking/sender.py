@@ -24,6 +24,8 @@ CALLS = {
     *("start", "resume", "end", "params", "tags", "untag", "metrics"),
     *("dataset", "picture", "artifact", "table", "model"),
 }
+_DESCRIPTION = 5000  # characters of a description in the store's database
+_CUT = "\n\n(cut here; the run's artifact has the whole text)"
 _TRANSIENT = {401, 403, 408, 425, 429}
 
 
@@ -226,6 +228,9 @@ class Sender:
             with tempfile.TemporaryDirectory() as scratch:
                 version = self._log_model(entry, run_id, Path(scratch))
         self._client.set_registered_model_alias(name, CANDIDATE, version)
+        if text := _within_limit(entry.get("description", "")):  # entries of earlier versions have none
+            self._client.update_model_version(name, version, text)
+            self._client.update_registered_model(name, text)
 
     def _registered_before(self, run_id: str, name: str) -> str | None:
         versions = self._client.search_model_versions(f"name = '{name}'", max_results=1000)
@@ -268,6 +273,13 @@ class Sender:
                 "log the new one"
             )
         return path
+
+
+def _within_limit(text: str) -> str:
+    """Cut a description at the end of a line to what the store's column holds."""
+    if len(text) <= _DESCRIPTION:
+        return text
+    return text[: _DESCRIPTION - len(_CUT)].rpartition("\n")[0] + _CUT
 
 
 def _requirements() -> list[str]:

@@ -1,8 +1,8 @@
 """Exports: overlays of selected films, boxes for other tools, DICOM objects for the reading room.
 
 Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (heat maps), ``localize/`` (boxes, thresholds); for DICOM
-        objects the source films and ``train/`` (which model it was)
-Writes  ``export/overlays/*.png boxes.csv coco.json labelstudio.json voc/ dicom/``
+        objects the source films and ``train/`` (which model it was); for the model card also ``score/``
+Writes  ``export/overlays/*.png boxes.csv coco.json labelstudio.json voc/ dicom/ card.md card.html``
 Run     ``camray export configs/phantom.yaml``
 """
 
@@ -19,15 +19,18 @@ from camray.adapters.export_formats import (
     write_label_studio,
     write_voc,
 )
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.domain.file_names import file_names
 from camray.domain.records import Counts, StageResult
-from camray.io.artifacts import model_files
+from camray.io.artifacts import artifacts_of, model_files
 from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.film_results import exported_boxes, exported_films
+from camray.io.model_card import read_card_facts
 from camray.reporting.fonts import font_note
+from camray.reporting.model_card import card_markdown, card_page
 from camray.stages.export.dicom import WrittenObjects, write_objects
 from camray.stages.export.dicom_objects import FORMATS
 from camray.stages.export.overlays import draw_overlays, track_overlays
@@ -52,8 +55,9 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         track_overlays(overlays, explained.artifacts.export.overlays, settings.track.overlays, tracker)
         figures["overlays"] = len(overlays)
     objects = _write_dicom(settings, explained, image_ids, tracker)
+    card = _write_card(settings, folder, tracker)
     if settings.track.register_model and folder.trained is None:
-        tracker.model(model_files(folder), settings.name)
+        tracker.model(model_files(folder), settings.name, card)
     n_films = len(image_ids)
     if objects is None:
         return StageResult(Counts(n_films, n_films), figures)
@@ -61,6 +65,19 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     figures |= {"dicom_objects": objects.n_objects}
     figures |= _object_notes(objects, explained.artifacts.export.header_changes.name)
     return StageResult(Counts(n_films, n_films - n_refused, n_refused), figures)
+
+
+def _write_card(settings: Settings, folder: RunFolder, tracker: Tracker) -> str:
+    """Write the model card of a run that trained; return its Markdown, or nothing."""
+    if folder.trained is not None or folder.record("train") is None:
+        return ""
+    files, facts = artifacts_of(folder).export, read_card_facts(folder, settings)
+    markdown = card_markdown(facts)
+    write_bytes(files.card, markdown.encode())
+    write_bytes(files.card_page, card_page(facts).encode())
+    for path in (files.card, files.card_page):
+        tracker.artifact(path)
+    return markdown
 
 
 def _respelled_note(labels: Sequence[str]) -> dict[str, str]:

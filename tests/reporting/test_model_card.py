@@ -1,0 +1,48 @@
+"""The model card as Markdown and as a page."""
+
+import re
+from dataclasses import replace
+
+from camray.core.model_card.facts import CardFacts, DataFacts, SplitFacts
+from camray.domain.contract import ModelContract, NetworkSpec
+from camray.reporting.model_card import card_markdown, card_page
+from tests.reporting.hostile_texts import TEXT, assert_escaped
+
+SPLITS = {"train": SplitFacts(10, 7, 0, {"Mass": (3, 9)}), "test": SplitFacts(4, 4, 2, {"Mass": (1, 4)})}
+DATA = DataFacts("folder", "own films", "unknown", SPLITS, {"PA": 14}, {"DX": 14}, {"blank": 2}, 1, 2, 3, 5, False)
+CONTRACT = ModelContract(("Mass",), 96, 64, "letterbox", 8, NetworkSpec(), 6, 4, "d" * 64, 1, "0.2.0")
+FACTS = CardFacts("mine", CONTRACT, DATA, ["3 epochs"], shortcuts=[], weights_sha256="a" * 64)
+
+
+def test_every_fact_is_stated() -> None:
+    card = card_markdown(FACTS)
+    assert "| train | 10 | 7 | 0 |\n| test | 4 | 4 | 2 |" in card
+    assert "| Mass | 3 of 9 | 1 of 4 |" in card
+    assert "Boxes on 2 films by 3 reader(s)" in card
+    assert "Refused files: blank 2." in card
+    assert "- Random, drawn from the seed." in card
+    assert "- The run has no scores." in card
+    assert "none among the features that it probes" in card
+    assert "Without an AUROC (not scored, or films of one class): Mass." in card
+    assert "a" * 64 in card
+    titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
+    assert titles == re.findall(r"<h2>(.*)</h2>", card_page(FACTS))
+    assert len(titles) == 9
+
+
+def test_weights_and_shortcuts_are_told_apart() -> None:
+    contract = replace(CONTRACT, starting_weights="mine.pth, sha256 b")
+    card = card_markdown(replace(FACTS, contract=contract, shortcuts=None))
+    assert "A local file: mine.pth, sha256 b." in card
+    assert "check at the source whether use and redistribution are permitted" in card
+    assert "ingested without an audit" in card
+
+
+def test_names_cannot_be_markup() -> None:
+    contract = replace(CONTRACT, labels=(TEXT + " | *x*",))
+    facts = replace(FACTS, contract=contract, data=replace(DATA, title=TEXT))
+    assert_escaped(card_page(facts))
+    card = card_markdown(facts)
+    assert not re.search(r"(?<!\\)[<>*`\[]", card)
+    row = next(line for line in card.splitlines() if line.startswith("| \\<img"))
+    assert len(re.findall(r"(?<!\\)\|", row)) == 4
