@@ -22,6 +22,7 @@ from camray.adapters.dicom.read.pixels import (
     decode_encapsulated,
     decode_native,
 )
+from camray.adapters.dicom.read.swapped_sides import check_icon, check_row_length
 from camray.domain.errors import DicomError, ImageError, PixelError
 from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, FilmPolicy, StoredFilm
 from camray.domain.records import RefusalReason
@@ -65,7 +66,9 @@ def read_dicom(path: Path, policy: FilmPolicy | None) -> StoredFilm:
                 raise PixelError(
                     RefusalReason.NO_PIXELS, "the header describes an image, but the file contains no pixels"
                 )
-            return StoredFilm(_read_pixels(stream, header_end, ds, layout), grey, header)
+            values = _read_pixels(stream, header_end, ds, layout)
+            check_row_length(values)
+            return StoredFilm(values, grey, header)
         except FAULTS as error:  # the chain is cut: their texts may quote the header
             raise _unparsable(stream, path.stat().st_size, error) from None
 
@@ -189,6 +192,7 @@ def _check_form(ds: Dataset, header: FilmHeader) -> PixelLayout:
         photometric="MONOCHROME2" if is_grey else header.photometric,
     )
     check_bits(layout)
+    check_icon(ds, header)
     return layout
 
 
