@@ -9,7 +9,8 @@ import pytest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError
-from camray.workflows.stage_inputs import STAGES, check_names, stage_settings
+from camray.workflows.setting_names import check_names
+from camray.workflows.stage_inputs import STAGES, stage_settings
 
 EXPLAIN = next(stage for stage in STAGES if stage.name == "explain")
 

@@ -21,7 +21,7 @@ TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a tra
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
 MethodChanges = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SETTINGS]...", help="Options of the method, for instance explain.occlusion.patch_px=16"),
+    typer.Argument(help="Options of the method, for instance explain.occlusion.patch_px=16"),
 ]
 Runs = Annotated[
     Path, typer.Option("--runs", envvar="CAMRAY_RUNS", help="Folder that contains the runs", rich_help_panel=RUN_PANEL)

@@ -194,7 +194,8 @@ def _run_stages(
     from camray.io.tracking import missing_password, open_tracker
     from camray.workflows.run import run as run_stages
     from camray.workflows.run_summary import write_csv_tables
-    from camray.workflows.stage_inputs import check_device, check_names
+    from camray.workflows.setting_names import check_names
+    from camray.workflows.stage_inputs import check_device
 
     check_device(settings, folder, until)  # before the run is tracked
     check_names(settings, folder, until)

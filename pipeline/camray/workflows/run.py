@@ -24,12 +24,12 @@ from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.io.artifacts import artifacts_of
+from camray.workflows.setting_names import check_names
 from camray.workflows.stage_inputs import (
     STAGE_NAMES,
     STAGES,
     Stage,
     check_device,
-    check_names,
     input_digests,
     stage_settings,
     stages_for,

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from camray.adapters.datasets.manifest_files import load_manifest, manifest_path
+from camray.adapters.datasets.manifest_files import manifest_path
 from camray.adapters.run_folders.digests import digest_of, folder_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.explain.methods import methods_named
 from camray.core.training.device import choose_device
 from camray.domain.errors import SettingsError
 from camray.domain.records import StageResult
@@ -97,23 +96,6 @@ def stages_for(settings: Settings, folder: RunFolder, until: str) -> list[Stage]
     if folder.trained is not None:
         left_out |= {"generate", "train"}
     return [stage for stage in up_to_last if stage.name not in left_out]
-
-
-def check_names(settings: Settings, folder: RunFolder, until: str) -> None:
-    """Check that the data manifest and the explanation methods exist, before hours are spent on films and training.
-
-    Raises
-    ------
-    ManifestError
-        If there is no such manifest, or it is invalid.
-    SettingsError
-        If a method is unknown or repeated.
-    """
-    names = {stage.name for stage in stages_for(settings, folder, until)}
-    if "ingest" in names:
-        load_manifest(settings.data.manifest)
-    if "explain" in names:
-        methods_named(settings.explain.methods)
 
 
 def check_device(settings: Settings, folder: RunFolder, until: str) -> None:

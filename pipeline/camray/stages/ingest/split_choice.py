@@ -7,12 +7,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.datasets.films_index import FilmIndex
+from camray.adapters.datasets.known_names import no_official_splits
 from camray.adapters.datasets.manifest import Manifest
 from camray.adapters.datasets.split_lists import read_split_lists, splits_of_texts
 from camray.adapters.settings.films import IngestSettings
 from camray.core.cohort.deduplication import patient_split_key
 from camray.core.cohort.patient_splits import check_no_leak, official_splits, seeded_splits
-from camray.domain.errors import ManifestError
 
 
 def read_official_splits(
@@ -39,10 +39,7 @@ def read_official_splits(
     if manifest.splits:
         return read_split_lists(manifest, root, index)
     if not (column != "").any():
-        raise ManifestError(
-            f"data manifest '{manifest.name}' has no official split lists, and the label table no column 'split'; "
-            "set ingest.split=seeded"
-        )
+        raise no_official_splits(manifest)
     return splits_of_texts(column)
 
 
