@@ -7,7 +7,6 @@ proportions of the model grid.
 from typing import cast
 
 import torch
-from monai.networks.nets.unet import UNet
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pad
 
@@ -27,6 +26,8 @@ class LungUNet(nn.Module):
     """
 
     def __init__(self) -> None:
+        from monai.networks.nets.unet import UNet  # takes seconds, and not every process needs it
+
         super().__init__()
         self.normalise = Normalise("film_local")
         self.body = UNet(

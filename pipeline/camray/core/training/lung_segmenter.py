@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from monai.losses.dice import DiceCELoss
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -116,6 +115,8 @@ def fit_lungs(samples: list[LungSample], settings: LungFitSettings) -> Iterator[
     float
         The epoch's mean loss: Dice loss plus cross entropy (Milletari et al. 2016; `monai.losses.DiceCELoss`).
     """
+    from monai.losses.dice import DiceCELoss  # takes seconds
+
     grey, lung = (_stacked([getattr(sample, key) for sample in samples]) for key in ("grey", "lung"))
     network, generator = build_lung_unet(settings.seed), torch.Generator().manual_seed(settings.seed)
     steps = settings.epochs * (len(samples) // settings.batch_size)
