@@ -1,5 +1,6 @@
 """Fixtures for all tests: generated films (see `tests.film_factory`) and the folder of the real ones."""
 
+import gc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("realdata"):
             item.add_marker(pytest.mark.skip(reason="real films are not at ../shared/data"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what lives to the end: the modules of all tests, which take seconds to search."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let plugins find all objects again: Hypothesis, imported late, looks for those that refer to another."""
+    gc.unfreeze()
 
 
 @pytest.fixture
