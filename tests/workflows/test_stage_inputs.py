@@ -27,7 +27,7 @@ def test_new_settings_of_network_and_training_do_not_outdate_older_runs() -> Non
     stage = next(stage for stage in STAGES if stage.name == "train")
     sections = stage_settings(stage, Settings.model_validate({"name": "t"}))
     assert not {"norm_momentum", "head", "pyramid_strides", "pyramid_channels"} & set(sections["model"])
-    assert not {"min_steps", "head_rate", "epoch_films"} & set(sections["train"])
+    assert not {"min_steps", "head_rate", "epoch_films", "outside_penalty"} & set(sections["train"])
 
 
 def test_findings_left_out_outdate_an_ingest_and_none_left_out_does_not() -> None:
@@ -52,6 +52,13 @@ def test_unlabelled_films_outdate_ingest_and_training_and_none_does_not() -> Non
     kept = Settings.model_validate({**plain.model_dump(), "ingest": {"keep_unlabelled": True}})
     assert stage_settings(ingest, kept)["ingest"]["keep_unlabelled"] is True
     assert stage_settings(training, kept)["ingest.keep_unlabelled"] is True
+
+
+def test_a_penalty_on_maps_needs_maps() -> None:
+    penalty = {"name": "t", "train": {"outside_penalty": 1}, "explain": {"methods": ["gradcam"]}}
+    with pytest.raises(ValueError, match=r"set it to 0, or model.backbone=vgg16_gap"):
+        Settings.model_validate({**penalty, "model": {"backbone": "vgg16"}})
+    assert Settings.model_validate({**penalty, "model": {"backbone": "vgg16_gap"}}).train.outside_penalty == 1
 
 
 def test_unlabelled_films_without_a_pretext_are_refused_before_films_are_read() -> None:

@@ -78,6 +78,7 @@ _ADDED = (
     ("ingest", "keep_unlabelled"),
     ("train", "balance"),
     ("train", "max_balance_weight"),
+    ("train", "outside_penalty"),
 )
 
 

@@ -17,7 +17,8 @@ def _probe(label: str, features: str, auc: float | None) -> Probe:
 def test_strong_probes_are_named_with_their_settings_highest_first() -> None:
     probes = [_probe("Mass", "age", 0.66), _probe("Mass", "border", 0.724), _probe("Mass", "sex", None)]
     assert suggestions_of([*probes, _probe("Mass", "view", 0.6)]) == [
-        "Mass: border 0.72: try ingest.prepare.mask_border=0.08 or ingest.prepare.crop_lungs=true",
+        "Mass: border 0.72: try ingest.prepare.mask_border=0.08 or ingest.prepare.crop_lungs=true or "
+        "train.outside_penalty=1",
         "Mass: age 0.66: try train.balance='[age]'",
     ]
 

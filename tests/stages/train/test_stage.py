@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from camray.adapters.checkpoints import read_weights, weights_bytes
+from camray.adapters.pixel_store import shard_path, write_shard
 from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table, write_table
@@ -22,14 +23,28 @@ from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.adapters.weight_packages import packaged_weights
+from camray.core.imaging.resampling import to_model_grid
+from camray.core.localization.heat_maps import film_window
 from camray.core.networks.classifier import build_classifier
+from camray.core.phantom.film import render_film
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, PipelineError, SettingsError
 from camray.domain.records import EPOCH_COLUMNS, GROUP_COLUMNS, StageResult
+from camray.io.ingested_films import read_ingested
 from camray.io.labelled_films import targets_of
 from camray.io.trained_model import load_classifier
 from camray.stages.train import stage as train
-from tests.trained_run import COLS, LABELS, ROWS, STRIDE, finish_ingest, ingested_run, small_settings
+from tests.trained_run import (
+    COLS,
+    GEOMETRY,
+    LABELS,
+    PORTRAIT,
+    ROWS,
+    STRIDE,
+    finish_ingest,
+    ingested_run,
+    small_settings,
+)
 
 
 class InterruptedFitError(Exception):
@@ -209,6 +224,50 @@ def test_films_without_a_label_are_used_by_the_pretext_alone(tmp_path: Path) -> 
     assert kept.counts.as_json() == {"in": 12, "done": 12, "refused": 0}
     assert (without.figures["pretext_films"], kept.figures["pretext_films"]) == (7, 8)
     assert not torch.equal(first["backbone.conv1.weight"], second["backbone.conv1.weight"])
+
+
+def _with_a_chest(folder: RunFolder) -> None:
+    """Put a generated chest film in place of each film's noise, within the part of the grid that the film covers."""
+    chest = render_film(31, 0, 192).image
+    films = read_ingested(folder)
+    for shard in range(2):
+        pixels = np.array(films.store.shard(shard))
+        for image_id in films.images.loc[films.images["shard"] == shard, "image_id"]:
+            film = films.film(image_id)
+            window = film_window(film.transform, film.shape_native, (ROWS, COLS))
+            grey, _ = to_model_grid(chest, window.rows, window.cols, "stretch")
+            pixels[film.index] = 0
+            pixels[film.index, window.row0 : window.row1, window.col0 : window.col1] = np.round(grey * 255)
+        write_shard(shard_path(folder.root / "ingest" / "store", shard), iter(pixels), pixels.shape[1:], np.uint8)
+    finish_ingest(folder)
+
+
+def test_evidence_outside_the_chest_is_penalized_on_films_that_show_lungs(tmp_path: Path) -> None:
+    weights = {}
+    for penalty in (0.0, 50.0):
+        folder = ingested_run(tmp_path / str(penalty))
+        _with_a_chest(folder)
+        settings = small_settings(max_epochs=2, outside_penalty=penalty)
+        figures = train.run(settings, folder, NullTracker()).figures
+        weights[penalty] = read_weights(folder.root / "train" / "model.safetensors")
+        assert "note_outside_penalty" not in figures
+    assert weights[0.0].keys() == weights[50.0].keys()
+    assert not torch.equal(weights[0.0]["classifier.weight"], weights[50.0]["classifier.weight"])
+
+
+def test_a_penalty_outside_lungs_that_are_nowhere_is_refused(tmp_path: Path) -> None:
+    folder = ingested_run(tmp_path)
+    for shard in range(2):
+        blank = np.full((6, ROWS, COLS), 128, np.uint8)
+        write_shard(shard_path(folder.root / "ingest" / "store", shard), iter(blank), (ROWS, COLS), np.uint8)
+    path = folder.root / "ingest" / "images.parquet"
+    table = pd.read_parquet(path)
+    for name, value in zip(GEOMETRY, PORTRAIT, strict=True):
+        table[name] = np.full(len(table), value, table[name].dtype)
+    table.to_parquet(path, index=False)
+    finish_ingest(folder)
+    with pytest.raises(SettingsError, match="no lungs were found on any of 8 training films"):
+        train.run(small_settings(outside_penalty=1.0), folder, NullTracker())
 
 
 def test_annotations_are_not_read_and_need_not_be_there(trained: tuple[RunFolder, Listener]) -> None:

@@ -81,6 +81,12 @@ class TrainSettings(Section):
         "films of groups that only show, or never show, a label do not count for it",
     )
     max_balance_weight: float = Field(10.0, ge=1, description="upper limit of the weights of balance")
+    outside_penalty: float = Field(
+        0.0,
+        ge=0,
+        description="weight in the loss of the mean positive evidence (CAM, on the feature grid) outside the chest: "
+        "the hull of the detected lungs and 3 % of the film around it; films without detected lungs add none; 0: off",
+    )
     label_weights: dict[str, float] = Field({}, description="by label: factor in the loss; default: 1")
     ema_decay: float = Field(
         0.99, ge=0, lt=1, description="decay of the moving average of the weights; 0 switches it off"
@@ -266,6 +272,15 @@ class Settings(Section):
             raise ValueError(
                 "ingest.keep_unlabelled keeps films for the pretext alone, and train.pretext.epochs is 0; expected one "
                 "epoch or more; set train.pretext.epochs=5, for instance, or ingest.keep_unlabelled=false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_penalty_needs_cam(self) -> "Settings":
+        if self.train.outside_penalty and self.model.backbone in FULLY_CONNECTED:
+            raise ValueError(
+                f"train.outside_penalty is a penalty on CAM, and model.backbone={self.model.backbone} has fully "
+                f"connected layers; set it to 0, or model.backbone={self.model.backbone}_gap"
             )
         return self
 

@@ -44,11 +44,23 @@ class Chest:
         Tensor of shape (L, h, w), float32, on the CPU
         """
         plain = heat.detach().float().cpu()
-        if self.mask is None:
-            return plain
-        cells = (int(heat.shape[-2]), int(heat.shape[-1]))
-        inside = cells_inside(self.mask, self.to_mask, self.shape_model, cells)
-        return torch.from_numpy(bounded_by(plain.numpy(), inside))
+        inside = self.inside((int(heat.shape[-2]), int(heat.shape[-1])))
+        return plain if inside is None else torch.from_numpy(bounded_by(plain.numpy(), inside))
+
+    def inside(self, cells: tuple[int, int]) -> BoolImage | None:
+        """Tell which cells of a map have their centre inside the chest.
+
+        Parameters
+        ----------
+        cells : tuple of int
+            (h, w) of the map, which covers the model grid exactly.
+
+        Returns
+        -------
+        ndarray of shape (h, w), bool, or None
+            None where no lung was found.
+        """
+        return None if self.mask is None else cells_inside(self.mask, self.to_mask, self.shape_model, cells)
 
 
 def find_chests(network: LungUNet, films: Tensor, windows: Sequence[CropWindow]) -> list[Chest]:

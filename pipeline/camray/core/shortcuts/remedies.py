@@ -6,11 +6,12 @@ from camray.core.shortcuts.probes import Probe
 
 SUGGESTED_AUC = 0.6  # below the warning's: a remedy costs less than a network that learnt the shortcut
 ANY_FINDING = "any finding"
+_OUTSIDE = "train.outside_penalty=1"
 REMEDIES: dict[str, tuple[str, ...]] = {
     "grey-level histogram": ("ingest.prepare.equalize=true",),
-    "border": ("ingest.prepare.mask_border=0.08", "ingest.prepare.crop_lungs=true"),
-    "corners (markers)": ("ingest.prepare.mask_markers=true", "ingest.prepare.crop_lungs=true"),
-    "lungs masked out": ("ingest.prepare.crop_lungs=true",),
+    "border": ("ingest.prepare.mask_border=0.08", "ingest.prepare.crop_lungs=true", _OUTSIDE),
+    "corners (markers)": ("ingest.prepare.mask_markers=true", "ingest.prepare.crop_lungs=true", _OUTSIDE),
+    "lungs masked out": ("ingest.prepare.crop_lungs=true", _OUTSIDE),
     "acquisition tags": ("train.balance='[view, maker]'",),
     "scanner": ("train.balance='[maker]'",),
     "site": ("train.balance='[site]'",),

@@ -25,6 +25,7 @@ class FitSettings:
     amp: bool = True
     compiled: bool = False
     head_rate: float = 1.0
+    outside_penalty: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from camray.domain.errors import PipelineError
+
 
 def positive_weights(
     targets: NDArray[np.float32], cap: float, weights: NDArray[np.float32] | None = None
@@ -67,3 +69,25 @@ def masked_bce_sums(
     each = binary_cross_entropy_with_logits(logits, smooth, pos_weight=positive_weight, reduction="none")
     weights = known * label_weight
     return (each * weights).sum(), weights.sum()
+
+
+def check_finite(total: Tensor, epoch: int) -> None:
+    """Check that a fit's loss is a number.
+
+    Parameters
+    ----------
+    total : Tensor
+        Scalar: the sum of the losses of an epoch so far.
+    epoch : int
+        From 0.
+
+    Raises
+    ------
+    PipelineError
+        If it is not.
+    """
+    if not bool(torch.isfinite(total)):
+        raise PipelineError(
+            f"training diverged in epoch {epoch + 1}: the loss is {float(total)}; lower train.learning_rate, "
+            "raise train.warmup_epochs, or set train.clip_norm"
+        )

@@ -18,7 +18,7 @@ from camray.core.training.augmentation import augment
 from camray.core.training.batches import Batch, grey_tensor
 from camray.core.training.device import autocast_dtype
 from camray.core.training.fit_settings import EpochReport, FitSettings
-from camray.core.training.losses import masked_bce_sums
+from camray.core.training.losses import check_finite, masked_bce_sums
 from camray.core.training.optimization import build_optimizer, set_learning_rate
 from camray.core.training.validation import label_aurocs, predict
 from camray.domain.errors import PipelineError
@@ -77,7 +77,9 @@ class Trainer:
         self._step_model = self._for_steps()
 
     def _for_steps(self) -> nn.Module:
-        model: nn.Module = self.model
+        return self._distributed(self.model)
+
+    def _distributed(self, model: nn.Module) -> nn.Module:
         if self.processes.world > 1:
             model = DistributedDataParallel(model, device_ids=[self.device] if self.device.type == "cuda" else None)
         return cast(nn.Module, torch.compile(model)) if self.settings.compiled else model
@@ -141,11 +143,11 @@ class Trainer:
             total += self._step(batch, epoch * self.settings.steps_per_epoch + steps - 1, generator)
             films += len(batch.targets)
             if steps % _CHECK_EVERY_STEPS == 0:
-                _check_finite(self._over_processes(total), epoch)
+                check_finite(self._over_processes(total), epoch)
         if steps != self.settings.steps_per_epoch:
             raise ValueError(f"an epoch had {steps} batches; expected {self.settings.steps_per_epoch}")
         total = self._over_processes(total)
-        _check_finite(total, epoch)
+        check_finite(total, epoch)
         return float(total) / steps, films
 
     def _over_processes(self, loss: Tensor) -> Tensor:
@@ -182,10 +184,12 @@ class Trainer:
         return entropy / known.clamp_min(1e-12)
 
     def _outputs(self, films: Tensor) -> Tensor:
+        return cast(Tensor, self._computed(films).float())
+
+    def _computed(self, films: Tensor) -> Any:
         dtype = autocast_dtype(self.device, self.settings.amp)
         with torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-            outputs = self._step_model(films.contiguous(memory_format=torch.channels_last))
-        return cast(Tensor, outputs.float())
+            return self._step_model(films.contiguous(memory_format=torch.channels_last))
 
     def _average_weights(self, step: int) -> None:
         if self.average is None:
@@ -289,11 +293,3 @@ def fit(
 
 def _seed(seed: int, epoch: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _check_finite(total: Tensor, epoch: int) -> None:
-    if not bool(torch.isfinite(total)):
-        raise PipelineError(
-            f"training diverged in epoch {epoch + 1}: the loss is {float(total)}; lower train.learning_rate, "
-            "raise train.warmup_epochs, or set train.clip_norm"
-        )

@@ -26,10 +26,12 @@ from camray.core.training.batches import Batch, batches, epoch_order, read_ahead
 from camray.core.training.fit_settings import EpochReport, FitSettings
 from camray.core.training.losses import positive_weights
 from camray.core.training.optimization import epochs_for
+from camray.core.training.outside_penalty import OutsidePenaltyTrainer, chest_finder
 from camray.core.training.pretext_trainer import PretextTrainer
 from camray.core.training.trainer import Processes, Trainer, fit
 from camray.domain.errors import SettingsError
 from camray.domain.suggestions import did_you_mean
+from camray.io.film_lungs import read_lung_network
 from camray.io.labelled_films import LabelledFilms
 
 PRETEXT = "pretext"
@@ -102,9 +104,21 @@ class Fits:
         weighed = positive_weights(targets, settings.max_class_weight, self.train.weights)
         positive = weighed if settings.class_weights else ones
         factors = np.array([settings.label_weights.get(label, 1.0) for label in self.labels], np.float32)
-        trainer = Trainer(model, self._plan(self.seed_of(number)), positive, factors, self.device, self.processes)
+        trainer = self._trainer(model, self._plan(self.seed_of(number)), positive, factors)
         self._fit(part, trainer, self.labels)
         return self._keep(part, trainer.final_weights(), trainer.reports)
+
+    def _trainer(
+        self,
+        model: PooledClassifier,
+        plan: FitSettings,
+        positive: NDArray[np.float32],
+        factors: NDArray[np.float32],
+    ) -> Trainer:
+        if not plan.outside_penalty:
+            return Trainer(model, plan, positive, factors, self.device, self.processes)
+        find = chest_finder(read_lung_network(None, self.device))
+        return OutsidePenaltyTrainer(model, plan, (positive, factors), self.device, self.processes, find)
 
     def seed_of(self, number: int) -> int:
         """Return the seed of a member's weights and batches."""
@@ -147,6 +161,7 @@ class Fits:
             amp=settings.amp,
             compiled=settings.compile,
             head_rate=settings.head_rate,
+            outside_penalty=settings.outside_penalty,
         )
 
     def _fit(self, part: str, trainer: Trainer, outputs: tuple[str, ...]) -> None:

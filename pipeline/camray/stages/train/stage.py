@@ -40,6 +40,7 @@ from camray.io.film_lungs import read_lung_weights
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.labelled_films import LabelledFilms, labelled_films
+from camray.stages.train.lungs_in_view import lungs_in_view
 from camray.stages.train.resumable_fits import PRETEXT, Fits, Fitted
 
 _NETWORK_KEYS = tuple(NetworkSpec.__dataclass_fields__)
@@ -88,6 +89,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             tracker,
         )
         fits.check()
+        lungs_seen = lungs_in_view(ingested, films[Split.TRAIN]) if settings.train.outside_penalty else {}
         if contract.starting_weights:
             tracker.tags({"starting_weights": contract.starting_weights})
         fitted, report = _fit_all(settings, contract, fits, replace(fits, train=of_pretext))
@@ -100,6 +102,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             {
                 **_figures(table, settings.train.choose),
                 **_pretext_figures(table, of_pretext),
+                **lungs_seen,
                 **one_class,
                 **_balance_note(films[Split.TRAIN]),
             },
