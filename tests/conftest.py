@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom import uid
 
+from camray.adapters.tracking.store import make_store, store_uri
 from tests.film_factory import FilmRecipe, film_dataset
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -48,6 +49,14 @@ def cases() -> Path:
     if not CASES.is_dir():
         pytest.skip("example inputs are not at ../shared/cases")
     return CASES
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking store made once, to be copied: its tables take seconds."""
+    folder = tmp_path_factory.mktemp("store")
+    make_store(store_uri(None, folder))
+    return folder / "mlflow.db"
 
 
 @pytest.fixture

@@ -62,8 +62,9 @@ def test_a_fault_of_an_override_is_not_blamed_on_the_file(run_root: Path) -> Non
 @pytest.fixture(
     params=["http://me:sesame@host:5000", "postgresql+psycopg2://me:sesame@host/db", "http://h/?token=sesame"]
 )
-def old_run(run_root: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run whose settings hold a password, as an earlier version wrote them."""
+def old_run(run_root: Path, empty_store: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run beside a store, whose settings hold a password, as an earlier version wrote them."""
+    (run_root.parent / "mlflow.db").write_bytes(empty_store.read_bytes())
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     plain = {"name": "r", "device": "cpu", "track": {"uri": request.param}}
     RunArtifacts(run_root).settings.write_text(Settings.model_validate(plain).model_dump_json())

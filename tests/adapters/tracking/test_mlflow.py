@@ -36,14 +36,6 @@ from camray.domain.errors import PipelineError
 LOADER = "tests.adapters.tracking.fake_loader:load_fake"
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store made once; its tables take seconds."""
-    folder = tmp_path_factory.mktemp("store")
-    make_store(store_uri(None, folder))
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
 def run_root(tmp_path: Path, empty_store: Path) -> Path:
     root = tmp_path / "runs" / "demo"
@@ -430,10 +422,18 @@ def _track_a_loss(root: Path) -> None:
             tracker.metrics({"loss": 1.0}, 0)
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    """Another process, since MLflow keeps a store open in a process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
 @pytest.mark.parametrize("how", ["vanished", "replaced", "replaced before sync", "run deleted"])
-def test_a_store_that_lost_the_runs_receives_the_whole_journal(run_root: Path, empty_store: Path, how: str) -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # MLflow keeps the store open in a process
-        pool.submit(_track_a_loss, run_root).result()
+def test_a_store_that_lost_the_runs_receives_the_whole_journal(
+    run_root: Path, empty_store: Path, elsewhere: ProcessPoolExecutor, how: str
+) -> None:
+    elsewhere.submit(_track_a_loss, run_root).result()
     store = run_root.parent / "mlflow.db"
     if how == "run deleted":
         _client(run_root).delete_run(_runs(run_root)["demo"].info.run_id)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from camray.core.phantom.findings import FINDINGS
 from camray.domain.errors import SettingsError
 from camray.io.artifacts import GeneratedFiles
 from camray.stages.generate import stage as generate
+from tests.stages.one_worker import map_here
 
 FILMS, ROWS, SEED = 9, 80, 2
 
@@ -40,8 +42,15 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_worker_here() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(generate, "map_processes", map_here)
+        yield
+
+
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(_one_worker_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("run")
     result = generate.run(settings_for(1), RunFolder(root), NullTracker())
     assert result.counts.as_json() == {"in": FILMS, "done": FILMS, "refused": 0}

@@ -229,11 +229,10 @@ def test_stopped_while_the_store_is_made_it_ends_in_the_same_bytes(
     def killed(folder: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shutil, "rmtree", killed)
-    with pytest.raises(KeyboardInterrupt):
-        run(settings, tmp_path / "cut")
-    monkeypatch.undo()
-    monkeypatch.setenv("CAMRAY_KEY_FILE", str(tmp_path / "key"))
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, tmp_path / "cut")
     run(settings, tmp_path / "cut")
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
