@@ -14,6 +14,7 @@ from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.metrics.chance import Evidence, Verdict
 from camray.domain.errors import CheckpointError, PipelineError
 from camray.domain.geometry import Box, iou
 from camray.domain.records import (
@@ -24,6 +25,7 @@ from camray.domain.records import (
     PREDICTION_COLUMNS,
 )
 from camray.stages.localize import stage as localize
+from camray.stages.localize import threshold_choice
 
 LABELS = ("mass", "effusion")
 MODEL, CELLS = (96, 64), (6, 8)  # rows, cols: cells of 16 x 8 px
@@ -243,25 +245,29 @@ def test_reported_follows_the_cutoff_or_everything(folder: RunFolder) -> None:
     assert _run(folder, report="all")[0]["reported"].all()
 
 
-def test_a_finding_that_may_be_chance_is_not_reported_unless_asked(folder: RunFolder) -> None:
-    path = folder.root / "explain" / "logits.npy"
-    logits = np.load(path)
-    logits[:, 0] = [1.0, -1.0] * 9
-    logits[5, 0] = 1.0  # of both classes about half are above the cutoff
-    np.save(path, logits)
-    rows, plain = _run(folder)
+@pytest.mark.parametrize(("report", "reported"), [("judged", False), ("cutoff", True), ("all", True)])
+def test_a_finding_no_better_than_chance_is_not_reported_unless_asked(
+    folder: RunFolder, report: str, reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = Evidence(Verdict.CHANCE, "AUROC 0.52 (0.35-0.67) on 12 validation films, 10 with it")
+    told = Evidence(Verdict.TOLD, "")
+    monkeypatch.setattr(threshold_choice, "evidence_of", lambda p, is_present, *_: chance if is_present.any() else told)
+    rows, plain = _run(folder, report=report)
     mass = rows["label"] == "mass"
-    assert (rows.loc[mass, "probability"] > 0.7).any()
-    assert not rows["reported"].any()
-    reasons = {entry["label"]: entry.get("not_judged", "") for entry in plain["cutoffs"]}
-    assert reasons["mass"].startswith("AUROC 0.5")
-    assert reasons["mass"].endswith("on 12 validation films, 10 with it: may be chance")
-    assert reasons["effusion"] == "no validation film shows it"
-    assert f"'mass' is not judged: {reasons['mass']}; localize.report=cutoff reports it all the same" in plain["notes"]
-    asked = _run(folder, report="cutoff")[0]
-    assert asked.loc[mass, "reported"].any()
-    assert not asked.loc[mass, "reported"].all()
-    assert _run(folder, report="all")[0]["reported"].all()
+    assert rows.loc[mass, "reported"].any() == reported
+    reasons = {entry["label"]: entry.get("not_judged") for entry in plain["cutoffs"]}
+    assert reasons == {"mass": f"{chance.words}: no better than chance", "effusion": None}
+    assert f"'mass' is not judged, as it is no better than chance: {chance.words}; " in " ".join(plain["notes"])
+
+
+def test_films_too_few_to_say_are_told(folder: RunFolder) -> None:
+    rows, plain = _run(folder)
+    assert (
+        rows.loc[rows["label"] == "effusion", "reported"].any()
+        == (rows["probability"] > 0.5).where(rows["label"] == "effusion", False).any()
+    )
+    assert "'effusion' is reported, but may be no better than chance: no validation film shows it" in plain["notes"]
+    assert not any("'mass'" in note and "chance" in note for note in plain["notes"])
 
 
 def test_many_boxes_are_ranked(folder: RunFolder) -> None:

@@ -179,8 +179,8 @@ class LocalizeSettings(Section):
     min_area: float = Field(0.001, ge=0, le=1, description="smallest area of a region, fraction of the film")
     report: Literal["judged", "cutoff", "all"] = Field(
         "judged",
-        description="judged: boxes of films whose probability reaches the cutoff, of findings whose AUROC on the "
-        "validation films is above chance; cutoff: of all findings; all: of every film",
+        description="judged: boxes of films whose probability reaches the cutoff, except findings that are no "
+        "better than chance on the validation films; cutoff: of all findings; all: of every film",
     )
     zones: bool = Field(True, description="segment the lungs and name the lung zone of each box")
     lungs: Path | None = Field(None, description="lung segmenter from `camray lungs train`; default: the shipped one")

@@ -60,7 +60,7 @@ class ReportCutoff:
     n : int
         Number of films it was chosen on.
     not_judged : str
-        Why these films do not show that the network tells the finding; empty if they show it.
+        Why the finding is neither reported nor denied: these films show it no better than chance; else empty.
     """
 
     label: str

@@ -1,5 +1,7 @@
-"""Whether films show that a network tells a label: its AUROC must be above chance."""
+"""Whether films show that a network tells a label, show that it does not, or are too few to say."""
 
+from dataclasses import dataclass
+from enum import StrEnum
 from math import comb
 
 import numpy as np
@@ -7,11 +9,38 @@ from numpy.typing import NDArray
 
 from camray.core.metrics.delong import auroc_interval
 
+CHANCE = 0.5
+USEFUL = 0.8  # an interval that includes chance and reaches this value is wide: the films are too few to say
 
-def why_not_judged(
+
+class Verdict(StrEnum):
+    """What films say of a network and a label."""
+
+    TOLD = "told"
+    CHANCE = "chance"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A verdict, and the figures it rests on.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        Whether the label is told from chance.
+    words : str
+        AUROC, interval and number of films.
+    """
+
+    verdict: Verdict
+    words: str
+
+
+def evidence_of(
     probability: NDArray[np.float64], is_present: NDArray[np.bool_], patients: NDArray[np.int64], confidence: float
-) -> str:
-    """Say why films do not show that a network tells a label: its AUROC may be that of chance.
+) -> Evidence:
+    """Say whether films show that a network tells a label.
 
     Parameters
     ----------
@@ -26,17 +55,20 @@ def why_not_judged(
 
     Returns
     -------
-    str
-        Empty if the whole interval is above 0.5. A perfect separation has no interval; it is no chance if so few of
-        the possible orders of the patients have it.
+    Evidence
+        Told if the whole interval is above `CHANCE`; chance if it includes or is below it and ends below `USEFUL`;
+        else unclear. A perfect separation has no interval: the label is told if so few of the possible orders of the
+        patients have it.
     """
     n_present, n_absent = len(np.unique(patients[is_present])), len(np.unique(patients[~is_present]))
     if not n_present or not n_absent:
-        return "no validation film " + ("shows it" if not n_present else "is without it")
+        return Evidence(Verdict.UNCLEAR, "no validation film " + ("is without it" if n_present else "shows it"))
     auroc, low, high = auroc_interval(probability, is_present, patients, confidence)
     films = f"{len(probability)} validation films, {int(is_present.sum())} with it"
-    if auroc == 1 and 1 / comb(n_present + n_absent, n_present) <= (1 - confidence) / 2:
-        return ""
     if not np.isfinite(low):
-        return f"too few patients to say: AUROC {auroc:.2f} on {films}"
-    return "" if low > 0.5 else f"AUROC {auroc:.2f} ({low:.2f}-{high:.2f}) on {films}: may be chance"
+        is_rare = auroc == 1 and 1 / comb(n_present + n_absent, n_present) <= (1 - confidence) / 2
+        return Evidence(Verdict.TOLD if is_rare else Verdict.UNCLEAR, f"AUROC {auroc:.2f} on {films}")
+    words = f"AUROC {auroc:.2f} ({low:.2f}-{high:.2f}) on {films}"
+    if low > CHANCE:
+        return Evidence(Verdict.TOLD, words)
+    return Evidence(Verdict.CHANCE if high < USEFUL else Verdict.UNCLEAR, words)

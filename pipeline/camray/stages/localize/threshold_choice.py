@@ -12,7 +12,7 @@ from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.localization.recipe_grid import ValidationMaps
 from camray.core.localization.reporting_cutoff import choose_cutoff
-from camray.core.metrics.chance import why_not_judged
+from camray.core.metrics.chance import Evidence, Verdict, evidence_of
 from camray.core.metrics.localization.annotated_films import number_patients
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
@@ -157,13 +157,25 @@ def _cutoffs(run: ExplainedRun, notes: list[str]) -> list[ReportCutoff]:
             notes.append(f"cutoff of '{label}': validation films show not both classes; 0.5 taken")
             criterion = "0.5 for want of both classes among the validation films"
         split = Split.VALIDATION.value if youden.n else None
-        unproven = why_not_judged(
+        evidence = evidence_of(
             probabilities[is_known, number],
             (value[is_known] == "1").to_numpy(dtype=bool),
             patients[is_known],
             _CONFIDENCE,
         )
-        if unproven:
-            notes.append(f"'{label}' is not judged: {unproven}; localize.report=cutoff reports it all the same")
-        cutoffs.append(ReportCutoff(label, youden.probability, split, criterion, youden.n, unproven))
+        notes += _notes_on(label, evidence)
+        not_judged = f"{evidence.words}: no better than chance" if evidence.verdict is Verdict.CHANCE else ""
+        cutoffs.append(ReportCutoff(label, youden.probability, split, criterion, youden.n, not_judged))
     return cutoffs
+
+
+def _notes_on(label: str, evidence: Evidence) -> list[str]:
+    """Say what is not told from chance, or may not be."""
+    if evidence.verdict is Verdict.CHANCE:
+        return [
+            f"'{label}' is not judged, as it is no better than chance: {evidence.words}; "
+            "localize.report=cutoff reports it all the same"
+        ]
+    if evidence.verdict is Verdict.UNCLEAR:
+        return [f"'{label}' is reported, but may be no better than chance: {evidence.words}"]
+    return []
