@@ -69,12 +69,12 @@ def _trainer(model: nn.Module, weight: float) -> Trainer:
     return OutsidePenaltyTrainer(model, plan, (ONES, ONES), CPU, Processes(), _left_half)
 
 
-def test_the_mean_is_over_positive_evidence_outside_of_films_with_a_chest() -> None:
+def test_the_sum_is_over_positive_evidence_outside_of_films_with_a_chest() -> None:
     maps = torch.tensor([[[[8.0, 1.0], [-3.0, 2.0]]], [[[5.0, 5.0], [5.0, 5.0]]], [[[7.0, 7.0], [7.0, 3.0]]]])
     left, but_one = np.array([[True, False], [True, False]]), np.array([[True, True], [True, False]])
-    assert float(outside_evidence(maps, [left, None, but_one])) == 2.0  # 1, 2 and 3
+    assert [float(each) for each in outside_evidence(maps, [left, None, but_one])] == [6.0, 3.0]  # 1, 2 and 3
     nowhere = np.zeros((2, 2), np.bool_)
-    assert float(outside_evidence(maps, [None, nowhere, ~nowhere])) == 0.0
+    assert [float(each) for each in outside_evidence(maps, [None, nowhere, ~nowhere])] == [0.0, 0.0]
 
 
 def test_the_loss_of_a_net_by_hand() -> None:
@@ -115,7 +115,8 @@ def _evidence(trainer: Trainer) -> float:
     with torch.no_grad():
         maps = model.cam(model.features(films))
     inside = [chest.inside((maps.shape[-2], maps.shape[-1])) for chest in _left_half(films)]
-    return float(outside_evidence(maps, inside))
+    total, count = outside_evidence(maps, inside)
+    return float(total / count)
 
 
 def test_a_fit_has_less_evidence_outside_and_keeps_the_names_of_its_weights() -> None:

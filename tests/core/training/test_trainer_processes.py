@@ -11,12 +11,15 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
+from camray.core.networks.chest_region import Chest
 from camray.core.networks.classifier import build_classifier
 from camray.core.training.augmentation import Augmentation
 from camray.core.training.batches import Batch, grey_tensor
 from camray.core.training.losses import masked_bce_sums
+from camray.core.training.outside_penalty import OutsidePenaltyTrainer, outside_evidence
 from camray.core.training.trainer import Processes, Trainer
 from camray.domain.contract import NetworkSpec
+from camray.domain.geometry import GridTransform
 from tests.core.training.test_trainer import PLAN
 
 SPEC = NetworkSpec(stride=8, widths=(16, 16, 16, 16), stem_kernel=3)
@@ -37,13 +40,25 @@ def share_of(rank: int) -> Batch:
     return Batch(torch.from_numpy(pixels), torch.from_numpy(targets))
 
 
-def train_share(rank: int, folder: str) -> None:
+def chests_of(films: torch.Tensor) -> list[Chest]:
+    """Give chests to all films but the second, or to the first alone where films are bright."""
+    mask = np.zeros((48, 32), np.bool_)
+    mask[:, :16] = True
+    seen = (True, False, True, True) if films.mean() < 0.4 else (True, False, False, False)
+    return [Chest(mask if has else None, GridTransform(1.0, 1.0, 0.0, 0.0), (48, 32)) for has in seen]
+
+
+def train_share(rank: int, folder: str, penalty: float = 0.0) -> None:
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=120))
     try:
         model = build_classifier(SPEC, 2, seed=4)
-        trainer = Trainer(model, ONE_STEP, POSITIVE, LABEL, torch.device("cpu"), Processes(rank, 2))
+        cpu, plan = torch.device("cpu"), replace(ONE_STEP, outside_penalty=penalty)
+        trainer = Trainer(model, plan, POSITIVE, LABEL, cpu, Processes(rank, 2))
+        if penalty:
+            weights = (POSITIVE, LABEL)
+            trainer = OutsidePenaltyTrainer(model, plan, weights, cpu, Processes(rank, 2), chests_of)
         report = trainer.run_epoch([share_of(rank)], [share_of(rank)], lambda: 0.0)
         Path(folder, f"{rank}.json").write_text(json.dumps({"loss": report.loss, "auroc": report.mean_auroc}))
     finally:
@@ -65,3 +80,28 @@ def test_the_reported_loss_is_that_of_the_films_of_all_processes(tmp_path: Path)
     assert reports[0]["loss"] == pytest.approx(sum(entropies) / sum(known), rel=1e-5)
     of_first_alone = entropies[0] / (sum(known) / 2)
     assert abs(reports[0]["loss"] - of_first_alone) > 0.05
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_penalty_is_the_mean_over_the_cells_of_all_processes(tmp_path: Path) -> None:
+    losses = {}
+    for penalty in (0.0, 3.0):
+        folder = tmp_path / str(penalty)
+        folder.mkdir()
+        torch.multiprocessing.spawn(train_share, args=(str(folder), penalty), nprocs=2)
+        losses[penalty] = json.loads((folder / "0.json").read_text())["loss"]
+    sums = []
+    for rank in range(2):
+        films, model = (
+            grey_tensor(share_of(rank).pixels, torch.device("cpu")),
+            build_classifier(SPEC, 2, seed=4).train(),
+        )
+        model.dropout.p = 0.0
+        maps = model.cam(model.features(films)).detach()
+        inside = [chest.inside((maps.shape[-2], maps.shape[-1])) for chest in chests_of(films)]
+        sums.append([float(each) for each in outside_evidence(maps, inside)])
+    (first, n_first), (second, n_second) = sums
+    assert n_first == 3 * n_second > 0
+    mean = (first + second) / (n_first + n_second)
+    assert losses[3.0] - losses[0.0] == pytest.approx(3.0 * mean, rel=1e-3, abs=1e-5)
+    assert mean > 1e-3

@@ -5,6 +5,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import relu
@@ -22,8 +23,8 @@ from camray.domain.geometry import CropWindow
 FindChests = Callable[[Tensor], Sequence[Chest]]  # films [B, 1, H, W], grey 0-1, to one a film
 
 
-def outside_evidence(maps: Tensor, inside: Sequence[BoolImage | None]) -> Tensor:
-    """Average the positive evidence outside the chests.
+def outside_evidence(maps: Tensor, inside: Sequence[BoolImage | None]) -> tuple[Tensor, Tensor]:
+    """Sum the positive evidence outside the chests.
 
     Parameters
     ----------
@@ -34,25 +35,25 @@ def outside_evidence(maps: Tensor, inside: Sequence[BoolImage | None]) -> Tensor
 
     Returns
     -------
-    Tensor
-        Scalar: the mean of ``max(map, 0)`` over all labels and all cells outside, of all films that count; 0 if there
-        is no such cell.
+    (Tensor, Tensor)
+        Scalars: the sum of ``max(map, 0)`` over all labels and all cells outside, of all films that count, and how
+        many values those are. The penalty is their quotient.
 
     Examples
     --------
     >>> maps = torch.tensor([[[[3.0, 1.0, -5.0]]], [[[9.0, 9.0, 9.0]]]])
-    >>> float(outside_evidence(maps, [np.array([[True, False, False]]), None]))
-    0.5
+    >>> total, count = outside_evidence(maps, [np.array([[True, False, False]]), None])
+    >>> float(total), float(count)
+    (1.0, 2.0)
     """
     cells = (int(maps.shape[-2]), int(maps.shape[-1]))
     outside = [np.zeros(cells, np.bool_) if each is None or not each.any() else ~each for each in inside]
     counted = torch.from_numpy(np.stack(outside)).to(maps.device)[:, None]
-    total = (relu(maps) * counted).sum()
-    return total / (counted.sum() * maps.shape[1]).clamp_min(1)
+    return (relu(maps) * counted).sum(), (counted.sum() * maps.shape[1]).to(maps.dtype)
 
 
 class OutsidePenaltyTrainer(Trainer):
-    """A trainer that adds `FitSettings.outside_penalty` times `outside_evidence` to the loss.
+    """A trainer that adds `FitSettings.outside_penalty` times the mean `outside_evidence` to the loss.
 
     Parameters
     ----------
@@ -92,11 +93,17 @@ class OutsidePenaltyTrainer(Trainer):
         cells = (int(maps.shape[-2]), int(maps.shape[-1]))
         inside = [chest.inside(cells) for chest in self._find(films.detach().clamp(0.0, 1.0))]
         self._maps = None
-        return entropy + self.settings.outside_penalty * outside_evidence(maps, inside)
+        total, count = outside_evidence(maps, inside)
+        if self.processes.world > 1:  # as for the entropy
+            dist.all_reduce(count)
+            count = count / self.processes.world
+        return entropy + self.settings.outside_penalty * total / count.clamp_min(1e-12)
 
     def _outputs(self, films: Tensor) -> Tensor:
         logits: Tensor
-        logits, self._maps = self._computed(films)
+        maps: Tensor
+        logits, maps = self._computed(films)
+        self._maps = maps.float()
         return logits.float()
 
 
