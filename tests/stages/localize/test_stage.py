@@ -261,11 +261,10 @@ def test_a_finding_no_better_than_chance_is_not_reported_unless_asked(
 
 
 def test_films_too_few_to_say_are_told(folder: RunFolder) -> None:
+    path = folder.root / "explain" / "logits.npy"
+    np.save(path, np.load(path) + np.float32([0, 4]))
     rows, plain = _run(folder)
-    assert (
-        rows.loc[rows["label"] == "effusion", "reported"].any()
-        == (rows["probability"] > 0.5).where(rows["label"] == "effusion", False).any()
-    )
+    assert rows.loc[rows["label"] == "effusion", "reported"].all()
     assert "'effusion' is reported, but may be no better than chance: no validation film shows it" in plain["notes"]
     assert not any("'mass'" in note and "chance" in note for note in plain["notes"])
 
