@@ -226,10 +226,10 @@ class RunArtifacts(ArtifactFolder):
 
     def write_csv_tables(self) -> None:
         """Write every table of the run as ``csv/<stage>-<table>.csv``."""
-        self.csv_tables.mkdir(exist_ok=True)
         for path in sorted(self.folder.glob("*/*.parquet")):
             name = f"{path.parent.name}-{path.stem}.csv"
-            without_formulas(pd.read_parquet(path)).to_csv(self.csv_tables / name, index=False)
+            text = without_formulas(pd.read_parquet(path)).to_csv(index=False, lineterminator="\n")
+            write_bytes(self.csv_tables / name, text.encode())
 
 
 def artifacts_of(folder: RunFolder) -> RunArtifacts:

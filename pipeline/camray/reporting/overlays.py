@@ -4,6 +4,7 @@ Predicted boxes are solid and annotated ones dashed, so that they differ without
 a perceptually uniform colour map and transparent where there is no positive evidence.
 """
 
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -24,6 +25,13 @@ SIDE_PX, GAP_PX, LEAST_WIDTH_PX = 384, 6, 300
 LINE_PX, DASH_PX = 2, 7
 STRONGEST_TINT = 0.65
 _TINT_FROM = 0.25  # the colour map's dark end would hide the film
+
+
+def png_of_picture(picture: Image.Image) -> bytes:
+    """Return a picture as the bytes of a PNG."""
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def heat01_of(heat: NDArray[np.floating]) -> GreyImage:

@@ -14,12 +14,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.activation_maximization import AscentSettings, maximize_activations
 from camray.domain.errors import SettingsError
 from camray.domain.suggestions import did_you_mean
 from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, panel_size, sheet
+from camray.reporting.overlays import png_of_picture
 
 _PANEL_PX, _COLUMNS = 256, 5
 MID_GREY = 0.5
@@ -70,8 +72,8 @@ def draw_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSettings,
         picture = Image.fromarray(np.rint(grey * 255).astype(np.uint8)).convert("RGB")
         resized = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
         panels.append(Panel(np.asarray(resized, np.uint8), f"{label} {after:.2f}"))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet(panels, _COLUMNS, f"gradient ascent from mid-grey, {ascent.steps} steps")).save(out, "PNG")
+    drawing = Image.fromarray(sheet(panels, _COLUMNS, f"gradient ascent from mid-grey, {ascent.steps} steps"))
+    write_bytes(out, png_of_picture(drawing))
     rows = [
         {"label": label, "before": float(before), "after": float(after)}
         for label, before, after in zip(pictures.labels, pictures.before, pictures.after, strict=True)
