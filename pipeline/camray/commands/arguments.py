@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 console = Console(stderr=True)
 
@@ -56,6 +57,12 @@ class OutputOptions:
 
     csv: AsCsv = False
     as_json: AsJson = False
+
+
+def print_note(note: str) -> None:
+    """Print a note on a result to stderr; nothing for an empty one."""
+    if note:
+        console.print(f"[yellow]note[/yellow] {escape(note)}", highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

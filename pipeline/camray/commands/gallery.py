@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, MethodChanges, Runs, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, MethodChanges, Runs, console, print_json, print_note
 
 app = typer.Typer()
 
@@ -33,9 +33,12 @@ def gallery(
         check_is_run(trained)
     made = make_gallery(trained or _demo(runs), out, seed, options or ())
     if as_json:
-        print_json({"page": str(made.page), "pictures": made.pictures, "bytes": made.size_bytes})
+        print_json(
+            {"page": str(made.page), "pictures": made.pictures, "bytes": made.size_bytes, "note_fonts": made.note}
+        )
         return
     console.print(f"{made.pictures} images, {made.size_bytes / 1e6:.2f} MB\npage: {escape(str(made.page))}")
+    print_note(made.note)
 
 
 def _demo(runs: Path) -> Path:

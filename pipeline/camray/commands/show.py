@@ -9,7 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, MethodChanges, TrainedRun, console, print_json
+from camray.commands.arguments import (
+    RESULT_COMMANDS,
+    AsJson,
+    MethodChanges,
+    TrainedRun,
+    console,
+    print_json,
+    print_note,
+)
 from camray.commands.option_groups import expand_option_groups
 from camray.domain.errors import ImageError, SettingsError
 
@@ -194,6 +202,7 @@ def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | N
                 "method": explained.method,
                 "boxes_by": explained.boxes_by,
                 "findings": explained.findings,
+                "note_fonts": explained.note,
             }
         )
         return
@@ -208,6 +217,7 @@ def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | N
         table.add_row(escape(finding["label"]), probability, boxes or "no localization")
     Console().print(table)
     console.print(f"image: {escape(str(explained.picture))}")
+    print_note(explained.note)
 
 
 def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], out: Path | None, as_json: bool) -> None:
@@ -224,6 +234,7 @@ def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], ou
                 **used,
                 "unused_weights": explained.unused_weights,
                 "top": explained.rows,
+                "note_fonts": explained.note,
             }
         )
         return
@@ -235,6 +246,7 @@ def _show_photo(path: Path, network: dict[str, Any], request: dict[str, Any], ou
         table.add_row(escape(row["label"]), number, "no localization" if row["box"] is None else _box(row["box"]))
     Console().print(table)
     console.print(f"image: {escape(str(explained.picture))}")
+    print_note(explained.note)
 
 
 def _box(box: list[float]) -> str:

@@ -64,15 +64,19 @@ def drawable_names(codes: Mapping[str, Code]) -> dict[str, str]:
     return {name: text if shown.count(text) == 1 else codes[name].value for name, text in names.items()}
 
 
-def font_note(names: Iterable[str]) -> str:
-    """Return a note on names that no installed font can write; empty if there are none."""
+def font_note(
+    names: Iterable[str],
+    instead: str = "the code's meaning or value",
+    again: str = "run the stage again with --force",
+) -> str:
+    """Return a note on names that no installed font can write, and what to do; empty if there are none."""
     lacking = [name for name in names if letter_fonts(name) is None]
     if not lacking:
         return ""
     return (
-        f"no installed font has the letters of {', '.join(map(repr, lacking))}; pictures and pages show the code's "
-        f"meaning or value instead; install {packages_for(lacking)} (the Debian package) or another font with these "
-        "letters, then run the stage again with --force"
+        f"no installed font has the letters of {', '.join(map(repr, lacking))}; pictures and pages show {instead} "
+        f"instead; install {packages_for(lacking)} (the Debian package) or another font with these "
+        f"letters, then {again}"
     )
 
 

@@ -1,9 +1,13 @@
 """One film by a trained run: the run's own boxes where it has them, and any other method, layer, target or view."""
 
+import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -20,7 +24,9 @@ from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, ImageError, SettingsError
 from camray.domain.records import ThresholdSource
+from camray.io.artifacts import RunArtifacts
 from camray.io.thresholds import write_thresholds
+from camray.reporting import fonts
 from camray.workflows.predictor import load_predictor
 from camray.workflows.show.activation_maximization import draw_labels, pictures_of_labels
 from camray.workflows.show.film import FilmRequest, show_film
@@ -103,6 +109,64 @@ def test_views_layers_and_targets_are_reached(trained: Path, film: Path, tmp_pat
     shown = show_film(film, trained, FilmRequest(method="gradcam", targets=lambda z: z[:, 0] - z[:, 1]), out)
     assert shown.label == "target 1"
     assert [finding["probability"] for finding in shown.findings] == [None]
+
+
+def test_an_interrupt_leaves_no_half_picture(
+    trained: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "o.png"
+    out.write_bytes(b"before")
+
+    def half(_picture: Image.Image, target: Any, *_rest: Any, **_more: Any) -> None:
+        if not hasattr(target, "write"):
+            Path(target).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    with pytest.raises(KeyboardInterrupt):
+        show_film(film, trained, FilmRequest(label="Mass"), out)
+    with pytest.raises(KeyboardInterrupt):
+        draw_labels(trained, ("Mass",), AscentSettings(steps=1), tmp_path / "labels.png")
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        show_film(film, trained, FilmRequest(label="Mass"), out)
+    assert out.read_bytes() == b"before"
+    assert not (tmp_path / "labels.png").exists()
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_csv_copies_appear_when_they_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "score").mkdir()
+    pd.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "score" / "x.parquet")
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        RunArtifacts(tmp_path).write_csv_tables()
+    assert not list((tmp_path / "csv").glob("*.csv"))
+    monkeypatch.undo()
+    RunArtifacts(tmp_path).write_csv_tables()
+    assert (tmp_path / "csv" / "score-x.csv").read_text() == "a\n1\n2\n"
+
+
+def test_a_name_without_a_font_is_noted_and_drawn_as_its_code(
+    trained: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, words = tmp_path / "o.png", ["show", str(film), "--run", str(trained), "--label", "Mass"]
+    assert show_film(film, trained, FilmRequest(label="Mass"), out).note == ""
+    plain = out.read_bytes()
+    monkeypatch.setattr(fonts, "letter_fonts", lambda text: None if "Mass" in text else {})
+    shown = show_film(film, trained, FilmRequest(label="Mass"), out)
+    assert "no installed font has the letters of 'Mass'" in shown.note
+    assert shown.note.endswith("then run the same command again")
+    assert out.read_bytes() != plain
+    assert show_film(film, trained, FilmRequest(label="Pleural Effusion"), out).note == ""
+    assert json.loads(CliRunner().invoke(app, [*words, "--json", "--out", str(out)]).stdout)["note_fonts"] == shown.note
+    capsys.readouterr()
+    app([*words, "--out", str(out)], standalone_mode=False)
+    assert "note no installed font has the letters of 'Mass'" in capsys.readouterr().err
 
 
 def test_options_of_the_method_change_its_map(trained: Path, film: Path, tmp_path: Path) -> None:

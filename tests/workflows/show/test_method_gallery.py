@@ -11,6 +11,8 @@ from camray.core.explain.methods import METHODS
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import SettingsError
+from camray.reporting import fonts
+from camray.workflows.show import method_gallery
 from camray.workflows.show.method_gallery import PICTURES, make_gallery
 
 
@@ -29,6 +31,7 @@ def test_every_method_is_on_the_page_with_its_picture(tmp_path: Path) -> None:
     options = ["explain.occlusion.patch_px=24", "explain.integrated_gradients.tolerance=0.2"]
     made = make_gallery(run, tmp_path / "out", 20_000, options)
     page = made.page.read_text(encoding="utf-8")
+    assert made.note == ""
     assert "patches of 24 x 24 px" in page
     assert "complete to 20 %" in page
     files = sorted(path.stem for path in (tmp_path / "out" / PICTURES).iterdir())
@@ -39,6 +42,13 @@ def test_every_method_is_on_the_page_with_its_picture(tmp_path: Path) -> None:
     for name in files:
         with Image.open(tmp_path / "out" / PICTURES / f"{name}.webp") as picture:
             assert picture.width > 2 * 100
+
+
+def test_names_without_a_font_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(method_gallery, "METHODS", {"cam": METHODS["cam"]})
+    monkeypatch.setattr(fonts, "letter_fonts", lambda text: None if "폐렴" in text else {})
+    made = make_gallery(_trained(tmp_path / "run", ("Cardiomegaly", "폐렴")), tmp_path / "out", 20_000)
+    assert "no installed font has the letters of '폐렴'" in made.note
 
 
 def test_a_run_of_other_labels_is_refused(tmp_path: Path) -> None:

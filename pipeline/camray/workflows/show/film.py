@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from camray.adapters.run_folders.atomic_files import write_bytes
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import upsampled
@@ -22,9 +24,10 @@ from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.domain.suggestions import did_you_mean
 from camray.io.method_options import changed_options
-from camray.reporting.overlays import draw_overlay, heat01_of
+from camray.reporting.overlays import draw_overlay, heat01_of, png_of_picture
 from camray.workflows.predictor import Prediction, Predictor, load_predictor
 from camray.workflows.predictor_input import film_from_file
+from camray.workflows.show.drawn_names import drawn_names
 from camray.workflows.stored_settings import settings_of
 
 FIXED = BoxRecipe("max", 0.2)  # for what the run has no thresholds for: 20 % of the maximum, hottest region first
@@ -68,23 +71,24 @@ class FilmRequest:
 
 @dataclass(frozen=True)
 class ShownFilm:
-    """Path of the picture, its content, and every finding: label, probability, boxes on the native grid."""
+    """Path of the picture, its content, every finding (label, probability, native boxes), and a note on fonts."""
 
     picture: Path
     label: str
     method: str
     boxes_by: str
     findings: list[dict[str, Any]]
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class _ExplainedFilm:
-    """One film with display maps [L, h, w], their names and their captions."""
+    """One film with display maps [L, h, w], their names, and the figures beside the names in pictures."""
 
     prediction: Prediction
     maps: NDArray[np.float32]
     names: tuple[str, ...]
-    captions: tuple[str, ...]
+    figures: tuple[str, ...]
     smooth: tuple[float, ...]
 
 
@@ -138,10 +142,11 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
         number = int(np.argmax(prediction.probabilities)) if request.label is None else labels.index(request.label)
     name = explained.names[number]
     target = out or Path(f"{path.stem}.{name.replace('/', '-').replace(' ', '-')}.png")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _draw(predictor, explained, number).save(target, format="PNG")
+    drawn = drawn_names(RunFolder(run_root), labels, [name])
+    picture = _draw(predictor, explained, number, drawn.by_name.get(name, name))
+    write_bytes(target, png_of_picture(picture))
     boxes_by = "the run's thresholds" if is_as_run else "20 % of the maximum"
-    return ShownFilm(target, name, explanation_request.method, boxes_by, _findings(explained))
+    return ShownFilm(target, name, explanation_request.method, boxes_by, _findings(explained), drawn.note)
 
 
 def _explanation_request(request: FilmRequest, predictor: Predictor) -> ExplanationRequest:
@@ -159,8 +164,8 @@ def _explanation_request(request: FilmRequest, predictor: Predictor) -> Explanat
 def _as_run(predictor: Predictor, prediction: Prediction) -> _ExplainedFilm:
     labels = predictor.contract.labels
     smooth = tuple(predictor.thresholds[name].recipe.smooth if name in predictor.thresholds else 0.0 for name in labels)
-    captions = (f"{label} {prediction.probabilities[number]:.2f}" for number, label in enumerate(labels))
-    return _ExplainedFilm(prediction, prediction.heat, labels, tuple(captions), smooth)
+    figures = tuple(f"{probability:.2f}" for probability in prediction.probabilities)
+    return _ExplainedFilm(prediction, prediction.heat, labels, figures, smooth)
 
 
 def _explain_anew(
@@ -176,15 +181,15 @@ def _explain_anew(
     values = explanation.values[0].double()
     if explanation_request.targets is None:
         names, prediction = contract.labels, replace(prediction, probabilities=torch.sigmoid(values).numpy())
-        captions = tuple(f"{name} {p:.2f}" for name, p in zip(names, prediction.probabilities, strict=True))
+        figures = tuple(f"{probability:.2f}" for probability in prediction.probabilities)
     else:
         names = tuple(f"target {number + 1}" for number in range(len(values)))
         prediction = replace(prediction, probabilities=np.full(len(values), np.nan))
-        captions = tuple(f"{name} {value:.3f}" for name, value in zip(names, values.tolist(), strict=True))
+        figures = tuple(f"{value:.3f}" for value in values.tolist())
     boxes = tuple(_fixed_boxes(predictor, prediction, each) for each in heat)
     explained = replace(prediction, heat=heat, boxes=boxes)
     return _ExplainedFilm(
-        explained, explanation.display_heat[0].float().cpu().numpy(), names, captions, (0.0,) * len(names)
+        explained, explanation.display_heat[0].float().cpu().numpy(), names, figures, (0.0,) * len(names)
     )
 
 
@@ -212,8 +217,8 @@ def _findings(explained: _ExplainedFilm) -> list[dict[str, Any]]:
     return findings
 
 
-def _draw(predictor: Predictor, explained: _ExplainedFilm, number: int) -> Image.Image:
-    """Draw the part of the model grid that the film covers."""
+def _draw(predictor: Predictor, explained: _ExplainedFilm, number: int, name: str) -> Image.Image:
+    """Draw the part of the model grid that the film covers, under this name."""
     prediction = explained.prediction
     window = predictor.window(prediction)
     shape = (prediction.grey.shape[0], prediction.grey.shape[1])
@@ -226,7 +231,7 @@ def _draw(predictor: Predictor, explained: _ExplainedFilm, number: int) -> Image
         heat01_of(heat),
         [moved.box_to_model(box) for box, _ in prediction.boxes[number]],
         [],
-        explained.captions[number],
+        f"{name} {explained.figures[number]}",
         aspect=rows / cols * tall,
     )
     return Image.fromarray(picture)

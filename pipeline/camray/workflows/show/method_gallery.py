@@ -6,7 +6,7 @@ Run     ``camray gallery --run runs/phantom --out docs``
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from camray.io.trained_model import load_classifier
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
 from camray.reporting.method_gallery_page import GalleryRow, gallery_page
 from camray.reporting.overlays import heat01_of
+from camray.workflows.show.drawn_names import drawn_names
 from camray.workflows.stored_settings import settings_of
 
 PICTURES = "pictures/gallery"
@@ -59,11 +60,12 @@ class _GalleryFilm:
 
 @dataclass(frozen=True)
 class GalleryResult:
-    """Path of the page, number of its pictures, and their bytes in all."""
+    """Path of the page, number of its pictures, their bytes in all, and a note on fonts."""
 
     page: Path
     pictures: int
     size_bytes: int
+    note: str = ""
 
 
 def make_gallery(run_root: Path, out: Path, seed: int, changes: Sequence[str] = ()) -> GalleryResult:
@@ -106,14 +108,15 @@ def make_gallery(run_root: Path, out: Path, seed: int, changes: Sequence[str] = 
         file = title.replace(" ", "-").replace(",", "")
         sheets[file] = _strip(panels)
         rows.append(GalleryRow(title, note, file, hits, float(np.mean(overlaps))))
-    sheets["labels"] = _strip(_label_panels(network, contract))
+    drawn = drawn_names(RunFolder(run_root), contract.labels, contract.labels)
+    sheets["labels"] = _strip(_label_panels(network, contract, drawn.by_name))
     folder = out / PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in sheets.items():
         write_bytes(folder / f"{file}.webp", content)
     page = out / "gallery.html"
     write_bytes(page, gallery_page(rows, [film.label for film in films], PICTURES, contract.network.backbone).encode())
-    return GalleryResult(page, len(sheets), sum(map(len, sheets.values())))
+    return GalleryResult(page, len(sheets), sum(map(len, sheets.values())), drawn.note)
 
 
 def _further(network: Any) -> list[tuple[str, str, ExplanationRequest]]:
@@ -196,12 +199,15 @@ def _panel(film: _GalleryFilm, heat01: NDArray[np.float32] | None, boxes: list[B
     return evidence_panel(grey, heat01, size, [moved.box_to_model(box) for box in boxes], film.mask[part])
 
 
-def _label_panels(network: Any, contract: ModelContract) -> list[Panel]:
+def _label_panels(network: Any, contract: ModelContract, names: Mapping[str, str]) -> list[Panel]:
     start = torch.full((1, contract.rows, contract.cols), 0.5)
     drawn = maximize_activations(network, start, len(contract.labels), _CLIMB)[:, 0].numpy()
     size = panel_size((contract.rows, contract.cols), _PANEL_PX)
     pictures = [np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2) for grey in drawn]
-    return [Panel(evidence_panel(rgb, None, size), label) for rgb, label in zip(pictures, contract.labels, strict=True)]
+    return [
+        Panel(evidence_panel(rgb, None, size), names[label])
+        for rgb, label in zip(pictures, contract.labels, strict=True)
+    ]
 
 
 def _strip(panels: list[Panel]) -> bytes:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from camray.adapters.checkpoints import read_weights
 from camray.adapters.images.photo import read_class_names, read_colours
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
 from camray.core.explain.test_time_averaging import explain, feature_grid
 from camray.core.imaging.photo_resampling import FITS, PictureFit, network_input, on_picture, to_input_grid
@@ -27,7 +28,9 @@ from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
 from camray.domain.suggestions import did_you_mean
 from camray.reporting.contact_sheet import Panel, evidence_panel, panel_size, sheet
-from camray.reporting.overlays import heat01_of
+from camray.reporting.fonts import font_note, letter_fonts
+from camray.reporting.overlays import heat01_of, png_of_picture
+from camray.workflows.show.drawn_names import AGAIN
 
 CAM_PAPER = BoxRecipe("max", 0.2, region="largest")  # Zhou et al., CVPR 2016, section 3.2
 _PANEL_PX, _COLUMNS, _MIN_AREA = 320, 3, 0.001
@@ -69,11 +72,12 @@ class PhotoRequest:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """The drawing, and its content: a row per class or target, boxes native px, half-open."""
+    """The drawing, its content (a row per class or target, boxes native px, half-open), and a note on fonts."""
 
     picture: Path
     rows: list[dict[str, Any]]
     unused_weights: int
+    note: str = ""
 
 
 def show_picture(
@@ -130,9 +134,10 @@ def show_picture(
     for position, row in enumerate(rows):
         row["box"] = _box(explanation.heat[0, position].numpy(), request.size, transform, picture.shape[:2])
     target = out or Path(f"{path.stem}.{explanation_request.method}.png")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _draw(picture, explanation, rows, transform, request, explanation_request).save(target, format="PNG")
-    return ShownPicture(target, rows, len(report.unused))
+    drawing = _draw(picture, explanation, rows, transform, request, explanation_request)
+    write_bytes(target, png_of_picture(drawing))
+    note = font_note([row["label"] for row in rows], "the number of the class", AGAIN)
+    return ShownPicture(target, rows, len(report.unused), note)
 
 
 def _names(classes: Path | None, count: int) -> tuple[str, ...]:
@@ -197,6 +202,7 @@ def _draw(
         heat01 = on_picture(heat01_of(heat), transform, shape)
         boxes = [] if row["box"] is None else [Box(*row["box"])]
         number = f"{row['probability']:.3f}" if "probability" in row else f"{row['value']:.3f}"
-        panels.append(Panel(evidence_panel(grey, heat01, size, boxes), f"{number} {row['label']}"))
+        name = row["label"] if letter_fonts(row["label"]) is not None else f"class {row['index']}"
+        panels.append(Panel(evidence_panel(grey, heat01, size, boxes), f"{number} {name}"))
     note = f"{explanation_request.method} of {request.backbone}; each map by its own maximum, box at 20 % of it"
     return Image.fromarray(sheet(panels, _COLUMNS, note))
