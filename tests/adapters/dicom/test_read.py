@@ -397,8 +397,18 @@ def test_the_padding_byte_of_an_odd_length_is_no_pixel(write_film: Write) -> Non
     np.testing.assert_array_equal(read_dicom(write_film(recipe), None).values, recipe.stored)
 
 
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda syntax: uid.UID(syntax).name)
+@pytest.mark.parametrize("sides", [(64, 80), (96, 64), (64, 64)])
+def test_damaged_dicom_rowscols_small(write_film: Write, syntax: str, sides: tuple[int, int]) -> None:
+    path = write_film(FilmRecipe(syntax=syntax))  # 96 x 80 px
+    ds = dcmread(path)
+    ds.Rows, ds.Columns = sides
+    ds.save_as(path)
+    assert refusal(path).reason == Reason.UNREADABLE_PIXELS
+
+
 @pytest.mark.parametrize("name", ["s13", "s15", "s21"])
-def test_damaged_dicom_wrong_rows_and_columns(cases: Path, name: str) -> None:
+def test_damaged_dicom_rowscols_small_as_found(cases: Path, name: str) -> None:
     folder = cases / "damaged_dicom"
     assert refusal(folder / f"{name}_009_rowscols_small.dcm").reason == Reason.UNREADABLE_PIXELS
     assert read_dicom(folder / f"{name}_000_SEED.dcm", None).values.shape[0] == 96
@@ -435,7 +445,7 @@ def test_other_separators_are_not_guessed(write_film: Write, text: str) -> None:
     assert not any(window.is_valid for window in read_dicom(path, None).grey.windows)
 
 
-def test_decimal_comma(cases: Path) -> None:
+def test_decimal_comma_as_found(cases: Path) -> None:
     comma, dot = (read_dicom(cases / "decimal_comma" / f"{name}.dcm", None) for name in ("comma", "dot"))
     assert comma.grey.windows == dot.grey.windows == (VoiWindow(1500.5, 1000),)
     assert (comma.header.row_spacing_mm, comma.header.col_spacing_mm) == (0.143, 0.143)

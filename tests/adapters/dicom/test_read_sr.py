@@ -51,7 +51,7 @@ def test_the_fixture_has_the_structure_of_what_ohif_writes(report: Dataset) -> N
 
 
 @pytest.mark.skipif(not WRITTEN_BY_OHIF.is_file(), reason="a report by OHIF is not at ../shared/cases")
-def test_ohif_report(tmp_path: Path) -> None:
+def test_ohif_report_as_found(tmp_path: Path) -> None:
     (report,), problems = read_reports(WRITTEN_BY_OHIF)
     assert problems == []
     assert (report.observer, report.is_own, report.has_predecessor) == ("", False, True)

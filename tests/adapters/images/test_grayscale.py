@@ -117,9 +117,7 @@ TURNED = {
 
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize(("kind", "mode"), [("png", np.uint8), ("png", np.uint16), ("jpg", np.uint8)])
-def test_turned_pictures_are_read_upright_by_every_reader(
-    tmp_path: Path, orientation: int, kind: str, mode: type
-) -> None:
+def test_exif_rotated_is_read_upright_by_every_reader(tmp_path: Path, orientation: int, kind: str, mode: type) -> None:
     shown = np.zeros((96, 80), mode)
     shown[8:24, 40:72] = 200
     exif = Image.Exif()
@@ -133,7 +131,7 @@ def test_turned_pictures_are_read_upright_by_every_reader(
         np.testing.assert_array_equal(read_colours(path)[..., 0], film.values)
 
 
-def test_exif_rotated(cases: Path) -> None:
+def test_exif_rotated_as_found(cases: Path) -> None:
     lying, upright = (read_picture(cases / "exif_rotated" / f"{name}.jpg").values for name in ("lying", "upright"))
     assert lying.shape == upright.shape == (96, 80)
     assert np.abs(lying.astype(int) - upright).mean() < 2

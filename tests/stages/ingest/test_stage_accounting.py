@@ -209,6 +209,30 @@ def test_one_patient_id(tmp_path: Path) -> None:
     assert note.startswith("one Patient ID on all 4 films, so no film is in validation, test; is it a placeholder?")
 
 
+def test_tables_a_three(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", "f0.png", "f1.png", "f2.png")
+    _label_rows(tmp_path / "in", "filename,Mass", "f0.png,1", "f1.png,0", "f2.png,0")
+    (tmp_path / "in" / "boxes.csv").write_text("filename,label,x0,y0,x1,y1\nf0.png,Mass,10,12,30,40\n")
+    figures = run(tmp_path / "in", tmp_path / "run").figures
+    assert (figures["films"], figures["boxes"]) == (3, 1)
+    assert figures["note_patients"] == "no film is in validation: 3 patients are too few, or the lists name none"
+
+
+def test_tables_b_onepatient(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", *(f"f{n}.png" for n in range(4)))
+    _label_rows(tmp_path / "in", "filename,patient_id,Mass", *(f"f{n}.png,p1,{n % 2}" for n in range(4)))
+    note = run(tmp_path / "in", tmp_path / "run").figures["note_patients"]
+    assert note.startswith("one Patient ID on all 4 films, so no film is in validation, test")
+    assert set(images(tmp_path / "run")["split"]) == {"train"}
+
+
+def test_tables_d_allpositive(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "in", *(f"f{n}.png" for n in range(6)))
+    _label_rows(tmp_path / "in", "filename,Mass", *(f"f{n}.png,1" for n in range(6)))
+    note = run(tmp_path / "in", tmp_path / "run").figures["note_one_class"]
+    assert note.endswith("so that nothing can be learnt of them and they have no AUROC: Mass (4 present, 0 absent)")
+
+
 def test_boxes_coco_json(tmp_path: Path) -> None:
     names = [f"f{n}.png" for n in range(3)]
     write_pictures(tmp_path / "in", *names)

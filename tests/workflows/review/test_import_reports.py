@@ -79,7 +79,7 @@ def _boxes(row: Any) -> list[Box]:
     return [Box(*corners) for corners in json.loads(row.boxes)]
 
 
-def test_what_ohif_writes_comes_back_exactly(run: RunFolder, tmp_path: Path) -> None:
+def test_ohif_report_comes_back_exactly(run: RunFolder, tmp_path: Path) -> None:
     reports = _reports(run)
     films = list(reports)
     negative, two, one, third = films[0], films[1], films[2], films[5]  # by the run's making
@@ -205,7 +205,7 @@ def test_reports_that_name_nobody_are_never_merged(run: RunFolder, tmp_path: Pat
     assert rows["me", image_id, MASS].value == "0"
 
 
-def test_unnamed_reports_of_files_with_one_name_are_two_readers(run: RunFolder, tmp_path: Path) -> None:
+def test_ohif_report_unnamed_is_not_merged(run: RunFolder, tmp_path: Path) -> None:
     reports = _reports(run)
     image_id = list(reports)[2]
     mark = ohif_mark(film_of(reports[image_id]), _exported(reports[image_id])[0], SUMMARY)

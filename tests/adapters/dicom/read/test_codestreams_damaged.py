@@ -59,7 +59,7 @@ def write_frame(write_film: Write) -> Callable[[str, bytes], Path]:
 
 @pytest.mark.parametrize("count", [3, 20, 60])
 @pytest.mark.parametrize("bits", [8, 12])
-def test_flipped_bits_in_jpeg_2000_give_no_other_pixels(write_film: Write, bits: int, count: int) -> None:
+def test_damaged_dicom_px_flip_gives_no_other_pixels(write_film: Write, bits: int, count: int) -> None:
     recipe = FilmRecipe(bits_allocated=16, bits_stored=bits, syntax=uid.JPEG2000Lossless)
     noise = np.random.default_rng(1).integers(0, 2 ** (bits - 3), (96, 80))
     values = (recipe.stored + noise).clip(0, 2**bits - 1)
@@ -94,7 +94,7 @@ def test_jpeg_2000_tile_that_ends_early_is_damaged() -> None:
     assert j2k_damage(stream[: len(stream) * 2 // 3] + b"\xff\xd9") is not None
 
 
-def test_damaged_dicom_flipped_bits(cases: Path) -> None:
+def test_damaged_dicom_px_flip_as_found(cases: Path) -> None:
     folder = cases / "damaged_dicom"
     assert read_dicom(folder / "s16_000_SEED.dcm", None).values.shape == (89, 67)
     with pytest.raises(ImageError) as refused:

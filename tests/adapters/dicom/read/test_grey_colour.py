@@ -52,7 +52,7 @@ def colour(grey: np.ndarray) -> np.ndarray:
     [*((syntax, 0) for syntax in SYNTAXES), *((syntax, 1) for syntax in SYNTAXES[:3])],  # codecs define their own order
 )
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
-def test_three_equal_samples_are_grey(tmp_path: Path, syntax: str, planar: int, depth: type) -> None:
+def test_grey_rgb_dicom_of_three_equal_samples(tmp_path: Path, syntax: str, planar: int, depth: type) -> None:
     grey = GREY.astype(depth) * (1 if depth is np.uint8 else 257)
     film = read_dicom(write_colour(tmp_path / "film.dcm", colour(grey), syntax, planar=planar), None)
     np.testing.assert_array_equal(film.values, grey)
@@ -89,7 +89,7 @@ def test_a_single_pixel_of_colour_is_refused(tmp_path: Path, syntax: str) -> Non
     assert "grey" in refused.value.message
 
 
-def test_grey_rgb_dicom(cases: Path) -> None:
+def test_grey_rgb_dicom_as_found(cases: Path) -> None:
     first, second = (read_dicom(cases / "grey_rgb_dicom" / f"planar{n}.dcm", None).values for n in (0, 1))
     np.testing.assert_array_equal(first, second)
     assert first.shape == (72, 64)
