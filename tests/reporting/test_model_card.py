@@ -38,6 +38,12 @@ def test_weights_and_shortcuts_are_told_apart() -> None:
     assert "ingested without an audit" in card
 
 
+def test_of_many_shortcuts_the_first_are_named() -> None:
+    card = card_markdown(replace(FACTS, shortcuts=[f"probe {number}" for number in range(10)]))
+    assert "- probe 7\n- And 2 more, which the audit lists.\n" in card
+    assert "probe 8" not in card
+
+
 def test_names_cannot_be_markup() -> None:
     contract = replace(CONTRACT, labels=(TEXT + " | *x*",))
     facts = replace(FACTS, contract=contract, data=replace(DATA, title=TEXT))

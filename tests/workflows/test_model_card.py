@@ -40,8 +40,8 @@ def test_counts_network_and_versions_come_from_the_run(run: Path) -> None:
     assert f"| {LABELS[1]} | 3 of 6 | 2 of 4 | 0 of 0 |" in card  # one is not known, one uncertain
     assert "1 entries are uncertain" in card
     assert "12 x 8 feature cells" in card
-    assert "1 epochs of the pretext before on 7 films" not in card  # films without a label are none here
-    assert "1 epochs of the pretext before on 8 films" in card
+    assert "of the pretext on 7 films" not in card  # films without a label are none here
+    assert "1 epoch(s) of the pretext on 8 films" in card
     assert "train 0.2.0+test" in card
     record = json.loads((run / "train" / "stage.json").read_text())
     assert record["outputs"]["model.safetensors"] in card

@@ -114,7 +114,7 @@ def _training(settings: Settings, figures: Mapping[str, object]) -> list[str]:
     ]
     if train.pretext.epochs:
         on = f" on {figures['pretext_films']} films" if "pretext_films" in figures else ""
-        lines.append(f"{train.pretext.epochs} epochs of the pretext before{on}")
+        lines.append(f"before that, {train.pretext.epochs} epoch(s) of the pretext{on}")
     if train.outside_penalty:
         lines.append(f"evidence outside the chest penalized with weight {train.outside_penalty:g}")
     if train.balance:

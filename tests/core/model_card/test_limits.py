@@ -26,8 +26,8 @@ def test_an_interval_that_includes_chance_is_a_limit_and_one_above_is_none() -> 
     ]
     found = limits_of(rows, ["Mass", "Cyst", "Scar"])
     assert found[:-1] == [
-        "Mass (test): AUROC 0.60 (0.50–0.70): no better than chance, as far as these films show.",
-        "Scar (test): AUROC 0.30 (0.20–0.40): no better than chance, as far as these films show.",
+        "Mass (test): AUROC 0.60 (0.50–0.70): not shown to be better than chance.",
+        "Scar (test): AUROC 0.30 (0.20–0.40): not shown to be better than chance.",
     ]
     assert found[-1].startswith("Films unlike those of the training")
 

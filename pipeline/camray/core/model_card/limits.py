@@ -44,7 +44,7 @@ def _recognition(row: HeadlineRow) -> list[str]:
     at = f"{row.label} ({row.split}): AUROC {auroc.text()}"
     lines = []
     if auroc.value <= _CHANCE or auroc.low <= _CHANCE:
-        lines.append(f"{at}: no better than chance, as far as these films show.")
+        lines.append(f"{at}: not shown to be better than chance.")
     if row.auroc_probe is not None and row.auroc_probe.value >= auroc.value:
         name = baseline_name(row.auroc_probe.method)
         lines.append(f"{at}: not above that of a trivial feature ({name}, {row.auroc_probe.value:.2f}).")

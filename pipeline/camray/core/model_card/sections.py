@@ -10,6 +10,7 @@ from camray.core.model_card.limits import limits_of
 from camray.domain.contract import NetworkSpec
 
 _NONE = "–"
+_SHOWN_SHORTCUTS = 8
 _SCORE_HEAD = (
     "split",
     "finding",
@@ -61,8 +62,8 @@ def card_sections(facts: CardFacts) -> list[CardSection]:
         CardSection("Network", _network(facts)),
         CardSection("Initial weights", _start(facts.contract.starting_weights)),
         CardSection("Scores", _score_notes(facts), _score_table(facts)),
-        CardSection("Shortcuts", _shortcuts(facts)),
         CardSection("Limits", tuple(limits_of(facts.scores, facts.contract.labels))),
+        CardSection("Shortcuts", _shortcuts(facts)),
         CardSection("Versions and digests", _versions(facts)),
     ]
 
@@ -183,7 +184,11 @@ def _score_row(row: HeadlineRow) -> tuple[str, ...]:
 def _shortcuts(facts: CardFacts) -> tuple[str, ...]:
     if facts.shortcuts is None:
         return ("Not looked for: the films were ingested without an audit.",)
-    return tuple(facts.shortcuts) or ("The audit found none among the features that it probes.",)
+    if not facts.shortcuts:
+        return ("The audit found none among the features that it probes.",)
+    more = len(facts.shortcuts) - _SHOWN_SHORTCUTS
+    rest = (f"And {more} more, which the audit lists.",) if more > 0 else ()
+    return (*facts.shortcuts[:_SHOWN_SHORTCUTS], *rest)
 
 
 def _versions(facts: CardFacts) -> tuple[str, ...]:
