@@ -1,6 +1,6 @@
 """Remedies measured on a run of generated films with planted shortcuts: each column lowers its own probe."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camray.adapters.process_pool import Outcome
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
@@ -21,6 +20,7 @@ from camray.stages.ingest import stage as ingest
 from camray.workflows import shortcut_remedies
 from camray.workflows.run import run
 from camray.workflows.shortcut_remedies import BALANCE, NOW, RemedyTable, _changed, _preparations, remedy_table
+from tests.one_worker import map_here
 
 FILMS = 60
 Run = tuple[Path, RemedyTable]
@@ -43,16 +43,12 @@ def _planted(root: Path) -> Settings:
     return parse_settings({"name": "planted", "data": {"root": str(root)}, "ingest": grid}, "test")
 
 
-def _map_here(function: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[Outcome[Any, Any]]:
-    return (Outcome(item, function(item), None) for item in items)
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     root = tmp_path_factory.mktemp("planted")
     with pytest.MonkeyPatch.context() as patch:
         for module in (ingest, shortcut_remedies):
-            patch.setattr(module, "map_processes", _map_here)
+            patch.setattr(module, "map_processes", map_here)
         list(run(_planted(root / "films"), RunFolder(root / "run"), NullTracker(), until="ingest"))
         yield root / "run", remedy_table(root / "run", 0)
 

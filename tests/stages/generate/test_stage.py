@@ -18,7 +18,7 @@ from camray.core.phantom.findings import FINDINGS
 from camray.domain.errors import SettingsError
 from camray.io.artifacts import GeneratedFiles
 from camray.stages.generate import stage as generate
-from tests.stages.one_worker import map_here
+from tests.one_worker import map_here
 
 FILMS, ROWS, SEED = 9, 80, 2
 

@@ -3,7 +3,7 @@
 import pytest
 
 from camray.stages.ingest import stage
-from tests.stages.one_worker import map_here
+from tests.one_worker import map_here
 
 
 @pytest.fixture(autouse=True)

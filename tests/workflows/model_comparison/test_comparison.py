@@ -22,11 +22,14 @@ from camray.core.metrics.model_comparison import COMPARE_COLUMNS
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import NetworkSpec
 from camray.domain.errors import CheckpointError, SettingsError
+from camray.stages.generate import stage as generate
+from camray.stages.ingest import stage as ingest
 from camray.workflows.model_comparison.combination import EXPENSIVE, STAGE
 from camray.workflows.model_comparison.comparison import ModelComparison, compare
 from camray.workflows.model_comparison.explanation import Cost, is_expensive, try_methods
 from camray.workflows.model_comparison.film_sampling import choose_films
 from camray.workflows.model_comparison.plan import NO_POOL, plan_of
+from tests.one_worker import map_here
 
 GUIDED = METHODS["guided_backprop"]
 SMALL = {"widths": [4, 6, 8, 8], "stem_kernel": 3}
@@ -77,6 +80,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelCompar
     with pytest.MonkeyPatch.context() as patch:
         choosy = replace(GUIDED, signed=refusing)
         patch.setitem(METHODS, "guided_backprop", choosy)
+        for stage in (generate, ingest):
+            patch.setattr(stage, "map_processes", map_here)
         yield compare(settings_of(), runs, lambda line: None), runs
 
 

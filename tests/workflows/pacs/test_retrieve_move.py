@@ -23,9 +23,11 @@ from camray.adapters.pacs.credentials import Credentials
 from camray.commands.app import app
 from camray.domain.delivery import FilmQuery
 from camray.domain.errors import PeerError, SettingsError
+from camray.stages.ingest import stage as ingest
 from camray.workflows.pacs.connection import open_peer
 from camray.workflows.pacs.retrieve import Fetched, fetch_films
 from camray.workflows.pacs.retry import RetryPolicy
+from tests.one_worker import map_here
 from tests.stages.ingest.test_stage import write_film
 from tests.workflows.pacs.orthanc import free_port
 from tests.workflows.pacs.test_send_tls import make_certificate
@@ -137,6 +139,7 @@ def test_ingest_moves_films_here_and_reads_them(
     films: list[pydicom.Dataset], start: Callable[..., Pacs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMRAY_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setattr(ingest, "map_processes", map_here)
     pacs, config = start(Pacs(films)), tmp_path / "moved.yaml"
     config.write_text(
         f"name: moved\ndata: {{manifest: folder, root: {tmp_path / 'nowhere'}}}\n"

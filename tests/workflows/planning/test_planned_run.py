@@ -11,8 +11,10 @@ from camray.adapters.settings.loading import config_path, load_settings
 from camray.commands.app import app
 from camray.core.planning.facts import Machine
 from camray.domain.errors import InputRefusedError, PipelineError, SettingsError
+from camray.stages.ingest import stage as ingest
 from camray.workflows.planning import planned_run
 from camray.workflows.planning.planned_run import PlannedRun, plan_run
+from tests.one_worker import map_here
 from tests.workflows.planning.films import write_films
 
 
@@ -130,7 +132,8 @@ SMALL = (
 )
 
 
-def test_a_second_run_of_the_same_command_skips_every_stage(tmp_path: Path) -> None:
+def test_a_second_run_of_the_same_command_skips_every_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "map_processes", map_here)
     films = write_films(tmp_path / "films")
     words = ["run", "--data", str(films), *SMALL, "--runs", str(tmp_path / "runs"), "--until", "train"]
     first, second = (_json(CliRunner().invoke(app, [*words, "--json"])) for _ in range(2))

@@ -15,9 +15,18 @@ from camray.adapters.run_folders.tables import write_table
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.records import IMAGE_COLUMNS
 from camray.io.film_files import read_film
+from camray.workflows.review import display_images
 from camray.workflows.review.export_page import build
 from tests.film_factory import FilmRecipe
+from tests.one_worker import map_here
 from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
+
+
+@pytest.fixture
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw films in this process."""
+    monkeypatch.setattr(display_images, "count_workers", lambda workers: 1)
+    monkeypatch.setattr(display_images, "map_processes", map_here)
 
 
 def _data(path: Path) -> Any:
@@ -51,7 +60,7 @@ def test_the_folder_is_whole_and_self_contained(tmp_path: Path) -> None:
     assert "http://" not in everything.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
 
 
-def test_boxes_and_disagreement_are_the_runs(tmp_path: Path) -> None:
+def test_boxes_and_disagreement_are_the_runs(drawn_here: None, tmp_path: Path) -> None:
     settings, folder = make_reviewed_run(tmp_path)
     build(settings, folder)
     predictions = pd.read_parquet(folder.root / "localize" / "predictions.parquet").set_index(["image_id", "label"])
@@ -73,7 +82,7 @@ def test_boxes_and_disagreement_are_the_runs(tmp_path: Path) -> None:
                 assert film["disagreement"][number] == 0
 
 
-def test_annotations_may_stay_away(tmp_path: Path) -> None:
+def test_annotations_may_stay_away(drawn_here: None, tmp_path: Path) -> None:
     settings, folder = make_reviewed_run(tmp_path)
     build(settings, folder, annotations=False)
     run = _data(folder.root / "review" / "data" / "run.js")
@@ -84,7 +93,7 @@ def test_annotations_may_stay_away(tmp_path: Path) -> None:
         assert _data(folder.root / "review" / "data" / f"{film['file']}.js")["annotations"] == []
 
 
-def test_a_second_build_takes_away_its_own_files_only(tmp_path: Path) -> None:
+def test_a_second_build_takes_away_its_own_files_only(drawn_here: None, tmp_path: Path) -> None:
     settings, folder = make_reviewed_run(tmp_path)
     first = build(settings, folder)
     before = {path: path.read_bytes() for path in first.index.parent.rglob("*") if path.is_file()}
@@ -98,7 +107,7 @@ def test_a_second_build_takes_away_its_own_files_only(tmp_path: Path) -> None:
     assert len(list((first.index.parent / "films").iterdir())) == fewer.films
 
 
-def test_films_come_from_their_sources(tmp_path: Path, write_film: Callable[..., Path]) -> None:
+def test_films_come_from_their_sources(drawn_here: None, tmp_path: Path, write_film: Callable[..., Path]) -> None:
     settings, folder = make_reviewed_run(tmp_path)
     path = write_film(FilmRecipe(rows=512, cols=384, photometric="MONOCHROME1"))
     film = read_film(path, None)
