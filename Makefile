@@ -46,7 +46,7 @@ test-slow: install
 test-browser: install  ## needs chromium and chromedriver
 	$(PYTEST) -m browser
 
-test-server: install .ohif/package/dist/index.html  ## needs Orthanc; with chromium and npm the OHIF viewer too
+test-server: install .ohif/package/dist/index.html  ## needs Orthanc with its DICOMweb plugin; with chromium and npm the OHIF viewer too
 	$(PYTEST) -m server
 
 .ohif/package/dist/index.html:
