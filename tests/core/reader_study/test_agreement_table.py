@@ -137,3 +137,12 @@ def test_one_reader_stays_as_he_is() -> None:
     merged = merge([Decision("A", "0", "Mass", "1", (BOX, NEAR)), Decision("A", "1", "Mass", "uncertain")], "majority")
     assert merged["0", "Mass"].boxes == (("A", BOX), ("A", NEAR))
     assert merged["1", "Mass"].value == "uncertain"
+
+
+def test_a_reader_called_as_the_ai_is_not_taken_for_it() -> None:
+    namesake = _decisions("AI", "110010", {})
+    table = agreement_rows([*A, *namesake], CLAIMS, [Reading("AI", "0", True, 1.0)], PLAN)
+    assert set(table["reader"]) == {"A", "AI (a reader)", "all readers"}
+    keys = ["phase", "reader", "other", "label", "metric", "criterion", "interval"]
+    assert not table.duplicated(keys).any()
+    assert _row(table, "agreement", "A", "AI (a reader)")["value"] == 1.0

@@ -94,7 +94,7 @@ def agreement_rows(
         by_reader: dict[str, dict[Key, Decision]] = {}
         for decision in decisions:
             if decision.phase == phase:
-                by_reader.setdefault(decision.reader, {})[decision.image_id, decision.label] = decision
+                by_reader.setdefault(_column_name(decision.reader), {})[decision.image_id, decision.label] = decision
         for reader, judged in sorted(by_reader.items()):
             for label, keys in _by_label(judged):
                 rows += [(phase, reader, AI, label, *row) for row in _against_ai(keys, judged, claims, plan)]
@@ -107,11 +107,16 @@ def agreement_rows(
             every = {key: decision for judged in by_reader.values() for key, decision in judged.items()}
             for label, keys in _by_label(every):
                 rows.append((phase, ALL_READERS, ALL_READERS, label, *_fleiss(keys, list(by_reader.values()))))
-    rows += [("final", reader, "", ALL_LABELS, *row) for reader, row in _times(readings)]
+    rows += [("final", _column_name(reader), "", ALL_LABELS, *row) for reader, row in _times(readings)]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
     return table.sort_values(
         ["phase", "reader", "other", "label", "metric", "criterion"], kind="stable", ignore_index=True
     )
+
+
+def _column_name(reader: str) -> str:
+    """Return a reader's name as the table has it: never that of the AI or of all readers."""
+    return f"{reader} (a reader)" if reader.casefold() in (AI.casefold(), ALL_READERS) else reader
 
 
 def _by_label(decided: Mapping[Key, Decision]) -> Iterator[tuple[str, list[Key]]]:

@@ -4,12 +4,11 @@ Viewers change tracking UIDs and round coordinates, so a mark is known by its fi
 it has none by its overlap with what the AI drew there. A report that covers a film answers for every finding on it.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from camray.core.reader_study.agreement_table import Claim
+from camray.core.reader_study.finding_names import FindingNames
 from camray.domain.geometry import Box, iou
 from camray.domain.labels import Finding
 from camray.domain.reader_decisions import (
@@ -18,18 +17,13 @@ from camray.domain.reader_decisions import (
     MarkedReport,
     Problem,
     Reading,
-    ReportMark,
     Unread,
     Verdict,
 )
 
 SAME_PX = 1 / 64  # objects hold corners to 1/512 px, viewers add the noise of 32 bits
 SAME_IOU = 0.5  # from which a mark without words is taken for the AI's finding that it covers
-# what an exported comment adds to a finding's name: "0.91, right upper zone (AI, not verified)"
-_SUMMARY = re.compile(r"\s+[01]\.\d\d(, (right|left) (upper|middle|lower) zone)?(\s+\(AI, not verified\).*)?$")
-_OWN_IDENTIFIER = re.compile(r"^camray (.+) \d+$")
 Key = tuple[str, str]  # image_id, label
-_Word = TypeVar("_Word")
 
 
 @dataclass
@@ -72,6 +66,7 @@ def decisions_of(
         - marked: present. ``confirm`` if the boxes are the AI's (which are then given unrounded), else ``adjust``;
         - the AI's boxes are gone: ``reject``, explicit if the report says that it replaces another;
         - the AI reported it without any box: a viewer shows nothing of it, so nothing was decided: a problem;
+        - marked without area alone, such as by a length: neither present nor absent, so nothing was decided: a problem;
         - else absent, not explicitly.
 
         Reports by camray alone, earlier reports of the same reader on the same film, marks without area and marks that
@@ -83,7 +78,7 @@ def decisions_of(
         what = f"{len(own)} of its reports are camray's own, not edited by a reader; left out"
         gathered.problems.append(Problem(source, what))
     latest = _latest(reports, reader, gathered)
-    names = _Names(findings)
+    names = FindingNames(findings)
     for (who, image_id), report in sorted(latest.items()):
         gathered.readings.append(Reading(who, image_id, is_finished=True, changed=report.changed))
         gathered.decisions += _film_decisions(who, image_id, report, names, claims, gathered)
@@ -104,8 +99,7 @@ def _latest(reports: Sequence[MarkedReport], reader: str, gathered: _Gathered) -
     """Return the report that counts for each reader and film; reports that name nobody are never merged."""
     latest: dict[tuple[str, str], MarkedReport] = {}
     unnamed: dict[str, int] = {}
-    edited = {report.uid or report.source: report for report in reports if not report.is_own}  # each object once
-    for report in sorted(edited.values(), key=lambda report: (report.changed, report.source)):
+    for report in _edited(reports, gathered):
         named = reader or report.observer
         stem = gathered.source.rsplit(".", 1)[0]
         if not report.films:
@@ -126,46 +120,20 @@ def _latest(reports: Sequence[MarkedReport], reader: str, gathered: _Gathered) -
     return latest
 
 
-class _Names:
-    """The run's findings by all that a report may call them."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        self.labels = tuple(finding.name for finding in findings)
-        coded = [(finding.code, finding.name) for finding in findings if finding.code is not None]
-        self._codes = _unique(((code.value, code.scheme), name) for code, name in coded)
-        meant = [(_plain(code.meaning), name) for code, name in coded]
-        self._words = _unique(
-            [*meant, *((_plain(alias), finding.name) for finding in findings for alias in finding.aliases)]
-        )
-        for name in self.labels:  # a finding's own name is always its own; codes hold 64 letters of it
-            self._words |= {_plain(name[:64]): name, _plain(name): name}
-
-    def label(self, mark: ReportMark) -> tuple[str | None, list[str]]:
-        """Return the finding that a mark names, if any, and the words that do not name it."""
-        named, rest = [], []
-        for word in mark.texts:
-            label = self._words.get(_plain(_SUMMARY.sub("", word)))
-            if label is None:
-                rest.append(word)
-            else:
-                named.append(label)
-        named += [self._codes[code] for code in mark.codes if code in self._codes]
-        own = _OWN_IDENTIFIER.match(mark.identifier)
-        if own is not None and _plain(own.group(1)) in self._words:
-            named.append(self._words[_plain(own.group(1))])
-        return (named[0] if named else None), rest
-
-
-def _unique(pairs: Iterable[tuple[_Word, str]]) -> dict[_Word, str]:
-    """Return the words and codes that denote a single finding."""
-    names_of: dict[_Word, set[str]] = {}
-    for word, name in pairs:
-        names_of.setdefault(word, set()).add(name)
-    return {word: next(iter(names)) for word, names in names_of.items() if len(names) == 1}
-
-
-def _plain(word: str) -> str:
-    return " ".join(word.casefold().split())
+def _edited(reports: Sequence[MarkedReport], gathered: _Gathered) -> list[MarkedReport]:
+    """Return the readers' reports by time, each once; others of the same UID that say something else are kept too."""
+    kept: dict[MarkedReport, MarkedReport] = {}  # by content
+    uids: set[str] = set()
+    for report in sorted(reports, key=lambda report: (report.changed, report.source)):
+        content = replace(report, source="" if report.uid else report.source)
+        if report.is_own or content in kept:
+            continue
+        if report.uid in uids:
+            what = "has the UID of another report, but other content; kept as a report of its own"
+            gathered.problems.append(Problem(report.source, what, report.observer))
+        kept[content] = report
+        uids |= {report.uid} - {""}
+    return list(kept.values())
 
 
 @dataclass
@@ -174,16 +142,19 @@ class _Marked:
 
     boxes: list[Box] = field(default_factory=list)
     is_present: bool | None = None
+    is_unclear: bool = False  # a mark without area, such as a length
     comments: list[str] = field(default_factory=list)
 
 
 def _film_decisions(
-    who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
+    who: str, image_id: str, report: MarkedReport, names: FindingNames, claims: Mapping[Key, Claim], gathered: _Gathered
 ) -> Iterator[Decision]:
     """Yield a film's decisions, one for each finding that was judged."""
     by_label = _marked(who, image_id, report, names, claims, gathered)
     for label in names.labels:
         claim, marked = claims.get((image_id, label), Claim(False)), by_label.get(label, _Marked())
+        if marked.is_unclear and not marked.boxes and marked.is_present is None:
+            continue
         if claim.reported and not claim.boxes and not marked.boxes and marked.is_present is None:
             what = "reported by the AI without a box, so a viewer has nothing to show or edit; not judged"
             gathered.problems.append(Problem(report.source, what, who, image_id, label))
@@ -218,7 +189,7 @@ def _judged(marked: _Marked, claim: Claim, report: MarkedReport) -> tuple[str, t
 
 
 def _marked(
-    who: str, image_id: str, report: MarkedReport, names: _Names, claims: Mapping[Key, Claim], gathered: _Gathered
+    who: str, image_id: str, report: MarkedReport, names: FindingNames, claims: Mapping[Key, Claim], gathered: _Gathered
 ) -> dict[str, _Marked]:
     """Gather a film's marks by finding; marks of no finding are reported and kept."""
     by_label: dict[str, _Marked] = {}
@@ -236,11 +207,12 @@ def _marked(
             what = "a mark that names no finding of this run; left out (its text is in unread.csv)"
             gathered.problems.append(_problem_at(where, what))
             continue
-        if mark.shape == "line":
-            what = "a mark without area, such as a length; left out"
-            gathered.problems.append(_problem_at(where, what, label))
-            continue
         marked = by_label.setdefault(label, _Marked())
+        if mark.shape == "line":
+            what = "a mark without area, such as a length; left out, and where it is the only one, nothing is judged"
+            gathered.problems.append(_problem_at(where, what, label))
+            marked.is_unclear = True
+            continue
         if mark.box is not None:
             marked.boxes.append(mark.box)
         elif mark.shape == "point":

@@ -238,11 +238,13 @@ def _observer(ds: Dataset) -> str:
 
 
 def _changed(ds: Dataset) -> str:
-    date, time = str(ds.get("ContentDate") or ""), str(ds.get("ContentTime") or "").split(".")[0]
+    """Return date and time of the content, ISO 8601; minutes and seconds may be missing, old forms have separators."""
+    date = str(ds.get("ContentDate") or "").strip().replace(".", "").replace("-", "")
+    time, _, fraction = str(ds.get("ContentTime") or "").strip().replace(":", "").partition(".")
     if len(date) != 8:
         return ""
-    clock = ":".join(time[start : start + 2] for start in (0, 2, 4)) if len(time) == 6 else "00:00:00"
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock}"
+    clock = ":".join(time.ljust(6, "0")[start : start + 2] for start in (0, 2, 4))
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}T{clock}" + (f".{fraction}" if fraction.strip("0") else "")
 
 
 def _name(item: Dataset) -> tuple[str, str]:
