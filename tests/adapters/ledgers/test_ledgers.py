@@ -69,3 +69,35 @@ def test_a_ledger_on_a_full_disk_can_be_resumed(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").mkdir()  # cannot be opened, as with a full disk or no permission
     with pytest.raises(IncompleteError, match="run the same command again"):
         DeliveryLog(tmp_path / "ledger.sqlite")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "content = 'c'",
+        "version = 3",
+        "created = '2026-01-01T04:00:00'",
+        "sop_instance_uid = '2.25.7'",
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_changed_row_of_the_history_is_refused(tmp_path: Path, change: str, version: int) -> None:
+    path = tmp_path / "exported.sqlite"
+    _identify(path, "a", 1)
+    latest = _identify(path, "b", 2)
+    assert _identify(path, "b", 3) == latest
+    with SqliteTable(path, "SELECT 1").transaction() as connection:
+        connection.execute(f"UPDATE objects SET {change} WHERE version = {version}")
+    with pytest.raises(ExportError, match=r"exported\.sqlite: damaged .* was changed\), .*move it away"):
+        _identify(path, "b", 3)
+
+
+def test_a_state_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "delivered.sqlite"
+    log = DeliveryLog(path)
+    log.mark("pacs", "1.2.3", "digest", DeliveryState.ACCEPTED)
+    with SqliteTable(path, "SELECT 1").transaction() as connection:
+        connection.execute("UPDATE deliveries SET state = 'acceptfd'")
+    for read in (lambda: log.state("pacs", "1.2.3", "digest"), lambda: log.rows("pacs")):
+        with pytest.raises(ExportError, match=r"delivered\.sqlite: damaged"):
+            read()

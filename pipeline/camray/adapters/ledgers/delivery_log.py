@@ -42,7 +42,7 @@ class DeliveryLog:
         Raises
         ------
         ExportError
-            If the same UID was delivered there with other content.
+            If the same UID was delivered there with other content, or the file is damaged.
         """
         with self._table.transaction() as connection:
             row = connection.execute(
@@ -56,7 +56,7 @@ class DeliveryLog:
                 f"object {sop_instance_uid} was delivered to {destination} with other content; "
                 "export again to get a new version"
             )
-        return DeliveryState(row[0])
+        return self._state(row[0])
 
     def mark(
         self, destination: str, sop_instance_uid: str, digest: str, state: DeliveryState, message: str = ""
@@ -78,4 +78,10 @@ class DeliveryLog:
                 "SELECT sop_instance_uid, state, attempts, message FROM deliveries WHERE destination = ? ORDER BY 1",
                 (destination,),
             ).fetchall()
-        return [(uid, DeliveryState(state), attempts, message) for uid, state, attempts, message in rows]
+        return [(uid, self._state(state), attempts, message) for uid, state, attempts, message in rows]
+
+    def _state(self, text: str) -> DeliveryState:
+        try:
+            return DeliveryState(text)
+        except ValueError:
+            raise self._table.damaged(f"'{text}' is no state of a delivery") from None

@@ -6,6 +6,7 @@ result yields the same SOP Instance UID; a changed one yields a new object that 
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from camray.adapters.ledgers.sqlite_table import SqliteTable
 from camray.domain.object_identity import ObjectIdentity, ObjectReference, uid_of
@@ -16,9 +17,9 @@ CREATE TABLE IF NOT EXISTS objects (
     sop_class_uid TEXT NOT NULL, sop_instance_uid TEXT NOT NULL, series_instance_uid TEXT NOT NULL,
     study_instance_uid TEXT NOT NULL, PRIMARY KEY (source, kind, version)
 )"""
-_LAST_TWO = """
+_VERSIONS = """
 SELECT version, content, created, sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid
-FROM objects WHERE source = ? AND kind = ? ORDER BY version DESC LIMIT 2"""
+FROM objects WHERE source = ? AND kind = ? ORDER BY version"""
 
 
 class ExportHistory:
@@ -50,9 +51,16 @@ class ExportHistory:
             Digest of all that the object contains, except its own UIDs and dates.
         computed_at : datetime
             When the result was computed; an object exported before keeps its recorded time.
+
+        Raises
+        ------
+        ExportError
+            If the file is damaged.
         """
         with self._table.transaction() as connection:
-            latest = connection.execute(_LAST_TWO, (source_uid, kind)).fetchall()
+            versions = connection.execute(_VERSIONS, (source_uid, kind)).fetchall()
+            self._check(source_uid, kind, versions)
+            latest = versions[::-1]
             if latest and latest[0][1] == content:
                 before = ObjectReference(*latest[1][3:]) if len(latest) > 1 else None
                 version, _, created, _, sop, series, _ = latest[0]
@@ -68,3 +76,12 @@ class ExportHistory:
                 (source_uid, kind, version, content, created.isoformat(), sop_class_uid, sop, series, study_uid),
             )
         return ObjectIdentity(sop, series, version, created, before)
+
+    def _check(self, source_uid: str, kind: str, versions: list[tuple[Any, ...]]) -> None:
+        """Refuse rows that were changed: each UID is a digest of its row and of the UID before."""
+        previous = ""
+        for number, (version, content, created, _, sop_instance_uid, *_) in enumerate(versions, 1):
+            expected = uid_of("instance", source_uid, kind, str(content), str(created), previous)
+            if version != number or sop_instance_uid != expected:
+                raise self._table.damaged(f"its row of version {number} of {kind} of film {source_uid} was changed")
+            previous = expected

@@ -54,11 +54,19 @@ class SqliteTable:
         except sqlite3.DatabaseError as error:
             raise _explained(self._path, error) from error
 
+    def damaged(self, why: str) -> ExportError:
+        """Return the error for a file whose content cannot be right."""
+        return _damaged(self._path, why)
+
 
 def _explained(path: Path, error: sqlite3.DatabaseError) -> PipelineError:
     if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _MACHINE_FAULTS:
         return IncompleteError(f"{path}: {error}; correct the cause and run the same command again to resume")
+    return _damaged(path, str(error))
+
+
+def _damaged(path: Path, why: str) -> ExportError:
     return ExportError(
-        f"{path}: damaged ({error}), expected an SQLite file written by camray; restore it from a copy, or move it "
+        f"{path}: damaged ({why}), expected an SQLite file written by camray; restore it from a copy, or move it "
         "away: the next export or delivery makes a new one and treats all objects as new"
     )
