@@ -1,5 +1,6 @@
 """Settings that a run was made with, read again."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from camray import cli
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
+from camray.adapters.settings.stored_digest import with_digest
 from camray.adapters.tracking.mlflow import MlflowTracker
 from camray.commands.experiment import opened
 from camray.domain.errors import PipelineError, SettingsError
@@ -25,7 +27,8 @@ def run_root(tmp_path: Path) -> Path:
     """A run folder with settings and a folder of training."""
     root = tmp_path / "r"
     RunArtifacts(root).train.folder.mkdir(parents=True)
-    RunArtifacts(root).settings.write_text(Settings(name="r").model_dump_json())
+    stored = with_digest(Settings(name="r").model_dump(mode="json"))
+    RunArtifacts(root).settings.write_text(json.dumps(stored))
     return root
 
 
@@ -37,6 +40,10 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "deep": lambda data: b"[" * 100_000,
     "key": lambda data: data.replace(b'"seed"', b'"sead"'),
     "value": lambda data: data.replace(b'"auto"', b'"autx"'),
+    "legal value": lambda data: data.replace(b'"flip": false', b'"flip": true '),
+    "digit": lambda data: data.replace(b'"seed": 1', b'"seed": 7'),
+    "digest": lambda data: data.replace(b'"settings_sha256": "', b'"settings_sha256": "0'),
+    "name of the digest": lambda data: data.replace(b"settings_sha256", b"settings_sha25v"),
     "nameless": lambda data: b"{}",
 }
 

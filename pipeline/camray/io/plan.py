@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.stage_record import is_undamaged, with_own_digest
 from camray.core.planning.facts import Plan, Reason
 from camray.domain.errors import PipelineError
 from camray.io.json_files import read_json
@@ -31,6 +32,8 @@ def read_plan(path: Path) -> PlannedFrom:
     """
     try:
         plain = read_json(path)
+        if not is_undamaged(plain):
+            raise PipelineError(f"{path}: damaged")
         plan = plain["plan"]
         reasons = tuple(Reason(tuple(each["settings"]), str(each["text"])) for each in plan["reasons"])
         return PlannedFrom(
@@ -45,7 +48,7 @@ def read_plan(path: Path) -> PlannedFrom:
 
 def write_plan(path: Path, planned: PlannedFrom) -> None:
     """Write ``plan.json``."""
-    write_json(path, asdict(planned))
+    write_json(path, with_own_digest(asdict(planned)))
 
 
 def write_planned_settings(path: Path, given: Mapping[str, Any], plan: Plan) -> None:

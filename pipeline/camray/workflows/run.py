@@ -20,6 +20,7 @@ from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.digests import code_version, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
+from camray.adapters.settings.stored_digest import with_digest
 from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import IncompleteError, SettingsError
@@ -116,7 +117,7 @@ def settings_written(settings: Settings, folder: RunFolder) -> Iterator[None]:
     path = artifacts_of(folder).settings
     with _os_errors_reported("the run", folder):
         before = path.read_bytes() if path.is_file() else None
-        write_json(path, settings.model_dump(mode="json"))
+        write_json(path, with_digest(settings.model_dump(mode="json")))
     try:
         yield
     except IncompleteError:

@@ -9,6 +9,7 @@ import torch
 from camray.adapters.run_folders.run_folder import how_to_write
 from camray.adapters.settings.loading import load_stored, parse_settings, refuse_secrets, with_secrets_hidden
 from camray.adapters.settings.schema import Settings
+from camray.adapters.settings.stored_digest import without_digest
 from camray.domain.errors import SettingsError
 from camray.io.artifacts import RunArtifacts
 from camray.io.json_files import read_json
@@ -38,7 +39,7 @@ def read_settings(run_root: Path) -> Settings:
     path = RunArtifacts(run_root).settings
     plain = read_json(path)
     with _mending_named(path):
-        return with_secrets_hidden(parse_settings(plain, str(path)))
+        return with_secrets_hidden(parse_settings(without_digest(plain, str(path)), str(path)))
 
 
 def overridden(run_root: Path, overrides: list[str] | None) -> Settings:

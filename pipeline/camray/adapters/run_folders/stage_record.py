@@ -15,12 +15,17 @@ def with_own_digest(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**stored, DIGEST_KEY: digest_of(stored)}
 
 
+def is_undamaged(record: Mapping[str, Any]) -> bool:
+    """Return whether a record's own digest, if it has one, is that of its content."""
+    content = {key: each for key, each in record.items() if key != DIGEST_KEY}
+    return record.get(DIGEST_KEY) in (None, digest_of(content))
+
+
 def is_record(value: Any) -> bool:
     """Return whether a value read from ``stage.json`` can be the record of a finished stage, as it was written."""
     if not isinstance(value, dict) or not isinstance(value.get("outputs"), dict):
         return False
-    content = {key: each for key, each in value.items() if key != DIGEST_KEY}
-    if value.get(DIGEST_KEY, None) not in {None, digest_of(content)}:
+    if not is_undamaged(value):
         return False
     mappings = (value.get(key, {}) for key in ("counts", "figures", "settings", "inputs"))
     texts = (text for pair in value["outputs"].items() for text in pair)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from camray.adapters.settings.default_recipe import with_default_recipe
 from camray.adapters.settings.faults import describe_fault, suggested_experiments
 from camray.adapters.settings.schema import Settings
+from camray.adapters.settings.stored_digest import DIGEST_KEY, has_checked_digest
 from camray.domain.errors import SettingsError
 from camray.domain.package_data import shipped
 from camray.domain.uris import has_secret, without_secrets
@@ -65,6 +66,7 @@ def load_plain(path: Path, overrides: list[str] | None = None) -> dict[str, Any]
     if not path.is_file():
         raise SettingsError(f"{path}: no such settings file; {suggested_experiments(path)}see configs/ for examples")
     try:
+        is_stored = has_checked_digest(path)
         _check_size(path)
         merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(overrides or []))
         _check_interpolations(OmegaConf.to_container(merged, resolve=False))
@@ -80,7 +82,7 @@ def load_plain(path: Path, overrides: list[str] | None = None) -> dict[str, Any]
     if "name" not in plain:
         holds = f"has no `name`, only {', '.join(map(str, plain))}" if plain else "is empty"
         raise SettingsError(f"{path}: {holds}; expected a name (name: my-run); see configs/ for examples")
-    return {str(key): value for key, value in plain.items()}
+    return {str(key): value for key, value in plain.items() if not (is_stored and key == DIGEST_KEY)}
 
 
 def refuse_secrets(settings: Settings, where: str) -> None:
