@@ -1,9 +1,9 @@
 """Journal of the calls to the tracking store: append-only, with a cursor.
 
-``mlflow/journal.jsonl`` has one call per line, ``mlflow/sent`` the number of processed calls, ``mlflow/state.json`` the
-runs of the store. Files are referenced by their path below the run's root and a digest, and not copied; only files from
-elsewhere, and the small files of a model, are copied into ``mlflow/files``: the settings are written again by every
-command.
+``mlflow/journal.jsonl`` has one call per line, with a checksum, ``mlflow/sent`` the number of processed calls, twice,
+``mlflow/state.json`` the runs of the store. Files are referenced by their path below the run's root and a digest, and
+not copied; only files from elsewhere, and the small files of a model, are copied into ``mlflow/files``: the settings
+are written again by every command.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import logging
 import shutil
 import time
 import uuid
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ ROOT = "run"  # local name of the whole run
 JOURNAL, SENT, STATE, REJECTED = "journal.jsonl", "sent", "state.json", "rejected.jsonl"
 
 SMALL_BYTES = 2**20
+CHECKSUM = "crc32"  # key of an entry's line
 DAMAGED = "damaged"  # call of an entry whose line cannot be read
 
 Entry = dict[str, Any]
@@ -64,7 +66,7 @@ class Journal:
         """
         entry = {"n": len(self.entries), "call": call, "run": run, "time_ms": int(time.time() * 1000), **payload}
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry, sort_keys=True) + "\n")
+            stream.write(json.dumps(_with_checksum(entry), sort_keys=True) + "\n")
         self.entries.append(entry)
         return entry
 
@@ -82,7 +84,7 @@ class Journal:
     def mark_sent(self) -> None:
         """Advance the cursor by one entry."""
         self.sent += 1
-        _replace(self.folder / SENT, str(self.sent))
+        self._save_sent()
 
     def reject(self, entry: Entry, why: str) -> None:
         """Skip an entry that can never be sent, and record the reason."""
@@ -100,7 +102,10 @@ class Journal:
         self.remember(runs={}, doubtful=max(self.sent, self._doubtful))
         (self.folder / REJECTED).unlink(missing_ok=True)
         self.sent = 0
-        _replace(self.folder / SENT, "0")
+        self._save_sent()
+
+    def _save_sent(self) -> None:
+        _replace(self.folder / SENT, f"{self.sent}, {self.sent}")
 
     @property
     def experiment(self) -> str:
@@ -174,8 +179,11 @@ class Journal:
     def _load_sent(self) -> int:
         path = self.folder / SENT
         try:
-            return min(max(int(path.read_bytes()), 0), len(self.entries)) if path.is_file() else 0
-        except ValueError:  # what was sent is unknown
+            numbers = [int(part) for part in path.read_bytes().split(b", ")] if path.is_file() else [0]
+            if len(set(numbers)) > 1:
+                raise ValueError
+            return min(max(numbers[0], 0), len(self.entries))
+        except ValueError:  # damaged: what was sent is unknown
             self.remember(doubtful=len(self.entries))
             return 0
 
@@ -224,7 +232,18 @@ def _entry_of(line: bytes) -> Entry | None:
         return None
     if not isinstance(entry, dict) or not isinstance(entry.get("n"), int):
         return None
+    if entry.pop(CHECKSUM, None) not in (None, _checksum(entry)):  # None: of an earlier version
+        return None
     return entry if all(isinstance(entry.get(key), str) for key in ("call", "run")) else None
+
+
+def _checksum(entry: Entry) -> int:
+    return zlib.crc32(json.dumps(entry, sort_keys=True).encode())
+
+
+def _with_checksum(entry: Entry) -> Entry:
+    plain: Entry = json.loads(json.dumps(entry))  # as it is read back
+    return {**plain, CHECKSUM: _checksum(plain)}
 
 
 def _placeholder(number: int) -> Entry:
