@@ -1,11 +1,14 @@
 """CSV as people write it: no column shifts, lines as an editor counts them, delimiters and encodings recognised."""
 
+import bz2
 import gzip
+import lzma
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from camray.adapters.datasets import csv_text
 from camray.adapters.datasets.csv_text import TableText, read_csv_text
 from camray.domain.errors import ManifestError
 
@@ -115,3 +118,26 @@ def test_compressed_tables(tmp_path: Path) -> None:
     (tmp_path / "cut.csv.gz").write_bytes((tmp_path / "t.csv.gz").read_bytes()[:-12])
     with pytest.raises(ManifestError, match="cannot be read as a table"):
         read_csv_text(tmp_path / "cut.csv.gz")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".gz", ".bz2", ".xz", ".zip"])
+def test_a_table_is_read_no_further_than_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    text = b"id,A\n1," + b"0" * 2**21 + b"\n"
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("t.csv", text)
+    else:
+        pack = {".csv": bytes, ".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix]
+        path.write_bytes(pack(text))
+    assert len(read_csv_text(path).cells["A"][0]) == 2**21
+    monkeypatch.setattr(csv_text, "MAX_TABLE_BYTES", 2**20)
+    with pytest.raises(ManifestError, match="more than 1 MiB of text"):
+        read_csv_text(path)
+
+
+def test_too_many_columns_are_refused_and_many_are_read(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(10_000)]
+    assert len(_read(tmp_path, ",".join(names[:500]) + "\n").cells.columns) == 500
+    with pytest.raises(ManifestError, match="10001 cells"):
+        _read(tmp_path, ",".join([*names, "more"]) + "\n")

@@ -60,6 +60,15 @@ def test_mistakes_are_named(tmp_path: Path, text: str, told: str) -> None:
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("link", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_that_multiply_a_manifest_are_refused(tmp_path: Path, link: str) -> None:
+    levels = ["a0: &a0 {x: 1}"] + [f"a{n}: &a{n} " + link.format(", ".join([f"*a{n - 1}"] * 9)) for n in range(1, 30)]
+    with pytest.raises(ManifestError, match="261 aliases"):
+        load_manifest(_write(tmp_path, "\n".join(levels)))
+    labels = "labels:\n- {name: A, code: &c {value: '1', scheme: SCT, meaning: A}}\n- {name: B, code: *c}\n"
+    assert load_manifest(_write(tmp_path, labels)).findings()[1].code is not None
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="did you mean 'tb_hemithorax'"):
         load_manifest("tb_hemithrax")

@@ -9,9 +9,11 @@ import re
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from camray.domain.errors import ManifestError
 
 DELIMITERS = (",", ";", "\t", "|")
+MAX_TABLE_BYTES, MAX_COLUMNS = 2**29, 10_000  # of its text, inflated; more is no table of labels or boxes
 LARGEST_CELL = 2**31 - 1  # the run lengths of a mask are long
 _BOMS_OF_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .xls
@@ -89,6 +92,11 @@ def read_csv_text(path: Path, known_columns: Collection[str] = ()) -> TableText:
         ) from error
     if not records:
         raise ManifestError(f"{path.name}: cannot be read as a table (it is empty); expected UTF-8 CSV or Parquet")
+    if len(records[0][1]) > MAX_COLUMNS:
+        raise ManifestError(
+            f"{path.name}: cannot be read as a table: its first row has {len(records[0][1])} cells; expected the names "
+            f"of at most {MAX_COLUMNS} columns"
+        )
     return _table(records[0][1], records[1:])
 
 
@@ -102,7 +110,7 @@ def plain_name(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    openers: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+    openers: dict[str, Callable[[Path], IO[bytes]]] = {
         ".gz": gzip.GzipFile,
         ".bz2": bz2.BZ2File,
         ".xz": lzma.LZMAFile,
@@ -112,11 +120,23 @@ def _content(path: Path) -> bytes:
             names = [name for name in archive.namelist() if not name.endswith("/")]
             if len(names) != 1:
                 raise ManifestError(f"{path.name}: has {len(names)} files; expected one table")
-            return archive.read(names[0])
-    if path.suffix in openers:
-        with openers[path.suffix](path) as stream:
-            return stream.read()
-    return path.read_bytes()
+            with archive.open(names[0]) as stream:
+                return _limited(stream, path.name)
+    with openers.get(path.suffix, io.FileIO)(path) as stream:
+        return _limited(stream, path.name)
+
+
+def _limited(stream: IO[bytes], name: str) -> bytes:
+    """Read no more than the limit: a compressed file of 1 MiB can hold 1 GiB."""
+    content = bytearray()
+    while piece := stream.read(2**20):
+        content += piece
+        if len(content) > MAX_TABLE_BYTES:
+            raise ManifestError(
+                f"{name}: cannot be read as a table: it has more than {MAX_TABLE_BYTES >> 20} MiB of text; expected "
+                "one row for each film, or for each box; split it, or convert it to Parquet"
+            )
+    return bytes(content)
 
 
 def _decoded(content: bytes, name: str) -> str:
@@ -215,7 +235,7 @@ def _name_faults(header: Sequence[str], names: Sequence[str], columns: Sequence[
     nameless = sum(not name and any(cell.strip() for cell in cells) for name, cells in zip(names, columns, strict=True))
     if nameless:
         faults.append(TextFault("columns without a name, not used", False, count=nameless))
-    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if name and count > 1)
     if repeated:
         what = f"several columns have one name: {', '.join(map(repr, repeated))}; rename them"
         faults.append(TextFault(what, True, count=len(repeated)))

@@ -11,6 +11,8 @@ from camray.domain.errors import ManifestError
 from camray.domain.package_data import shipped
 from camray.domain.suggestions import did_you_mean
 
+MAX_ALIASES = 20  # each level of aliases multiplies the one below
+
 
 def load_manifest(name: str) -> Manifest:
     """Read a data manifest.
@@ -32,7 +34,11 @@ def load_manifest(name: str) -> Manifest:
     """
     path = manifest_path(name)
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        n_aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
+        if n_aliases > MAX_ALIASES:
+            raise ManifestError(f"{path}: {n_aliases} aliases (*name); expected at most {MAX_ALIASES}; write them out")
+        plain = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ManifestError(f"{path}: cannot be read as a data manifest: {error}") from error
     if not isinstance(plain, dict):
