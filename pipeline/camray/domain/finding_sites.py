@@ -1,5 +1,6 @@
 """Anatomical site of a finding, by its code or name: only findings of lung and pleura have a lung zone."""
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +14,7 @@ class Site(StrEnum):
     PLEURA = "pleura"
     HEART = "heart"
     DIAPHRAGM = "diaphragm"
+    ELSEWHERE = "elsewhere"  # neither in the lung nor in the pleura
     UNKNOWN = ""
 
 
@@ -44,20 +46,31 @@ _NAMED_SITES: Final = {  # findings of data_manifests/ that no code means
 }
 _DICOM_SITES: Final = {"112001": Site.LUNG, "112121": Site.LUNG}  # PS3.16 annex D: opacity, infiltrate
 
+_NAMES_OF_ELSEWHERE: Final = re.compile(  # whole words where names of findings of the lung contain them
+    r"cardiomegal|\bheart\b|pericard|mediastin|aort|hernia|diaphragm|fracture|\bribs?\b|clavic|scapul|humer|spine|spinal|"
+    r"vertebr|scolio|\bbones?\b|osseous|device|catheter|\btubes?\b|pacemaker|implant|prosthe|sternotomy|subcutaneous",
+    re.IGNORECASE,
+)
+
 
 def site_of(finding: Finding) -> Site:
-    """Return the site of a finding; unknown if neither its code nor, without one, its name is listed.
+    """Return the site of a finding: of its code or, without one, of its name; if neither is listed, of words in it.
 
     Examples
     --------
     >>> from camray.domain.labels import Code
     >>> site_of(Finding("Cardiomegaly", Code("8186001", "SCT", "Cardiomegaly")))
     <Site.HEART: 'heart'>
-    >>> site_of(Finding("Fracture"))
-    <Site.UNKNOWN: ''>
+    >>> site_of(Finding("Rib fracture")), site_of(Finding("Calcification"))
+    (<Site.ELSEWHERE: 'elsewhere'>, <Site.UNKNOWN: ''>)
     """
+    name = finding.name.casefold().replace("_", " ")
     if finding.code is None:
-        return _NAMED_SITES.get(finding.name.casefold().replace("_", " "), Site.UNKNOWN)
-    if finding.code.scheme == "DCM":
-        return _DICOM_SITES.get(finding.code.value, Site.UNKNOWN)
-    return next((site for site, values in _SITES.items() if finding.code.value in values), Site.UNKNOWN)
+        listed = _NAMED_SITES.get(name)
+    elif finding.code.scheme == "DCM":
+        listed = _DICOM_SITES.get(finding.code.value)
+    else:
+        listed = next((site for site, values in _SITES.items() if finding.code.value in values), None)
+    if listed is not None:
+        return listed
+    return Site.ELSEWHERE if _NAMES_OF_ELSEWHERE.search(name) else Site.UNKNOWN

@@ -21,7 +21,7 @@ from camray.domain.films import FilmHeader, GreyScale, LookupTable, StoredFilm, 
 from camray.domain.geometry import Box
 from camray.domain.object_identity import ObjectIdentity
 
-FORMAT = "2"
+FORMAT = "3"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.11.1"
 _MAX_TEXT = 1024  # characters of Short Text
 _MAX_ASPECT = 1000

@@ -33,7 +33,7 @@ from camray.domain.film_results import STEPS_PER_PX, UNVERIFIED, FilmResult, Fin
 from camray.domain.finding_sites import Site, site_of
 from camray.domain.object_identity import ObjectIdentity, uid_of
 
-FORMAT = "2"
+FORMAT = "3"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.33"  # Comprehensive SR Storage
 PROBABILITY = DicomCode("PRESENCE_PROB", PRIVATE_SCHEME, "Probability of presence")
 QUALITATIVE_EVALUATIONS = DicomCode("C0034375", "UMLS", "Qualitative Evaluations")
@@ -225,7 +225,7 @@ def _finding_sites(result: FilmResult, finding: FindingResult, box: ScoredBox) -
     side, _, third = box.zone.partition(" ")
     if side not in _SIDES:
         side, third = result.laterality, ""  # a film of one side
-    if side not in _SIDES or site is Site.UNKNOWN:
+    if side not in _SIDES or site in (Site.UNKNOWN, Site.ELSEWHERE):
         return None
     organ = codes.SCT.Pleura if site is Site.PLEURA else _ZONES.get(third, codes.SCT.Lung)
     return [hd.sr.FindingSite(organ, laterality=_SIDES[side])]
