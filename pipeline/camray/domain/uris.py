@@ -2,8 +2,10 @@
 
 import re
 
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*)://(?P<info>[^\s@]*)@", re.IGNORECASE)
-_SECRET_PARAMETER = re.compile(r"([?&;][^=&;\s]*(?:pass|pwd|secret|token|key|sig)[^=&;\s]*=)[^&;\s]+", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]*)://(?P<info>(?:(?!://)\S)*)@", re.IGNORECASE)
+_SECRET_PARAMETER = re.compile(
+    r"([?&;#][^=&;\s]*(?:pass|pwd|secret|token|key|sig|auth|cred)[^=&;\s]*=)[^&;\s]+", re.IGNORECASE
+)
 _FILES = {"sqlite", "file"}
 HIDDEN = "***"
 
@@ -26,6 +28,8 @@ def without_secrets(text: str) -> str:
     --------
     >>> without_secrets("cannot open postgresql://me:p/w@host/db?sslpassword=x&a=b")
     'cannot open postgresql://***@host/db?sslpassword=***&a=b'
+    >>> without_secrets("http://me:p@ss@host/, sqlite:///a@b, http://me:pw@host")  # a password may contain @
+    'http://***@host/, sqlite:///a@b, http://***@host'
     """
     return _SECRET_PARAMETER.sub(rf"\1{HIDDEN}", _USER_INFO.sub(_hidden, text))
 

@@ -137,7 +137,7 @@ def test_a_film_that_is_gone_or_changed_is_refused_by_name(run: RunFolder) -> No
     result = _export(run, formats=["sr"])
     assert (result.counts.n_done, result.counts.n_refused) == (2, 2)
     reasons = sorted(row["reason"].split(": ", 1)[1] for row in _rows(run, "refused.csv"))
-    assert reasons[0].startswith("its source is no longer under")
+    assert reasons[0].startswith("its source is not under")
     assert reasons[1].startswith("the film has changed since it was ingested")
 
 

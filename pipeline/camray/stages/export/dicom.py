@@ -5,13 +5,13 @@ Writes  ``export/dicom/<film>.<kind>.dcm objects.csv refused.csv header_changes.
         root
 """
 
-import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydicom import Dataset
 
 from camray.adapters.dicom.read.image import read_dicom
@@ -23,6 +23,7 @@ from camray.adapters.settings.schema import ExportSettings, Settings
 from camray.domain.errors import ExportError, ImageError
 from camray.domain.file_names import file_names
 from camray.domain.film_results import FilmResult
+from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.explained_run import ExplainedRun
 from camray.io.film_files import pixel_digest
 from camray.io.film_results import film_results, localized_at
@@ -99,7 +100,10 @@ def _read_film(run: ExplainedRun, result: FilmResult, root: Path, settings: Expo
     film = run.films.film(result.image_id)
     path = root / film.source
     if not path.is_file():
-        raise ExportError(f"{result.image_id}: its source is no longer under {root}")
+        raise ExportError(
+            f"{result.image_id}: its source is not under {root.absolute()}; run the command in the folder where the "
+            "run was made, or set data.root=FOLDER to where the films are now"
+        )
     changes: list[str] = []
     source, stored = read_source(path, changes), read_dicom(path, None)
     if pixel_digest(stored.values) != film.pixel_sha256:
@@ -120,8 +124,5 @@ def _file_bytes(ds: Dataset) -> bytes:
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: list[Any]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    table = without_formulas(pd.DataFrame(rows, columns=list(columns)))
+    write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
