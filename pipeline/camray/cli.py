@@ -20,10 +20,10 @@ INCOMPLETE = 4  # exit code of `IncompleteError`
 RESUME = "run the same command again to resume"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONE_REQUEST_S = 2.0  # a terminal or `timeout` may send more than one signal for one request
-# faults of the machine, not of the program: full disk, no permission, too many files
+# faults of the machine, not of the program: full disk, no permission, too many files, a folder in place of a file
 _MACHINE_FAULTS = {
-    getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "EIO")
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE),
+    *(errno.EIO, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EBUSY, errno.ESTALE),
 }
 
 

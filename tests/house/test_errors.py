@@ -188,6 +188,16 @@ def test_a_full_disk_is_a_message(
     )
 
 
+@pytest.mark.parametrize("name", ["stage.json", "begin.json"])
+def test_a_folder_in_place_of_a_file_is_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "phantom" / "generate" / name).mkdir(parents=True)
+    words = ("run", "configs/phantom.yaml", "--runs", str(tmp_path), "track.enabled=false", "--until", "generate")
+    assert _ends(monkeypatch, *words, "data.generate.films=2") == 4
+    assert "Is a directory" in capsys.readouterr().err
+
+
 def test_a_user_whom_the_machine_does_not_know_can_import_everything(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -49,9 +49,18 @@ def films_of(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
         )
     for path in paths:
         if not isinstance(path, str | Path):
-            yield from _from_array(np.asarray(paths))  # what a JSON request makes of an array
+            yield from _from_array(_numbers_of(paths))
             return
         yield _row_or_film(Path(path))
+
+
+def _numbers_of(lists: Any) -> NDArray[Any]:
+    """Return nested lists of numbers, which a JSON request makes of an array, as an array."""
+    try:
+        array = np.asarray(lists)
+        return array if array.dtype.kind in "fbui" else array.astype(np.float32)  # None is NaN
+    except (ValueError, TypeError) as error:  # ragged, or with texts
+        raise SettingsError("films: lists that are no films; expected numbers in rows of one length") from error
 
 
 def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
