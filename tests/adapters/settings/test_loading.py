@@ -181,6 +181,8 @@ def test_hostile_yaml_nested_or_multiplied_without_limit(tmp_path: Path, text: s
         "postgresql+psycopg2://me:sesame@host/db",
         "postgresql://host/db?user=me&password=sesame",
         "http://host/?api_key=sesame",
+        "http://me:open@sesame@host",
+        "http://host/#auth=sesame",
     ],
 )
 def test_a_secret_in_the_uri_of_the_store_is_refused_and_not_repeated(tmp_path: Path, uri: str) -> None:
@@ -189,6 +191,27 @@ def test_a_secret_in_the_uri_of_the_store_is_refused_and_not_repeated(tmp_path: 
         with pytest.raises(SettingsError) as refused:
             load_settings(path, overrides)
         assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "data.root=https://me:sesame@host/films",
+        "data.labels=https://me:open@sesame@host/labels.csv",
+        "track.experiment=https://host/?token=sesame",
+        "data.leave_out=[s3://me:sesame@bucket/x]",
+    ],
+)
+def test_a_secret_in_any_other_text_is_refused_and_not_repeated(tmp_path: Path, override: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(written(tmp_path, "name: x\n"), [override])
+    assert "sesame" not in str(refused.value)
+    assert override.partition("=")[0] in str(refused.value)
+
+
+@pytest.mark.parametrize("root", ["/films/me@home", "C:/me@host", "films: 2024/a@b", "http:/films"])
+def test_paths_that_look_like_urls_are_taken(tmp_path: Path, root: str) -> None:
+    assert str(load_settings(written(tmp_path, f"name: x\ndata: {{root: '{root}'}}\n")).data.root) == root
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////data/a@b:c/mlflow.db", "http://host:5000", "postgresql://me@host/db"])

@@ -3,6 +3,8 @@
 An unknown key is an error that names the nearest settings.
 """
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from camray.domain.package_data import shipped
 from camray.domain.uris import has_secret, without_secrets
 
 MAX_NODES = 20_000
+_ONE_SLASH = re.compile(r":/+")
 
 
 def config_path(name: str) -> Path:
@@ -48,8 +51,8 @@ def load_settings(path: Path, overrides: list[str] | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        If the file cannot be read, or a key or value is not legal; all faults are listed at once. If `track.uri`
-        contains a password or token.
+        If the file cannot be read, or a key or value is not legal; all faults are listed at once. If a text, such as
+        `track.uri`, contains a password or token.
     """
     settings = load_stored(path, overrides)
     refuse_secrets(settings, str(path))
@@ -94,6 +97,22 @@ def refuse_secrets(settings: Settings, where: str) -> None:
             "are stored and logged; expected a URI without; set the environment variable MLFLOW_TRACKING_URI to the "
             "whole URI, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
+    for key, text in _texts(settings.model_dump(mode="json")):
+        given = _ONE_SLASH.sub("://", text)  # as a URL was before it became a path
+        if "://" in given and has_secret(given):
+            raise SettingsError(
+                f"{where}: {key}={without_secrets(given)}: contains a password or token, and settings are stored and "
+                "logged; expected a path or name without; mount the folder, or get films of a PACS by `camray fetch`"
+            )
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield all texts of nested settings, with their dotted keys."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(part, f"{key}.{name}" if key else str(name))
 
 
 def with_secrets_hidden(settings: Settings) -> Settings:
