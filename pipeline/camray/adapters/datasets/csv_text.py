@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +110,7 @@ def plain_name(name: str) -> str:
 
 
 def _content(path: Path) -> bytes:
-    openers: dict[str, Callable[[Path], IO[bytes]]] = {
+    openers: dict[str, Callable[[Path], Any]] = {
         ".gz": gzip.GzipFile,
         ".bz2": bz2.BZ2File,
         ".xz": lzma.LZMAFile,
