@@ -194,7 +194,7 @@ def test_a_folder_in_place_of_a_file_is_a_message(
 ) -> None:
     (tmp_path / "phantom" / "generate" / name).mkdir(parents=True)
     words = ("run", "configs/phantom.yaml", "--runs", str(tmp_path), "track.enabled=false", "--until", "generate")
-    assert _ends(monkeypatch, *words, "data.generate.films=2") == 4
+    assert _ends(monkeypatch, *words, "data.generate.films=8") == 4
     assert "Is a directory" in capsys.readouterr().err
 
 
