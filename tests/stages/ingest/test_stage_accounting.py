@@ -245,10 +245,10 @@ def test_boxes_coco_json(tmp_path: Path) -> None:
     ]
     films = [
         {"id": 7, "file_name": "f1.png", "width": 64, "height": 72},
-        {"id": 8, "file_name": "images/f2.png", "width": 32, "height": 18},  # drawn on a smaller picture
+        {"id": 8, "file_name": "images/f2.png", "width": 32, "height": 36},  # drawn on a smaller picture
     ]
     content = {"images": films, "categories": [{"id": 3, "name": "Mass"}], "annotations": marks}
     (tmp_path / "coco.json").write_text(json.dumps(content))
     run(tmp_path / "in", tmp_path / "run", boxes=tmp_path / "coco.json")
     corners = annotations(tmp_path / "run")[["image_id", "x0", "y0", "x1", "y1"]].to_numpy().tolist()
-    assert corners == [["f1", 10, 12, 30, 42], ["f2", 4, 16, 16, 48], ["f2", 8, 24, 20, 68]]
+    assert corners == [["f1", 10, 12, 30, 42], ["f2", 4, 8, 16, 24], ["f2", 8, 12, 20, 34]]
