@@ -11,7 +11,7 @@ import pytest
 from camray.adapters.review.decisions import PAGE_FORMAT
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.records import CORNERS
-from tests.end_to_end.conftest import SMALL, camray
+from tests.end_to_end.conftest import SMALL, camray_here
 
 LABEL = "Pneumothorax"
 
@@ -32,7 +32,7 @@ def reviewed(small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     films = [_film(image_id, boxes[image_id]) for image_id in test]
     path = run.parent / "decisions.json"
     path.write_text(json.dumps({"format": PAGE_FORMAT, "reader": "R", "films": films}), encoding="utf-8")
-    done = camray("review", "import", path, run, "--resamples", "0", "--json")
+    done = camray_here("review", "import", path, run, "--resamples", "0", "--json")
     assert done.returncode == 0, done.stderr
     return run, {image_id: boxes[image_id] for image_id in test}
 
@@ -55,7 +55,7 @@ def test_the_same_network_is_scored_with_the_readers_boxes(
     run, boxes = reviewed
     words = ["--manifest", "folder", "--labels", run / "reviewed" / "labels-test.csv"]
     words += ["--boxes", run / "reviewed" / "boxes-test.csv", "--out", tmp_path / "scored"]
-    done = camray("predict", run, run / "generate" / "films", *words, "--formats", "csv", "--json")
+    done = camray_here("predict", run, run / "generate" / "films", *words, "--formats", "csv", "--json")
     assert done.returncode == 0, done.stderr
     assert _annotated(tmp_path / "scored") == boxes  # corners to the last bit
 
@@ -73,7 +73,7 @@ def test_training_takes_them_and_keeps_the_split(reviewed: tuple[Path, dict[str,
     run, boxes = reviewed
     data = [f"data.manifest={run / 'reviewed' / 'manifest.yaml'}", f"data.root={run / 'generate'}"]
     words = [*SMALL[3:], *data, "data.generate=null", "ingest.split=official", "name=again"]
-    done = camray("run", "configs/phantom.yaml", *words, "--runs", tmp_path, "--until", "score", "--json")
+    done = camray_here("run", "configs/phantom.yaml", *words, "--runs", tmp_path, "--until", "score", "--json")
     assert done.returncode == 0, done.stderr
     again = tmp_path / "again"
     assert RunFolder(again).record("train") is not None
@@ -89,9 +89,9 @@ def test_training_takes_them_and_keeps_the_split(reviewed: tuple[Path, dict[str,
 def test_formats_come_beside_what_is_exported_already(reviewed: tuple[Path, dict[str, list[float]]]) -> None:
     run, _ = reviewed
     before = {path.name for path in (run / "export" / "overlays").iterdir()}
-    done = camray("export", run, "--formats", "voc", "--json")
+    done = camray_here("export", run, "--formats", "voc", "--json")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (run / "export" / "overlays").iterdir()} == before
     assert {"boxes.csv", "coco.json", "voc"} <= {path.name for path in (run / "export").iterdir()}
-    again = camray("export", run, "--formats", "csv", "--json")
+    again = camray_here("export", run, "--formats", "csv", "--json")
     assert json.loads(again.stdout)["stages"]["export"]["skipped"]

@@ -1,17 +1,15 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.cli import main
 from camray.domain.records import SCORE_COLUMNS
 from camray.workflows.stage_inputs import STAGE_NAMES
-from tests.end_to_end.conftest import SMALL, camray
+from tests.end_to_end.conftest import SMALL, camray_here
 
 
 def test_every_stage_leaves_its_record_and_conserves_its_inputs(small_run: Path) -> None:
@@ -52,7 +50,7 @@ def test_the_score_table_has_every_row_that_users_rely_on(small_run: Path) -> No
 
 def test_a_second_run_skips_everything_and_changes_nothing(small_run: Path) -> None:
     before = {name: RunFolder(small_run).output_digest(name) for name in STAGE_NAMES}
-    again = camray("demo", *SMALL, "--runs", small_run.parent, "--json")
+    again = camray_here("demo", *SMALL, "--runs", small_run.parent, "--json")
     assert again.returncode == 0, again.stderr
     stages = json.loads(again.stdout)["stages"]
     assert all(stage["skipped"] for stage in stages.values())
@@ -93,7 +91,7 @@ def test_predicting_new_films_uses_the_trained_thresholds(small_run: Path, tmp_p
         "--boxes",
         films / "boxes.csv",
     )
-    done = camray(*words)
+    done = camray_here(*words)
     assert done.returncode == 0, done.stderr
     predictions = pd.read_parquet(out / "localize" / "predictions.parquet")
     assert predictions.image_id.nunique() == 40
@@ -110,52 +108,36 @@ def test_predicting_new_films_uses_the_trained_thresholds(small_run: Path, tmp_p
     assert (both.probability_x - both.probability_y).abs().max() < 1e-4
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Run a command in this process, which spares it the imports; return its exit code."""
-
-    def run(*words: str | Path) -> int:
-        monkeypatch.setattr("sys.argv", ["camray", *map(str, words)])
-        try:
-            main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
-
-    return run
-
-
-def test_predicting_without_tables_needs_none(
-    small_run: Path, tmp_path: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_predicting_without_tables_needs_none(small_run: Path, tmp_path: Path) -> None:
     films = tmp_path / "films"
     films.mkdir()
     for film in sorted((small_run / "generate" / "films").glob("*.dcm"))[:3]:
         shutil.copy(film, films)
     (films / "broken.dcm").write_bytes(b"not a film at all" * 100)
-    assert here("predict", small_run, films, "--out", tmp_path / "out", "--json") == 0
-    stages = json.loads(capsys.readouterr().out)["stages"]
+    done = camray_here("predict", small_run, films, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    stages = json.loads(done.stdout)["stages"]
     assert {key: stages["ingest"][key] for key in ("in", "done", "refused")} == {"in": 4, "done": 3, "refused": 1}
     refusals = pd.read_parquet(tmp_path / "out" / "ingest" / "refusals.parquet")
     assert list(refusals.reason) == ["not_dicom"]
 
 
-def test_nothing_usable_is_exit_code_three(small_run: Path, tmp_path: Path, here: Callable[..., int]) -> None:
+def test_nothing_usable_is_exit_code_three(small_run: Path, tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.dcm").write_bytes(b"nonsense" * 50)
-    assert here("predict", small_run, tmp_path / "films", "--out", tmp_path / "out") == 3
+    assert camray_here("predict", small_run, tmp_path / "films", "--out", tmp_path / "out").returncode == 3
 
 
-def test_show_draws_one_film(
-    small_run: Path, tmp_path: Path, here: Callable[..., int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_draws_one_film(small_run: Path, tmp_path: Path) -> None:
     film = sorted((small_run / "generate" / "films").glob("*.dcm"))[0]
-    assert here("show", film, "--run", small_run, "--out", tmp_path / "shown.png", "--json") == 0
-    answer = json.loads(capsys.readouterr().out)
+    done = camray_here("show", film, "--run", small_run, "--out", tmp_path / "shown.png", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
     assert (tmp_path / "shown.png").stat().st_size > 1000
     assert {finding["label"] for finding in answer["findings"]} >= {"Pneumothorax", "Cardiomegaly"}
-    assert here("show", film, "--run", small_run, "--label", "Pneumothorx") == 2
-    assert "Pneumothorax" in capsys.readouterr().err
+    mistaken = camray_here("show", film, "--run", small_run, "--label", "Pneumothorx")
+    assert mistaken.returncode == 2
+    assert "Pneumothorax" in mistaken.stderr
 
 
 @pytest.mark.parametrize(
@@ -168,8 +150,7 @@ def test_show_draws_one_film(
         (["nonsense"], 2, "usage"),
     ],
 )
-def test_mistakes_say_what_to_do(
-    words: list[str], code: int, said: str, here: Callable[..., int], capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert here(*words) == code
-    assert said in " ".join(capfd.readouterr().err.split())
+def test_mistakes_say_what_to_do(words: list[str], code: int, said: str) -> None:
+    done = camray_here(*words)
+    assert done.returncode == code
+    assert said in " ".join(done.stderr.split())
