@@ -1,8 +1,9 @@
 """Fixtures for all tests: generated films (see `tests.film_factory`) and the folder of the real ones."""
 
 import gc
+import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def pytest_collection_finish() -> None:
 def pytest_sessionfinish() -> None:
     """Let plugins find all objects again: Hypothesis, imported late, looks for those that refer to another."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _own_signal_handlers() -> Iterator[None]:
+    """Undo what a command run within the test process does to signals: their next one would end that process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -132,11 +132,14 @@ class Radiologist:
         for step in range(5):
             actions.move_by_offset(*(way * (step + 1) // 5 - way * step // 5 for way in (dx_px, dy_px))).pause(0.1)
         actions.release().perform()
+
+        def is_dragged() -> bool:
+            to_x, to_y = self._rectangle(label)["canvas"][3][:2]
+            return abs(to_x - x - dx_px) < 1.5 and abs(to_y - y - dy_px) < 1.5
+
+        self._wait("the corner where it was dragged to", is_dragged)
         time.sleep(1)  # the viewer measures the box anew
-        drawn = self._rectangle(label)
-        assert abs(drawn["canvas"][3][0] - x - dx_px) < 1.5
-        assert abs(drawn["canvas"][3][1] - y - dy_px) < 1.5
-        return tuple(drawn["image"][3])
+        return tuple(self._rectangle(label)["image"][3])
 
     def save(self) -> None:
         """Create a report of the panel's measurements and send it to the PACS."""
