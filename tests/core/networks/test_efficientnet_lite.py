@@ -73,6 +73,8 @@ def test_the_packages_weights_fit_to_the_last_tensor_and_give_the_reference_logi
         "missing": 0,
         "unused": 0,
         "wrong_shape": 0,
+        "without_layer": 0,
+        "shapes": 0,
     }
     wide = {name: value.double() for name, value in packaged.items()}
     photo = torch.rand(2, 3, 96, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
