@@ -39,9 +39,9 @@ def _meant(option: str, beginnings: tuple[str, ...]) -> list[str]:
     near = nearest_names(word, last.values())
     if word in last:
         return [word]
-    found = [name for name, key in last.items() if word in (key, *key.split("_"))]
-    found = found or [name for name, key in last.items() if key in near[:1]]
-    return sorted(found, key=lambda name: name.count("."))[:MAX_HINTS]
+    meant = [name for name, key in last.items() if word in (key, *key.split("_"))]
+    meant = meant or [name for name, key in last.items() if key in near[:1]]
+    return sorted(meant, key=lambda name: name.count("."))[:MAX_HINTS]
 
 
 def _value_of(option: str) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from camray.core.metrics.chance import CHANCE
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import BaselineComparison, HeadlineRow, baseline_name
 
-_CHANCE = 0.5
 _ALWAYS = (
     "Films unlike those of the training (other views, devices, ages, body parts) were not tested; scores elsewhere may "
     "be lower."
@@ -29,12 +29,12 @@ def limits_of(scores: Sequence[HeadlineRow], labels: Sequence[str]) -> list[str]
         than by the best trivial baseline, untested findings, and what is true of every network.
     """
     own = [row for row in scores if row.label != MEAN_LABEL]
-    found = [line for row in own for line in (*_recognition(row), *_location(row))]
+    limits = [line for row in own for line in (*_recognition(row), *_location(row))]
     tested = {row.label for row in own if row.auroc is not None and row.auroc.is_defined}
     untested = [label for label in labels if label not in tested]
     if untested:
-        found.append(f"Without an AUROC (not scored, or films of one class): {', '.join(untested)}.")
-    return [*found, _ALWAYS]
+        limits.append(f"Without an AUROC (not scored, or films of one class): {', '.join(untested)}.")
+    return [*limits, _ALWAYS]
 
 
 def _recognition(row: HeadlineRow) -> list[str]:
@@ -43,7 +43,7 @@ def _recognition(row: HeadlineRow) -> list[str]:
         return []
     at = f"{row.label} ({row.split}): AUROC {auroc.text()}"
     lines = []
-    if auroc.value <= _CHANCE or auroc.low <= _CHANCE:
+    if auroc.value <= CHANCE or auroc.low <= CHANCE:
         lines.append(f"{at}: not shown to be better than chance.")
     if row.auroc_probe is not None and row.auroc_probe.value >= auroc.value:
         name = baseline_name(row.auroc_probe.method)
