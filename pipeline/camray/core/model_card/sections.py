@@ -80,7 +80,7 @@ def _use(facts: CardFacts) -> tuple[str, ...]:
 
 def _sources(data: DataFacts) -> tuple[str, ...]:
     known = {"sites": data.sites, "manufacturers": data.makers}
-    counted = ", ".join(f"{count} {what}" for what, count in known.items() if count)
+    counted = ", ".join(f"{what} {count}" for what, count in known.items() if count)
     return (
         f"Data set: {data.name} ({data.title}). Licence: {data.licence}.",
         f"Views: {_counts(data.views)}. Modalities: {_counts(data.modalities)}.",
