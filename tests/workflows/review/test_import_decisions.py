@@ -1,6 +1,7 @@
 """Decisions back into a run: agreement, the merged tables, and nothing dropped in silence."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
 from camray.domain.reader_decisions import Decision, DecisionsRead
 from camray.domain.records import ANNOTATION_COLUMNS, LABEL_COLUMNS
+from camray.io.artifacts import artifacts_of
 from camray.workflows.review.export_page import run_digest
 from camray.workflows.review.import_decisions import ImportOptions, import_decisions
 from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
@@ -87,6 +89,23 @@ def test_a_reader_who_confirms_all_agrees_wholly(folder: RunFolder, tmp_path: Pa
     assert {"agreement.csv", "problems.csv", "boxes.csv", "labels.csv"} <= set(tracker.files)
     assert "decisions.parquet" not in tracker.files  # comments are free text
     assert all(b"secret" not in (found.folder / name).read_bytes() for name in tracker.files)
+
+
+def test_a_finding_that_is_not_judged_is_not_compared_with_the_ai(tmp_path: Path) -> None:
+    folder = make_reviewed_run(tmp_path)[1]
+    files = artifacts_of(folder).localize
+    thresholds = files.thresholds.read()
+    silent = [replace(each, not_judged="chance") if each.label == "Mass" else each for each in thresholds.cutoffs]
+    files.thresholds.write(replace(thresholds, cutoffs=tuple(silent)))
+    predictions = files.predictions.read()
+    predictions.loc[predictions["label"] == "Mass", "reported"] = False
+    files.predictions.write(predictions)
+    path = _write(folder, tmp_path / "a.json", "A", [_film(folder, image_id, {}) for image_id in _ids(folder)])
+    compared = import_decisions([path], folder, NullTracker(), WITHOUT_INTERVALS).agreement
+    is_of_both = (compared["other"] == "AI") & (compared["metric"] != "uncertain")
+    compared = compared[is_of_both & (compared["n"] > 0)]
+    assert "Mass" not in set(compared["label"])
+    assert set(compared["label"]) - {"all findings"}
 
 
 def test_what_readers_had_seen_is_in_counts_and_table(folder: RunFolder, tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ class _ReviewedRun:
     def images(self) -> pd.DataFrame:
         return self.run.films.images
 
+    @property
+    def judged_claims(self) -> dict[tuple[str, str], Claim]:
+        """Claims without those on findings that the run neither reports nor denies."""
+        reported = {label for (_, label), claim in self.claims.items() if claim.reported}
+        silent = set(self.run.thresholds.not_judged) - reported  # localize.report=cutoff reports them all the same
+        return {key: claim for key, claim in self.claims.items() if key[1] not in silent}
+
 
 @dataclass(frozen=True)
 class ImportOptions:
@@ -125,7 +132,7 @@ def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker,
     patients = dict(zip(reviewed.images["image_id"], reviewed.images["patient_key"], strict=True))
     bootstrap = options.bootstrap
     plan = AgreementPlan(patients, resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=bootstrap.seed)
-    agreement = agreement_rows(decisions, reviewed.claims, readings, plan)
+    agreement = agreement_rows(decisions, reviewed.judged_claims, readings, plan)
     counts = import_counts(decisions, readings, problems)
     run, files = reviewed.run, artifacts_of(folder).reviewed
     unread = [mark for each in read for mark in each.unread]

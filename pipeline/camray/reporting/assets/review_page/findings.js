@@ -22,7 +22,7 @@
     if (C.current.reported[label]) {
       return [["C", "confirm", "Confirm", "present, boxes correct"], ["A", "adjust", "Adjust", "present, my boxes"], ["R", "reject", "Reject", "absent"], ["U", "uncertain", "Uncertain", ""]];
     }
-    return [["C", "confirm", "Confirm", "absent"], ["A", "adjust", "Add", "present, AI missed it"], ["U", "uncertain", "Uncertain", ""]];
+    return [["C", "confirm", "Confirm", "absent"], ["A", "adjust", "Add", C.run.not_judged[label] ? "present" : "present, AI missed it"], ["U", "uncertain", "Uncertain", ""]];
   }
 
   /** Give the selected finding a verdict; the same verdict a second time removes it. */
