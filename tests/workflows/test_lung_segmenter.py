@@ -1,7 +1,9 @@
 """The generator trained by a command, lungs of ingested films, their zones, and SDFN through the stages."""
 
+import errno
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -136,6 +138,21 @@ def test_one_film_is_shown(tmp_path: Path) -> None:
     assert shown.boxes["right"][2] <= shown.boxes["left"][2]
     with Image.open(shown.picture) as picture:
         assert picture.size == (512, 512)
+
+
+def test_a_picture_that_cannot_be_finished_leaves_the_former_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(picture: Image.Image, stream: BinaryIO, **_: object) -> None:
+        stream.write(b"half")
+        raise OSError(errno.ENOSPC, "no space")
+
+    Image.fromarray((render_film(31, 1, 256).image * 255).astype(np.uint8)).save(tmp_path / "film.png")
+    (tmp_path / "lungs.png").write_bytes(b"former")
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="no space"):
+        show_lungs(tmp_path / "film.png", None, tmp_path / "lungs.png")
+    assert (tmp_path / "lungs.png").read_bytes() == b"former"
 
 
 def _sdfn(lungs: Path | None = None) -> Settings:

@@ -47,7 +47,7 @@ def lungs_show(
     weights: Annotated[
         Path | None, typer.Option("--weights", help="Weights from `camray lungs train`; default: the shipped ones")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Image to write; default: named after FILE")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="PNG to write; default: named after FILE")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Segment the lungs of one film: an image, and a box per lung in native px.

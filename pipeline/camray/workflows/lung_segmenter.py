@@ -29,6 +29,7 @@ from camray.domain.geometry import CropWindow, box_from_mask
 from camray.domain.zones import Side, side_of_laterality
 from camray.io.film_files import read_film
 from camray.io.film_lungs import read_lung_network
+from camray.reporting.overlays import png_of_picture
 
 _HELD_OUT_SEEDS = 1000  # added to the seed: other films, of other patients
 _TINTS = {Side.RIGHT: (1.0, 0.45, 0.35), Side.LEFT: (0.35, 0.75, 1.0)}
@@ -103,7 +104,8 @@ def show_lungs(film: Path, weights: Path | None, out: Path) -> LungsShown:
         for side, mask in lungs.masks.items()
         if (box := box_from_mask(mask)) is not None
     }
-    Image.fromarray(_picture(grey, lungs)).resize((512, 512), Image.Resampling.BILINEAR).save(out)
+    picture = Image.fromarray(_picture(grey, lungs)).resize((512, 512), Image.Resampling.BILINEAR)
+    write_bytes(out, png_of_picture(picture))
     return LungsShown(str(lungs.source), boxes, out)
 
 

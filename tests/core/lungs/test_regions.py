@@ -24,10 +24,11 @@ def _mask(*ellipses: tuple[float, float, float, float]) -> Bools:
 
 
 RIGHT, LEFT = (64, 36, 40, 17), (64, 92, 40, 17)
+RAMP = np.linspace(0, 1, 128, dtype=np.float32)[None].repeat(128, axis=0)
 
 
 def test_two_lungs_are_assigned_by_position() -> None:
-    found = find_lungs(np.zeros((128, 128), np.float32), _mask(RIGHT, LEFT).astype(np.float32), WINDOW)
+    found = find_lungs(RAMP, _mask(RIGHT, LEFT).astype(np.float32), WINDOW)
     assert found.source is LungSource.NETWORK
     assert dice(found.masks[Side.RIGHT], _mask(RIGHT)) > 0.97
     assert dice(found.masks[Side.LEFT], _mask(LEFT)) > 0.97
@@ -99,9 +100,19 @@ def test_an_implausible_answer_falls_back_to_thresholds_and_then_to_none() -> No
     assert (nothing.source, nothing.masks, nothing.box()) == (LungSource.NONE, {}, None)
 
 
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_film_of_one_grey_has_no_lungs_whatever_the_segmenter_says(level: float) -> None:
+    film = RAMP.copy()
+    film[:, 32:96] = level
+    likely = _mask((64, 64, 40, 17)).astype(np.float32)
+    assert find_lungs(film, likely, WINDOW).source is LungSource.NETWORK
+    nothing = find_lungs(film, likely, CropWindow(0, 128, 32, 96))  # the ramp is outside the film
+    assert (nothing.source, nothing.masks) == (LungSource.NONE, {})
+
+
 def test_outside_the_film_there_is_no_lung() -> None:
     window = CropWindow(0, 128, 32, 96)
-    found = find_lungs(np.zeros((128, 128), np.float32), _mask((64, 92, 50, 30)).astype(np.float32), window)
+    found = find_lungs(RAMP, _mask((64, 92, 50, 30)).astype(np.float32), window)
     assert not np.logical_or.reduce(list(found.masks.values()))[:, 96:].any()
 
 

@@ -15,7 +15,7 @@ from camray.core.lungs.regions import (
     is_plausible,
     lung_parts,
 )
-from camray.core.lungs.thresholding import lungs_by_threshold
+from camray.core.lungs.thresholding import MIN_RANGE, lungs_by_threshold
 from camray.domain.geometry import Box, CropWindow, box_from_mask
 from camray.domain.zones import LungSource, Side
 
@@ -89,8 +89,11 @@ def find_lungs(
     Returns
     -------
     DetectedLungs
-        From the segmenter if its regions are plausible, else from thresholds if theirs are, else none.
+        From the segmenter if its regions are plausible, else from thresholds if theirs are, else none. None on a film
+        without contrast, of which the segmenter's regions would be its habit.
     """
+    if np.ptp(grey[window.slices]) < MIN_RANGE:
+        return DetectedLungs({}, LungSource.NONE)
     if probability is not None:
         likely = gaussian_filter(probability, _PROBABILITY_SIGMA_PX, mode="nearest") >= 0.5
         parts = [closed(part) for part in lung_parts(inside_window(likely, window), window)]

@@ -19,7 +19,7 @@ from camray.core.lungs.regions import (
 from camray.domain.geometry import CropWindow
 
 _MAX_BORDER = 0.12  # a dark region with more of its outline on the film's edge is the air around the patient
-_MIN_RANGE = 1e-3  # of a film's grey values; below it the film has no contrast
+MIN_RANGE = 1e-3  # of a film's grey values; below it the film has no contrast
 _MIN_REMAINING_RANGE = 0.2  # fraction of that range, in the rest of the film when the air is removed
 _ROUNDS = 3  # of removing air and thresholding again
 _MIN_ASPECT_OF_TWO = 0.7  # columns over rows from which a film may show two lungs
@@ -66,7 +66,7 @@ def _at_falling_thresholds(values: FloatImage, window: CropWindow, shape: tuple[
     value_range, inside = float(np.ptp(values)), np.ones(values.shape, np.bool_)
     single: list[BoolImage] = []
     for _ in range(_ROUNDS):
-        if not inside.any() or np.ptp(values[inside]) < max(_MIN_RANGE, _MIN_REMAINING_RANGE * value_range):
+        if not inside.any() or np.ptp(values[inside]) < max(MIN_RANGE, _MIN_REMAINING_RANGE * value_range):
             break
         otsu = float(threshold_otsu(values[inside]))  # type: ignore[no-untyped-call]
         for offset in _OFFSETS:
