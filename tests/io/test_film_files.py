@@ -15,7 +15,7 @@ from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmPolicy
 from camray.domain.geometry import Box
 from camray.domain.records import RefusalReason as Reason
-from camray.io.film_files import pixel_digest, read_film
+from camray.io.film_files import pixel_digest, read_film, read_film_header
 from tests.film_factory import FilmRecipe, lut_item
 
 Write = Callable[..., Path]
@@ -155,10 +155,11 @@ def test_a_file_that_takes_too_much_memory_is_refused(write_film: Write, tmp_pat
     path.write_bytes(whole[:at] + private)
     with path.open("r+b") as file:
         file.truncate(at + len(private) + 2**32 - 2)
-    with pytest.raises(ImageError) as refused:
-        read_film(path, None)
-    assert refused.value.reason == Reason.UNREADABLE_PIXELS
-    assert "memory" in refused.value.message
+    for read in (read_film, read_film_header):
+        with pytest.raises(ImageError) as refused:
+            read(path, None)
+        assert refused.value.reason == Reason.UNREADABLE_PIXELS
+        assert "memory" in refused.value.message
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ Reads   a DICOM file, or a PNG or JPEG picture
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,15 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
     ImageError
         If the file is no usable film; the reason is from the closed list. Nothing else is raised for any content.
     """
+    with _memory_of_a_film():
+        return _read_film(path, policy)
+
+
+@contextmanager
+def _memory_of_a_film() -> Iterator[None]:
     try:
         with limited_memory(MAX_FILM_BYTES):
-            return _read_film(path, policy)
+            yield
     except MemoryError:
         raise PixelError(
             RefusalReason.UNREADABLE_PIXELS,
@@ -71,9 +79,9 @@ def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
         If the header says that the file is no usable film.
     """
     try:
-        with path.open("rb") as stream:
+        with _memory_of_a_film(), path.open("rb") as stream:
             start = stream.read(16)
-        return read_picture_header(path) if is_picture(start) else read_dicom_header(path, policy)
+            return read_picture_header(path) if is_picture(start) else read_dicom_header(path, policy)
     except OSError as error:
         raise DicomError(
             RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"

@@ -152,3 +152,37 @@ def test_flipped_bits_in_jpeg_ls_give_no_other_pixels(write_film: Write, count: 
     for seed in range(15):
         with pytest.raises(ImageError):
             read_dicom(with_frame(path, uid.JPEGLSLossless, flipped(frame, 40, count, seed)), None)
+
+
+def boxed(stream: bytes) -> bytes:
+    """Put a codestream into the boxes of a JP2 file, which DICOM forbids and some writers leave."""
+    out = io.BytesIO()
+    Image.fromarray(FILM).save(out, "JPEG2000")
+    file = out.getvalue()
+    return file[: file.index(b"jp2c") - 4] + (len(stream) + 8).to_bytes(4, "big") + b"jp2c" + stream
+
+
+def test_a_codestream_in_boxes_is_held_to_what_one_without_is(write_frame: Callable[[str, bytes], Path]) -> None:
+    stream = j2k_of()
+    np.testing.assert_array_equal(read_dicom(write_frame(uid.JPEG2000Lossless, boxed(stream)), None).values, FILM)
+    siz, samples = stream.index(b"\xff\x51"), (2**14).to_bytes(2, "big")
+    many = (
+        (38 + 3 * 2**14).to_bytes(2, "big") + stream[siz + 4 : siz + 38] + samples + stream[siz + 40 : siz + 43] * 2**14
+    )
+    changed = {
+        Reason.COLOUR: stream[: siz + 2] + many + stream[siz + 43 :],  # each sample takes memory; OpenJPEG aborts
+        Reason.UNREADABLE_PIXELS: stream[: siz + 6] + (40_000).to_bytes(4, "big") * 2 + stream[siz + 14 :],
+    }
+    for reason, frame in changed.items():
+        for data in (frame, boxed(frame)):
+            with pytest.raises(ImageError) as refused:
+                read_dicom(write_frame(uid.JPEG2000Lossless, data), None)
+            assert refused.value.reason == reason
+            assert "codestream" in refused.value.message
+    assert j2k_damage(boxed(stream)) is None
+    assert j2k_damage(boxed(flipped(stream, 200, 20, 1))) is not None
+
+
+def test_a_codestream_that_states_no_size_is_refused(write_frame: Callable[[str, bytes], Path]) -> None:
+    with pytest.raises(ImageError, match="does not state its size"):
+        read_dicom(write_frame(uid.JPEG2000Lossless, b"\0\0\0\x0cjP  \r\n\x87\n" + j2k_of()[:4] + b"\xff\xd9"), None)

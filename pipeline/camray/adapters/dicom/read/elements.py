@@ -15,9 +15,12 @@ from functools import cache
 from typing import Any
 
 from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
+
+from camray.adapters.dicom.read.limited_reads import check_length
 
 # observed exceptions of pydicom and the codecs on damaged files; not wider, since it could hide our own faults
 FAULTS: tuple[type[Exception], ...] = (
@@ -60,13 +63,21 @@ def _tag(keyword: str) -> BaseTag:
     return Tag(keyword)
 
 
+def _element(ds: Dataset, tag: BaseTag) -> DataElement:
+    """Parse an element, unless its value is too long."""
+    raw = ds.get_item(tag)
+    if isinstance(raw, RawDataElement) and raw.value is not None:
+        check_length(len(raw.value))
+    return ds[tag]
+
+
 def values_of(ds: Dataset, keyword: str) -> list[Any]:
     """Return all values of an element: an empty list where it is absent, empty or malformed."""
     try:
         tag = _tag(keyword)
         if tag not in ds:
             return []
-        value = ds[tag].value
+        value = _element(ds, tag).value
         if value is None or (isinstance(value, str | bytes) and not value):
             return []
         return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
@@ -107,7 +118,8 @@ def integer_of(ds: Dataset, keyword: str, default: int = 0) -> int:
 def items_of(ds: Dataset, keyword: str) -> list[Dataset]:
     """Return the items of a sequence; an empty list where it is absent or malformed."""
     try:
-        value = ds.get(keyword)
+        tag = _tag(keyword)
+        value = _element(ds, tag).value if tag in ds else None
         return [item for item in value or [] if isinstance(item, Dataset)]
     except FAULTS:
         return []

@@ -14,6 +14,7 @@ from camray.adapters.dicom.read.elements import FAULTS, integer_of, suppress_war
 from camray.adapters.dicom.read.grey_colour import decode_grey_of_colour, grey_scale_of_colour, is_readable_colour
 from camray.adapters.dicom.read.header import film_header, grey_scale
 from camray.adapters.dicom.read.inflated_file import InflatedFile, inflated
+from camray.adapters.dicom.read.limited_reads import LimitedReads
 from camray.adapters.dicom.read.pixels import (
     NATIVE,
     PixelLayout,
@@ -101,12 +102,14 @@ def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
     """Return all elements before the pixels, and whether pixels follow."""
     has_preamble = stream.read(132)[128:] == b"DICM"
     stream.seek(0)
+    reads = LimitedReads(stream)
     try:
-        ds = dcmread(stream, stop_before_pixels=True, force=True)
+        ds = dcmread(reads, stop_before_pixels=True, force=True)
         if isinstance(stream, InflatedFile):
             ds.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
         is_plausible = has_preamble or text_of(ds, "SOPClassUID").startswith("1.") or integer_of(ds, "Rows") > 0
     except FAULTS:
+        reads.check()
         if has_preamble:
             raise
         is_plausible = False

@@ -15,6 +15,8 @@ from typing import Any
 
 import _openjpeg
 
+from camray.adapters.dicom.read.codestreams import codestream_of
+
 SPARE_BYTES = 4  # encoders may end a code block this much later than needed, or earlier (15444-1, C.2.9 and D.4.1)
 _PREDICTABLE, _UNCHECKED = 0x10, 0x45  # styles: bypass, termination at each pass and high throughput end otherwise
 _PARAMETERS_BYTES = 2**15  # more than opj_dparameters_t has
@@ -32,8 +34,9 @@ def j2k_damage(codestream: bytes) -> str | None:
     Parameters
     ----------
     codestream : bytes
-        From its SOC marker on; one that a decoder accepts. Of a file with boxes around it nothing is known.
+        One that a decoder accepts.
     """
+    codestream = codestream_of(codestream)
     if not codestream.startswith(b"\xff\x4f"):
         return None
     for message in _messages(_with_checked_ends(codestream)):

@@ -252,7 +252,9 @@ def _check_codestream(frame: bytes, layout: PixelLayout, name: str) -> None:
         raise PixelError(RefusalReason.TRUNCATED, f"{name}: the codestream has no end marker")
     form = codestream_form(frame)
     if form is None:
-        return
+        raise PixelError(
+            RefusalReason.UNREADABLE_PIXELS, f"{name}: the codestream does not state its size; it is damaged"
+        )
     rows, cols, samples, bits = form
     if samples != layout.samples:
         raise PixelError(

@@ -6,7 +6,6 @@ every measurement group is searched for a region, and all its text is kept. Noth
 """
 
 import math
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
+from camray.adapters.dicom.read.elements import FAULTS
 from camray.adapters.dicom.read.inflated_file import inflated
+from camray.adapters.dicom.read.limited_reads import LimitedReads
 from camray.adapters.dicom.silence import suppress_warnings
 from camray.domain.errors import AnnotationError, ImageError
 from camray.domain.geometry import Box
@@ -88,7 +89,7 @@ def _read(file: Path) -> MarkedReport | str:
     """Return a report, or the reason why the file is none."""
     try:
         with file.open("rb") as stream:
-            ds = dcmread(inflated(stream))
+            ds = dcmread(LimitedReads(inflated(stream)))
         ds.decode()
         sop_class = str(ds.get("SOPClassUID", ""))
         if not sop_class.startswith(_SR) or sop_class in _OTHER_SR:
@@ -98,7 +99,9 @@ def _read(file: Path) -> MarkedReport | str:
         return _report(ds, file.name)
     except InvalidDicomError:
         return "no DICOM"
-    except (OSError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError, zlib.error, ImageError):
+    except ImageError:
+        return "cannot be read"
+    except FAULTS:
         return "cannot be read"
 
 
