@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 
+from camray.adapters.dicom.read import rle
 from camray.adapters.dicom.read.rle import decode_rle
 from camray.domain.errors import PixelError
 from camray.domain.records import RefusalReason as Reason
@@ -51,3 +52,18 @@ def test_wrong_number_of_segments_and_damaged_offsets_are_refused() -> None:
 def test_cut_segments_are_truncated() -> None:
     assert refusal(frame_of(HIGH, LOW)[:-3]) == Reason.TRUNCATED
     assert refusal(frame_of(HIGH, LOW)[:40]) == Reason.TRUNCATED
+
+
+def test_a_segment_that_would_fill_the_memory_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder aborts where it gets no memory, and the process with it."""
+    decoded = []
+    monkeypatch.setattr(rle, "decode_segment", decoded.append)
+    assert refusal(frame_of(bytes([129, 5]) * (2**22 + 1), LOW), n_bytes=2) == Reason.UNREADABLE_PIXELS
+    assert decoded == []
+
+
+def test_measured_segments_are_read_as_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rle, "_SAFE_BYTES", 0)
+    cells = decode_rle(frame_of(bytes([128]) + HIGH, LOW + b"\0"), (2, 4), 2)  # 128 does nothing
+    assert cells.tolist() == [[[256, 257, 258, 259], [516, 517, 518, 519]]]
+    assert refusal(frame_of(LOW, bytes([240, 0])), (2, 4)) == Reason.UNREADABLE_PIXELS  # 17 bytes, twice 8 and one

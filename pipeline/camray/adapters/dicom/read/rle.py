@@ -13,6 +13,8 @@ from camray.domain.errors import PixelError
 from camray.domain.records import RefusalReason
 
 _HEADER_BYTES = 64
+_MOST_PER_BYTE = 64  # a run of 128 from two bytes
+_SAFE_BYTES = 2**29  # that segments are decoded to without being measured before
 
 
 def decode_rle(
@@ -67,14 +69,33 @@ def _segment_bounds(frame: bytes, expected: int) -> list[tuple[int, int]]:
 
 
 def _segment(data: bytes, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    count = shape[0] * shape[1]
+    if len(data) * _MOST_PER_BYTE > _SAFE_BYTES and (length := _decoded_length(data, 2 * count)) > 2 * count:
+        raise _wrong_length(length, shape)
     try:
         decoded = decode_segment(data)
     except FAULTS:
         raise PixelError(RefusalReason.TRUNCATED, "RLE Lossless: a segment ends inside a run") from None
-    count = shape[0] * shape[1]
     if len(decoded) not in (count, count + count % 2):  # some encoders make the length even before they encode
-        raise PixelError(
-            RefusalReason.UNREADABLE_PIXELS,
-            f"RLE Lossless: a segment has {len(decoded)} px; expected {count} for {shape[0]} x {shape[1]} px",
-        )
+        raise _wrong_length(len(decoded), shape)
     return np.frombuffer(decoded, np.uint8, count).reshape(shape)
+
+
+def _wrong_length(length: int, shape: tuple[int, int]) -> PixelError:
+    rows, cols = shape
+    return PixelError(
+        RefusalReason.UNREADABLE_PIXELS,
+        f"RLE Lossless: a segment has at least {length} px; expected {rows * cols} for {rows} x {cols} px",
+    )
+
+
+def _decoded_length(data: bytes, most: int) -> int:
+    """Return how many bytes a segment decodes to; counting ends above `most`. The decoder aborts without memory."""
+    at = length = 0
+    while at < len(data) and length <= most:
+        control = data[at]
+        if control < 128:
+            length, at = length + control + 1, at + control + 2
+        else:
+            length, at = length + (257 - control) % 129, at + (2 if control > 128 else 1)
+    return length
