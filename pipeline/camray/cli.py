@@ -29,6 +29,7 @@ _MACHINE_FAULTS = {
 
 def main() -> None:
     """Run the command line; every error becomes a message, or one JSON object after --json, and an exit code."""
+    _open_standard_streams()
     sys.unraisablehook = partial(_end_if_interrupted, sys.unraisablehook)
     _handle_signals(_interrupt)
     try:
@@ -52,7 +53,12 @@ def _run() -> Any:
 
     try:
         prepare_environment()
-        return app(prog_name="camray", standalone_mode=False)
+        code = app(prog_name="camray", standalone_mode=False)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # of `camray ... | head`
+        _discard(sys.stdout)
+        return 1
     except typer.Exit as done:
         return done.exit_code
     except PipelineError as error:
@@ -68,6 +74,21 @@ def _run() -> Any:
             where = f"{error.filename}: " if error.filename else ""
             _end("IncompleteError", f"{where}{error.strerror}; correct the cause and {RESUME}", INCOMPLETE)
         _end_internal(error)
+
+
+def _open_standard_streams() -> None:
+    """Open those that the caller closed, lest a file takes their place and receives what codecs write to stderr."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is left in a stream, whose reader is gone or whose disk is full, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _handle_signals(handler: Callable[[int, FrameType | None], Any]) -> None:
@@ -131,7 +152,8 @@ def _end_internal(error: Exception) -> NoReturn:
     if not _is_json_requested():
         import traceback
 
-        sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
+        with suppress(OSError):
+            sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
     _end("internal error", f"{type(error).__name__}{detail}", 1)
 
 
@@ -143,11 +165,27 @@ def _end(kind: str, message: str, exit_code: int) -> NoReturn:
 
 
 def _report(kind: str, message: str, exit_code: int) -> None:
-    """Report the end: as text on stderr, or with --json as JSON on stdout."""
+    """Report the end: as text on stderr, or with --json as JSON on stdout; on stderr if stdout cannot be written."""
+    try:
+        _write_report(kind, message, exit_code)
+    except OSError:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                _discard(stream)
+        try:
+            sys.stderr.write(f"{kind}: {message}\n")
+        except OSError:
+            _discard(sys.stderr)
+
+
+def _write_report(kind: str, message: str, exit_code: int) -> None:
     console = getattr(sys.modules.get("camray.commands.arguments"), "console", None)
     if _is_json_requested() or console is None:
         stream, text = _as_text(kind, message, exit_code)
         stream.write(text)
+        stream.flush()
         return
     from rich.markup import escape
 

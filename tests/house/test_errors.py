@@ -222,3 +222,70 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         RunFolder(tmp_path / "file" / "run").locked(),
     ):
         pass
+
+
+def _camray(*words: str, stdout: str = os.devnull, stderr: str = os.devnull, closed: tuple[int, ...] = ()) -> int:
+    """Run a command with these files in place of its streams; return its exit code."""
+    with Path(stdout).open("wb") as out, Path(stderr).open("wb") as err:
+        done = subprocess.run(
+            [sys.executable, "-m", "camray", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            preexec_fn=lambda: [os.close(number) for number in closed],
+            timeout=200,
+            check=False,
+        )
+    return done.returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("weights", "list", "--json"), 4),
+        (("weights", "list"), 4),
+        (("settings", "no.yaml", "--json"), 2),
+    ],
+)
+def test_a_full_stdout_is_told_on_stderr(words: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    said = tmp_path / "stderr"
+    assert _camray(*words, stdout="/dev/full", stderr=str(said)) == code
+    assert said.read_text().startswith("SettingsError: no.yaml: no such" if code == 2 else "IncompleteError: No space")
+    assert said.read_text().count("\n") == 1
+
+
+def test_a_full_stderr_changes_no_exit_code() -> None:
+    assert _camray("settings", "no.yaml", stderr="/dev/full") == 2
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_no_file_takes_the_place_of_a_closed_stream(closed: tuple[int, ...]) -> None:
+    assert _camray("weights", "list", "--json", closed=closed) == 0
+    code = "from camray import cli; import os; cli._run = lambda: 10 + os.open('/dev/null', os.O_RDONLY); cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: [os.close(number) for number in closed],
+        check=False,
+    )
+    assert done.returncode >= 13  # the first file is no standard stream
+
+
+def test_a_reader_that_went_away_is_no_error(tmp_path: Path) -> None:
+    said = tmp_path / "stderr"
+    read, write = os.pipe()
+    os.close(read)
+    assert _camray("weights", "list", "--json", stdout=f"/proc/self/fd/{write}", stderr=str(said)) == 1
+    os.close(write)
+    assert said.read_text() == ""
+
+
+def test_a_deleted_working_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert _ends(monkeypatch, "card", str(tmp_path)) == 2
+    assert "working folder cannot be used" in capsys.readouterr().err

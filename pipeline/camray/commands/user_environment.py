@@ -7,15 +7,29 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from camray.domain.errors import SettingsError
+
 _COMPILED = Path(__file__).resolve().parents[1] / "core" / "metrics"  # one of the folders with compiled functions
 
 
 def prepare_environment() -> None:
     """Set what libraries look up at import, where it is missing: the user's name, and a cache for compiled functions.
 
-    Libraries raise at import if a container runs with a user id without a name, or if neither the package nor the home
-    folder can be written. Processes started later inherit what is set here.
+    Libraries raise or abort at import if the working folder was deleted, if a container runs with a user id without a
+    name, or if neither the package nor the home folder can be written. Processes started later inherit what is set
+    here.
+
+    Raises
+    ------
+    SettingsError
+        If the working folder does not exist any more.
     """
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise SettingsError(
+            f"the working folder cannot be used ({error.strerror}); expected one that exists; change to another"
+        ) from None
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):
