@@ -1,35 +1,19 @@
-"""Weights and contracts on disk; nothing in a file is run."""
+"""Weights on disk; nothing in a file is run."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from camray.adapters.checkpoints import (
-    read_contract,
     read_state,
     read_weights,
     state_bytes,
     weights_bytes,
 )
-from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError
 
 WEIGHTS = {"b": torch.arange(6.0).reshape(1, 2, 3), "a": torch.tensor(3)}
-CONTRACT = ModelContract(
-    labels=("Nodule",),
-    rows=32,
-    cols=32,
-    fit="crop",
-    bits=8,
-    network=NetworkSpec(),
-    feature_rows=2,
-    feature_cols=2,
-    data_digest="d",
-    seed=1,
-    code_version="0",
-)
 
 
 class Trap:
@@ -85,21 +69,9 @@ def test_cut_short_files_are_refused(tmp_path: Path) -> None:
             read_weights(path)
 
 
-def test_missing_files_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such weights file"):
         read_weights(tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match="train first"):
-        read_contract(tmp_path / "contract.json")
-
-
-def test_a_contract_that_is_none_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "contract.json"
-    for content in ("{", "[]", "{}", json.dumps({**CONTRACT.as_json(), "rows": 33}), json.dumps({"network": {}})):
-        path.write_text(content, encoding="utf-8")
-        with pytest.raises(CheckpointError, match="not a model contract"):
-            read_contract(path)
-    path.write_text(json.dumps(CONTRACT.as_json()), encoding="utf-8")
-    assert read_contract(path) == CONTRACT
 
 
 def test_states_come_back_and_damage_is_told(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The tree: packages without code of their own, names that say something, stages alike, tests where the modules are."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +76,14 @@ def test_help_waits_for_no_heavy_import(path: Path) -> None:
     at_once = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
     ours = {name for name in at_once if name.startswith("camray.")}
     assert {name for name in ours if not name.startswith(("camray.commands", "camray.domain"))} == set()
+
+
+def test_workers_and_untracked_commands_wait_for_neither_pytorch_nor_mlflow() -> None:
+    """Each process that draws or prepares films imports this at its start."""
+    code = "import sys, camray.stages.generate.stage, camray.stages.ingest.film_worker, camray.io.tracking\n"
+    code += "print(*sorted({'torch', 'mlflow', 'scipy.stats', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def _has_its_module(test: Path) -> bool:

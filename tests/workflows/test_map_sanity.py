@@ -11,7 +11,7 @@ from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import read_table
 from camray.commands.sanity import uninformative
-from camray.core.map_sanity.table import SANITY_COLUMNS
+from camray.core.map_sanity.columns import SANITY_COLUMNS
 from camray.core.networks.classifier import build_classifier
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import InputRefusedError, PipelineError, SettingsError

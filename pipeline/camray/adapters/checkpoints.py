@@ -1,7 +1,6 @@
-"""Files of weights, model contracts and the state of an unfinished fit; none of them can run code."""
+"""Files of weights and of the state of an unfinished fit; none of them can run code."""
 
 import io
-import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,6 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from camray.domain.contract import ModelContract, contract_from_json
 from camray.domain.errors import CheckpointError
 
 # raised by the two libraries for damaged or hostile files
@@ -75,22 +73,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointError(f"{path}: contains a {type(content).__name__} without tensors; expected a state dict")
     return tensors
-
-
-def read_contract(path: Path) -> ModelContract:
-    """Read a model contract.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing or is not a contract.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no model contract; train first, or name a trained run")
-    try:
-        return contract_from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not a model contract of this version: {error}") from error
 
 
 def state_bytes(state: Mapping[str, Any]) -> bytes:

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.checkpoints import read_contract
 from camray.adapters.pixel_store import OPEN_SHARDS, PixelStore, shard_path
-from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.localization.box_thresholds import Thresholds
 from camray.domain.contract import ModelContract
@@ -32,13 +31,10 @@ from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, path_of, record_of, table_of
 from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
+from camray.io.model_contract import read_contract, write_contract
 from camray.io.plan import PlannedFrom, read_plan, write_plan
 from camray.io.thresholds import read_thresholds, write_thresholds
 from camray.io.workflow_artifacts import CardFiles, ComparedFiles, ReviewedFiles, ReviewFiles, SanityFiles
-
-
-def _write_contract(path: Path, contract: ModelContract) -> None:
-    write_json(path, contract.as_json())
 
 
 class GeneratedFiles(ArtifactFolder):
@@ -105,7 +101,7 @@ class TrainFiles(ArtifactFolder):
     """``train/``: a trained network."""
 
     weights = path_of("model.safetensors")
-    contract: Named[RecordFile[ModelContract]] = record_of("contract.json", read_contract, _write_contract)
+    contract: Named[RecordFile[ModelContract]] = record_of("contract.json", read_contract, write_contract)
     epochs = table_of("epochs.parquet", EPOCH_COLUMNS)
     epochs_csv = path_of("epochs.csv")
     weights_report = path_of("weights_report.json")

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camray.core.preparation.film_lungs import NativeLungs, native_lungs
-from camray.core.preparation.prepared_film import ModelGrid, PreparedFilm, prepare_film
+from camray.core.preparation.prepared_film import ModelGrid, NativeLungs, PreparedFilm, prepare_film
 from camray.domain.contract import ModelContract
 from camray.domain.preparation import FilmPreparation
-from camray.io.film_lungs import shipped_lung_network
 
 
 def prepare_for(
@@ -28,4 +26,9 @@ def lungs_for(
     preparation: FilmPreparation, pixels: NDArray[np.float32], spacing: tuple[float | None, float | None]
 ) -> NativeLungs | None:
     """Find the lungs of a film, grey 0-1 on its native grid, if the preparation needs them and there are any."""
-    return native_lungs(pixels, spacing, shipped_lung_network()) if preparation.needs_lungs else None
+    if not preparation.needs_lungs:
+        return None
+    from camray.core.preparation.film_lungs import native_lungs  # PyTorch takes seconds in every worker
+    from camray.io.film_lungs import shipped_lung_network
+
+    return native_lungs(pixels, spacing, shipped_lung_network())

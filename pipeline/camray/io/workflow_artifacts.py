@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from camray.core.map_sanity.table import SANITY_COLUMNS
+from camray.core.map_sanity.columns import SANITY_COLUMNS
 from camray.core.metrics.model_comparison import COMPARE_COLUMNS
 from camray.domain.records import ANNOTATION_COLUMNS, LABEL_COLUMNS
 from camray.io.artifact_types import ArtifactFolder, path_of, table_of

@@ -24,11 +24,11 @@ from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.explain.method_options import DEFAULT_OPTIONS
 from camray.core.explain.methods import METHODS, methods_named
+from camray.core.map_sanity.columns import COUNTS, SANITY_COLUMNS
 from camray.core.map_sanity.deletion_insertion import Baseline
 from camray.core.map_sanity.examination import SanityPlan, examine, examine_order
-from camray.core.map_sanity.method_figures import COUNTS, MethodFigures
+from camray.core.map_sanity.method_figures import MethodFigures
 from camray.core.map_sanity.table import (
-    SANITY_COLUMNS,
     baseline_heat,
     cascade_table,
     choose_pairs,

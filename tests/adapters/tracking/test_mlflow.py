@@ -350,11 +350,6 @@ def test_four_processes_make_one_store(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
-def test_without_tracking_nothing_is_imported_and_nothing_printed(tmp_path: Path) -> None:
-    code = "import sys, camray.io.tracking; sys.exit('mlflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_tracking_prints_nothing(run_root: Path) -> None:
     code = (
         "from pathlib import Path\n"

@@ -8,8 +8,9 @@ import torch
 
 from camray.core.explain.methods import METHODS, methods_named
 from camray.core.explain.seam import forward
+from camray.core.map_sanity.columns import SUMMARY
 from camray.core.map_sanity.examination import SanityPlan, examine, examine_order
-from camray.core.map_sanity.method_figures import SUMMARY, MethodFigures
+from camray.core.map_sanity.method_figures import MethodFigures
 from camray.core.map_sanity.single_label import OneLabel, label_maps
 from tests.core.explain import tiny
 from tests.core.map_sanity import linear

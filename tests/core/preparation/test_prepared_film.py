@@ -9,8 +9,8 @@ import pytest
 from camray.core.imaging.film_statistics import film_area, image_statistics, quantise
 from camray.core.imaging.resampling import resampled, to_model_grid
 from camray.core.phantom.film import render_film
-from camray.core.preparation.film_lungs import NativeLungs, native_lungs
-from camray.core.preparation.prepared_film import NO_LUNGS, ModelGrid, cropped_grid, prepare_film
+from camray.core.preparation.film_lungs import native_lungs
+from camray.core.preparation.prepared_film import NO_LUNGS, ModelGrid, NativeLungs, cropped_grid, prepare_film
 from camray.core.shortcuts.features import regions
 from camray.core.shortcuts.probes import run_probes
 from camray.domain.geometry import Box, box_from_mask

@@ -1,6 +1,7 @@
 """Two processes that train together: the loss they report is that of all films."""
 
 import json
+import warnings
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ SPEC = NetworkSpec(stride=8, widths=(16, 16, 16, 16), stem_kernel=3)
 ONE_STEP = replace(
     PLAN, epochs=1, steps_per_epoch=1, learning_rate=1e-12, ema_decay=0, augmentation=Augmentation(flip=0)
 )
+PENALTY = 3.0
 POSITIVE, LABEL = np.array([3.0, 1.0], np.float32), np.array([1.0, 2.0], np.float32)
 
 
@@ -48,48 +50,54 @@ def chests_of(films: torch.Tensor) -> list[Chest]:
     return [Chest(mask if has else None, GridTransform(1.0, 1.0, 0.0, 0.0), (48, 32)) for has in seen]
 
 
-def train_share(rank: int, folder: str, penalty: float = 0.0) -> None:
+def train_shares(rank: int, folder: str) -> None:
+    """Train once without and once with the penalty, so that the processes start once."""
     torch.set_num_threads(1)
     store = dist.FileStore(f"{folder}/store", 2)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=120))
     try:
-        model = build_classifier(SPEC, 2, seed=4)
-        cpu, plan = torch.device("cpu"), replace(ONE_STEP, outside_penalty=penalty)
-        trainer = Trainer(model, plan, POSITIVE, LABEL, cpu, Processes(rank, 2))
-        if penalty:
-            weights = (POSITIVE, LABEL)
-            trainer = OutsidePenaltyTrainer(model, plan, weights, cpu, Processes(rank, 2), chests_of)
-        report = trainer.run_epoch([share_of(rank)], [share_of(rank)], lambda: 0.0)
-        Path(folder, f"{rank}.json").write_text(json.dumps({"loss": report.loss, "auroc": report.mean_auroc}))
+        reports = [_report(rank, penalty) for penalty in (0.0, PENALTY)]
+        Path(folder, f"{rank}.json").write_text(json.dumps(reports))
     finally:
         dist.destroy_process_group()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_reported_loss_is_that_of_the_films_of_all_processes(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(train_share, args=(str(tmp_path),), nprocs=2)
-    reports = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+def _report(rank: int, penalty: float) -> dict[str, float]:
+    model = build_classifier(SPEC, 2, seed=4)
+    cpu, plan = torch.device("cpu"), replace(ONE_STEP, outside_penalty=penalty)
+    trainer = Trainer(model, plan, POSITIVE, LABEL, cpu, Processes(rank, 2))
+    if penalty:
+        trainer = OutsidePenaltyTrainer(model, plan, (POSITIVE, LABEL), cpu, Processes(rank, 2), chests_of)
+    report = trainer.run_epoch([share_of(rank)], [share_of(rank)], lambda: 0.0)
+    return {"loss": report.loss, "auroc": report.mean_auroc}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, float]]]:
+    """What each process reports, without and with the penalty."""
+    folder = tmp_path_factory.mktemp("processes")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.multiprocessing.spawn(train_shares, args=(str(folder),), nprocs=2)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_the_reported_loss_is_that_of_the_films_of_all_processes(reports: list[list[dict[str, float]]]) -> None:
     assert reports[0] == reports[1]
-    entropies, known = [], []
+    loss, entropies, known = reports[0][0]["loss"], [], []
     for rank in range(2):  # batch normalisation is per process
         share, model = share_of(rank), build_classifier(SPEC, 2, seed=4).train()
         films = grey_tensor(share.pixels, torch.device("cpu"))
         sums = masked_bce_sums(model(films), share.targets, torch.from_numpy(POSITIVE), torch.from_numpy(LABEL), 0.0)
         entropies.append(float(sums[0].detach()))
         known.append(float(sums[1]))
-    assert reports[0]["loss"] == pytest.approx(sum(entropies) / sum(known), rel=1e-5)
+    assert loss == pytest.approx(sum(entropies) / sum(known), rel=1e-5)
     of_first_alone = entropies[0] / (sum(known) / 2)
-    assert abs(reports[0]["loss"] - of_first_alone) > 0.05
+    assert abs(loss - of_first_alone) > 0.05
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_penalty_is_the_mean_over_the_cells_of_all_processes(tmp_path: Path) -> None:
-    losses = {}
-    for penalty in (0.0, 3.0):
-        folder = tmp_path / str(penalty)
-        folder.mkdir()
-        torch.multiprocessing.spawn(train_share, args=(str(folder), penalty), nprocs=2)
-        losses[penalty] = json.loads((folder / "0.json").read_text())["loss"]
+def test_the_penalty_is_the_mean_over_the_cells_of_all_processes(reports: list[list[dict[str, float]]]) -> None:
+    plain, penalized = (report["loss"] for report in reports[0])
     sums = []
     for rank in range(2):
         films, model = (
@@ -103,5 +111,5 @@ def test_the_penalty_is_the_mean_over_the_cells_of_all_processes(tmp_path: Path)
     (first, n_first), (second, n_second) = sums
     assert n_first == 3 * n_second > 0
     mean = (first + second) / (n_first + n_second)
-    assert losses[3.0] - losses[0.0] == pytest.approx(3.0 * mean, rel=1e-3, abs=1e-5)
+    assert penalized - plain == pytest.approx(PENALTY * mean, rel=1e-3, abs=1e-5)
     assert mean > 1e-3

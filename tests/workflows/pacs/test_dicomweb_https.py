@@ -102,7 +102,7 @@ def _serve(pair: Pair, clients: Path | None = None) -> tuple[_Server, str]:
         context.load_verify_locations(clients)
     server = _Server(("127.0.0.1", 0), _Qido)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server, f"https://127.0.0.1:{server.server_address[1]}/dicom-web"
 
 

@@ -5,28 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from camray.core.map_sanity.columns import COUNTS, SUMMARY
 from camray.core.map_sanity.deletion_insertion import Curves, area_under
 from camray.core.map_sanity.similarity import FloatArray
-
-SUMMARY = (
-    "films",  # pairs of film and label with a map
-    "constant",  # of these, maps that order nothing
-    "probability",  # of the label, on the films as they are
-    "deletion_auc",
-    "insertion_auc",
-    "average_drop",
-    "average_increase",
-    "checked_films",  # pairs of film and label that noise and cascade were done on
-    "rank_head",  # rank correlation with the original map, last layer randomised
-    "rank_all",  # the same, all layers randomised
-    "rank_head_abs",
-    "rank_all_abs",
-    "ssim_all",
-    "noise_max",  # largest, and mean, relative change of the map over the noisy films
-    "noise_mean",
-    "passes",
-)
-COUNTS = ("films", "constant", "checked_films")
 
 
 @dataclass(frozen=True)

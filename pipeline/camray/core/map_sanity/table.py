@@ -6,30 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.core.map_sanity.method_figures import COUNTS, SUMMARY, MethodFigures
+from camray.core.map_sanity.columns import CASCADE_COLUMNS, CURVE_COLUMNS, SANITY_COLUMNS
+from camray.core.map_sanity.method_figures import MethodFigures
 from camray.core.map_sanity.similarity import FloatArray
 from camray.core.metrics.localization.baselines import CENTRE, CENTRE_SIGMA, RANDOM, random_heat
-
-SANITY_COLUMNS: dict[str, str] = {
-    "method": "string",
-    **{name: "int64" if name in COUNTS else "float64" for name in SUMMARY},
-    "reason": "string",  # why there are no figures
-}
-CASCADE_COLUMNS: dict[str, str] = {
-    "method": "string",
-    "step": "int64",  # 1 is the head alone
-    "block": "string",  # randomised last; those before it stay so
-    "measure": "string",  # rank, rank_abs or ssim
-    "value": "float64",
-    "films": "int64",  # pairs of film and label for which it is defined
-}
-CURVE_COLUMNS: dict[str, str] = {
-    "method": "string",
-    "kind": "string",  # deletion or insertion
-    "fraction": "float64",  # of the cells
-    "probability": "float64",  # mean
-    "films": "int64",
-}
 
 
 def choose_pairs(

@@ -1,7 +1,5 @@
 """Lungs of one film of any size, and their convex hull, on its native grid."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +7,7 @@ from numpy.typing import NDArray
 from camray.core.imaging.resampling import to_model_grid
 from camray.core.lungs.detection import DetectedLungs, find_lungs
 from camray.core.networks.lung_unet import SIDE_PX, LungUNet, lung_probabilities, window_of
+from camray.core.preparation.prepared_film import NativeLungs
 from camray.domain.geometry import GridTransform
 from camray.domain.zones import Side
 
@@ -45,14 +44,6 @@ def lungs_of_film(
     likely = lung_probabilities(network, torch.from_numpy(grey)[None, None])[0, 0].float().numpy()
     rows, cols = pixels.shape
     return find_lungs(grey, likely, window_of(to_grid, rows, cols), side), to_grid, grey
-
-
-@dataclass(frozen=True, eq=False)
-class NativeLungs:
-    """Both lungs, and their convex hull with all that lies between them, bool [H, W] on a film's native grid."""
-
-    lungs: NDArray[np.bool_]
-    hull: NDArray[np.bool_]
 
 
 def native_lungs(

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from camray.core.imaging.film_statistics import film_area
 from camray.core.imaging.resampling import Fit, plan_grid, resampled, to_model_grid
 from camray.core.preparation.equalization import PAINTED_GREY, equalized
-from camray.core.preparation.film_lungs import NativeLungs
 from camray.core.preparation.markers import without_markers
 from camray.domain.geometry import Box, GridTransform, box_from_mask
 from camray.domain.preparation import FilmPreparation
@@ -23,6 +22,14 @@ class ModelGrid:
     rows: int
     cols: int
     fit: Fit
+
+
+@dataclass(frozen=True, eq=False)
+class NativeLungs:
+    """Both lungs, and their convex hull with all that lies between them, bool [H, W] on a film's native grid."""
+
+    lungs: NDArray[np.bool_]
+    hull: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
