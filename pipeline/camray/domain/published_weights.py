@@ -1,13 +1,15 @@
 """Published weights that fit camray's backbones: where they are, under which terms, with which names.
 
-Written from general knowledge, not from the sources' pages: terms change, and only the source's own text counts.
+Terms change, and only the source's own text counts. Read in November 2026: torchvision's page of models, RAD-DINO's
+model card, TorchXRayVision's LICENSE, CheXNet's README. The others are from general knowledge.
 """
 
 from dataclasses import dataclass
 
 CHECK = "check at the source"
 _BY_LICENCE = "yes by the licence"
-_CODE_ONLY = "BSD-3-Clause for the code; weights: check at the source"
+_NONE_STATED = "none stated: ask the authors"
+_BY_DATA = "BSD-3-Clause for the code; weights: terms may follow from their training data, says torchvision"
 _TORCHVISION = "torchvision's model zoo (project pytorch/vision)"
 _IMAGENET = "grey 0-1, ImageNet's mean and deviation"
 _HALF = "grey -1 to 1"
@@ -68,7 +70,7 @@ def _packaged(number: int, size_mb: int) -> PublishedWeights:
 
 def _torchvision(backbones: tuple[str, ...], name: str, size_mb: int, input_scale: str = _IMAGENET) -> PublishedWeights:
     return PublishedWeights(
-        backbones, f"{name}, ImageNet", _TORCHVISION, _CODE_ONLY, CHECK, CHECK, "torchvision", input_scale, size_mb
+        backbones, f"{name}, ImageNet", _TORCHVISION, _BY_DATA, CHECK, CHECK, "torchvision", input_scale, size_mb
     )
 
 
@@ -89,7 +91,7 @@ PUBLISHED_WEIGHTS = (
         ("densenet121",),
         "TorchXRayVision DenseNet-121 (nih, chex, mimic, all, ...)",
         "project mlmed/torchxrayvision; arXiv 2111.00595",
-        "Apache-2.0 for the code; weights and their data sets: check at the source",
+        "Apache-2.0, models included; terms of their data sets: check at the source",
         CHECK,
         CHECK,
         "torchvision, one channel; whole objects: save their state_dict() first",
@@ -100,9 +102,9 @@ PUBLISHED_WEIGHTS = (
         ("densenet121",),
         "CheXNet, reproduced",
         "project arnoweng/CheXNet; the method: arXiv 1711.05225",
-        CHECK,
-        CHECK,
-        CHECK,
+        _NONE_STATED,
+        _NONE_STATED,
+        _NONE_STATED,
         "module.densenet121, before 2018",
         _IMAGENET,
         28,
@@ -135,9 +137,9 @@ PUBLISHED_WEIGHTS = (
         ("vit_b14",),
         "RAD-DINO (chest films)",
         "microsoft/rad-dino on Hugging Face; doi 10.1038/s42256-024-00965-w",
-        CHECK,
-        CHECK,
-        CHECK,
+        "MIT (earlier versions: MSRLA); its card: for research only, not for clinical practice",
+        _BY_LICENCE,
+        _BY_LICENCE,
         "Hugging Face's DINOv2",
         "grey 0-1, its own mean and deviation",
         346,
