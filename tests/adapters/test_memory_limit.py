@@ -1,7 +1,9 @@
 """Memory beyond the limit is an error, and the limit ends with the work."""
 
+import ctypes
 import resource
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -41,3 +43,24 @@ def test_threads_restore_the_limit_of_the_system() -> None:
             np.ones(2 * LIMIT, np.uint8)
     thread.join()
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def test_memory_that_codecs_freed_is_given_back() -> None:
+    """One small block above many keeps them all, since the C library returns only the end of its heap."""
+    library = ctypes.CDLL(None)
+    library.malloc.restype, library.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    library.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+    before = _resident()
+    with limited_memory(4 * LIMIT):
+        blocks = [library.malloc(2**16) for _ in range(LIMIT >> 15)]
+        for block in blocks:
+            library.memset(block, 1, 2**16)
+        for block in blocks[:-1]:
+            library.free(block)
+        assert _resident() > before + LIMIT
+    assert _resident() < before + LIMIT // 2
+    library.free(blocks[-1])
