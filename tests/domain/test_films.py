@@ -1,7 +1,7 @@
 import pytest
 
 from camray.domain.errors import DicomError
-from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, VoiWindow
+from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, VoiWindow, check_aspect
 from camray.domain.records import RefusalReason
 
 POLICY = FilmPolicy(modalities=("CR", "DX"), body_parts=("CHEST", ""), views=("PA", "AP", ""))
@@ -82,3 +82,15 @@ def test_windows_are_valid_as_the_standard_says(window: VoiWindow, is_valid: boo
 )
 def test_inversion(photometric: str, shape: str, is_inverted: bool) -> None:
     assert GreyScale(photometric=photometric, presentation_lut_shape=shape).is_inverted is is_inverted
+
+
+@pytest.mark.parametrize("shape", [(64, 641), (641, 64), (100, 100, 11.0, 1.0), (100, 100, 1.0, 11.0)])
+def test_a_strip_is_refused(shape: tuple[float, ...]) -> None:
+    with pytest.raises(DicomError) as refused:
+        check_aspect(*shape)  # type: ignore[arg-type]
+    assert refused.value.reason == RefusalReason.TOO_SMALL
+
+
+@pytest.mark.parametrize("shape", [(64, 640), (640, 64), (100, 900, 10.0, 1.0), (100, 900, None, 0.1)])
+def test_a_narrow_film_is_no_strip(shape: tuple[float, ...]) -> None:
+    check_aspect(*shape)  # type: ignore[arg-type]

@@ -162,6 +162,25 @@ def test_a_file_that_takes_too_much_memory_is_refused(write_film: Write, tmp_pat
         assert "memory" in refused.value.message
 
 
+def test_a_strip_of_a_film_is_refused_by_header_and_by_pixels(write_film: Write, tmp_path: Path) -> None:
+    """The model grid would show nothing of it, and the first map of it ended the run."""
+    noise = np.random.default_rng(0).integers(0, 255, (64, 700), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "film.png")
+    tall = write_film(FilmRecipe(rows=120, cols=80, spacing_mm=(0.9, 0.1)))
+    for path in (tmp_path / "film.png", tall):
+        for read in (read_film, read_film_header):
+            with pytest.raises(ImageError) as refused:
+                read(path, None)
+            assert refused.value.reason == Reason.TOO_SMALL
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "\ud800.dcm"])
+def test_a_name_that_no_file_can_have_is_no_file(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ImageError) as refused:
+        read_film(tmp_path / name, None)
+    assert refused.value.reason == Reason.MISSING_FILE
+
+
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe")

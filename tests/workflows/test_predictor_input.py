@@ -34,6 +34,8 @@ def test_a_list_of_arrays_of_bytes_is_divided_by_255() -> None:
         [[0.1, None]],
         [[0.1, float("nan")]],
         [[0.1, 2.0]],
+        [[0.1, 10**400]],
+        None,
         [{"path": "a.dcm"}],
         [b"/etc/passwd"],
         [[]],
@@ -51,3 +53,12 @@ def test_what_is_no_film_is_refused(given: Any) -> None:
 @pytest.mark.parametrize("given", [[], np.zeros((0, 4, 4)), pd.DataFrame({"path": []})])
 def test_nothing_gives_nothing(given: Any) -> None:
     assert _films(given) == []
+
+
+def test_a_strip_is_refused_by_name() -> None:
+    rows = list(films_of(np.zeros((2, 1, 11))))
+    assert [(row["image_id"], row["label"]) for row in rows if isinstance(row, dict)] == [
+        ("0", "refused:too_small"),
+        ("1", "refused:too_small"),
+    ]
+    assert len(_films(np.zeros((2, 1, 10)))) == 2

@@ -14,6 +14,7 @@ from camray.domain.errors import DicomError
 from camray.domain.records import RefusalReason
 
 MIN_SIDE_PX = 64  # smallest plausible side of a chest film
+MAX_ASPECT = 10.0  # of the longer side to the shorter one; thinner strips leave no row or column of the model grid
 MAX_AREA_PX = 2**26  # 67 million px: a film of 35 x 43 cm at 0.05 mm has 60; protects against forged headers
 
 
@@ -231,3 +232,31 @@ def _refused(reason: RefusalReason, element: str, value: str, accepted: tuple[st
     return DicomError(
         reason, f"{element} is {quoted}; expected one of {listed}; to accept it, extend the ingest settings"
     )
+
+
+def check_aspect(
+    rows: int, cols: int, row_spacing_mm: float | None = None, col_spacing_mm: float | None = None
+) -> None:
+    """Refuse a strip that is no film, and of which the model grid would show nothing.
+
+    Parameters
+    ----------
+    rows, cols : int
+        Native grid, px.
+    row_spacing_mm, col_spacing_mm : float, optional
+        Only their ratio matters; both are needed.
+
+    Raises
+    ------
+    DicomError
+        With ``TOO_SMALL``.
+    """
+    aspect = rows / cols
+    if row_spacing_mm is not None and col_spacing_mm is not None:
+        aspect *= row_spacing_mm / col_spacing_mm
+    if max(aspect, 1 / aspect) > MAX_ASPECT:
+        raise DicomError(
+            RefusalReason.TOO_SMALL,
+            f"{rows} x {cols} px: one side is {max(aspect, 1 / aspect):.0f} times the other; expected at most "
+            f"{MAX_ASPECT:.0f} times",
+        )

@@ -18,7 +18,7 @@ from camray.adapters.images.grayscale import JPEG_MAGIC, is_picture, read_pictur
 from camray.adapters.memory_limit import limited_memory
 from camray.core.imaging.grayscale import grey_note, is_blank, to_unit_scale
 from camray.domain.errors import DicomError, PixelError
-from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm
+from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm, check_aspect
 from camray.domain.records import RefusalReason
 
 MAX_FILM_BYTES = 3 * 2**29  # memory to read one film; 67 million px of 16 bits, the largest legal film, take 0.9 GiB
@@ -48,6 +48,10 @@ def read_film(path: Path, policy: FilmPolicy | None) -> Film:
         return _read_film(path, policy)
 
 
+def _check_aspect(header: FilmHeader) -> None:
+    check_aspect(header.rows, header.cols, header.row_spacing_mm, header.col_spacing_mm)
+
+
 @contextmanager
 def _memory_of_a_film() -> Iterator[None]:
     try:
@@ -62,6 +66,7 @@ def _memory_of_a_film() -> Iterator[None]:
 
 def _read_film(path: Path, policy: FilmPolicy | None) -> Film:
     film = _read_stored(path, policy)
+    _check_aspect(film.header)
     if is_blank(film.values, film.grey):
         raise PixelError(RefusalReason.BLANK, "all pixels are (nearly) equal; there is no picture")
     pixels = to_unit_scale(film.values, film.grey)
@@ -81,7 +86,9 @@ def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:
     try:
         with _memory_of_a_film(), path.open("rb") as stream:
             start = stream.read(16)
-            return read_picture_header(path) if is_picture(start) else read_dicom_header(path, policy)
+            header = read_picture_header(path) if is_picture(start) else read_dicom_header(path, policy)
+            _check_aspect(header)
+            return header
     except OSError as error:
         raise DicomError(
             RefusalReason.UNREADABLE_HEADER, f"the file cannot be read: {error.strerror or type(error).__name__}"
@@ -106,7 +113,11 @@ def pixel_digest(values: NDArray[np.integer[Any]]) -> str:
 
 
 def _read_stored(path: Path, policy: FilmPolicy | None) -> StoredFilm:
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a zero byte
+        is_there = False
+    if not is_there:
         raise DicomError(RefusalReason.MISSING_FILE, "no such file")
     if not path.is_file():
         raise DicomError(RefusalReason.NOT_DICOM, "not a regular file; expected a DICOM file, a PNG or a JPEG")

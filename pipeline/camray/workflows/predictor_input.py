@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.domain.errors import ImageError, SettingsError
+from camray.domain.films import check_aspect
 from camray.io.film_files import read_film
 
 
@@ -59,17 +60,22 @@ def _numbers_of(lists: Any) -> NDArray[Any]:
     try:
         array = np.asarray(lists)
         return array if array.dtype.kind in "fbui" else array.astype(np.float32)  # None is NaN
-    except (ValueError, TypeError) as error:  # ragged, or with texts
+    except (ValueError, TypeError, OverflowError) as error:  # ragged, or with texts
         raise SettingsError("films: lists that are no films; expected numbers in rows of one length") from error
 
 
-def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm]:
+def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm | dict[str, Any]]:
     stack = films[None] if films.ndim == 2 else films
     if stack.ndim != 3 or 0 in stack.shape[1:]:
         raise SettingsError(f"films: array of shape {films.shape}; expected [N, H, W] or [H, W]")
     grey = stack.astype(np.float32) / np.float32(255 if stack.dtype == np.uint8 else 1)
     if not (np.isfinite(grey).all() and grey.min(initial=0.0) >= 0 and grey.max(initial=0.0) <= 1):
         raise SettingsError("films: grey values must be uint8, or float from 0 (black) to 1 (white)")
+    try:
+        check_aspect(*stack.shape[1:])
+    except ImageError as error:
+        yield from (_refused(str(number), error) for number in range(len(grey)))
+        return
     yield from (GreyFilm(str(number), pixels) for number, pixels in enumerate(grey))
 
 
@@ -90,4 +96,8 @@ def _row_or_film(path: Path) -> GreyFilm | dict[str, Any]:
     try:
         return film_from_file(path)
     except ImageError as error:
-        return {"image_id": path.stem, "label": f"refused:{error.reason}", "probability": float("nan")}
+        return _refused(path.stem, error)
+
+
+def _refused(image_id: str, error: ImageError) -> dict[str, Any]:
+    return {"image_id": image_id, "label": f"refused:{error.reason}", "probability": float("nan")}

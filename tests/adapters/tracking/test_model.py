@@ -134,6 +134,8 @@ def test_a_server_reads_films_of_one_folder_only(tmp_path: Path, monkeypatch: py
         outside / "missing.dcm",
         inside / ".." / "films-of-others" / "a.dcm",
         inside / "link.dcm",
+        inside / "a\0b",
+        inside / "\ud800",
     ]
     monkeypatch.setenv(SERVING, "true")
     messages = set()
@@ -141,12 +143,17 @@ def test_a_server_reads_films_of_one_folder_only(tmp_path: Path, monkeypatch: py
         if folder is not None:
             monkeypatch.setenv(FOLDER_VARIABLE, folder)
         for path in refused:
-            for films in (pd.DataFrame({"path": [str(path)]}), [str(path)], np.array([str(path)], object)):
+            for films in (
+                pd.DataFrame({"path": [str(path)]}, dtype=object),
+                [str(path)],
+                np.array([str(path)], object),
+            ):
                 with pytest.raises(SettingsError) as error:
                     model.predict(None, films)
                 messages.add(str(error.value))
     assert len(messages) == 1
     assert len(model.predict(None, pd.DataFrame({"path": [str(inside / "a.dcm")]}))) == 1
     assert len(model.predict(None, np.zeros((1, 4, 4)))) == 1
+    assert len(model.predict(None, None)) == 1  # left to the predictor, which refuses it
     monkeypatch.delenv(SERVING)
     assert len(model.predict(None, [str(outside / "a.dcm")])) == 1

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,21 @@ def _check_served(films: Any) -> None:
         If it names another file.
     """
     table = films.to_numpy().ravel() if isinstance(films, pd.DataFrame | pd.Series) else films
-    paths = [entry for entry in table if isinstance(entry, str | os.PathLike)]
+    paths = [entry for entry in table if isinstance(entry, str | os.PathLike)] if isinstance(table, Iterable) else []
     folder = os.environ.get(FOLDER_VARIABLE)
     root = None if not folder else Path(folder).resolve()
-    if any(root is None or not Path(path).resolve().is_relative_to(root) for path in paths):
+    if any(root is None or not _is_below(Path(path), root) for path in paths):
         raise SettingsError(
             f"films: a server reads files only below the folder that {FOLDER_VARIABLE} names in its environment; send "
             "grey values as nested lists, or have the variable set"
         )
+
+
+def _is_below(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def entry_source() -> str:
