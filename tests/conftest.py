@@ -1,9 +1,9 @@
 """Fixtures for all tests: generated films (see `tests.film_factory`) and the folder of the real ones."""
 
 import gc
-import signal
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,32 @@ from pydicom import uid
 
 from camray.adapters.tracking.store import make_store, store_uri
 from tests.film_factory import FilmRecipe, film_dataset
+from tests.signal_handlers import kept_signal_handlers
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CASES = REAL_DATA.parent / "cases"
 
 
+FIRST = (
+    "end_to_end/test_review_back.py",
+    "faults",
+    "end_to_end",
+    "workflows",
+    "stages",
+    "adapters/tracking",
+    "core/training",
+    "core/networks",
+)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((rank for rank, first in enumerate(FIRST) if folder.startswith(first)), len(FIRST))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the real films where they are not, and say so."""
+    """Begin with the dearest folders, that no process waits for another at the end; skip what needs absent films."""
+    items.sort(key=_rank)
     if REAL_DATA.is_dir():
         return
     for item in items:
@@ -40,12 +59,8 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_signal_handlers() -> Iterator[None]:
-    """Undo what a command run within the test process does to signals: their next one would end that process."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        if signal.getsignal(number) is not handler:
-            signal.signal(number, handler)
+    with kept_signal_handlers():
+        yield
 
 
 @pytest.fixture
@@ -63,11 +78,15 @@ def cases() -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A tracking store made once, to be copied: its tables take seconds."""
     folder = tmp_path_factory.mktemp("store")
     make_store(store_uri(None, folder))
-    return folder / "mlflow.db"
+    from mlflow.store.db import utils
+
+    with pytest.MonkeyPatch.context() as patch:  # reads all of MLflow's migrations whenever a store is opened
+        patch.setattr(utils, "_get_latest_schema_revision", cache(utils._get_latest_schema_revision))
+        yield folder / "mlflow.db"
 
 
 @pytest.fixture

@@ -11,6 +11,10 @@ import pytest
 from filelock import FileLock
 
 from camray.cli import main
+from camray.stages.generate import stage as generate
+from camray.stages.ingest import stage as ingest
+from tests.one_worker import map_here
+from tests.signal_handlers import kept_signal_handlers
 
 SMALL = [
     "name=small",
@@ -20,6 +24,7 @@ SMALL = [
     "ingest.cols=64",
     "ingest.workers=1",
     "train.max_epochs=2",
+    "train.pretext.epochs=1",
     "train.batch_size=8",
     "localize.report=cutoff",
     "score.bootstrap=50",
@@ -36,7 +41,12 @@ def camray(*words: str | Path, timeout_s: float = 280) -> subprocess.CompletedPr
 def camray_here(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, which spares it the imports."""
     out, err, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+    with (
+        kept_signal_handlers(),
+        pytest.MonkeyPatch.context() as patched,
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         patched.setattr("sys.argv", ["camray", *map(str, words)])
         try:
             main()
@@ -47,13 +57,16 @@ def camray_here(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of one finished small run, with tracking on, made by the first test process that needs it."""
+    """The root of one finished small run, with tracking on, made within the first test process that needs it."""
     is_shared = "PYTEST_XDIST_WORKER" in os.environ
     runs = tmp_path_factory.getbasetemp().parent / "small_run" if is_shared else tmp_path_factory.mktemp("runs")
     answer = runs / "answer.json"
     with FileLock(runs.with_name(f"{runs.name}.lock")):
         if not answer.is_file():
-            done = camray("demo", *SMALL, "--runs", runs, "--json", "--csv")
+            with pytest.MonkeyPatch.context() as patched:
+                for stage in (generate, ingest):
+                    patched.setattr(stage, "map_processes", map_here)
+                done = camray_here("demo", *SMALL, "--runs", runs, "--json", "--csv")
             if done.returncode != 0:
                 pytest.fail(f"the small run failed:\n{done.stderr}")
             answer.write_text(done.stdout, encoding="utf-8")

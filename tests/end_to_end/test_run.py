@@ -9,7 +9,7 @@ import pytest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.records import SCORE_COLUMNS
 from camray.workflows.stage_inputs import STAGE_NAMES
-from tests.end_to_end.conftest import SMALL, camray_here
+from tests.end_to_end.conftest import SMALL, camray, camray_here
 
 
 def test_every_stage_leaves_its_record_and_conserves_its_inputs(small_run: Path) -> None:
@@ -154,3 +154,9 @@ def test_mistakes_say_what_to_do(words: list[str], code: int, said: str) -> None
     done = camray_here(*words)
     assert done.returncode == code
     assert said in " ".join(done.stderr.split())
+
+
+def test_the_command_has_a_process_of_its_own() -> None:
+    done = camray("nonsense")
+    assert done.returncode == 2
+    assert "usage" in done.stderr.lower()

@@ -66,9 +66,10 @@ def test_a_fault_of_an_override_is_not_blamed_on_the_file(run_root: Path) -> Non
     assert overridden(run_root, ["seed=3"]).seed == 3
 
 
-@pytest.fixture(
-    params=["http://me:sesame@host:5000", "postgresql+psycopg2://me:sesame@host/db", "http://h/?token=sesame"]
-)
+STORES = ["http://me:sesame@host:5000", "postgresql+psycopg2://me:sesame@host/db", "http://h/?token=sesame"]
+
+
+@pytest.fixture(params=STORES)
 def old_run(run_root: Path, empty_store: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run beside a store, whose settings hold a password, as an earlier version wrote them."""
     (run_root.parent / "mlflow.db").write_bytes(empty_store.read_bytes())
@@ -93,8 +94,17 @@ def _has_password(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file() and b"sesame" in path.read_bytes()]
 
 
-@pytest.mark.parametrize("command", ["run", "train", "explain", "localize"])
-@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("old_run", "command", "as_json"),
+    [
+        (STORES[0], "run", ()),
+        (STORES[1], "run", ("--json",)),
+        (STORES[2], "train", ()),
+        (STORES[0], "explain", ("--json",)),
+        (STORES[1], "localize", ()),
+    ],
+    indirect=["old_run"],
+)
 def test_a_stored_password_stops_what_would_track_with_the_command_that_mends(
     old_run: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,7 +123,7 @@ def test_a_stored_password_stops_what_would_track_with_the_command_that_mends(
     assert _camray(monkeypatch, command, str(old_run), *as_json) == 0
 
 
-@pytest.mark.parametrize("command", ["score", "export"])
+@pytest.mark.parametrize(("old_run", "command"), [(STORES[0], "score"), (STORES[2], "export")], indirect=["old_run"])
 def test_a_stored_password_does_not_keep_from_the_results(
     old_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

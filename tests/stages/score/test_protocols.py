@@ -4,6 +4,7 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,19 +40,36 @@ def scores_of(folder: RunFolder, **asked: object) -> pd.DataFrame:
     return pd.read_csv(folder.root / "score" / "scores.csv")
 
 
+def _with_page(folder: RunFolder, **asked: object) -> tuple[pd.DataFrame, str]:
+    scores = scores_of(folder, **asked)
+    return scores, (folder.root / "score" / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
-def scores(folder: RunFolder) -> pd.DataFrame:
-    return scores_of(folder, protocols=PROTOCOLS)
+def scored(folder: RunFolder) -> tuple[pd.DataFrame, str]:
+    """Table and page with all protocols, the last without a film."""
+    return _with_page(folder, protocols=[*PROTOCOLS, "chexlocalize"])
 
 
-def test_protocols_add_rows_and_change_none(folder: RunFolder, scores: pd.DataFrame) -> None:
-    plain = scores_of(folder)
+@pytest.fixture(scope="module")
+def scores(scored: tuple[pd.DataFrame, str]) -> pd.DataFrame:
+    return scored[0]
+
+
+@pytest.fixture(scope="module")
+def plain(folder: RunFolder) -> tuple[pd.DataFrame, str]:
+    """Table and page as they are by default."""
+    return _with_page(folder)
+
+
+def test_protocols_add_rows_and_change_none(scores: pd.DataFrame, plain: tuple[pd.DataFrame, str]) -> None:
+    without = plain[0]
     assert list(scores.columns) == list(SCORE_COLUMNS)
     assert not scores.duplicated(KEYS).any()
-    always = plain[plain.metric.str.contains("/")]
+    always = without[without.metric.str.contains("/")]
     assert set(always.metric.str.split("/").str[0]) == {"ceiling"}
     own = scores[~scores.metric.str.contains("/")].reset_index(drop=True)
-    pd.testing.assert_frame_equal(own, plain[~plain.metric.str.contains("/")].reset_index(drop=True))
+    pd.testing.assert_frame_equal(own, without[~without.metric.str.contains("/")].reset_index(drop=True))
     assert {name.split("/")[0] for name in scores.metric if "/" in name} >= set(PROTOCOLS)
 
 
@@ -139,9 +157,11 @@ def test_masks_give_pixel_rows(tmp_path: Path) -> None:
     assert pixels.value.tolist() == pytest.approx([1.0] * len(pixels))
 
 
-def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFolder) -> None:
-    scores = scores_of(folder, protocols=[*PROTOCOLS, "chexlocalize"])
-    page = (folder.root / "score" / "report.html").read_text(encoding="utf-8")
+def test_the_page_shows_every_protocol_with_the_tables_own_numbers(scored: tuple[pd.DataFrame, str]) -> None:
+    scores, page = scored
+    rows: dict[tuple[str, str, str], list[Any]] = {}
+    for row in scores.itertuples():
+        rows.setdefault((row.label, row.method, row.metric), []).append(row)
     for name in PROTOCOLS:
         assert PROTOCOL_TEXTS[name].title in unescape(page)
     assert "Nothing to score: no film of this split has an annotated mask" in page
@@ -158,12 +178,14 @@ def test_the_page_shows_every_protocol_with_the_tables_own_numbers(folder: RunFo
                     line[1].removeprefix("baseline: "), line[1]
                 )
                 for title, cell in zip(head[3:-1], line[3:-1], strict=True):
-                    rows = scores[(scores.label == label) & (scores.method == method)]
-                    rows = rows[rows.metric == columns[title].metric]
                     at = columns[title].criterion
-                    rows = rows[rows.criterion.isna() if at is None else np.isclose(rows.criterion, at)]
-                    rows = rows[rows.threshold_source == line[2]] if line[2] else rows
-                    value = rows.value.iloc[0] if len(rows) else np.nan
+                    fitting = [
+                        row.value
+                        for row in rows.get((label, method, columns[title].metric), [])
+                        if (np.isnan(row.criterion) if at is None else np.isclose(row.criterion, at))
+                        and (not line[2] or row.threshold_source == line[2])
+                    ]
+                    value = fitting[0] if fitting else np.nan
                     assert cell.split("|")[0] == (f"{value:.2f}" if np.isfinite(value) else "–"), (title, line)
                     compared += 1
     assert compared > 200
@@ -179,9 +201,8 @@ def test_the_terminal_is_told_of_a_protocol_without_rows(folder: RunFolder) -> N
     assert told["test: chexlocalize"].startswith("no film of this split has an annotated mask")
 
 
-def test_the_ceiling_stands_in_the_headline_of_every_page(folder: RunFolder) -> None:
-    scores = scores_of(folder)
-    page = PageTables((folder.root / "score" / "report.html").read_text(encoding="utf-8"))
+def test_the_ceiling_stands_in_the_headline_of_every_page(plain: tuple[pd.DataFrame, str]) -> None:
+    scores, page = plain[0], PageTables(plain[1])
     rows = scores[(scores.metric == "ceiling/iou_accuracy") & np.isclose(scores.criterion, 0.3)].set_index("label")
     headline = page.tables[0][1]
     shown = {line[0]: line[-1] for line in headline[2:]}

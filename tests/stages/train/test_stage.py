@@ -183,7 +183,9 @@ def _starts(name: str, tmp_path: Path) -> dict[str, object]:
     }[name]
 
 
-@pytest.mark.parametrize("name", ["lite", "pyramid", "sdfn", "resnet18", "vit_s16"])
+@pytest.mark.parametrize(
+    "name", ["lite", "pyramid", "sdfn", "resnet18", pytest.param("vit_s16", marks=pytest.mark.slow)]
+)
 def test_the_pretext_trains_any_backbone_from_its_initial_weights(name: str, tmp_path: Path) -> None:
     chosen = {"max_epochs": 1, "batch_size": 4, "learning_rate": 1e-12, "ema_decay": 0, "head_rate": 2}
     model, rates = _starts(name, tmp_path), []
