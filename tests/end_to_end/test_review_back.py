@@ -73,6 +73,7 @@ def test_training_takes_them_and_keeps_the_split(reviewed: tuple[Path, dict[str,
     run, boxes = reviewed
     data = [f"data.manifest={run / 'reviewed' / 'manifest.yaml'}", f"data.root={run / 'generate'}"]
     words = [*SMALL[3:], *data, "data.generate=null", "ingest.split=official", "name=again"]
+    words += ["train.max_epochs=1", "train.pretext.epochs=0", "explain.methods=[cam]", "score.pictures=false"]
     done = camray_here("run", "configs/phantom.yaml", *words, "--runs", tmp_path, "--until", "score", "--json")
     assert done.returncode == 0, done.stderr
     again = tmp_path / "again"
