@@ -1,6 +1,7 @@
 """The model card of a run, from its files."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.commands.app import app
 from camray.domain.errors import PipelineError
-from camray.domain.records import ANNOTATION_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, SCORE_COLUMNS, Counts, StageResult
 from camray.stages.train import stage as train
 from camray.workflows.model_card import write_card
 from tests.trained_run import LABELS, finish_ingest, ingested_run, small_settings
@@ -62,3 +64,25 @@ def test_a_run_without_a_network_has_none(tmp_path: Path) -> None:
     write_json(folder.root / "settings.json", small_settings().model_dump(mode="json"))
     with pytest.raises(PipelineError, match="no trained network; run `camray train` first"):
         write_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("score/scores.csv", "changed or damaged"), ("score/stage.json", "damaged"), ("explain/stage.json", "damaged")],
+)
+def test_a_card_is_not_made_from_damaged_scores_or_records(name: str, how: str, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    table = pd.DataFrame(columns=list(SCORE_COLUMNS)).astype(SCORE_COLUMNS)
+    table.to_csv(folder.stage("score") / "scores.csv", index=False)
+    folder.stage("explain")
+    for stage in ("explain", "score"):
+        folder.finish(stage, {"code_version": "0.2.0+test"}, StageResult(Counts(0, 0)))
+    before = write_card(folder.root).markdown.read_bytes()
+    path = folder.root / name
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + bytes([content[2] ^ 1]) + content[3:])
+    with pytest.raises(PipelineError, match=f"{name}: {how}"):
+        write_card(folder.root)
+    path.write_bytes(content)
+    assert write_card(folder.root).markdown.read_bytes() == before

@@ -36,16 +36,19 @@ def read_card_facts(folder: RunFolder, settings: Settings) -> CardFacts:
     Raises
     ------
     PipelineError
-        If the run has no trained network.
+        If the run has no trained network, or a record or the scores have changed since.
     ManifestError
         If its data manifest is not on this machine.
     """
+    files = artifacts_of(folder)
+    for stage in _STAGES:
+        folder.check_outputs(stage, (files.score.scores.name,) if stage == "score" else ())
     record = folder.record("train")
     if record is None:
         raise PipelineError(
             f"{folder.root}: no trained network; run `camray train` first, or name the run that trained it"
         )
-    files, films = artifacts_of(folder), read_ingested(folder)
+    films = read_ingested(folder)
     scores = None
     if folder.is_current("score") and files.score.scores.is_file():
         scores = with_formulas(pd.read_csv(files.score.scores))

@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as pq
 
+from camray.adapters.datasets.csv_text import MAX_COLUMNS, MAX_TABLE_BYTES
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
 from camray.adapters.datasets.table_paths import TablePaths
+from camray.adapters.datasets.tables import MAX_CELLS, read_cells
 from camray.domain.errors import AnnotationError, ManifestError
 
 VALUES = [1, 0, 0, 1]
@@ -135,3 +139,37 @@ def test_tables_o_onecol(tmp_path: Path) -> None:
     rows = "".join(f"half_{number}.dcm,{'tb' if value else 'normal'}\n" for number, value in enumerate(VALUES))
     with pytest.raises(ManifestError, match=r"labels\.csv: no label column: .*'finding' has a text"):
         _read(tmp_path, "filename,finding\n" + rows)
+
+
+def test_a_small_parquet_file_of_very_many_cells_is_refused(tmp_path: Path) -> None:
+    rows = MAX_CELLS // 4
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array(["f1"]))
+    pq.write_table(pa.table({name: same for name in ("film", "a", "b", "c", "d")}), tmp_path / "labels.parquet")
+    assert (tmp_path / "labels.parquet").stat().st_size < 2**20
+    with pytest.raises(ManifestError, match=f"it has {rows} rows, 5 columns"):
+        read_cells(tmp_path / "labels.parquet")
+
+
+def test_a_parquet_file_of_too_many_columns_is_refused(tmp_path: Path) -> None:
+    columns = {f"c{number}": ["1"] for number in range(MAX_COLUMNS + 1)}
+    pd.DataFrame(columns).to_parquet(tmp_path / "labels.parquet")
+    with pytest.raises(ManifestError, match=f"{MAX_COLUMNS + 1} columns"):
+        read_cells(tmp_path / "labels.parquet")
+
+
+@pytest.mark.parametrize("side", ["1" + "0" * 400, "null", '"x"', "[]"])
+def test_a_coco_box_with_a_side_that_is_no_number_is_refused(side: str, tmp_path: Path) -> None:
+    content = (
+        '{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "x"}], "annotations": '
+        '[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, SIDE]}]}'
+    )
+    (tmp_path / "boxes.json").write_text(content.replace("SIDE", side))
+    with pytest.raises(ManifestError, match="cannot be read as COCO"):
+        read_cells(tmp_path / "boxes.json")
+
+
+def test_a_json_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "boxes.json").open("wb") as file:
+        file.truncate(MAX_TABLE_BYTES + 1)  # zeros that take no disk
+    with pytest.raises(ManifestError, match="has more than 512 MiB"):
+        read_cells(tmp_path / "boxes.json")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.datasets.csv_text import TableText, TextFault, plain_name
+from camray.adapters.datasets.csv_text import MAX_TABLE_BYTES, TableText, TextFault, plain_name
 from camray.adapters.datasets.markup import finding_cells, is_list_of_findings, mask_cells
 from camray.domain.errors import ManifestError
 
@@ -34,6 +34,8 @@ def read_json_marks(path: Path, outline: bool = False) -> TableText:
         If the file is invalid, or of another format.
     """
     try:
+        if path.stat().st_size > MAX_TABLE_BYTES:
+            raise ManifestError(f"{path.name}: has more than {MAX_TABLE_BYTES >> 20} MiB; expected COCO or masks")
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise ManifestError(
@@ -68,7 +70,7 @@ def _read_coco(name: str, content: Mapping[str, Any]) -> TableText:
             )
         rows = [_coco_row(mark, images[mark["image_id"]], labels[mark["category_id"]], reader) for mark in marks]
         scored = sum("score" in mark for mark in marks)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ManifestError(
             f"{name}: cannot be read as COCO ({type(error).__name__}); expected images with id and file_name, "
             "categories with id and name, and annotations with image_id, category_id and bbox"

@@ -7,8 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyarrow.parquet import ParquetFile
 
-from camray.adapters.datasets.csv_text import TableText, folded, plain_name, read_csv_text, stripped
+from camray.adapters.datasets.csv_text import (
+    MAX_COLUMNS,
+    MAX_TABLE_BYTES,
+    TableText,
+    folded,
+    plain_name,
+    read_csv_text,
+    stripped,
+)
 from camray.adapters.datasets.faults import FaultReport
 from camray.adapters.datasets.films_index import AMBIGUOUS, NOT_FOUND, FilmIndex
 from camray.adapters.datasets.json_marks import read_json_marks
@@ -17,6 +26,8 @@ from camray.adapters.datasets.markup import voc_cells
 from camray.adapters.datasets.near_names import match_nearly
 from camray.domain.errors import ManifestError
 from camray.domain.suggestions import did_you_mean
+
+MAX_CELLS = 2**26  # of a Parquet table; a CSV of its largest size has about as many
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +188,7 @@ def read_text(path: Path, known_columns: Collection[str] = (), outline: bool = F
     if path.suffix != ".parquet":
         return read_csv_text(path, known_columns)
     try:
+        _check_parquet_size(path)
         cells = pd.read_parquet(path).astype("string")
     except (OSError, ValueError) as error:
         raise ManifestError(
@@ -184,6 +196,19 @@ def read_text(path: Path, known_columns: Collection[str] = (), outline: bool = F
         ) from error
     cells.columns = [plain_name(str(column)) for column in cells.columns]
     return _numbered(stripped(cells))
+
+
+def _check_parquet_size(path: Path) -> None:
+    """Refuse a table that would fill the memory: a file of 1 KiB can hold a billion equal cells."""
+    form = ParquetFile(path).metadata
+    cells = form.num_rows * form.num_columns
+    size = sum(form.row_group(number).total_byte_size for number in range(form.num_row_groups))
+    if form.num_columns > MAX_COLUMNS or cells > MAX_CELLS or size > MAX_TABLE_BYTES:
+        raise ManifestError(
+            f"{path.name}: cannot be read as a table: it has {form.num_rows} rows, {form.num_columns} columns and "
+            f"{size} bytes; expected a table of labels or boxes of at most {MAX_COLUMNS} columns, {MAX_CELLS} cells "
+            f"and {MAX_TABLE_BYTES >> 20} MiB"
+        )
 
 
 def read_cells(path: Path, known_columns: Collection[str] = ()) -> pd.DataFrame:
