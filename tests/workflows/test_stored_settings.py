@@ -151,3 +151,14 @@ def test_an_override_with_a_password_is_refused_for_a_run_too(run_root: Path) ->
     with pytest.raises(SettingsError, match="contains a password") as refused:
         overridden(run_root, ["track.uri=http://me:sesame@host"])
     assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["data.root=https://me:sesame@host/films", "data={root: https://me:sesame@host}", "model.lungs=ftp://me:sesame@h"],
+)
+def test_a_password_in_any_override_is_refused_for_a_run_too(override: str, run_root: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        overridden(run_root, ["seed=3", override])
+    assert "contains a password" in str(refused.value)
+    assert "sesame" not in str(refused.value)

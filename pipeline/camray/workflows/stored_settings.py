@@ -57,8 +57,7 @@ def overridden(run_root: Path, overrides: list[str] | None) -> Settings:
         with _mending_named(path):
             load_stored(path)  # the fault is the file's, or else an override's
         raise
-    if any(each.partition("=")[0].strip() in {"track", "track.uri"} for each in overrides or ()):
-        refuse_secrets(settings, str(path))
+    refuse_secrets(settings, str(path), [each.partition("=")[0].strip() for each in overrides or ()])
     return with_secrets_hidden(settings)
 
 

@@ -4,7 +4,7 @@ An unknown key is an error that names the nearest settings.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,17 @@ def load_plain(path: Path, overrides: list[str] | None = None) -> dict[str, Any]
     return {str(key): value for key, value in plain.items() if not (is_stored and key == DIGEST_KEY)}
 
 
-def refuse_secrets(settings: Settings, where: str) -> None:
-    """Refuse settings that would store and log a password or token; see `load_settings`."""
+def refuse_secrets(settings: Settings, where: str, keys: Collection[str] = ("",)) -> None:
+    """Refuse settings that would store and log a password or token; see `load_settings`.
+
+    Only settings of these dotted keys, and below them, are looked at; an empty key is above all.
+    """
+
+    def is_meant(key: str) -> bool:
+        return any(f"{key}.".startswith(f"{above}." if above else "") for above in keys)
+
     uri = settings.track.uri or ""
-    if has_secret(uri):
+    if has_secret(uri) and is_meant("track.uri"):
         raise SettingsError(
             f"{where}: track.uri={without_secrets(uri)}: contains a password or token, and settings "
             "are stored and logged; expected a URI without; set the environment variable MLFLOW_TRACKING_URI to the "
@@ -99,7 +106,7 @@ def refuse_secrets(settings: Settings, where: str) -> None:
         )
     for key, text in _texts(settings.model_dump(mode="json")):
         given = _ONE_SLASH.sub("://", text)  # as a URL was before it became a path
-        if "://" in given and has_secret(given):
+        if "://" in given and has_secret(given) and is_meant(key):
             raise SettingsError(
                 f"{where}: {key}={without_secrets(given)}: contains a password or token, and settings are stored and "
                 "logged; expected a path or name without; mount the folder, or get films of a PACS by `camray fetch`"
