@@ -15,7 +15,6 @@ from camray.stages.generate import stage as generate
 from camray.stages.ingest import stage as ingest
 from tests.one_worker import map_here
 from tests.signal_handlers import kept_signal_handlers
-from tests.untraced import untraced
 
 SMALL = [
     "name=small",
@@ -43,7 +42,6 @@ def camray_here(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command in this process, which spares it the imports."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
-        untraced(),
         kept_signal_handlers(),
         pytest.MonkeyPatch.context() as patched,
         redirect_stdout(out),

@@ -21,11 +21,11 @@ def test_one_damaged_film_of_each_kind(tmp_path: Path, faults: Tally) -> None:
     check_ingest(tmp_path / "films", digests, tmp_path / "runs", 1, faults)
 
 
-def test_two_kills(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
+def test_a_kill(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:
     run = copied(tiny_run, tmp_path)
-    for stage in ("localize", "score", "export"):
+    for stage in ("score", "export"):
         shutil.rmtree(run / stage)
-    kill_stages({"localize": 1, "score": 1}, tiny_run, tmp_path, faults)
+    kill_stages({"score": 1}, tiny_run, tmp_path, faults)
 
 
 def test_a_file_with_a_flipped_bit(tiny_run: Path, tmp_path: Path, faults: Tally) -> None:

@@ -176,6 +176,7 @@ class _Breaking(NullTracker):
             raise _InterruptedFitError
 
 
+@pytest.mark.slow
 def test_sdfn_trains_resumes_explains_and_localizes(tmp_path: Path) -> None:
     weights = tmp_path / "lungs.safetensors"
     weights.write_bytes(weights_bytes(build_lung_unet(5).state_dict()))

@@ -37,6 +37,7 @@ def _read(manifest: Manifest, labels: Path, boxes: Path, sources: Callable[[str]
     return data
 
 
+@pytest.mark.slow
 def test_nih_has_112120_films_and_984_boxes_on_880_films(real_data: Path) -> None:
     folder = real_data / "nih_sample"
     data = _read(
@@ -75,6 +76,7 @@ def test_rsna_has_26684_patients_of_whom_6012_have_boxes(real_data: Path) -> Non
     assert (data.labels.values[:, 0] == ABSENT).sum() == 26_684 - 6_012
 
 
+@pytest.mark.slow
 def test_vindr_has_15000_films_with_three_readers_each(real_data: Path) -> None:
     table = real_data / "label_tables" / "vinbigdata-train.csv.gz"
     manifest = load_manifest("vindr_cxr")

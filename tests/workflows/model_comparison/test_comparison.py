@@ -29,7 +29,6 @@ from camray.workflows.model_comparison.explanation import Cost, is_expensive, tr
 from camray.workflows.model_comparison.film_sampling import choose_films
 from camray.workflows.model_comparison.plan import NO_POOL, plan_of
 from tests.one_worker import map_here
-from tests.untraced import untraced
 
 GUIDED = METHODS["guided_backprop"]
 SMALL = {"widths": [4, 6, 8, 8], "stem_kernel": 3}
@@ -82,9 +81,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelCompar
         patch.setitem(METHODS, "guided_backprop", choosy)
         for stage in (generate, ingest):
             patch.setattr(stage, "map_processes", map_here)
-        with untraced():
-            compared = compare(settings_of(), runs, lambda line: None)
-        yield compared, runs
+        yield compare(settings_of(), runs, lambda line: None), runs
 
 
 def test_every_network_pool_and_method_has_its_rows(done: tuple[ModelComparison, Path]) -> None:
