@@ -70,22 +70,22 @@ def _segment_bounds(frame: bytes, expected: int) -> list[tuple[int, int]]:
 
 def _segment(data: bytes, shape: tuple[int, int]) -> NDArray[np.uint8]:
     count = shape[0] * shape[1]
-    if len(data) * _MOST_PER_BYTE > _SAFE_BYTES and (length := _decoded_length(data, 2 * count)) > 2 * count:
-        raise _wrong_length(length, shape)
+    if len(data) * _MOST_PER_BYTE > _SAFE_BYTES and _decoded_length(data, 2 * count) > 2 * count:
+        raise _wrong_length(f"more than {2 * count}", shape)
     try:
         decoded = decode_segment(data)
     except FAULTS:
         raise PixelError(RefusalReason.TRUNCATED, "RLE Lossless: a segment ends inside a run") from None
     if len(decoded) not in (count, count + count % 2):  # some encoders make the length even before they encode
-        raise _wrong_length(len(decoded), shape)
+        raise _wrong_length(str(len(decoded)), shape)
     return np.frombuffer(decoded, np.uint8, count).reshape(shape)
 
 
-def _wrong_length(length: int, shape: tuple[int, int]) -> PixelError:
+def _wrong_length(length: str, shape: tuple[int, int]) -> PixelError:
     rows, cols = shape
     return PixelError(
         RefusalReason.UNREADABLE_PIXELS,
-        f"RLE Lossless: a segment has at least {length} px; expected {rows * cols} for {rows} x {cols} px",
+        f"RLE Lossless: a segment has {length} px; expected {rows * cols} for {rows} x {cols} px",
     )
 
 
