@@ -24,7 +24,7 @@ demo: install  ## generated films, all stages, about four minutes on two cores
 test: install  ## everything that needs no browser, server or GPU
 	$(PYTEST_ALL) $(INNER_FLOORS) --cov-report=term:skip-covered --cov-fail-under=95
 
-coverage: install  ## the same tests with the coverage of all floors; twice as long
+coverage: install  ## the same tests with the coverage of all floors; a third longer
 	CAMRAY_COVERAGE=all $(PYTEST_ALL) --cov --cov-report=term:skip-covered
 
 check: install lint types imports
