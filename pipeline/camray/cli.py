@@ -169,15 +169,8 @@ def _report(kind: str, message: str, exit_code: int) -> None:
     try:
         _write_report(kind, message, exit_code)
     except OSError:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except OSError:
-                _discard(stream)
-        try:
+        with suppress(OSError):
             sys.stderr.write(f"{kind}: {message}\n")
-        except OSError:
-            _discard(sys.stderr)
 
 
 def _write_report(kind: str, message: str, exit_code: int) -> None:
