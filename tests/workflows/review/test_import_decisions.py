@@ -91,21 +91,24 @@ def test_a_reader_who_confirms_all_agrees_wholly(folder: RunFolder, tmp_path: Pa
     assert all(b"secret" not in (found.folder / name).read_bytes() for name in tracker.files)
 
 
-def test_a_finding_that_is_not_judged_is_not_compared_with_the_ai(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_reported", [False, True])
+def test_a_finding_that_is_not_judged_is_not_compared_with_the_ai_unless_reported(
+    is_reported: bool, tmp_path: Path
+) -> None:
     folder = make_reviewed_run(tmp_path)[1]
     files = artifacts_of(folder).localize
     thresholds = files.thresholds.read()
     silent = [replace(each, not_judged="chance") if each.label == "Mass" else each for each in thresholds.cutoffs]
     files.thresholds.write(replace(thresholds, cutoffs=tuple(silent)))
     predictions = files.predictions.read()
-    predictions.loc[predictions["label"] == "Mass", "reported"] = False
+    predictions.loc[predictions["label"] == "Mass", "reported"] = is_reported
     files.predictions.write(predictions)
     path = _write(folder, tmp_path / "a.json", "A", [_film(folder, image_id, {}) for image_id in _ids(folder)])
     compared = import_decisions([path], folder, NullTracker(), WITHOUT_INTERVALS).agreement
     is_of_both = (compared["other"] == "AI") & (compared["metric"] != "uncertain")
     compared = compared[is_of_both & (compared["n"] > 0)]
-    assert "Mass" not in set(compared["label"])
-    assert set(compared["label"]) - {"all findings"}
+    assert ("Mass" in set(compared["label"])) == is_reported
+    assert set(compared["label"]) - {"all findings", "Mass"}
 
 
 def test_what_readers_had_seen_is_in_counts_and_table(folder: RunFolder, tmp_path: Path) -> None:

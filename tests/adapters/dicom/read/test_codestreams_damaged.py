@@ -154,12 +154,14 @@ def test_flipped_bits_in_jpeg_ls_give_no_other_pixels(write_film: Write, count: 
             read_dicom(with_frame(path, uid.JPEGLSLossless, flipped(frame, 40, count, seed)), None)
 
 
-def boxed(stream: bytes) -> bytes:
+def boxed(stream: bytes, is_long: bool = False) -> bytes:
     """Put a codestream into the boxes of a JP2 file, which DICOM forbids and some writers leave."""
     out = io.BytesIO()
     Image.fromarray(FILM).save(out, "JPEG2000")
     file = out.getvalue()
-    return file[: file.index(b"jp2c") - 4] + (len(stream) + 8).to_bytes(4, "big") + b"jp2c" + stream
+    short, long = (len(stream) + 8).to_bytes(4, "big"), (len(stream) + 16).to_bytes(8, "big")
+    head = b"\0\0\0\1jp2c" + long if is_long else short + b"jp2c"  # a length of 1: of 8 bytes, behind the kind
+    return file[: file.index(b"jp2c") - 4] + head + stream
 
 
 def test_a_codestream_in_boxes_is_held_to_what_one_without_is(write_frame: Callable[[str, bytes], Path]) -> None:
@@ -174,7 +176,7 @@ def test_a_codestream_in_boxes_is_held_to_what_one_without_is(write_frame: Calla
         Reason.UNREADABLE_PIXELS: stream[: siz + 6] + (40_000).to_bytes(4, "big") * 2 + stream[siz + 14 :],
     }
     for reason, frame in changed.items():
-        for data in (frame, boxed(frame)):
+        for data in (frame, boxed(frame), boxed(frame, is_long=True)):
             with pytest.raises(ImageError) as refused:
                 read_dicom(write_frame(uid.JPEG2000Lossless, data), None)
             assert refused.value.reason == reason
