@@ -14,6 +14,8 @@ from camray.domain.uris import without_secrets
 
 _MIN_SIMILARITY_ELSEWHERE = 0.8
 _WEIGHT_OF_KEY = 1.5  # of a key's likeness, beside that of its section
+_WEIGHT_OF_DEPTH = 0.25  # of each section around a setting's own: epochs means train's, not train.pretext's
+_LIKENESS_OF_WORD = 0.9  # of a name of which the key is one word, or has the initials
 
 
 def describe_fault(fault: Any) -> str:
@@ -26,8 +28,10 @@ def describe_fault(fault: Any) -> str:
         return "\n".join(f"  {key}: unknown key; {_suggested_settings(key)}" for key in keys)
     given = fault.get("input")
     legal = re.findall(r"'([^']*)'", str(fault.get("ctx", {}).get("expected", "")))
-    hint = did_you_mean(given, legal, "") if isinstance(given, str) else ""
-    return f"  {dotted}: {fault['msg']}, got {without_secrets(repr(given))}{'; ' + hint.rstrip() if hint else ''}"
+    hint = did_you_mean(given, legal, "").rstrip() if isinstance(given, str) else ""
+    if fault["type"] == "tuple_type" and isinstance(given, str):
+        hint = f"write it as a list: {dotted}=[{without_secrets(given)}]"
+    return f"  {dotted}: {fault['msg']}, got {without_secrets(repr(given))}{'; ' + hint if hint else ''}"
 
 
 def suggested_experiments(path: Path) -> str:
@@ -77,15 +81,29 @@ def _near_settings(section: str, key: str, settings: list[Setting]) -> list[str]
     """Return the settings with a similar name, the nearest first; in other sections the names must be more alike."""
     closeness = {}
     for setting in settings:
-        likeness = _likeness(key, setting.name.rpartition(".")[2])
+        likeness = _key_likeness(key, setting.name.rpartition(".")[2], by_words=section in ("", _section_of(setting)))
         if likeness >= (MIN_SIMILARITY if _section_of(setting) == section else _MIN_SIMILARITY_ELSEWHERE):
-            closeness[setting.name] = _WEIGHT_OF_KEY * likeness + _likeness(section, _section_of(setting))
+            closeness[setting.name] = (
+                _WEIGHT_OF_KEY * likeness
+                + _likeness(section, _section_of(setting))
+                - _WEIGHT_OF_DEPTH * setting.name.count(".")
+            )
     corrected = f"{section}.{key}"  # where only the section was misspelt
     return [corrected] if corrected in closeness else sorted(closeness, key=closeness.__getitem__, reverse=True)
 
 
 def _section_of(setting: Setting) -> str:
     return setting.name.rpartition(".")[0]
+
+
+def _key_likeness(key: str, name: str, *, by_words: bool) -> float:
+    """Return how alike a key and a setting's last name are; one word of the name, or its initials, may nearly do."""
+    words = name.split("_")
+    if len(words) == 1 or not by_words:
+        return _likeness(key, name)
+    initials = "".join(word[0] for word in words) if all(len(word) > 1 for word in words) else ""
+    of_word = max(float(key.casefold() == initials), *(_likeness(key.rstrip("s"), word.rstrip("s")) for word in words))
+    return max(_likeness(key, name), _LIKENESS_OF_WORD * of_word)
 
 
 def _likeness(first: str, second: str) -> float:
