@@ -33,6 +33,14 @@ Force = Annotated[
         "--force", help="Repeat even if nothing changed; of several stages, the last one", rich_help_panel=RUN_PANEL
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace the run's trained network if films or settings changed; without it that is refused",
+        rich_help_panel=RUN_PANEL,
+    ),
+]
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON object on stdout, for programs", rich_help_panel=OUTPUT_PANEL),
@@ -49,6 +57,7 @@ class RunOptions:
     overrides: Overrides = None
     runs: Runs = Path("runs")
     force: Force = False
+    overwrite: Overwrite = False
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ from camray.commands.arguments import (
     OUTPUT_PANEL,
     OutputOptions,
     Overrides,
+    Overwrite,
     RunOptions,
     Runs,
     TrainedRun,
     console,
     print_json,
 )
+from camray.commands.dry_run import print_dry_run
 from camray.commands.option_groups import expand_option_groups
 from camray.commands.plan import PlanOptions, opened_by_plan, plan_as_json, print_plan_alone
 from camray.commands.run_output import print_findings, print_paths, print_scores, print_stage
@@ -28,6 +30,23 @@ from camray.domain.errors import SettingsError
 app = typer.Typer()
 SHOWN_FILMS = 10
 PLAN = "plan"  # in place of a last stage
+
+
+@dataclass(frozen=True)
+class RunExtent:
+    """How far a run goes, and how often."""
+
+    until: Annotated[
+        str,
+        typer.Option(
+            help="Last stage to run: generate, ingest, train, explain, localize, score or export; with --data or "
+            "--minutes also plan, which only writes the plan"
+        ),
+    ] = "export"
+    seeds: Annotated[str | None, typer.Option(help="Random seeds, separated by commas: a run for each")] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print which stages would run, and why; read and write nothing else")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -60,16 +79,12 @@ def run(
     options: RunOptions,
     plan: PlanOptions,
     output: OutputOptions,
-    until: Annotated[
-        str,
-        typer.Option(
-            help="Last stage to run: generate, ingest, train, explain, localize, score or export; with --data or "
-            "--minutes also plan, which only writes the plan"
-        ),
-    ] = "export",
-    seeds: Annotated[str | None, typer.Option(help="Random seeds, separated by commas: a run for each")] = None,
+    extent: RunExtent,
 ) -> None:
     """Run all stages of an experiment; stages that are up to date are skipped.
+
+    A trained network is never replaced unless --overwrite is given: changed films or settings of training need another
+    name=NAME, or name=auto, which takes the next of exp, exp2, ...
 
     With --data, no experiment is needed: network, resolution, steps and thresholds are planned from the films, their
     labels, this machine and --minutes; each with its reason, and written to RUN/plan.yaml. Given settings are kept.
@@ -80,23 +95,29 @@ def run(
     Example: [bold]camray run configs/rsna.yaml train.max_epochs=3[/bold]
     """
     if plan.is_given:
-        settings, folder = opened_by_plan(config, plan, options.overrides, options.runs, output.as_json)
-        if until == PLAN:
+        settings, folder = opened_by_plan(config, plan, options, output.as_json, writes=not extent.dry_run)
+        if extent.until == PLAN and extent.dry_run:
+            raise SettingsError("--dry-run --until plan: --dry-run prints the plan without writing it; omit --until")
+        if extent.until == PLAN:
             print_plan_alone(folder, output.as_json)
             return
     elif config is None:
         raise typer.BadParameter("expected an experiment, or a folder of films (--data FOLDER)", param_hint="CONFIG")
     else:
         settings, folder = opened(Path(config), options.overrides, options.runs)
-    if seeds is not None:
-        _run_seeds(settings, seeds, until, options, output)
-        return
-    execute(settings, folder, until, options.force, output)
+    if extent.seeds is not None:
+        _run_seeds(settings, extent, options, output)
+    elif extent.dry_run:
+        print_dry_run([(settings, folder)], extent.until, options, output.as_json)
+    else:
+        execute(settings, folder, extent.until, options, output)
 
 
 @app.command(rich_help_panel=EXPERIMENT_COMMANDS)
 @expand_option_groups
-def demo(output: OutputOptions, overrides: Overrides = None, runs: Runs = Path("runs")) -> None:
+def demo(
+    output: OutputOptions, overrides: Overrides = None, runs: Runs = Path("runs"), overwrite: Overwrite = False
+) -> None:
     """Run all stages on generated films: train on them, find their lesions and score the boxes.
 
     Example: [bold]camray demo data.generate.films=300[/bold]
@@ -104,7 +125,7 @@ def demo(output: OutputOptions, overrides: Overrides = None, runs: Runs = Path("
     from camray.adapters.settings.loading import config_path
 
     settings, folder = opened(config_path("phantom"), overrides, runs)
-    execute(settings, folder, "export", False, output)
+    execute(settings, folder, "export", RunOptions(overwrite=overwrite), output)
 
 
 @app.command(rich_help_panel=EXPERIMENT_COMMANDS)
@@ -130,7 +151,7 @@ def predict(
     settings = settings_for(trained, films, tables.labels, tables.boxes, tables.manifest)
     if formats is not None:
         settings = with_export_formats(settings, formats)
-    execute(settings, folder_of(trained, out), "export", False, output)
+    execute(settings, folder_of(trained, out), "export", RunOptions(), output)
 
 
 def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
@@ -138,11 +159,11 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.adapters.settings.loading import load_settings
     from camray.io.artifacts import RunArtifacts
-    from camray.io.run_lookup import check_is_run
+    from camray.io.run_lookup import check_is_run, check_keeps_name, with_free_name
     from camray.workflows.stored_settings import on_this_machine, overridden
 
     if not config.is_dir() and (config.suffix or config.exists()):
-        settings = load_settings(config, overrides)
+        settings = with_free_name(load_settings(config, overrides), runs)
         return settings, RunFolder(runs / settings.name, trained=trained)
     check_is_run(config, or_experiment=True)
     if trained is None and not RunArtifacts(config).train.folder.is_dir():
@@ -151,24 +172,29 @@ def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path 
             "the run that the model is from with --trained RUN), or complete it with `camray run CONFIG`"
         )
     settings = overridden(config, overrides)
+    check_keeps_name(settings, config)
     is_device_given = any(each.partition("=")[0].strip() == "device" for each in overrides or ())
     return settings if is_device_given else on_this_machine(settings), RunFolder(config, trained=trained)
 
 
-def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output: OutputOptions) -> None:
+def _run_seeds(settings: Any, extent: RunExtent, options: RunOptions, output: OutputOptions) -> None:
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.io.workflow_artifacts import SpreadFiles
     from camray.workflows.multi_seed import headline_of, parse_seeds, settings_of_seed, share_inputs, write_spread
     from camray.workflows.stage_inputs import STAGE_NAMES
 
-    seeds, runs, as_json = parse_seeds(text), options.runs, output.as_json
+    seeds, until, runs, as_json = parse_seeds(extent.seeds or ""), extent.until, options.runs, output.as_json
     folders = [RunFolder(runs / settings_of_seed(settings, seed).name) for seed in seeds]
+    if extent.dry_run:
+        of_seeds = [settings_of_seed(settings, seed) for seed in seeds]
+        print_dry_run(list(zip(of_seeds, folders, strict=True)), until, options, as_json)
+        return
     for seed, folder in zip(seeds, folders, strict=True):
         if folder is not folders[0]:
             share_inputs(folders[0], folder)
         if not as_json:
             console.print(f"[bold]seed {seed}[/bold]")
-        _run_stages(settings_of_seed(settings, seed), folder, until, options.force, output)
+        _run_stages(settings_of_seed(settings, seed), folder, until, options, output)
     if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
         return
     rows = headline_of(write_spread(settings, runs, seeds))
@@ -188,10 +214,11 @@ def _run_seeds(settings: Any, text: str, until: str, options: RunOptions, output
 
 
 def _run_stages(
-    settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, must_track: bool = True
+    settings: Any, folder: Any, until: str, options: RunOptions, output: OutputOptions, must_track: bool = True
 ) -> list[Any]:
     """Run stages and print their counts; return their reports."""
     from camray.io.tracking import missing_password, open_tracker
+    from camray.workflows.run import Consent
     from camray.workflows.run import run as run_stages
     from camray.workflows.run_summary import write_csv_tables
     from camray.workflows.setting_names import check_names
@@ -203,7 +230,7 @@ def _run_stages(
         console.print(f"[yellow]not tracked[/yellow] {escape(fault)}", highlight=False, soft_wrap=True)
     reports = []
     with open_tracker(settings, folder, must_track=must_track) as tracker:
-        for report in run_stages(settings, folder, tracker, until, force):
+        for report in run_stages(settings, folder, tracker, until, Consent(options.force, options.overwrite)):
             reports.append(report)
             if not output.as_json:
                 print_stage(report)
@@ -213,16 +240,17 @@ def _run_stages(
 
 
 def execute(
-    settings: Any, folder: Any, until: str, force: bool, output: OutputOptions, must_track: bool = True
+    settings: Any, folder: Any, until: str, options: RunOptions, output: OutputOptions, must_track: bool = True
 ) -> None:
     """Run stages and print their counts and results, as all commands that run stages do."""
     from camray.workflows.run_summary import headline_texts, interval_title, next_steps_of, plain_scores, top_findings
 
-    records = _run_stages(settings, folder, until, force, output, must_track)
+    records = _run_stages(settings, folder, until, options, output, must_track)
     findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
     if output.as_json:
         stages = {
-            r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, **r.record["figures"]} for r in records
+            r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, "again": r.again, **r.record["figures"]}
+            for r in records
         }
         advice = {"next_steps": next_steps_of(folder, settings)} if "score" in stages else {}
         films = {} if findings is None else {"films": findings.films, "top_films": findings.rows}

@@ -76,7 +76,7 @@ class IngestOptions(QueryOptions):
 def _stage_command(name: str, summary: str) -> None:
     def command(config: Config, options: RunOptions, output: OutputOptions) -> None:
         settings, folder = opened(config, options.overrides, options.runs)
-        execute(settings, folder, name, options.force, output, must_track=name != "score")
+        execute(settings, folder, name, options, output, must_track=name != "score")
 
     command.__doc__ = f"""{summary}
 
@@ -109,7 +109,7 @@ def ingest(
         overrides = [*(run.overrides or []), f"data.root={films}", "data.generate=null"]
         settings, _ = opened(config, overrides, run.runs)
         console.print(f"later stages need these films too: run them with data.root={escape(str(films))}")
-    execute(settings, folder, "ingest", run.force, output)
+    execute(settings, folder, "ingest", run, output)
 
 
 _stage_command("train", f"Fit the classifier to image-level labels.\n\n    {_EARLIER}")
@@ -138,10 +138,10 @@ def export(
     settings, folder = opened(config, run.overrides, run.runs, options.trained)
     settings = _with_formats(settings, folder, options.formats, options.to is not None)
     if options.to is None:
-        execute(settings, folder, "export", run.force, output, must_track=False)
+        execute(settings, folder, "export", run, output, must_track=False)
         return
     _check_destination(options.to, connection)
-    execute(settings, folder, "export", run.force, OutputOptions(output.csv, as_json=False), must_track=False)
+    execute(settings, folder, "export", run, OutputOptions(output.csv, as_json=False), must_track=False)
     _deliver(folder, options.to, connection, output.as_json)
 
 

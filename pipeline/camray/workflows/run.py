@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from camray.adapters.progress import progress_line
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.digests import code_version, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
@@ -35,21 +36,39 @@ from camray.workflows.stage_inputs import (
     stage_settings,
     stages_for,
 )
+from camray.workflows.stage_reasons import StageReason, check_network_kept, check_network_kept_by, reason_to_run
 
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class StageReport:
-    """What happened to one stage: its record, and whether it was skipped or resumed."""
+    """What happened to one stage: its record, whether it was skipped or resumed, and why a finished one ran again."""
 
     record: dict[str, Any]
     skipped: bool
     resumed: bool
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What a run may do again: all of the last stage (`force`), and a network that is finished (`overwrite`)."""
+
+    force: bool = False
+    overwrite: bool = False
+
+    def is_given_for_network(self, until: str) -> bool:
+        """Return whether a trained network may be replaced: on request, or where `train` itself is repeated."""
+        return self.overwrite or (self.force and until == "train")
 
 
 def run(
-    settings: Settings, folder: RunFolder, tracker: Tracker, until: str = STAGE_NAMES[-1], force: bool = False
+    settings: Settings,
+    folder: RunFolder,
+    tracker: Tracker,
+    until: str = STAGE_NAMES[-1],
+    consent: Consent = Consent(),
 ) -> Iterator[StageReport]:
     """Bring every stage up to `until` to the state that the settings describe.
 
@@ -64,8 +83,8 @@ def run(
         The tracking store, or its null twin.
     until : str
         Last stage to run.
-    force : bool
-        Run `until` again even where nothing changed.
+    consent : Consent
+        Whether `until` runs again even where nothing changed, and whether a finished network may be replaced.
 
     Yields
     ------
@@ -75,7 +94,8 @@ def run(
     Raises
     ------
     SettingsError
-        If `settings.device` is not on this machine, a method does not exist, or a stage refuses a setting.
+        If `settings.device` is not on this machine, a method does not exist, a stage refuses a setting, or a finished
+        network would be replaced without consent.
     PipelineError
         If another process holds the run, or a stage fails.
     """
@@ -87,13 +107,19 @@ def run(
         return
     with folder.locked():
         _check_trained(folder)
+        may_replace = consent.is_given_for_network(until)
+        if not may_replace:
+            check_network_kept(stages, settings, folder)
         if settings.model.weights == "imagenet" and any(stage.name == "train" for stage in stages):
             packaged_weights(settings.model.backbone)  # before hours are spent on the films
         with settings_written(settings, folder):
             tracker.params(settings.model_dump(mode="json"))
             tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
             for stage in stages:
-                yield _run_stage(stage, settings, folder, tracker, force and stage.name == until)
+                forced = consent.force and stage.name == until
+                if not may_replace and stage.name == "train" and (reason := reason_to_run(stage, settings, folder)):
+                    check_network_kept_by(reason, folder)
+                yield _run_stage(stage, settings, folder, tracker, forced)
 
 
 def run_these(names: Collection[str], settings: Settings, folder: RunFolder, tracker: Tracker) -> Iterator[StageReport]:
@@ -142,8 +168,12 @@ def _check_trained(folder: RunFolder) -> None:
 def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tracker, force: bool) -> StageReport:
     selected = stage_settings(stage, settings)
     settings_digest, inputs = digest_of(selected), input_digests(stage, settings, folder)
-    if not force and folder.is_done(stage.name, settings_digest, inputs):
+    reason = StageReason(stage.name, "forced", "--force") if force else reason_to_run(stage, settings, folder)
+    if reason is None:
         return StageReport(folder.record(stage.name) or {}, skipped=True, resumed=False)
+    again = reason.text if folder.record(stage.name) is not None else ""
+    if again:
+        progress_line(stage.name, f"again: {again}")
     for name in stage.reads:
         (folder.model_run if name == "train" else folder).check_outputs(name)
     with _os_errors_reported(f"stage '{stage.name}'", folder), folder.replacing(stage.name):
@@ -152,7 +182,7 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         record = _work(stage, settings, folder, tracker, claim)
     numbers = _numbers(record["figures"])
     tracker.metrics({f"{stage.name}/{key}": value for key, value in numbers.items()})  # the whole run's figures
-    return StageReport(record, skipped=False, resumed=resumed)
+    return StageReport(record, skipped=False, resumed=resumed, again=again)
 
 
 def _work(

@@ -13,7 +13,7 @@ from camray.core.planning.facts import Machine
 from camray.domain.errors import InputRefusedError, PipelineError, SettingsError
 from camray.stages.ingest import stage as ingest
 from camray.workflows.planning import planned_run
-from camray.workflows.planning.planned_run import PlannedRun, plan_run
+from camray.workflows.planning.planned_run import PlannedRun, plan_run, write_planned
 from tests.one_worker import map_here
 from tests.workflows.planning.films import write_films
 
@@ -24,7 +24,9 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planned(root: Path, *overrides: str, minutes: float | None = None, config: Path | None = None) -> PlannedRun:
-    return plan_run(config, root / "my films", list(overrides), minutes, root / "runs")
+    run = plan_run(config, root / "my films", list(overrides), minutes, root / "runs")
+    write_planned(run)
+    return run
 
 
 def test_a_folder_of_films_is_planned_and_the_plan_can_be_run(tmp_path: Path) -> None:

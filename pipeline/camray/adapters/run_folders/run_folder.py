@@ -27,6 +27,7 @@ from camray.adapters.run_folders.stage_replacement import (
     restore,
     restore_all,
     set_aside,
+    unfinished_of,
 )
 from camray.domain.errors import IncompleteError, PipelineError, SettingsError
 from camray.domain.records import StageResult
@@ -132,10 +133,21 @@ class RunFolder:
         if record is None or record.get("settings_digest") != settings_digest or record.get("inputs") != dict(inputs):
             return False
         is_whole = {"stage", "counts", "figures"} <= record.keys()
-        if not is_whole or not all((self.root / name / path).is_file() for path in record["outputs"]):
+        if not is_whole or self.missing_outputs(name):
             return False
         self.check_outputs(name)
         return True
+
+    def missing_outputs(self, name: str) -> list[str]:
+        """List the outputs of a finished stage that do not exist; their paths are relative to the stage's folder."""
+        outputs = (self.record(name) or {}).get("outputs", {})
+        return [path for path in outputs if not (self.root / name / path).is_file()]
+
+    def has_unfinished(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
+        """Return whether there is unfinished work with the same settings and inputs, which `begin` would resume."""
+        claim = {"settings_digest": settings_digest, "inputs": dict(inputs)}
+        folders = [each for each in unfinished_of(self.root, name) if not (each / STAGE_FILE).is_file()]
+        return any(_json_or_none(folder / BEGIN_FILE) == claim for folder in folders)
 
     def check_outputs(self, name: str, only: Collection[str] | None = None) -> None:
         """Compare the outputs of a stage with its record; a stage without one has nothing to compare.

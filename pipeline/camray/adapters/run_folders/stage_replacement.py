@@ -19,6 +19,11 @@ def set_aside(root: Path, stage: str) -> None:
         _move(root / _UNFINISHED / stage, root / stage)
 
 
+def unfinished_of(root: Path, stage: str) -> tuple[Path, Path]:
+    """Return the folders that may hold a stage's unfinished work."""
+    return root / stage, root / _UNFINISHED / stage
+
+
 def restore(root: Path, stage: str) -> None:
     """Bring back what `set_aside` moved, unless the stage has finished since; without effect if nothing was moved."""
     replaced = root / _REPLACED / stage

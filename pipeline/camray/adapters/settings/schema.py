@@ -251,7 +251,8 @@ class Settings(Section):
     """All settings of one experiment."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="name of the run folder and of the MLflow experiment"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="name of the run folder and of the MLflow experiment; auto takes the first free of exp, exp2, exp3",
     )
     seed: int = Field(1, description="random seed of initial weights, order of films and augmentation")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if there is one")

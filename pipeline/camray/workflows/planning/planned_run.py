@@ -23,8 +23,10 @@ from camray.core.planning.plan import plan_experiment
 from camray.domain.errors import InputRefusedError, SettingsError
 from camray.io.artifacts import artifacts_of
 from camray.io.plan import PlannedFrom, write_planned_settings
+from camray.io.run_lookup import with_free_name_in
 from camray.workflows.planning.film_survey import survey_films, this_machine
-from camray.workflows.stage_inputs import data_digest
+from camray.workflows.stage_inputs import data_digest, stages_for
+from camray.workflows.stage_reasons import check_network_kept
 from camray.workflows.stored_settings import read_settings
 
 _PLANNED = ("data", "ingest", "model", "train", "explain", "localize")  # sections that a plan completes
@@ -44,18 +46,24 @@ class PlannedRun:
         With the reasons.
     is_new : bool
         False if the run folder had the plan for the same films, tables, settings and minutes.
+    given : mapping
+        The user's settings.
+    stored : PlannedFrom
+        What ``plan.json`` has, or will have.
     """
 
     settings: Settings
     folder: RunFolder
     plan: Plan
     is_new: bool
+    given: Mapping[str, Any]
+    stored: PlannedFrom
 
 
 def plan_run(
     config: Path | None, films: Path | None, overrides: list[str] | None, minutes: float | None, runs: Path
 ) -> PlannedRun:
-    """Plan what an experiment does not name, and write the plan into its run folder.
+    """Plan what an experiment does not name; `write_planned` writes the plan into its run folder.
 
     Parameters
     ----------
@@ -83,7 +91,7 @@ def plan_run(
     if config is None and films is not None:
         own.append(f"name={json.dumps(_run_name(films))}")
     path = config or config_path("folder")
-    plain = load_plain(path, [*own, *(overrides or [])])
+    plain = with_free_name_in(load_plain(path, [*own, *(overrides or [])]), runs)
     given = parse_settings(with_default_recipe(plain), str(path))
     refuse_secrets(given, str(path))
     folder = RunFolder(runs / given.name)
@@ -92,11 +100,25 @@ def plan_run(
     digest = digest_of([data_digest(given), request.given, minutes, given.ingest.fractions])
     planned, is_new = _planned(given, folder, request, digest)
     settings = parse_settings(completed(plain, planned.plan.values), str(path))
-    if is_new and int(os.environ.get("RANK", "0")) == 0:
-        with folder.locked():
-            artifacts_of(folder).plan.write(planned)
-            write_planned_settings(artifacts_of(folder).planned_settings, plain, planned.plan)
-    return PlannedRun(settings, folder, planned.plan, is_new)
+    return PlannedRun(settings, folder, planned.plan, is_new, plain, planned)
+
+
+def write_planned(planned: PlannedRun, *, overwrite: bool = False) -> None:
+    """Write a new plan into its run folder, unless it would replace a trained network and `overwrite` is false.
+
+    Raises
+    ------
+    SettingsError
+        If it would; the former plan is kept.
+    """
+    folder, files = planned.folder, artifacts_of(planned.folder)
+    if not planned.is_new or int(os.environ.get("RANK", "0")) > 0:
+        return
+    with folder.locked():
+        if not overwrite:
+            check_network_kept(stages_for(planned.settings, folder, "train"), planned.settings, folder)
+        files.plan.write(planned.stored)
+        write_planned_settings(files.planned_settings, planned.given, planned.plan)
 
 
 def _run_name(films: Path) -> str:
