@@ -17,6 +17,7 @@ from camray.commands import (
     lungs,
     remedies,
     review,
+    runs,
     sanity,
     settings,
     show,
@@ -44,10 +45,11 @@ for part in SINGLE:
     app.add_typer(part.app)
 app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)
 app.add_typer(track.app, name="track", rich_help_panel=RESULT_COMMANDS)
+app.add_typer(runs.app, name="runs", rich_help_panel=RESULT_COMMANDS)
 app.add_typer(data.app, name="data", rich_help_panel=DATA_COMMANDS)
 app.add_typer(lungs.app, name="lungs", rich_help_panel=DATA_COMMANDS)
 app.add_typer(weights.app, name="weights", rich_help_panel=DATA_COMMANDS)
-for part in (*SINGLE, review, track, data, lungs, weights):
+for part in (*SINGLE, review, runs, track, data, lungs, weights):
     for command in part.app.registered_commands:  # Typer would keep the line breaks of the source
         command.help = "\n\n".join(
             " ".join(paragraph.split()) for paragraph in (inspect.getdoc(command.callback) or "").split("\n\n")

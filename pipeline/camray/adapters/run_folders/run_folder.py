@@ -5,6 +5,7 @@ if anything changed. ``stage.json`` proves that the stage finished. Outputs of a
 until the new ones are complete.
 """
 
+import fcntl
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -137,6 +138,25 @@ class RunFolder:
             return False
         self.check_outputs(name)
         return True
+
+    def has_record(self, name: str) -> bool:
+        """Return whether a stage has a ``stage.json``, damaged or not."""
+        return (self.root / name / STAGE_FILE).is_file()
+
+    def is_begun(self, name: str) -> bool:
+        """Return whether a stage has unfinished work, whatever its settings."""
+        return any((folder / BEGIN_FILE).is_file() for folder in unfinished_of(self.root, name))
+
+    def is_locked(self) -> bool:
+        """Return whether another process works on the run; the lock is not taken, and nothing is written."""
+        try:
+            with (self.root / LOCK_FILE).open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # no lock file, or one that cannot be read
+            return False
+        return False
 
     def missing_outputs(self, name: str) -> list[str]:
         """List the outputs of a finished stage that do not exist; their paths are relative to the stage's folder."""
