@@ -81,6 +81,7 @@ def test_a_refused_first_run_blocks_no_later_one(
         with pytest.raises((CheckpointError, SettingsError)):
             run_with(folder, train, explain)
         assert not artifacts_of(folder).settings.exists()
+        artifacts_of(folder).log.touch()
         assert folder_of(tmp_path / "trained", folder.root).root == folder.root  # `predict --out` again
     run_with(folder, _done, _done)
     assert b'"seed": 7' in artifacts_of(folder).settings.read_bytes()

@@ -217,6 +217,7 @@ def _run_stages(
     settings: Any, folder: Any, until: str, options: RunOptions, output: OutputOptions, must_track: bool = True
 ) -> list[Any]:
     """Run stages and print their counts; return their reports."""
+    from camray.io.run_log import run_log
     from camray.io.tracking import missing_password, open_tracker
     from camray.workflows.run import Consent
     from camray.workflows.run import run as run_stages
@@ -229,7 +230,7 @@ def _run_stages(
     if not must_track and not output.as_json and (fault := missing_password(settings, folder)):
         console.print(f"[yellow]not tracked[/yellow] {escape(fault)}", highlight=False, soft_wrap=True)
     reports = []
-    with open_tracker(settings, folder, must_track=must_track) as tracker:
+    with run_log(folder, until), open_tracker(settings, folder, must_track=must_track) as tracker:
         for report in run_stages(settings, folder, tracker, until, Consent(options.force, options.overwrite)):
             reports.append(report)
             if not output.as_json:

@@ -204,6 +204,7 @@ class RunArtifacts(ArtifactFolder):
     settings = path_of("settings.json")
     plan: Named[RecordFile[PlannedFrom]] = record_of("plan.json", read_plan, write_plan)
     planned_settings = path_of("plan.yaml")
+    log = path_of("run.log")
     generate = Named("generate", GeneratedFiles)
     ingest = Named("ingest", IngestFiles)
     train = Named("train", TrainFiles)

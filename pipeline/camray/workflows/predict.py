@@ -83,4 +83,4 @@ def folder_of(trained: Path, out: Path) -> RunFolder:
 
 def _is_refused_run(folder: Path) -> bool:
     """Return whether a folder is empty, or holds only what a refused first run leaves."""
-    return {path.name for path in folder.iterdir()} <= {*STAGE_NAMES, LOCK_FILE}
+    return {path.name for path in folder.iterdir()} <= {*STAGE_NAMES, LOCK_FILE, RunArtifacts(folder).log.name}

@@ -41,6 +41,13 @@ def test_shortcuts_of_the_audit_are_named_where_there_are_any() -> None:
     assert "Shortcuts in the films" not in report_page("name", [], [], PATIENTS)
 
 
+def test_the_learning_curve_is_there_if_there_is_one() -> None:
+    page = report_page("name", [], [], PATIENTS, learning=b"png")
+    assert "<h2>Learning curve</h2>" in page
+    assert "data:image/png;base64,cG5n" in page
+    assert "Learning curve" not in report_page("name", [], [], PATIENTS)
+
+
 @pytest.mark.parametrize(
     ("bootstrap", "title", "is_warned"),
     [

@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.tracking.interface import NullTracker
 from camray.domain.errors import PipelineError
-from camray.domain.records import ANNOTATION_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, EPOCH_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
+from camray.io.artifacts import artifacts_of
 from camray.stages.localize import stage as localize
 from camray.stages.score import stage as score
 from tests.core.metrics import reference
@@ -305,3 +306,13 @@ def test_the_audits_probes_stand_beside_the_classifier_on_the_same_films(copied:
     np.save(ingest / "probes.npy", logits[:, 1:])
     with pytest.raises(PipelineError, match="ingest again"):
         score.run(settings_of(), copied, NullTracker())
+
+
+def test_the_learning_curve_is_that_of_the_runs_own_training(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert score._learning_curve(settings_of(pictures=True), folder) is None
+    rows = [("member-0", 1, "loss", "", 0.5), ("member-0", 1, "auroc", "mean", 0.75)]
+    artifacts_of(folder).train.epochs.write(pd.DataFrame(rows, columns=list(EPOCH_COLUMNS)))
+    assert (score._learning_curve(settings_of(pictures=True), folder) or b"")[1:4] == b"PNG"
+    assert score._learning_curve(settings_of(pictures=False), folder) is None
+    assert score._learning_curve(settings_of(pictures=True), RunFolder(tmp_path, trained=tmp_path)) is None

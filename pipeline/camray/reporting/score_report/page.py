@@ -71,6 +71,7 @@ def report_page(
     thresholds: Sequence[BoxThreshold],
     bootstrap: Bootstrap,
     shortcuts: Sequence[str] = (),
+    learning: bytes | None = None,
 ) -> str:
     """Write the page.
 
@@ -86,6 +87,8 @@ def report_page(
         Of the intervals.
     shortcuts : sequence of str
         Found by the audit, with settings against them.
+    learning : bytes or None
+        PNG of the learning curve.
 
     Returns
     -------
@@ -100,6 +103,7 @@ def report_page(
         bootstrap=bootstrap,
         headline_iou=HEADLINE_IOU,
         shortcuts=shortcuts,
+        learning=learning,
         metric_titles=[title for title, _, _ in METRIC_COLUMNS],
     )
 

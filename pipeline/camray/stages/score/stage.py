@@ -1,12 +1,10 @@
 """Scores of films, maps and boxes beside trivial baselines, with bootstrap intervals.
 
 Reads   ``ingest/`` (films, labels, annotations), ``explain/`` (logits, maps), ``localize/`` (boxes, thresholds); the
-        training and validation films of the trained run, and its network with ``score.few_shot``
+        training and validation films of the trained run, and its network with ``score.few_shot``; the run's epochs
 Writes  ``score/scores.csv report.html pictures/*.png``; ``segmentations-<split>.json`` with protocol ``chexlocalize``
 Run     ``camray score configs/phantom.yaml``
 """
-
-from collections.abc import Sequence
 
 import pandas as pd
 
@@ -14,17 +12,17 @@ from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.summary import mean_figures
 from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.records import SCORE_COLUMNS, Counts, Split, StageResult
 from camray.domain.spreadsheet_cells import without_formulas
-from camray.io.artifacts import ScoreFiles
+from camray.io.artifacts import ScoreFiles, artifacts_of
 from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 from camray.io.ingested_films import read_ingested
 from camray.io.split_films import SplitFilms, split_films
 from camray.reporting.fonts import font_note
+from camray.reporting.score_report.learning_curve import learning_curve
 from camray.reporting.score_report.page import report_page
 from camray.reporting.score_report.protocol_sections import protocols_without_rows
 from camray.stages.score.few_shot import score_few_shot
@@ -32,6 +30,8 @@ from camray.stages.score.label_scores import SplitScores, score_split, validatio
 from camray.stages.score.protocol_inputs import ProtocolInputs
 from camray.stages.score.protocols import protocol_rows
 from camray.stages.score.report_pictures import SplitPictures, is_chart, split_pictures
+
+_LEARNING = "learning.png"
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -71,7 +71,17 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         scores.append(table)
     files = explained.artifacts.score
     table = pd.concat(scores, ignore_index=True).astype(SCORE_COLUMNS)
-    _write(files, settings, table, (*chosen, *few_shot.thresholds), pictures, explained.films.audit_warnings)
+    learning = _learning_curve(settings, folder)
+    page = report_page(
+        settings.name,
+        [each.page for each in pictures],
+        (*chosen, *few_shot.thresholds),
+        bootstrap_of(settings.score),
+        explained.films.audit_warnings,
+        learning,
+    )
+    _write(files, table, pictures, learning)
+    write_bytes(files.report_page, page.encode())
     _track(files, tracker)
     n_films = sum(each.page.films for each in pictures)
     note = font_note(explained.labels) if settings.score.pictures else ""
@@ -90,21 +100,21 @@ def _validation_films(trained: ExplainedRun | None, labels: list[str]) -> SplitF
     return split_films(trained, Split.VALIDATION, labels)
 
 
-def _write(
-    files: ScoreFiles,
-    settings: Settings,
-    table: pd.DataFrame,
-    thresholds: Sequence[BoxThreshold],
-    pictures: list[SplitPictures],
-    warnings: Sequence[str],
-) -> None:
+def _learning_curve(settings: Settings, folder: RunFolder) -> bytes | None:
+    """Draw the epochs of the run's own training; none for new films, or with pictures off."""
+    epochs = artifacts_of(folder).train.epochs
+    if folder.trained is not None or not settings.score.pictures or not epochs.is_file():
+        return None
+    return learning_curve(epochs.read())
+
+
+def _write(files: ScoreFiles, table: pd.DataFrame, pictures: list[SplitPictures], learning: bytes | None) -> None:
     write_bytes(files.scores, without_formulas(table).to_csv(index=False).encode())
     for each in pictures:
         for name, png in each.files.items():
             write_bytes(files.pictures / name, png)
-    splits = [each.page for each in pictures]
-    page = report_page(settings.name, splits, thresholds, bootstrap_of(settings.score), warnings)
-    write_bytes(files.report_page, page.encode())
+    if learning is not None:
+        write_bytes(files.pictures / _LEARNING, learning)
 
 
 def _track(files: ScoreFiles, tracker: Tracker) -> None:
