@@ -5,10 +5,12 @@ import getpass
 import os
 import shutil
 import tempfile
+import urllib.request
 from pathlib import Path
 
 from camray.domain.errors import SettingsError
 
+_THIS_MACHINE = "localhost,127.0.0.1,127.0.0.0/8,::1"  # as libraries read NO_PROXY: names, ends of names, networks
 _COMPILED = Path(__file__).resolve().parents[1] / "core" / "metrics"  # one of the folders with compiled functions
 
 
@@ -16,8 +18,9 @@ def prepare_environment() -> None:
     """Set what libraries look up at import, where it is missing: the user's name, and a cache for compiled functions.
 
     Libraries raise or abort at import if the working folder was deleted, if a container runs with a user id without a
-    name, or if neither the package nor the home folder can be written. Processes started later inherit what is set
-    here.
+    name, or if neither the package nor the home folder can be written. Where the environment names a proxy, they would
+    send requests for this machine to it, with the password and unencrypted. Processes started later inherit what is
+    set here.
 
     Raises
     ------
@@ -34,6 +37,9 @@ def prepare_environment() -> None:
         getpass.getuser()
     except (KeyError, OSError, ImportError):
         os.environ["USER"] = f"uid{os.getuid()}"
+    if set(urllib.request.getproxies_environment()) - {"no"}:
+        named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{named},{_THIS_MACHINE}" if named else _THIS_MACHINE
     if "NUMBA_CACHE_DIR" not in os.environ and not any(map(_is_writable, (_COMPILED / "__pycache__", _user_cache()))):
         folder = tempfile.mkdtemp(prefix="camray-numba-")  # for this user alone: what is in it is executed
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

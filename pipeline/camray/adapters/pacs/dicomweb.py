@@ -16,12 +16,13 @@ from pydicom.errors import InvalidDicomError
 from camray.adapters.pacs.credentials import PASSWORD, TOKEN, USER, Credentials, redacted_url
 from camray.adapters.pacs.requested_object import check_listed, file_bytes, has_uids
 from camray.adapters.pacs.stow_answer import parse_stow_answer
-from camray.adapters.pacs.web_session import open_session, tls_advice
+from camray.adapters.pacs.web_session import open_session, proxy_advice, tls_advice
 from camray.domain.delivery import FilmQuery, ObjectKey, StoreAnswer
 from camray.domain.errors import AuthenticationError, PeerError, RequestRefusedError, UnreachableError
 
 PAGE_SIZE = 500  # results per search request
-_REJECTED = {401, 403}
+_REJECTED = {401, 403, 407}
+_PROXY_LOG_IN = 407
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _BAD_REQUEST = 400
 _ALREADY_THERE = {0x0111, 0xB00A}  # duplicate SOP instance (PS3.7 annex C); the second one is Google's
@@ -234,7 +235,7 @@ class DicomWeb:
             status = error.response.status_code if error.response is not None else 0
             raise self._http_error(status) from None
         except requests.exceptions.SSLError as error:
-            raise AuthenticationError(f"{self.address}: {tls_advice(str(error))}") from None
+            raise AuthenticationError(f"{self.address}: {tls_advice(str(error))}{proxy_advice(self._url)}") from None
         except (
             requests.RequestException,
             OSError,
@@ -243,17 +244,20 @@ class DicomWeb:
             TypeError,
             AttributeError,
         ) as error:  # a truncated answer does not parse
-            raise UnreachableError(f"{self.address}: {type(error).__name__}") from None
+            raise UnreachableError(f"{self.address}: {type(error).__name__}{proxy_advice(self._url)}") from None
 
     def _http_error(self, status: int) -> PeerError:
+        advice = proxy_advice(self._url)
+        if status == _PROXY_LOG_IN:
+            return AuthenticationError(f"{self.address}: a proxy requires a log-in (HTTP 407){advice}")
         if status in _REJECTED:
             return AuthenticationError(
                 f"{self.address}: credentials rejected (HTTP {status}); set {USER} and {PASSWORD}, or {TOKEN}, "
-                "and check that this user has access"
+                f"and check that this user has access{advice}"
             )
         if status in _TRANSIENT or status == 0:
-            return UnreachableError(f"{self.address}: HTTP {status}")
-        return RequestRefusedError(f"{self.address}: request refused (HTTP {status})", status)
+            return UnreachableError(f"{self.address}: HTTP {status}{advice}")
+        return RequestRefusedError(f"{self.address}: request refused (HTTP {status}){advice}", status)
 
 
 def _first(item: dict[str, Any] | Dataset, tag: str) -> str:

@@ -44,6 +44,7 @@ def open_session(credentials: Credentials) -> WebSession:
     if credentials.ca_file is not None or credentials.cert_file is not None:
         credentials.tls_context()  # reports unusable certificate files before the first request
     session = WebSession()
+    session.auth = no_netrc
     session.verify = str(credentials.ca_file) if credentials.ca_file is not None else True
     if credentials.cert_file is not None:
         cert, key = str(credentials.cert_file), credentials.key_file
@@ -53,6 +54,19 @@ def open_session(credentials: Credentials) -> WebSession:
     elif credentials.user:
         session.auth = (credentials.user, credentials.password)
     return session
+
+
+def no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is; without an `auth`, requests would send a password from ``~/.netrc``, not the token."""
+    return request
+
+
+def proxy_advice(url: str) -> str:
+    """Return what to check where the environment names a proxy for this URL, empty where it names none."""
+    if requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) is None:
+        return ""
+    name = f"{url.partition(':')[0].upper()}_PROXY"
+    return f"; the request goes to the proxy that {name} or ALL_PROXY names: correct it, or add this host to NO_PROXY"
 
 
 def tls_advice(message: str) -> str:
