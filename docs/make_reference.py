@@ -26,10 +26,10 @@ JSON object for programs, errors included.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | internal error |
+| 1 | a file of a run, weights or a result cannot be used, as the message says; or internal error |
 | 2 | wrong usage, settings or data manifest |
 | 3 | no usable input |
-| 4 | incomplete, run held by another process, or PACS unreachable: run the command again to resume |
+| 4 | incomplete, run held by another process, or PACS or tracking server unreachable: run the command again to resume |
 | 5 | a PACS refused the credentials or a request |
 
 """

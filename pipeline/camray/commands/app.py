@@ -28,8 +28,9 @@ from camray.commands import (
 from camray.commands.arguments import DATA_COMMANDS, PACS_COMMANDS, RESULT_COMMANDS
 
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 internal error; 2 usage, settings or data manifest; 3 no usable input; 4 incomplete, locked "
-    "or PACS unreachable: run the same command again to resume; 5 a PACS refused the credentials or a request."
+    "Exit codes: 0 done; 1 a file of a run or weights cannot be used, or internal error; 2 usage, settings or data "
+    "manifest; 3 no usable input; 4 incomplete, locked, or PACS or tracking server unreachable: run the same command "
+    "again to resume; 5 a PACS refused the credentials or a request."
 )
 app = typer.Typer(
     name="camray",

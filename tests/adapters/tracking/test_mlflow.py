@@ -31,7 +31,7 @@ from camray.adapters.tracking.store import (
     store_uri,
 )
 from camray.adapters.tracking.sync import sync
-from camray.domain.errors import PipelineError
+from camray.domain.errors import IncompleteError, PipelineError, SettingsError
 
 LOADER = "tests.adapters.tracking.fake_loader:load_fake"
 
@@ -158,7 +158,7 @@ def test_a_vanished_server_costs_nothing_but_a_warning(
     said = [record.getMessage() for record in caplog.records]
     assert sum("cannot be reached" in line for line in said) == 1
     assert any("camray track sync" in line for line in said)
-    with pytest.raises(PipelineError, match="cannot be reached"):
+    with pytest.raises(IncompleteError, match="cannot be reached"):
         sync(run_root)
     # the same journal, now with a store that answers
     journal = Journal(run_root)
@@ -280,13 +280,13 @@ def test_a_second_process_on_the_run_only_watches(run_root: Path, caplog: pytest
         first.metrics({"loss": 1.0})
         with _tracker(run_root) as second, second.stage("train"):
             second.metrics({"loss": 2.0})
-        with pytest.raises(PipelineError, match="in progress"):
+        with pytest.raises(IncompleteError, match="in progress"):
             sync(run_root)
     assert _runs(run_root)["demo"].data.metrics == {"loss": 1.0}
 
 
 def test_sync_needs_a_run(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="no tracking journal"):
+    with pytest.raises(SettingsError, match="no tracking journal"):
         sync(tmp_path)
 
 
@@ -539,10 +539,10 @@ def test_a_password_of_the_store_is_written_and_printed_nowhere(
     monkeypatch.delenv(TRACKING_VARIABLE, raising=False)
     with _tracker(run_root, uri) as tracker:
         tracker.params({"a": 1})
-    with pytest.raises(PipelineError, match=TRACKING_VARIABLE):
+    with pytest.raises(SettingsError, match=TRACKING_VARIABLE):
         sync(run_root)
     monkeypatch.setenv(TRACKING_VARIABLE, uri)
-    with pytest.raises(PipelineError, match="cannot be reached") as failed:
+    with pytest.raises(IncompleteError, match="cannot be reached") as failed:
         sync(run_root)
     texts = [str(failed.value), caplog.text, *(path.read_text() for path in run_root.glob("mlflow/*.*"))]
     assert len(texts) > 3

@@ -17,7 +17,7 @@ from camray.adapters.tracking.mlflow import MlflowTracker
 from camray.adapters.tracking.store import make_store, quiet_calls, store_uri
 from camray.adapters.tracking.sync import sync
 from camray.adapters.tracking.ui import ui_command, ui_environment
-from camray.domain.errors import PipelineError
+from camray.domain.errors import IncompleteError
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 PATIENCE_S = 180.0
@@ -72,7 +72,7 @@ def test_a_server_that_dies_in_the_middle_loses_nothing(tmp_path: Path, caplog: 
             tracker.artifact(root / "picture.png", "files")
             assert time.monotonic() - began < 30
     assert sum("cannot be reached" in record.getMessage() for record in caplog.records) == 1
-    with pytest.raises(PipelineError, match="calls are pending; start the server and sync again"):
+    with pytest.raises(IncompleteError, match="calls are pending; start the server and sync again"):
         sync(root)
     waiting = len(Journal(root).pending)
     assert waiting >= 52

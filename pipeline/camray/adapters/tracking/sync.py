@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from camray.adapters.tracking.journal import FOLDER, JOURNAL, Entry, Journal
 from camray.adapters.tracking.sender import Sender
 from camray.adapters.tracking.store import TRACKING_VARIABLE, store_uri
-from camray.domain.errors import PipelineError
+from camray.domain.errors import IncompleteError, SettingsError
 from camray.domain.uris import HIDDEN, without_secrets
 
 logger = logging.getLogger(__name__)
@@ -67,16 +67,20 @@ def sync(run_root: Path) -> dict[str, int]:
 
     Raises
     ------
-    PipelineError
-        If the run has no journal, another process is writing it, or the store cannot be reached.
+    SettingsError
+        If the run has no journal, or its store needs a password that is not given.
+    IncompleteError
+        If another process is writing the journal, or the store cannot be reached.
     """
     if not has_journal(run_root):
-        raise PipelineError(f"{run_root}: no tracking journal; name a run folder, for instance runs/phantom")
+        raise SettingsError(f"{run_root}: no tracking journal; name a run folder, for instance runs/phantom")
     lock = FileLock(run_root / FOLDER / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise PipelineError(f"{run_root}: the run is in progress and sends its own calls; wait for its end") from error
+        raise IncompleteError(
+            f"{run_root}: the run is in progress and sends its own calls; wait for its end"
+        ) from error
     try:
         journal = Journal(run_root)
         store_folder = (run_root / journal.state.get("store_folder", "..")).resolve()
@@ -92,7 +96,7 @@ def _stored_uri(journal: Journal) -> str | None:
     if given and stored == without_secrets(given):
         return given
     if stored is not None and HIDDEN in stored:
-        raise PipelineError(
+        raise SettingsError(
             f"{journal.run_root}: its store {stored} needs a password, which is not stored; set {TRACKING_VARIABLE} to "
             "the whole URI and sync again"
         )
@@ -106,7 +110,7 @@ def _sync(journal: Journal, sender: Sender) -> dict[str, int]:
     waiting, rejected_before = len(journal.pending), journal.rejected
     error = error or drain(journal, sender, in_doubt=True)
     if error is not None:
-        raise PipelineError(
+        raise IncompleteError(
             f"{without_secrets(sender.uri)}: MLflow cannot be reached ({brief(error)}); "
             f"{len(journal.pending)} calls are pending; start the server and sync again"
         )

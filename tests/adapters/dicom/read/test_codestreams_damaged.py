@@ -1,6 +1,7 @@
 """Damaged codestreams that decode to other pixels are refused; whole ones of every kind are not."""
 
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread, uid
+from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, get_frame
 
 from camray.adapters.dicom.read.image import read_dicom
 from camray.adapters.dicom.read.j2k_damage import j2k_damage
-from camray.domain.errors import ImageError
+from camray.domain.errors import ImageError, IncompleteError
 from camray.domain.records import RefusalReason as Reason
 from camray.io.film_files import read_film
 from tests.film_factory import FilmRecipe
@@ -131,6 +133,18 @@ def test_jpeg_without_an_end_is_refused(write_frame: Callable[[str, bytes], Path
         with pytest.raises(ImageError) as refused:
             read_film(path, None)
         assert refused.value.reason in {Reason.UNREADABLE_PIXELS, Reason.TRUNCATED}
+
+
+def test_no_film_is_called_damaged_for_want_of_a_temporary_file(
+    write_frame: Callable[[str, bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null/none")
+    stream = jpeg_of(FILM)
+    assert read_dicom(write_frame(uid.JPEGBaseline8Bit, stream), None).values.shape == FILM.shape
+    with pytest.raises(ImageError, match="decode with warnings"):
+        read_dicom(write_frame(uid.JPEGBaseline8Bit, damaged_jpegs(stream)["bytes added"]), None)
+    with pytest.raises(IncompleteError, match=r"/dev/null/none.*: no temporary file can be written.*TMPDIR"):
+        read_dicom(Path(str(get_testdata_file("JPGExtended.dcm"))), None)  # 12 bit: its decoder reads only files
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"comment": b"x"}])

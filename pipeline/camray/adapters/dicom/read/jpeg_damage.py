@@ -17,6 +17,7 @@ from camray.adapters.dicom.read.elements import FAULTS
 # the data that libjpeg's warnings (jerror.h, JWRN_*) call damaged; it also warns of other things
 _DAMAGE = re.compile(r"corrupt jpeg data|premature end of|inconsistent progression|unsupported marker", re.I)
 _MAX_TEXT = 2**16
+_HAS_MEMORY_FILES = hasattr(os, "memfd_create")  # Linux
 
 
 class CodecMessages:
@@ -32,9 +33,12 @@ class CodecMessages:
 
 @contextmanager
 def captured_stderr() -> Iterator[CodecMessages]:
-    """Redirect file descriptor 2 to a file: codecs write to stderr from C. The text is complete after the context."""
+    """Redirect file descriptor 2 to a file: codecs write to stderr from C. The text is complete after the context.
+
+    The file is in memory where the system has such files: a full disk would lose a warning, and accept a damaged film.
+    """
     messages = CodecMessages()
-    with tempfile.TemporaryFile() as file:
+    with os.fdopen(os.memfd_create("codec"), "w+b") if _HAS_MEMORY_FILES else tempfile.TemporaryFile() as file:
         stderr = os.dup(2)
         try:
             os.dup2(file.fileno(), 2)

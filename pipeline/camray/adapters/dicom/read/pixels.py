@@ -3,6 +3,7 @@
 Native and RLE cells are masked and sign-extended here, since every reader takes High Bit to be Bits Stored - 1.
 """
 
+import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from camray.adapters.dicom.read.elements import FAULTS
 from camray.adapters.dicom.read.j2k_damage import j2k_damage
 from camray.adapters.dicom.read.jpeg_damage import captured_stderr, is_damaged_jpeg
 from camray.adapters.dicom.read.rle import decode_rle
-from camray.domain.errors import PixelError
+from camray.domain.errors import IncompleteError, PixelError
 from camray.domain.records import RefusalReason
 
 Stored = NDArray[np.integer[Any]]
@@ -232,10 +233,18 @@ def _decode_by_simpleitk(data: bytes, layout: PixelLayout) -> Stored:
     ds["PixelData"].is_undefined_length = True
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = uid.UID(layout.transfer_syntax)
-    with tempfile.TemporaryDirectory(prefix="camray-") as folder:
-        path = Path(folder) / "film.dcm"
-        ds.save_as(path, enforce_file_format=True)
-        cells = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO"))
+    content = io.BytesIO()
+    ds.save_as(content, enforce_file_format=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="camray-") as folder:
+            path = Path(folder) / "film.dcm"
+            path.write_bytes(content.getbuffer())
+            cells = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path), imageIO="GDCMImageIO"))
+    except OSError as error:  # the machine's fault: the film is not damaged
+        raise IncompleteError(
+            f"{error.filename or 'TMPDIR'}: no temporary file can be written ({error.strerror}); make room, or set "
+            "TMPDIR to a folder with room, and run the same command again to resume"
+        ) from None
     return np.asarray(cells).reshape(layout.rows, layout.cols)
 
 
