@@ -14,6 +14,7 @@ from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.schema import Settings
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
+from camray.core.probability.calibration import LabelCalibration
 from camray.domain.labels import Code, Finding
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
@@ -136,6 +137,8 @@ def make_run(root: Path, films: int, sources: Sequence[Path] = ()) -> RunFolder:
             for label in LABELS
         ),
         tuple(ReportCutoff(label, 0.5, None, "", 0) for label in LABELS),
+        (),
+        tuple(LabelCalibration(label, "shift", prevalence=0.25) for label in LABELS),
     )
     write_thresholds(localize / "thresholds.json", thresholds)
     write_table(localize / "predictions.parquet", pd.DataFrame(predictions), PREDICTION_COLUMNS)

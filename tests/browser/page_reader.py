@@ -105,7 +105,7 @@ def large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) -> 
     rng, n = np.random.default_rng(1), len(labels)
     recipe = PageRecipe("max", 0.2, 0.0, 1.0, "hottest", (1.0,), "fraction of the map's maximum")
     grid = {"rows": 64, "cols": 64, "feature_rows": 8, "feature_cols": 8}
-    run = PageRun("large", "0", "cam", labels, (0.5,) * n, (recipe,) * n, grid, 0, 0.0, True, None, True)
+    run = PageRun("large", "0", "cam", labels, (0.5,) * n, (0.0,) * n, (recipe,) * n, grid, 0, 0.0, True, None, True)
     ids = [f"1.2.3.{number}" for number in range(films)]
     grey = rng.integers(0, 255, (64, 64)).astype(np.uint8)
 
@@ -119,7 +119,8 @@ def large_page(folder: Path, films: int, labels: tuple[str, ...] = FOURTEEN) -> 
             1.0,
             GridTransform(0.125, 0.125),
             (0, 64, 0, 64),
-            probabilities,
+            probabilities.tolist(),
+            (probabilities - 0.5).tolist(),
             [bool(p > 0.5) for p in probabilities],
             [[Box(10, 10, 50, 60)]] * n,
             [],

@@ -7,6 +7,7 @@ import pytest
 
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
+from camray.core.probability.calibration import LabelCalibration
 from camray.domain.errors import PipelineError
 from camray.domain.records import ThresholdSource
 from camray.io.thresholds import read_thresholds, write_thresholds
@@ -26,7 +27,12 @@ CALIBRATED = BoxThreshold(
     7,
     {"iou_accuracy": 0.4, "hit_rate": 0.6},
 )
-THRESHOLDS = Thresholds((FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",))
+MAPS = (
+    LabelCalibration("Mass", "logistic", 0.5, -1.25, (), "validation", 162, 12, 122, 0.08, "likelihood", "ab12", 0.03),
+    LabelCalibration("Cyst", "isotonic", knots=((0.5, -1.0), (2.0, 1 / 3)), prevalence=0.25),
+    LabelCalibration("Edema", n=3, reason="too few"),
+)
+THRESHOLDS = Thresholds((FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",), MAPS)
 
 
 def test_thresholds_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -47,6 +53,29 @@ def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, key: str, value: obj
     write_thresholds(path, THRESHOLDS)
     plain = json.loads(path.read_text())
     plain["thresholds"][1][key] = value
+    path.write_text(json.dumps(plain))
+    with pytest.raises(PipelineError, match="another version"):
+        read_thresholds(path)
+
+
+def test_a_file_of_a_version_that_did_not_calibrate_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.json"
+    write_thresholds(path, THRESHOLDS)
+    plain = json.loads(path.read_text())
+    del plain["calibrations"]
+    plain["cutoffs"][0]["probability"] = plain["cutoffs"][0].pop("output")
+    path.write_text(json.dumps(plain))
+    read = read_thresholds(path)
+    assert (read.boxes, read.cutoffs, read.calibrations) == (THRESHOLDS.boxes, THRESHOLDS.cutoffs, ())
+    assert "--force" in read.calibration_of("Mass").reason
+
+
+@pytest.mark.parametrize(("key", "value"), [("kind", "guess"), ("knots", [1]), ("prevalence", "many")])
+def test_a_calibration_that_cannot_be_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "thresholds.json"
+    write_thresholds(path, THRESHOLDS)
+    plain = json.loads(path.read_text())
+    plain["calibrations"][0][key] = value
     path.write_text(json.dumps(plain))
     with pytest.raises(PipelineError, match="another version"):
         read_thresholds(path)

@@ -17,11 +17,12 @@ from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.networks.classifier import build_classifier
 from camray.core.phantom.film import render_film
+from camray.core.probability.calibration import LabelCalibration
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.records import ThresholdSource
 from camray.io.film_lungs import read_lung_network
-from camray.io.thresholds import write_thresholds
+from camray.io.thresholds import read_thresholds, write_thresholds
 from camray.workflows.predictor import COLUMNS, load_predictor
 from camray.workflows.predictor_input import GreyFilm
 from tests.film_factory import FilmRecipe
@@ -41,7 +42,8 @@ def write_trained(root: Path, **changes: object) -> None:
     write_json(root / "train" / "contract.json", contract.as_json())
     recipe = BoxRecipe("range", 0.5)
     threshold = BoxThreshold("x", "cam", "Mass", "own", ThresholdSource.FIXED, recipe, None, "", 0)
-    write_thresholds(root / "localize" / "thresholds.json", Thresholds((threshold,), ()))
+    maps = tuple(LabelCalibration(label, "shift", shift=-1.0, prevalence=0.25) for label in LABELS)
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds((threshold,), (), (), maps))
     write_json(root / "settings.json", {"name": "served"})
 
 
@@ -58,7 +60,7 @@ def test_arrays_of_either_kind_give_the_same_boxes(trained: Path) -> None:
     found = predict(levels)
     assert tuple(found.columns) == COLUMNS
     assert list(found["image_id"].unique()) == ["0", "1", "2"]
-    assert found["probability"].between(0, 1).all()
+    np.testing.assert_allclose(found["probability"], 1 / (1 + np.exp(1 - found["logit"])))
     boxes = found.dropna(subset=["x0"])
     assert set(boxes["label"]) == {"Mass"}
     assert (boxes["x0"] >= 0).all()
@@ -66,6 +68,21 @@ def test_arrays_of_either_kind_give_the_same_boxes(trained: Path) -> None:
     assert (boxes["y1"] <= 100).all()
     pd.testing.assert_frame_equal(found, predict(levels / 255))
     pd.testing.assert_frame_equal(found, predict((levels / np.float32(255)).tolist()))  # as a JSON request has it
+
+
+def test_a_run_that_is_not_calibrated_states_no_probability(trained: Path, tmp_path: Path) -> None:
+    write_trained(tmp_path / "run")
+    path = tmp_path / "run" / "localize" / "thresholds.json"
+    kept = LabelCalibration(LABELS[1], "shift", prevalence=0.25).moved_to(0.5)
+    write_thresholds(path, replace(read_thresholds(path), calibrations=(kept,)))
+    film = np.random.default_rng(0).random((1, 100, 80), dtype=np.float32)
+    found = load_predictor(tmp_path / "run")(film)
+    none = found["label"] == LABELS[0]
+    assert found.loc[none, "probability"].isna().all()
+    np.testing.assert_allclose(found.loc[~none, "probability"], 1 / (1 + np.exp(-found.loc[~none, "logit"]) / 3))
+    pd.testing.assert_frame_equal(
+        found.drop(columns="probability"), load_predictor(trained)(film).drop(columns="probability")
+    )
 
 
 def test_a_pyramid_with_learned_sharpness_predicts(tmp_path: Path) -> None:

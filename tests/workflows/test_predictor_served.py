@@ -102,7 +102,7 @@ def test_films_as_lists_have_boxes_and_null_where_there_is_none(address: str) ->
     rows = answer["predictions"]
     assert [(row["image_id"], row["label"]) for row in rows[:2]] == [("0", "Mass"), ("0", "Effusion")]
     assert {row["image_id"] for row in rows} == {"0", "1"}
-    assert all(0 <= row["probability"] <= 1 for row in rows)
+    assert all(0 < row["probability"] < 1 for row in rows)
     assert rows[0]["x1"] <= 80
     assert rows[0]["y1"] <= 100
     assert [rows[1][name] for name in ("x0", "y0", "x1", "y1", "score")] == [None] * 5
@@ -113,7 +113,7 @@ def test_files_of_the_opened_folder_are_read_and_a_refused_one_is_valid_json(add
     assert status == 200
     refused, *rows = answer["predictions"]
     assert refused == {
-        **dict.fromkeys(("probability", "x0", "y0", "x1", "y1", "score")),
+        **dict.fromkeys(("probability", "x0", "y0", "x1", "y1", "score", "logit")),
         "image_id": "broken",
         "label": "refused:not_dicom",
     }

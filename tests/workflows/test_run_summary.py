@@ -1,5 +1,6 @@
 """What is told at the end of a run, to people and to machines."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +13,26 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.commands import run_output
+from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.metrics.next_steps import TrainingFacts
-from camray.domain.records import EXPLAINED_COLUMNS, IMAGE_COLUMNS, SCORE_COLUMNS
+from camray.core.probability.calibration import LabelCalibration
+from camray.domain.records import (
+    EXPLAINED_COLUMNS,
+    IMAGE_COLUMNS,
+    PREDICTION_COLUMNS,
+    SCORE_COLUMNS,
+    ThresholdSource,
+)
 from camray.io.explanation_grid import ExplanationGrid, write_grid
+from camray.io.thresholds import write_thresholds
 from camray.workflows import run_summary
 from camray.workflows.run import StageReport
 from camray.workflows.run_summary import headline_texts, interval_title, plain_scores, top_findings
 
 NAN = float("nan")
+LABELS = ("Mass", "Cyst")
+_ROW = {name: 0.0 for name in PREDICTION_COLUMNS} | {"method": "cam", "zone": ""}
 
 
 def _scored(root: Path, rows: list[tuple[str, str, float, int]]) -> RunFolder:
@@ -66,21 +79,28 @@ def test_without_any_number_there_is_no_table_of_dashes(tmp_path: Path) -> None:
     assert plain_scores(RunFolder(tmp_path / "none")) == []
 
 
-def _explained(root: Path) -> RunFolder:
+def _localized(root: Path, calibrated: Sequence[str] = LABELS) -> RunFolder:
     explain = root / "explain"
     write_json(explain / "stage.json", {"outputs": {}})
-    write_grid(explain / "grid.json", ExplanationGrid(8, 8, 1, 1, ("Mass", "Cyst"), (), {}))
+    write_grid(explain / "grid.json", ExplanationGrid(8, 8, 1, 1, LABELS, ("cam",), {"cam": 0}))
     images = pd.DataFrame(
         {name: ["x"] * 3 if kind == "string" else np.zeros(3) for name, kind in IMAGE_COLUMNS.items()}
     ).assign(image_id=["a", "b", "c"])
     write_table(root / "ingest" / "images.parquet", images, IMAGE_COLUMNS)
     write_table(explain / "images.parquet", images[list(EXPLAINED_COLUMNS)], EXPLAINED_COLUMNS)
     np.save(explain / "logits.npy", np.array([[0, -1], [-2, 3], [1, 0]], dtype=np.float32))
+    write_json(root / "localize" / "stage.json", {"outputs": {}})
+    recipe, maps = BoxRecipe("max", 0.5), [LabelCalibration(label, "shift", prevalence=0.5) for label in calibrated]
+    thresholds = tuple(BoxThreshold(x, "cam", x, "own", ThresholdSource.FIXED, recipe, None, "", 0) for x in LABELS)
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds(thresholds, (), (), tuple(maps)))
+    rows = [{**_ROW, "image_id": film, "label": "Cyst", "threshold_id": "Cyst"} for film in "ab"]
+    table = pd.DataFrame(rows).assign(reported=[False, True])
+    write_table(root / "localize" / "predictions.parquet", table, PREDICTION_COLUMNS)
     return RunFolder(root)
 
 
 def test_the_surest_films_come_first(tmp_path: Path) -> None:
-    folder = _explained(tmp_path)
+    folder = _localized(tmp_path)
     found = top_findings(folder, 2)
     assert found is not None
     assert (found.films, [row["image_id"] for row in found.rows], found.rows[0]["boxes"]) == (3, ["b", "c"], None)
@@ -93,10 +113,28 @@ def test_the_surest_films_come_first(tmp_path: Path) -> None:
     assert top_findings(RunFolder(tmp_path / "none"), 9) is None
 
 
+def test_films_without_probabilities_are_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = top_findings(_localized(tmp_path / "one", ("Mass",)), 3)
+    assert found is not None
+    assert [row["image_id"] for row in found.rows] == ["c", "a", "b"]  # by Mass, which alone has probabilities
+    assert found.rows[2]["probabilities"] == {"Mass": pytest.approx(1 / (1 + np.exp(2))), "Cyst": None}
+    assert [row["reported"] for row in found.rows] == [[], [], ["Cyst"]]
+    none = top_findings(_localized(tmp_path / "none", ()), 3)
+    assert none is not None
+    assert [row["image_id"] for row in none.rows] == ["b", "c", "a"]  # by the highest logit
+    monkeypatch.setenv("COLUMNS", "80")
+    run_output.print_findings(none)
+    shown = capsys.readouterr().out
+    assert "Cyst reported, Mass not reported" in shown
+    assert "0." not in shown
+
+
 def test_the_table_of_findings_fits_narrow_and_wide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = top_findings(_explained(tmp_path), 2)
+    found = top_findings(_localized(tmp_path), 2)
     for width, told in (("80", "Cyst 0.95, Mass 0.12"), ("120", "0.12 │ 0.95")):
         monkeypatch.setenv("COLUMNS", width)
         run_output.print_findings(found)

@@ -32,6 +32,7 @@ TABLE = "image_id,Mass,Effusion\nf0.png,1,0\n"
     [
         ({"data": {"leave_out": ["Efusion"]}}, r"data.leave_out: unknown \['Efusion'\]; did you mean 'Effusion'"),
         ({"train": {"label_weights": {"mass": 2.0}}}, "train.label_weights: .*did you mean 'Mass'"),
+        ({"localize": {"prevalence": {"Mas": 0.1}}}, "localize.prevalence: .*did you mean 'Mass'"),
         ({"score": {"human": {"Masss": {}}}}, "score.human: .*did you mean 'Mass'"),
         (
             {"data": {"leave_out": ["Mass"]}, "train": {"label_weights": {"Mass": 2.0}}},

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,22 +11,12 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from camray.domain.errors import ExportError
+from camray.domain.records import CORNERS
 from camray.domain.spreadsheet_cells import without_formulas
 
 BOX_COLUMNS = (
-    "image_id",
-    "label",
-    "probability",
-    "x0",
-    "y0",
-    "x1",
-    "y1",
-    "score",
-    "method",
-    "threshold_id",
-    "threshold_source",
-    "rank",
-    "zone",
+    *("image_id", "label", "probability", *CORNERS, "score", "method"),
+    *("threshold_id", "threshold_source", "rank", "zone"),
 )
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
 _NOTE = "camray: boxes found by software and not verified; [x, y, width, height], native px, corner origin"
@@ -103,7 +94,7 @@ def _coco_annotation(number: int, box: Mapping[Any, Any], film: int, category: i
         "area": float(width * height),
         "iscrowd": 0,
         "score": float(box["score"]),
-        "probability": float(box["probability"]),
+        "probability": _probability(box),
         "attributes": {"zone": str(box["zone"])},
     }
 
@@ -135,7 +126,7 @@ def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, la
             "predictions": [
                 {
                     "model_version": "camray: AI, not verified",
-                    "score": max((float(box["probability"]) for box in film_boxes), default=0.0),
+                    "score": max(filter(None, map(_probability, film_boxes)), default=None if film_boxes else 0.0),
                     "result": [_rectangle(film, box, number) for number, box in enumerate(film_boxes)],
                 }
             ],
@@ -169,9 +160,14 @@ def _rectangle(film: dict[str, Any], box: dict[str, Any], number: int) -> dict[s
         "image_rotation": 0,
         "original_width": cols,
         "original_height": rows,
-        "score": float(box["probability"]),
+        "score": _probability(box),
         "value": value,
     }
+
+
+def _probability(box: Mapping[Any, Any]) -> float | None:
+    """Return a box's probability; None where none is stated."""
+    return None if isnan(box["probability"]) else float(box["probability"])
 
 
 def write_voc(
@@ -250,7 +246,8 @@ def _voc_annotation(name: str, film: dict[str, Any], boxes: list[dict[str, Any]]
         item = _element(root, "object")
         for key, text in (("name", box["label"]), ("pose", "Unspecified"), ("truncated", "0"), ("difficult", "0")):
             _element(item, key, str(text))
-        _element(item, "confidence", repr(float(box["probability"])))
+        if (probability := _probability(box)) is not None:
+            _element(item, "confidence", repr(probability))
         corners = _element(item, "bndbox")
         for key, side in (("xmin", "x0"), ("ymin", "y0"), ("xmax", "x1"), ("ymax", "y1")):
             _element(corners, key, repr(float(box[side])))

@@ -50,14 +50,21 @@ class RunExtent:
 
 
 @dataclass(frozen=True)
-class NewTables:
-    """Labels and boxes of new films."""
+class NewFilms:
+    """Labels, boxes and prevalences of new films."""
 
     labels: Annotated[Path | None, typer.Option(help="Label table, in the form of the run's data manifest")] = None
     boxes: Annotated[Path | None, typer.Option(help="Box table, in the same form; the films are then scored too")] = (
         None
     )
     manifest: Annotated[str | None, typer.Option(help="Data manifest of these tables, if not the run's own")] = None
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FINDING=NUMBER",
+            help="Prevalence of a finding at the site, 0 to 1: its probabilities are moved to it; may be repeated",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def predict(
     trained: TrainedRun,
     films: Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of films, or one film")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results, itself a run folder")],
-    tables: NewTables,
+    new: NewFilms,
     output: PredictOutput,
     formats: Annotated[
         str | None,
@@ -144,13 +151,17 @@ def predict(
     """Apply a trained run, with its thresholds, to new films.
 
     Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
+
+    Where a finding is rarer: [bold]camray predict runs/phantom films/ --out findings --prevalence Mass=0.02[/bold]
     """
     from camray.adapters.settings.loading import with_export_formats
-    from camray.workflows.predict import folder_of, settings_for
+    from camray.workflows.predict import folder_of, settings_for, with_prevalences
 
-    settings = settings_for(trained, films, tables.labels, tables.boxes, tables.manifest)
+    settings = settings_for(trained, films, new.labels, new.boxes, new.manifest)
     if formats is not None:
         settings = with_export_formats(settings, formats)
+    if new.prevalence:
+        settings = with_prevalences(settings, trained, new.prevalence)
     execute(settings, folder_of(trained, out), "export", RunOptions(), output)
 
 

@@ -69,13 +69,27 @@ def print_findings(findings: Any) -> None:
     for column in ("film", *(findings.labels if is_wide else ("findings",)), "boxes"):
         table.add_column(escape(column), overflow="fold")
     for row in findings.rows:
-        ranked = sorted(row["probabilities"].items(), key=lambda each: -each[1])
+        ranked = sorted(findings.labels, key=lambda label: _rank(row, label))
         if is_wide:
-            cells = [f"{row['probabilities'][label]:.2f}" for label in findings.labels]
+            cells = [_certainty(row, label) for label in findings.labels]
         else:
-            cells = [", ".join(f"{label} {value:.2f}" for label, value in ranked[:SHOWN_FINDINGS])]
+            cells = [", ".join(f"{label} {_certainty(row, label)}" for label in ranked[:SHOWN_FINDINGS])]
         table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
     out.print(table)
+
+
+def _rank(row: dict[str, Any], label: str) -> tuple[float, bool]:
+    """Return what findings are sorted by: probability, highest first; without one, reported ones first, at the end."""
+    probability = row["probabilities"][label]
+    return (1.0 if probability is None else -probability), label not in row["reported"]
+
+
+def _certainty(row: dict[str, Any], label: str) -> str:
+    """Return a probability as text; in words whether the finding is reported where none is stated."""
+    probability = row["probabilities"][label]
+    if probability is not None:
+        return f"{probability:.2f}"
+    return "reported" if label in row["reported"] else "not reported"
 
 
 def print_paths(root: Path) -> None:

@@ -169,7 +169,7 @@ def visualise(
     if as_json:
         print_json({"picture": str(drawn.picture), "labels": drawn.labels})
         return
-    table = Table(title="Probability of the label in its image")
+    table = Table(title="Logit of the label in its image")
     for column in ("label", "start", "drawn"):
         table.add_column(column)
     for row in drawn.labels:
@@ -217,6 +217,9 @@ def _show_film(film: Path, trained: Path, request: dict[str, Any], out: Path | N
         table.add_row(escape(finding["label"]), probability, boxes or "no localization")
     Console().print(table)
     console.print(f"image: {escape(str(explained.picture))}")
+    for finding in explained.findings:
+        if why := finding.get("no_probability"):
+            print_note(f"'{finding['label']}' has no probability: {why}")
     print_note(explained.note)
 
 

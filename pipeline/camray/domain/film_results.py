@@ -68,27 +68,30 @@ class FindingResult:
     ----------
     finding : Finding
         With its code, if the data manifest has one.
-    probability : float
-        0-1.
-    cutoff : float
-        Probability from which the finding is reported.
+    probability : float or None
+        Calibrated, 0-1; None where none is stated.
+    cutoff : float or None
+        Probability from which the finding is reported; None likewise.
     is_reported : bool
-        The probability reaches the cutoff, or all findings are requested.
+        The network's output reaches the cutoff, or all findings are requested.
     boxes : tuple of ScoredBox
         Empty if the finding is not reported, or the map has no localization.
     threshold_source : str
         How the heat threshold was chosen.
     not_judged : str
         Why the finding is neither reported nor denied; empty if it is judged.
+    no_probability : str
+        Why no probability is stated; empty if one is.
     """
 
     finding: Finding
-    probability: float
-    cutoff: float
+    probability: float | None
+    cutoff: float | None
     is_reported: bool
     boxes: tuple[ScoredBox, ...] = ()
     threshold_source: str = ""
     not_judged: str = ""
+    no_probability: str = ""
 
     @property
     def name(self) -> str:
@@ -96,9 +99,16 @@ class FindingResult:
         return self.finding.name
 
     @property
+    def certainty(self) -> str:
+        """Probability as text; in words whether the finding is reported where no probability is stated."""
+        if self.probability is not None:
+            return f"{self.probability:.2f}"
+        return "reported" if self.is_reported else "not reported"
+
+    @property
     def summary(self) -> str:
         """Name and probability, with the warning."""
-        return f"{self.name} {self.probability:.2f} ({UNVERIFIED})"
+        return f"{self.name} {self.certainty} ({UNVERIFIED})"
 
     def box_summary(self, box: ScoredBox) -> str:
         """Return the summary with the box's lung zone and side, where they are known and the finding may be there."""
@@ -106,7 +116,7 @@ class FindingResult:
             return self.summary
         side, _, third = box.zone.partition(" ")
         zone = f"{side} {_THIRDS.get(third, third)} zone"
-        return f"{self.name} {self.probability:.2f}, {zone} ({UNVERIFIED})"
+        return f"{self.name} {self.certainty}, {zone} ({UNVERIFIED})"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import Placement, film_window, upsampled
 from camray.core.metrics.localization.rows import Geometry
-from camray.core.metrics.probability import probabilities_of
 from camray.domain.errors import PipelineError
 from camray.domain.geometry import Box, GridTransform
 from camray.domain.labels import Finding
@@ -121,15 +120,10 @@ class ExplainedRun:
             )
         return tuple(known[label] for label in self.labels)
 
-    @cached_property
-    def probabilities(self) -> NDArray[np.float64]:
-        """Logistic of the logits, [N, L]."""
-        return probabilities_of(self.logits)
-
-    def probabilities_of(self, image_id: str) -> NDArray[np.float64]:
-        """Return the probabilities of one film, [L]."""
-        probabilities: NDArray[np.float64] = self.probabilities[self._positions[image_id]]
-        return probabilities
+    def film_logits(self, image_id: str) -> NDArray[np.float32]:
+        """Return the raw logits of one film, [L]."""
+        logits: NDArray[np.float32] = self.logits[self._positions[image_id]]
+        return logits
 
     def positions(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the rows of some films in logits and maps."""
@@ -241,7 +235,10 @@ class ExplainedRun:
     def predictions(self) -> pd.DataFrame:
         """`PREDICTION_COLUMNS` of all films, methods and thresholds; texts are categories."""
         self._check_localized()
-        return self.artifacts.localize.predictions.read(PREDICTION_CATEGORIES)
+        table = self.artifacts.localize.predictions.read(PREDICTION_CATEGORIES)
+        if not self.thresholds.calibrations:  # of a version that wrote the network's output as probability
+            table["probability"] = np.float32("nan")
+        return table
 
     @property
     def default_method(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from math import isnan
 
 import pandas as pd
 
@@ -109,13 +110,15 @@ def _finding_result(
         box = on_export_grid(Box(*(float(row[side]) for side in CORNERS)), film.rows, film.cols)
         if box is not None:
             boxes.append(ScoredBox(box, float(row["score"]), str(row["zone"] or "")))
+    probability, cutoff = float(first["probability"]), run.thresholds.probability_cutoff(finding.name)
     return FindingResult(
         finding=finding,
-        probability=float(first["probability"]),
-        cutoff=run.thresholds.cutoff_of[finding.name],
+        probability=None if isnan(probability) else probability,
+        cutoff=None if isnan(cutoff) else cutoff,
         is_reported=is_reported,
         boxes=tuple(boxes),
         threshold_source=str(run.default_thresholds[finding.name].source),
+        no_probability=run.thresholds.calibration_of(finding.name).reason,
     )
 
 

@@ -1,12 +1,14 @@
-"""``localize/thresholds.json``: box thresholds and report cutoffs of a run."""
+"""``localize/thresholds.json``: box thresholds, report cutoffs and calibrations of a run."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.localization.box_recipes import recipe_from_json
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
+from camray.core.probability.calibration import Kind, LabelCalibration
 from camray.domain.errors import CheckpointError
 from camray.domain.records import ThresholdSource
 from camray.io.json_files import other_version, read_json
@@ -27,7 +29,7 @@ def read_thresholds(path: Path) -> Thresholds:
             tuple(
                 ReportCutoff(
                     label=entry["label"],
-                    probability=float(entry["probability"]),
+                    output=float(entry["output"] if "output" in entry else entry["probability"]),
                     split=entry["split"],
                     criterion=entry["criterion"],
                     n=int(entry["n"]),
@@ -36,6 +38,7 @@ def read_thresholds(path: Path) -> Thresholds:
                 for entry in plain["cutoffs"]
             ),
             tuple(plain["notes"]),
+            tuple(_calibration(entry) for entry in plain.get("calibrations", ())),
         )
     except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError, CheckpointError) as error:
         raise other_version(path, error) from error
@@ -50,7 +53,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
             "cutoffs": [
                 {
                     "label": cutoff.label,
-                    "probability": cutoff.probability,
+                    "output": cutoff.output,
                     "split": cutoff.split,
                     "criterion": cutoff.criterion,
                     "n": cutoff.n,
@@ -59,8 +62,20 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
                 for cutoff in thresholds.cutoffs
             ],
             "notes": list(thresholds.notes),
+            "calibrations": [asdict(each) for each in thresholds.calibrations],
         },
     )
+
+
+def _calibration(entry: Mapping[str, Any]) -> LabelCalibration:
+    """Return a calibration; an entry that is none raises ValueError, TypeError or KeyError."""
+    values = {each.name: entry[each.name] for each in fields(LabelCalibration)}
+    if values["kind"] not in get_args(Kind):
+        raise ValueError(f"calibration of kind {values['kind']!r}")
+    knots = tuple((float(at), float(value)) for at, value in values["knots"])
+    for name in ("slope", "shift", "prevalence", "site_prevalence"):
+        values[name] = None if values[name] is None else float(values[name])
+    return LabelCalibration(**{**values, "knots": knots})
 
 
 def _threshold_as_json(threshold: BoxThreshold) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class CapturedFinding:
     Parameters
     ----------
     name, score, note : str
-        Name, in letters that a font has; probability as text; what the legend adds.
+        Name, in letters that a font has; probability as text, or in words; what the legend adds.
     rgb : tuple of int
         One of `FINDING_RGB`.
     heat01 : ndarray of the display's shape, float32, or None

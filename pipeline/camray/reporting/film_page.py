@@ -18,6 +18,7 @@ from camray.reporting.fonts import FAMILY, drawable_name, families_for
 PAGE_INCHES = (8.27, 11.69)  # A4
 _PICTURE_AREA = (0.08, 0.42, 0.84, 0.46)  # left, bottom, width, height; fractions of the page
 _ROWS, _STEP = 16, 0.0165  # number of lines below the picture, and their distance
+NO_PROBABILITY = "none"
 _COLUMNS = (
     (0.08, "Finding"),
     (0.38, "Probability"),
@@ -89,8 +90,8 @@ def _write_findings(page: Figure, result: FilmResult, codes: Mapping[str, Code])
 def _cells(finding: FindingResult, code: Code) -> tuple[str, ...]:
     return (
         f"{_shortened(drawable_name(finding.name, code), 36 - len(code.value))} ({code.value})",
-        f"{finding.probability:.3f}",
-        f"{finding.cutoff:.3f}",
+        NO_PROBABILITY if finding.probability is None else f"{finding.probability:.3f}",
+        NO_PROBABILITY if finding.cutoff is None else f"{finding.cutoff:.3f}",
         "not judged" if finding.not_judged else "yes" if finding.is_reported else "no",
         _boxes_text([scored.box for scored in finding.boxes]),
     )
@@ -115,6 +116,16 @@ def _boxes_text(boxes: Sequence[Box]) -> str:
     return corners if len(boxes) == 1 else f"{corners}, first of {len(boxes)}"
 
 
+def _without_probability(result: FilmResult) -> list[str]:
+    """Return a line that says why findings have no probability."""
+    findings = [finding for finding in result.findings if finding.probability is None]
+    if not findings:
+        return []
+    more = f" (and {len(findings) - 1} more findings: see the structured report)" if len(findings) > 1 else ""
+    name = _shortened(findings[0].name, 24)
+    return [f"No probability of {name}: {findings[0].no_probability}{more}"]
+
+
 def _write_footer(page: Figure, result: FilmResult) -> None:
     algorithm = result.algorithm
     lines = (
@@ -122,6 +133,7 @@ def _write_footer(page: Figure, result: FilmResult) -> None:
         f"camray {algorithm.version}, model {algorithm.name}, explanation method {algorithm.method}",
         f"model sha256 {algorithm.model_digest}",
         f"thresholds sha256 {algorithm.threshold_digest}",
+        *_without_probability(result),
     )
     for row, line in enumerate(lines):
         _write(page, 0.08, 0.075 - 0.0145 * row, line, fontsize=7)

@@ -5,11 +5,13 @@ Writes  a run folder of its own, without ``train``.
 Run     ``camray predict runs/phantom films/ --out findings``
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from camray.adapters.run_folders.run_folder import LOCK_FILE, RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
 from camray.workflows.stage_inputs import STAGE_NAMES
 from camray.workflows.stored_settings import settings_of
@@ -64,6 +66,46 @@ def settings_for(
             "track": old.track.model_copy(update={"enabled": False}),
         }
     )
+
+
+def with_prevalences(settings: Settings, trained: Path, given: Sequence[str]) -> Settings:
+    """Return settings whose probabilities are moved to the site's prevalences.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of new films.
+    trained : Path
+        Root of the run that owns the network.
+    given : sequence of str
+        ``LABEL=NUMBER``, 0-1 without the ends.
+
+    Raises
+    ------
+    SettingsError
+        If one is not of that form, or names a finding that the run does not know or states no probability of.
+    """
+    thresholds = RunArtifacts(trained).localize.thresholds.read()
+    labels = [cutoff.label for cutoff in thresholds.cutoffs]
+    prevalences: dict[str, float] = {}
+    for text in given:
+        label, _, number = text.rpartition("=")
+        try:
+            prevalence = float(number)
+        except ValueError:
+            prevalence = float("nan")
+        if not label or not 0 < prevalence < 1 or label in prevalences:
+            raise SettingsError(
+                f"--prevalence {text}: expected FINDING=NUMBER with a number between 0 and 1, once for each finding, "
+                "for instance Effusion=0.03"
+            )
+        if label not in labels:
+            raise SettingsError(f"--prevalence: no finding '{label}'; {did_you_mean(label, labels, 'the run knows')}")
+        if reason := thresholds.calibration_of(label).reason:
+            raise SettingsError(f"--prevalence {text}: the run states no probability of '{label}': {reason}")
+        prevalences[label] = prevalence
+    localize = settings.localize.model_copy(update={"prevalence": {**settings.localize.prevalence, **prevalences}})
+    return settings.model_copy(update={"localize": localize})
 
 
 def folder_of(trained: Path, out: Path) -> RunFolder:

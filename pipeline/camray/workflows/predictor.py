@@ -26,6 +26,7 @@ from camray.core.localization.heat_maps import film_window
 from camray.core.localization.located_boxes import RegionRules, locate
 from camray.core.networks.chest_region import find_chests, held_inside
 from camray.core.networks.lung_unet import LungUNet
+from camray.core.probability.calibration import LabelCalibration, calibrated_probabilities
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box, CropWindow, GridTransform
@@ -41,7 +42,7 @@ from camray.workflows.stored_settings import read_settings
 
 _CPU = torch.device("cpu")
 _NO_BOX = dict.fromkeys((*CORNERS, "score"), float("nan"))
-COLUMNS = ("image_id", "label", "probability", *CORNERS, "score")
+COLUMNS = ("image_id", "label", "probability", *CORNERS, "score", "logit")
 FILMS_AT_ONCE = 16
 
 
@@ -57,6 +58,9 @@ class Prediction:
     transform : GridTransform
         Native to model grid.
     probabilities : ndarray of shape (L,), float64
+        NaN where none is stated.
+    logits : ndarray of shape (L,), float64
+        Raw.
     heat : ndarray of shape (L, h, w), float32
         Raw maps on the feature grid.
     boxes : tuple
@@ -67,6 +71,7 @@ class Prediction:
     grey: NDArray[np.float32]
     transform: GridTransform
     probabilities: NDArray[np.float64]
+    logits: NDArray[np.float64]
     heat: NDArray[np.float32]
     boxes: tuple[tuple[tuple[Box, float], ...], ...]
 
@@ -83,6 +88,8 @@ class Predictor:
         What it expects.
     thresholds : dict of str to BoxThreshold
         By label; a label without any gets no boxes.
+    calibrations : tuple of LabelCalibration
+        From logits to probabilities, one for each of the contract's labels.
     method : str
         Explanation method that the thresholds belong to.
     explaining : ExplainSettings
@@ -100,6 +107,7 @@ class Predictor:
     network: SeamNetwork
     contract: ModelContract
     thresholds: dict[str, BoxThreshold]
+    calibrations: tuple[LabelCalibration, ...]
     method: str
     explaining: ExplainSettings
     localizing: LocalizeSettings
@@ -119,7 +127,8 @@ class Predictor:
         -------
         DataFrame
             Columns `COLUMNS`: native px, half-open, corner origin. One row a box; a label without one on a film has one
-            row with missing corners and score, so that its probability is there too. Of an array, image_id is the
+            row with missing corners and score, so that its logit is there too. The probability is missing where the
+            run states none (its validation films were too few). Of an array, image_id is the
             film's number. A file that is no usable film has one row with label ``refused:<reason>``.
 
         Raises
@@ -157,13 +166,20 @@ class Predictor:
             flip=settings.flip,
             scales=settings.scales,
         )
-        probabilities = torch.sigmoid(maps.logits.double()).cpu().numpy()
+        logits = maps.logits.double().cpu().numpy()
+        probabilities = calibrated_probabilities(logits, self.calibrations)
         scale = np.float32(2.0 ** settings.heat_exponents.get(self.method, 0))
         raw = self._held(maps.heat[self.method], batch, films, grids)
         heat = (raw.float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
         return [
             Prediction(
-                film, grey, transform, probabilities[number], heat[number], self._boxes(film, transform, heat[number])
+                film,
+                grey,
+                transform,
+                probabilities[number],
+                logits[number],
+                heat[number],
+                self._boxes(film, transform, heat[number]),
             )
             for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
@@ -193,6 +209,7 @@ class Predictor:
                     "image_id": prediction.film.image_id,
                     "label": label,
                     "probability": float(prediction.probabilities[number]),
+                    "logit": float(prediction.logits[number]),
                 }
                 rows += [{**shared, **_box_columns(box, score)} for box, score in prediction.boxes[number]] or [
                     {**shared, **_NO_BOX}
@@ -260,7 +277,8 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     for stage in ("localize", "explain"):
         folder.check_outputs(stage)
     network, contract = load_classifier(folder, _CPU)
-    thresholds = run.localize.thresholds.read().boxes
+    stored = run.localize.thresholds.read()
+    thresholds = stored.boxes
     settings = read_settings(run_root)
     methods = list(dict.fromkeys(threshold.method for threshold in thresholds))
     if method is not None and method not in methods:
@@ -270,4 +288,6 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     by_label = default_thresholds(thresholds, method, contract.labels)
     prior = run.explain.read_prior(method)
     chest = shipped_lung_network() if settings.explain.within == "chest" else None
-    return Predictor(network, contract, by_label, method, settings.explain, settings.localize, prior=prior, chest=chest)
+    maps = tuple(stored.calibration_of(label) for label in contract.labels)
+    parts = (network, contract, by_label, maps, method, settings.explain, settings.localize)
+    return Predictor(*parts, prior=prior, chest=chest)

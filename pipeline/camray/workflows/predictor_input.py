@@ -100,4 +100,9 @@ def _row_or_film(path: Path) -> GreyFilm | dict[str, Any]:
 
 
 def _refused(image_id: str, error: ImageError) -> dict[str, Any]:
-    return {"image_id": image_id, "label": f"refused:{error.reason}", "probability": float("nan")}
+    return {
+        "image_id": image_id,
+        "label": f"refused:{error.reason}",
+        "probability": float("nan"),
+        "logit": float("nan"),
+    }

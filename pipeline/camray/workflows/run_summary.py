@@ -1,6 +1,6 @@
 """Summary at the end of a run: headline scores, or the findings of films without labels.
 
-Reads   ``score/scores.csv``, ``explain/images.parquet logits.npy grid.json``, ``export/boxes.csv``
+Reads   ``score/scores.csv``, ``explain/images.parquet logits.npy grid.json``, ``localize/``, ``export/boxes.csv``
 Writes  ``csv/<stage>-<table>.csv`` on request
 """
 
@@ -39,8 +39,9 @@ class Findings:
     labels : tuple of str
         Findings, in the network's order.
     rows : list of dict
-        The films of the highest probabilities, highest first: ``image_id``, ``probabilities`` by label, and ``boxes``,
-        how many boxes were exported (None: boxes were not exported).
+        The films of the highest probabilities, highest first (of the highest logits where none is stated):
+        ``image_id``, ``probabilities`` by label (None: none is stated), ``reported``, the labels that are, and
+        ``boxes``, how many boxes were exported (None: boxes were not exported).
     """
 
     films: int
@@ -108,25 +109,32 @@ def next_steps_of(folder: RunFolder, settings: Settings) -> list[str]:
 
 
 def top_findings(folder: RunFolder, most: int) -> Findings | None:
-    """Return the probabilities of the films with the highest ones; None where nothing was explained.
+    """Return the probabilities of the films with the highest ones; None where no boxes were drawn.
 
     Parameters
     ----------
     folder : RunFolder
-        With ``explain`` done.
+        With ``localize`` done.
     most : int
         Films at most.
     """
-    if folder.record("explain") is None:
+    if folder.record("localize") is None:
         return None
     run = open_explained_run(folder)
-    probabilities, image_ids, labels = run.probabilities, run.image_ids, run.labels
-    order = np.argsort(-probabilities.max(axis=1, initial=0.0), kind="stable")[:most]
-    boxes = _exported_boxes(folder)
+    image_ids, labels = run.image_ids, run.labels
+    probabilities = run.thresholds.probabilities(labels, run.logits)
+    highest = [values.max(axis=1, initial=-np.inf) for values in (run.logits, np.nan_to_num(probabilities, nan=-1.0))]
+    order = np.lexsort([-values for values in highest])[:most]
+    boxes, predictions = _exported_boxes(folder), run.default_predictions
+    of_films = predictions[predictions["reported"]].groupby("image_id")["label"].unique()
     rows = [
         {
             "image_id": image_ids[film],
-            "probabilities": {label: float(probabilities[film, i]) for i, label in enumerate(labels)},
+            "probabilities": {
+                label: None if np.isnan(value) else float(value)
+                for label, value in zip(labels, probabilities[film], strict=True)
+            },
+            "reported": [label for label in labels if label in of_films.get(image_ids[film], ())],
             "boxes": None if boxes is None else boxes.get(image_ids[film], 0),
         }
         for film in order

@@ -46,6 +46,7 @@ def _check_data(settings: Settings, manifest: Manifest) -> None:
     named = {
         "data.leave_out": data.leave_out,
         "train.label_weights": settings.train.label_weights,
+        "localize.prevalence": settings.localize.prevalence,
         "score.human": settings.score.human,
     }
     is_generated = data.generate is not None

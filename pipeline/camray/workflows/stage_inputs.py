@@ -79,6 +79,7 @@ _ADDED = (
     ("train", "balance"),
     ("train", "max_balance_weight"),
     ("train", "outside_penalty"),
+    ("localize", "prevalence"),
 )
 
 

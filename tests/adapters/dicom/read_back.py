@@ -61,7 +61,7 @@ def _group_row(group: Any) -> dict[str, Any]:
 
 def _evaluation_row(evaluation: Dataset, comment: Dataset) -> dict[str, Any]:
     name, value = evaluation.ConceptNameCodeSequence[0], evaluation.ConceptCodeSequence[0]
-    number = _named(evaluation, PROBABILITY)[0].MeasuredValueSequence[0]
+    numbers = [item.MeasuredValueSequence[0] for item in _named(evaluation, PROBABILITY)]
     return {
         "finding": (name.CodeValue, name.CodingSchemeDesignator, name.CodeMeaning),
         "tracking_uid": None,
@@ -71,7 +71,7 @@ def _evaluation_row(evaluation: Dataset, comment: Dataset) -> dict[str, Any]:
         "laterality": None,
         "present": value.CodeValue != NOT_DETECTED.value,
         "box": None,
-        "percent": float(number.NumericValue),
+        "percent": float(numbers[0].NumericValue) if numbers else None,
     }
 
 

@@ -198,6 +198,25 @@ def test_a_finding_that_is_not_judged_is_neither_present_nor_absent(plain: Path,
     assert sr.PROBABILITY.meaning not in text
 
 
+def test_without_a_probability_words_and_the_reason_stand_in_its_place(plain: Path, tmp_path: Path) -> None:
+    source, reason = read_source(plain), "9 validation patients with the finding"
+    result = result_of(source)
+    none = {"probability": None, "cutoff": None, "no_probability": reason}
+    result = replace(result, findings=tuple(replace(each, **none) for each in result.findings))
+    path = tmp_path / "sr.dcm"
+    report = saved(sr.build_sr(result, source, identity_of("sr")), path)
+    assert dciodvfy(path) == []
+    assert sr.PROBABILITY.meaning not in str(report.to_json())
+    rows = read_sr(report)
+    pneumonia, mass, uncoded = rows[2:]
+    assert rows[0]["box"] == result.findings[0].boxes[0].box
+    assert rows[0]["comment"] == "Pneumonia reported, right upper zone (AI, not verified)"
+    assert [row["present"] for row in (pneumonia, mass, uncoded)] == [True, True, False]
+    assert pneumonia["comment"] == f"Pneumonia reported (AI, not verified): no probability: {reason}"
+    assert mass["comment"].endswith(f": the map holds no localization; no probability: {reason}")
+    assert uncoded["comment"].endswith(f" not reported (AI, not verified): below the cutoff; no probability: {reason}")
+
+
 def test_a_presentation_state_read_back_has_the_results_boxes(film: Path, tmp_path: Path) -> None:
     result = result_of(read_source(film))
     exported = read_gsps(saved(build(film, "gsps"), tmp_path / "pr.dcm"))

@@ -66,6 +66,20 @@ def test_a_finding_that_is_not_judged_is_not_denied(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
+def test_findings_without_a_probability_have_words_and_a_reason(tmp_path: Path) -> None:
+    source = read_source(bare_film(tmp_path / "film.dcm"))
+    result = result_of(source)
+    none = {"probability": None, "cutoff": None, "no_probability": "9 validation patients"}
+    (tmp_path / "page.pdf").write_bytes(
+        page_of(replace(result, findings=tuple(replace(each, **none) for each in result.findings)), source)
+    )
+    text = subprocess.run(["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, text=True).stdout
+    assert "No probability of Pneumonia: 9 validation patients (and 2 more findings" in text
+    assert text.count("none") == 6
+    assert "0." not in text.split("Cutoff")[1].split("AI, not verified")[0].split("(")[0]
+
+
 def test_a_name_that_no_installed_font_can_write_is_replaced(tmp_path: Path) -> None:
     """By its code's meaning; U+E0F0 is in a private area, which fonts leave empty."""
     source = read_source(bare_film(tmp_path / "film.dcm"))

@@ -24,15 +24,14 @@ def test_precision_and_recall_are_scikit_learns() -> None:
 
 
 def test_honest_probabilities_have_no_gap() -> None:
-    logits = np.repeat(np.log([0.25 / 0.75, 0.75 / 0.25]), 4)
+    probability = np.repeat([0.25, 0.75], 4)
     present = np.array([True, False, False, False, True, True, True, False])
-    found = reliability(logits, present)
+    found = reliability(probability, present)
     assert found is not None
     assert found.promised == pytest.approx([0.25, 0.75])
     assert found.observed == pytest.approx([0.25, 0.75])
     assert found.films.tolist() == [4, 4]
-    assert found.error == pytest.approx(0)
-    turned = reliability(-logits, present)
+    turned = reliability(1 - probability, present)
     assert turned is not None
-    assert turned.error == pytest.approx(0.5)
+    assert turned.observed == pytest.approx([0.75, 0.25])
     assert reliability(np.zeros(0), np.zeros(0, bool)) is None

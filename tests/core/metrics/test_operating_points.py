@@ -8,14 +8,17 @@ from torchmetrics.functional.classification import binary_calibration_error
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.operating_points import (
     CalibrationErrorStatistic,
+    calibration_statistics,
     classification_statistics,
+    expected_calibration_error,
     fitted_temperature,
     operating_points,
 )
-from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.score_table import LabelLogits
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow, statistics_table
+from camray.core.probability.logistic import probabilities_of
 
+NO_DRAWS = Bootstrap(0, 0.95, 1)
 ROW = StatisticRow("a", "classifier", "classification/ece", None, "fixed", 4)
 
 
@@ -60,6 +63,20 @@ def test_calibration_error_by_hand() -> None:
     part = CalibrationErrorStatistic(ROW, np.arange(4), probability, present)
     np.testing.assert_allclose(part(np.ones((1, 4))), [[(2 * 0.5 + 0.1) / 4]])
     np.testing.assert_allclose(part(np.array([[0.0, 0, 1, 1]])), [[0.05]])
+
+
+def test_rows_of_calibrated_probabilities_stand_beside_those_of_the_output() -> None:
+    films = LabelLogits(np.arange(4), np.zeros(4), np.array([True, False, False, False]))
+    table = statistics_table("test", 4, calibration_statistics("a", films, np.full(4, 0.25), "validation"), NO_DRAWS)
+    value = table[table.label == "a"].set_index(["metric", "threshold_source"]).value
+    assert value.to_dict() == {
+        ("ece", "validation"): 0.0,
+        ("brier", "validation"): pytest.approx((0.75**2 + 3 * 0.25**2) / 4),
+        ("ece_uncalibrated", "fixed"): 0.25,  # promised 1/2, came 1/4
+        ("brier_uncalibrated", "fixed"): 0.25,
+    }
+    assert expected_calibration_error(np.full(4, 0.25), films.present) == 0
+    assert np.isnan(expected_calibration_error(np.zeros(0), np.zeros(0, bool)))
 
 
 @settings(max_examples=20, deadline=None)

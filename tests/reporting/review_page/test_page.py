@@ -20,7 +20,7 @@ HEAT = np.arange(48, dtype=np.float16).reshape(1, 6, 8)
 def _run(name: str = "run", label: str = "Mass", description: str = "fraction of the maximum") -> PageRun:
     recipe = PageRecipe("max", 0.2, 0.0, 1.0, "hottest", (1.0,), description)
     grid = {"rows": 96, "cols": 128, "feature_rows": 6, "feature_cols": 8}
-    return PageRun(name, "0", "cam", (label,), (0.5,), (recipe,), grid, 0, 0.0, True, None, True)
+    return PageRun(name, "0", "cam", (label,), (0.5,), (0.0,), (recipe,), grid, 0, 0.0, True, None, True)
 
 
 def _film(image_id: str = "1.2.3", reader: str = "reader", note: str = "", facts: str = "") -> PageFilm:
@@ -33,6 +33,7 @@ def _film(image_id: str = "1.2.3", reader: str = "reader", note: str = "", facts
         transform=GridTransform(0.5, 0.25, 3.0, 4.0),
         window=(1, 95, 2, 126),
         probabilities=[0.25],
+        logits=[-1.1],
         reported=[False],
         boxes=[[Box(1, 2, 30, 40)]],
         annotations=[(0, reader, Box(5, 6, 7, 8))],

@@ -9,8 +9,10 @@ import pytest
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.bootstrap import Bootstrap
+from camray.core.probability.calibration import LabelCalibration
 from camray.domain.records import SCORE_COLUMNS, ThresholdSource
 from camray.reporting.score_report.page import FilmPicture, SplitReport, report_page
+from camray.reporting.score_report.probability_table import probability_table
 from tests.reporting.hostile_texts import TEXT, assert_escaped
 from tests.reporting.page_tables import PageTables
 
@@ -32,7 +34,7 @@ def _scores(label: str, method: str = "cam") -> pd.DataFrame:
 
 
 def _film(label: str, image_id: str = "1.2.3") -> FilmPicture:
-    return FilmPicture(label, "best", image_id, 0.456, True, 0.987, b"png")
+    return FilmPicture(label, "best", image_id, 0.456, True, "probability 0.99", b"png")
 
 
 def test_shortcuts_of_the_audit_are_named_where_there_are_any() -> None:
@@ -126,3 +128,29 @@ def test_texts_from_outside_are_escaped() -> None:
     page = report_page(TEXT, [split], [threshold], PATIENTS)
     assert page.count("{{ 7 * 7 }}") > 15
     assert_escaped(page)
+
+
+def test_probabilities_say_how_they_are_calibrated_and_how_right_they_are() -> None:
+    names = {"ece_uncalibrated": ("fixed", 0.21), "ece": ("validation", 0.04), "brier": ("validation", 0.12)}
+    rows = [
+        ("test", "classifier", "Mass", name, np.nan, source, value, value, value, 40)
+        for name, (source, value) in names.items()
+    ]
+    scores = pd.concat([_scores("Mass"), pd.DataFrame(rows, columns=list(SCORE_COLUMNS))], ignore_index=True)
+    maps = [
+        LabelCalibration("Mass", "logistic", split="validation", n=162, positives=12, prevalence=0.08125),
+        LabelCalibration("Cyst & co", "none", reason="9 validation patients with the finding"),
+    ]
+    mass, cyst = probability_table(scores, maps)
+    assert mass.calibration == "temperature and shift; 162 validation films, 12 with it; prevalence 0.0813"
+    assert cyst.calibration == "no probability: 9 validation patients with the finding"
+    moved, _ = probability_table(scores, [maps[0].moved_to(0.02), maps[1]])
+    assert moved.calibration.endswith("prevalence 0.0813, moved to 0.02")
+    split = SplitReport("test", 4, 3, 2, scores, {}, [])
+    page = report_page("name", [replace(split, probabilities=(mass, cyst))], [], PATIENTS)
+    table = page.split("<h3>Probabilities</h3>")[1].split("</table>")[0]
+    assert "Cyst &amp; co" in table
+    assert [table.index(text) for text in ("0.21", "0.04", "0.12")] == sorted(
+        table.index(text) for text in ("0.21", "0.04", "0.12")
+    )
+    assert "<h3>Probabilities</h3>" not in report_page("name", [split], [], PATIENTS)

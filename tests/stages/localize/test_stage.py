@@ -15,6 +15,7 @@ from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.metrics.chance import Evidence, Verdict
+from camray.core.probability import fit
 from camray.domain.errors import CheckpointError, PipelineError
 from camray.domain.geometry import Box, iou
 from camray.domain.records import (
@@ -171,8 +172,8 @@ def test_thresholds_name_where_they_come_from_and_only_validation_films_count(fo
     assert "calibrated/cam/effusion" not in entries
     assert any("effusion" in note and "n=0" in note for note in first["notes"])
     cutoff = {entry["label"]: entry for entry in first["cutoffs"]}
-    assert (cutoff["mass"]["n"], cutoff["mass"]["probability"] > 0.12) == (12, True)
-    assert (cutoff["effusion"]["n"], cutoff["effusion"]["probability"]) == (0, 0.5)
+    assert (cutoff["mass"]["n"], cutoff["mass"]["output"] > 0.12) == (12, True)
+    assert (cutoff["effusion"]["n"], cutoff["effusion"]["output"]) == (0, 0.5)
     path = folder.root / "ingest" / "annotations.parquet"
     annotations = read_table(path, ANNOTATION_COLUMNS)
     is_test = annotations["image_id"] >= "film12"
@@ -241,8 +242,38 @@ def test_reported_follows_the_cutoff_or_everything(folder: RunFolder) -> None:
     mass = rows[rows["label"] == "mass"].drop_duplicates("image_id")
     assert mass["reported"].tolist() == (mass["logit"] > 0).tolist()
     assert mass["reported"].sum() == 15
-    assert np.allclose(mass["probability"], 1 / (1 + np.exp(-mass["logit"])), atol=1e-6)
     assert _run(folder, report="all")[0]["reported"].all()
+
+
+def test_probabilities_are_calibrated_on_validation_films_and_boxes_stay(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, chosen = _run(folder)
+    assert plain["probability"].isna().all()
+    reasons = {entry["label"]: entry["reason"] for entry in chosen["calibrations"]}
+    assert reasons["mass"].startswith("10 validation patients with the finding and 2 without")
+    assert f"'mass' has no probability: {reasons['mass']}" in chosen["notes"]
+    monkeypatch.setattr(fit, "LEAST_PATIENTS", 2)
+    rows, chosen = _run(folder)
+    entry = chosen["calibrations"][0]
+    assert (entry["label"], entry["n"], entry["positives"], entry["split"]) == ("mass", 12, 10, "validation")
+    assert entry["prevalence"] == pytest.approx(10 / 12)
+    mass = rows["label"] == "mass"
+    expected = 1 / (1 + np.exp(-(entry["slope"] * rows["logit"] + entry["shift"])))
+    np.testing.assert_allclose(rows.loc[mass, "probability"], expected[mass], atol=1e-6)
+    assert rows.loc[~mass, "probability"].isna().all()
+    pd.testing.assert_frame_equal(rows.drop(columns="probability"), plain.drop(columns="probability"))
+
+
+def test_a_sites_prevalence_moves_probabilities_alone(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "LEAST_PATIENTS", 2)
+    plain = _run(folder)[0]
+    moved, chosen = _run(folder, prevalence={"mass": 0.5, "effusion": 0.1})
+    assert chosen["calibrations"][0]["site_prevalence"] == 0.5
+    mass = (plain["label"] == "mass") & plain["x0"].notna()
+    odds = [table.loc[mass, "probability"] / (1 - table.loc[mass, "probability"]) for table in (plain, moved)]
+    np.testing.assert_allclose(odds[1], odds[0] / 5, rtol=1e-4)  # odds of 10 to 2 become 1 to 1
+    pd.testing.assert_frame_equal(moved.drop(columns="probability"), plain.drop(columns="probability"))
 
 
 @pytest.mark.parametrize(("report", "reported"), [("judged", False), ("cutoff", True), ("all", True)])

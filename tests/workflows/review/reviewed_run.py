@@ -1,5 +1,6 @@
 """A run with boxes of every kind of recipe, ready to be reviewed."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
 from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.probability.calibration import Kind, LabelCalibration
 from camray.stages.localize import stage as localize
 from tests.scored_run import FEATURE, make_run
 
@@ -21,6 +23,7 @@ RECIPES = {
     "Edema": BoxRecipe("background", 0.5, dilate=1.4, background=-0.25),
 }
 LABELS = tuple(RECIPES)
+UNCALIBRATED, SHIFT = "Edema", -0.5
 
 
 def reviewed_settings(**localize_settings: object) -> Settings:
@@ -55,7 +58,13 @@ def make_reviewed_run(root: Path, films: int = 30, **localize_settings: object) 
         for label, recipe in RECIPES.items()
     ]
     cutoffs = [{"label": label, "probability": 0.5, "split": None, "criterion": "", "n": 0} for label in LABELS]
-    write_json(trained / "localize" / "thresholds.json", {"thresholds": thresholds, "cutoffs": cutoffs, "notes": []})
+    kinds: dict[str, Kind] = dict.fromkeys(LABELS, "shift") | {UNCALIBRATED: "none"}
+    calibrations = [
+        asdict(LabelCalibration(label, kind, shift=SHIFT, prevalence=0.5, reason="too few" if kind == "none" else ""))
+        for label, kind in kinds.items()
+    ]
+    plain = {"thresholds": thresholds, "cutoffs": cutoffs, "notes": [], "calibrations": calibrations}
+    write_json(trained / "localize" / "thresholds.json", plain)
     (trained / "explain").mkdir()
     prior = np.random.default_rng(5).random((len(LABELS), *FEATURE)).astype(np.float32)
     np.save(trained / "explain" / "prior-cam.npy", prior)

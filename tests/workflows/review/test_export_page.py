@@ -19,7 +19,7 @@ from camray.workflows.review import display_images
 from camray.workflows.review.export_page import build
 from tests.film_factory import FilmRecipe
 from tests.one_worker import map_here
-from tests.workflows.review.reviewed_run import LABELS, make_reviewed_run
+from tests.workflows.review.reviewed_run import LABELS, SHIFT, UNCALIBRATED, make_reviewed_run
 
 
 @pytest.fixture
@@ -70,7 +70,13 @@ def test_boxes_and_disagreement_are_the_runs(drawn_here: None, tmp_path: Path) -
         for number, label in enumerate(LABELS):
             row = predictions.loc[[(film["id"], label)]].iloc[0]
             assert film["reported"][number] == row["reported"]
-            assert film["probabilities"][number] == pytest.approx(row["probability"], abs=1e-5)
+            assert film["logits"][number] == pytest.approx(row["logit"], abs=1e-5)
+            if label == UNCALIBRATED:
+                assert film["probabilities"][number] is None
+                assert np.isnan(row["probability"])
+            else:
+                assert film["probabilities"][number] == pytest.approx(row["probability"], abs=1e-5)
+                assert row["probability"] == pytest.approx(1 / (1 + np.exp(-row["logit"] - SHIFT)), abs=1e-6)
             if row["reported"] and np.isfinite(row["x0"]):
                 assert film["boxes"][number][0] == row[["x0", "y0", "x1", "y1"]].tolist()
             value = values[film["id"], label]

@@ -21,6 +21,7 @@ from camray.core.explain.methods import METHODS
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.networks.classifier import build_classifier
+from camray.core.probability.calibration import LabelCalibration
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, ImageError, SettingsError
 from camray.domain.records import ThresholdSource
@@ -53,7 +54,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     thresholds = [
         BoxThreshold("x", "cam", label, "own", ThresholdSource.FIXED, recipe, None, "", 0) for label in LABELS
     ]
-    write_thresholds(root / "localize" / "thresholds.json", Thresholds(tuple(thresholds), ()))
+    maps = tuple(LabelCalibration(label, "shift", shift=-1.0, prevalence=0.25) for label in LABELS)
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds(tuple(thresholds), (), (), maps))
     write_json(root / "settings.json", {"name": "shown"})
     return root
 

@@ -182,6 +182,9 @@ class LocalizeSettings(Section):
         description="judged: boxes of films whose probability reaches the cutoff, except findings that are no "
         "better than chance on the validation films; cutoff: of all findings; all: of every film",
     )
+    prevalence: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        {}, description="by finding: prevalence at the site; probabilities are moved to it from the validation films'"
+    )
     zones: bool = Field(True, description="segment the lungs and name the lung zone of each box")
     lungs: Path | None = Field(None, description="lung segmenter from `camray lungs train`; default: the shipped one")
     calibrate_iou: float = Field(

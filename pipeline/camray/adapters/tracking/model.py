@@ -22,6 +22,7 @@ OUTPUT_COLUMNS = {
     "x1": "double",
     "y1": "double",
     "score": "double",
+    "logit": "double",
 }
 
 

@@ -1,9 +1,13 @@
 """Box thresholds and report cutoffs: records of what ``localize`` chose, and where it was chosen."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from camray.core.localization.box_recipes import BoxRecipe
+from camray.core.probability.calibration import OLDER_RUN, LabelCalibration, calibrated_probabilities, log_odds
 from camray.domain.records import ThresholdSource
 
 
@@ -45,14 +49,15 @@ class BoxThreshold:
 
 @dataclass(frozen=True)
 class ReportCutoff:
-    """Probability from which a finding is reported.
+    """Output of the network from which a finding is reported.
 
     Parameters
     ----------
     label : str
         Finding.
-    probability : float
-        0-1.
+    output : float
+        Logistic of the raw logit, 0-1: no probability. Films are compared with it on this scale, so that a calibration
+        changes no box.
     split : str or None
         Split it was chosen on; None if that split lacks one of the two classes.
     criterion : str
@@ -64,7 +69,7 @@ class ReportCutoff:
     """
 
     label: str
-    probability: float
+    output: float
     split: str | None
     criterion: str
     n: int
@@ -83,16 +88,57 @@ class Thresholds:
         One per label.
     notes : tuple of str
         What could not be chosen, and why.
+    calibrations : tuple of LabelCalibration
+        One per label; none in runs of versions that did not calibrate.
     """
 
     boxes: tuple[BoxThreshold, ...]
     cutoffs: tuple[ReportCutoff, ...]
     notes: tuple[str, ...] = ()
+    calibrations: tuple[LabelCalibration, ...] = ()
 
     @property
     def cutoff_of(self) -> dict[str, float]:
-        """Report cutoff of each label, as a probability."""
-        return {cutoff.label: cutoff.probability for cutoff in self.cutoffs}
+        """Report cutoff of each label, as an output of the network."""
+        return {cutoff.label: cutoff.output for cutoff in self.cutoffs}
+
+    def calibration_of(self, label: str) -> LabelCalibration:
+        """Return a label's calibration; one that states no probability where the run has none."""
+        known = {each.label: each for each in self.calibrations}
+        return known.get(label, LabelCalibration(label, reason=OLDER_RUN))
+
+    def probabilities(self, labels: Sequence[str], logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Turn raw logits into the probabilities that leave camray.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            L of them.
+        logits : ndarray of shape (N, L), floating
+            Raw.
+
+        Returns
+        -------
+        ndarray of shape (N, L), float64
+            0-1; NaN in the columns of labels of which none is stated.
+        """
+        return calibrated_probabilities(logits, [self.calibration_of(label) for label in labels])
+
+    def probability_cutoff(self, label: str) -> float:
+        """Return a label's cutoff as a probability; NaN where none is stated."""
+        return float(self.calibration_of(label).probabilities(np.array(self.logit_cutoff(label))))
+
+    def logit_cutoff(self, label: str) -> float:
+        """Return a label's cutoff as a raw logit; infinite for an output of 0 or 1."""
+        with np.errstate(divide="ignore"):
+            return log_odds(self.cutoff_of[label])
+
+    def moved_to(self, prevalences: Mapping[str, float]) -> "Thresholds":
+        """Return the same thresholds with probabilities for other prevalences, by label."""
+        moved = tuple(
+            each.moved_to(prevalences[each.label]) if each.label in prevalences else each for each in self.calibrations
+        )
+        return replace(self, calibrations=moved)
 
     @property
     def not_judged(self) -> dict[str, str]:

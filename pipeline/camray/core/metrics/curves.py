@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.core.metrics.localization.annotated_films import FloatArray
-from camray.core.metrics.probability import probabilities_of
 
 RELIABILITY_BINS = 10
 FROC_IOU = 0.3  # a box finds an annotated one from this IoU on
@@ -22,14 +21,11 @@ class Reliability:
         Mean probability, and share of films with the label.
     films : ndarray of shape (B,), int64
         In each bin.
-    error : float
-        Expected calibration error: mean absolute gap, weighed by films.
     """
 
     promised: FloatArray
     observed: FloatArray
     films: NDArray[np.int64]
-    error: float
 
 
 def precision_recall_points(logits: FloatArray, present: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
@@ -55,13 +51,15 @@ def precision_recall_points(logits: FloatArray, present: NDArray[np.bool_]) -> t
     return true_positive / present.sum(), true_positive / (last + 1)
 
 
-def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELIABILITY_BINS) -> Reliability | None:
+def reliability(
+    probability: FloatArray, present: NDArray[np.bool_], bins: int = RELIABILITY_BINS
+) -> Reliability | None:
     """Compare probabilities with what was found; None without films.
 
     Parameters
     ----------
-    logits : ndarray of shape (N,), float64
-        The classifier's; their sigmoid is the probability.
+    probability : ndarray of shape (N,), float64
+        0-1.
     present : ndarray of shape (N,), bool
         The films that carry the label.
     bins : int
@@ -72,13 +70,11 @@ def reliability(logits: FloatArray, present: NDArray[np.bool_], bins: int = RELI
     Reliability or None
         Per bin: mean probability and observed fraction; None without films.
     """
-    if logits.size == 0:
+    if probability.size == 0:
         return None
-    probability = probabilities_of(logits)
     edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins))
     bin_of_film = np.unique(np.searchsorted(edges, probability, side="left"), return_inverse=True)[1]
     films = np.bincount(bin_of_film)
     promised = np.bincount(bin_of_film, weights=probability) / films
     observed = np.bincount(bin_of_film, weights=present.astype(np.float64)) / films
-    error = float((np.abs(promised - observed) * films).sum() / len(logits))
-    return Reliability(promised, observed, films.astype(np.int64), error)
+    return Reliability(promised, observed, films.astype(np.int64))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
-from camray.core.metrics.probability import probabilities_of
+from camray.core.probability.logistic import probabilities_of
 
 
 @dataclass(frozen=True)

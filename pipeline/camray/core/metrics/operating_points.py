@@ -24,9 +24,9 @@ from camray.core.metrics.auroc import roc_points
 from camray.core.metrics.bootstrap import PatientSums
 from camray.core.metrics.delong import auroc_interval
 from camray.core.metrics.localization.annotated_films import FloatArray, IntArray
-from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.score_table import CLASSIFIER, LabelLogits
 from camray.core.metrics.statistics import OwnInterval, RatioStatistic, Statistic, StatisticRow
+from camray.core.probability.logistic import probabilities_of
 from camray.domain.records import ThresholdSource
 
 ECE_BINS = 15
@@ -90,6 +90,34 @@ def fitted_temperature(logits: FloatArray, present: NDArray[np.bool_]) -> float:
     return float(np.exp(optimum.x))
 
 
+def expected_calibration_error(probability: FloatArray, present: NDArray[np.bool_]) -> float:
+    """Return the mean gap between probability and share of films with the label, over bins of equal width.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (N,), float64
+        0-1.
+    present : ndarray of shape (N,), bool
+        Films with the label.
+
+    Returns
+    -------
+    float
+        0-1; NaN without films.
+    """
+    if not len(probability):
+        return float("nan")
+    return float(np.abs(_gaps_by_bin(probability, present).sum(axis=0)).sum() / len(probability))
+
+
+def _gaps_by_bin(probability: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
+    """Return what each film's probability promises too much, in the column of its bin: [N, `ECE_BINS`]."""
+    bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    gaps = np.zeros((len(bins), ECE_BINS))
+    gaps[np.arange(len(bins)), bins] = probability - present
+    return gaps
+
+
 @dataclass(frozen=True)
 class CalibrationErrorStatistic:
     """Expected calibration error of one label: one row."""
@@ -106,10 +134,7 @@ class CalibrationErrorStatistic:
 
     @cached_property
     def _gaps(self) -> PatientSums:
-        bins = np.minimum((self.probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
-        gaps = np.zeros((len(bins), ECE_BINS))
-        gaps[np.arange(len(bins)), bins] = self.probability - self.present
-        return PatientSums(gaps, self.patients)
+        return PatientSums(_gaps_by_bin(self.probability, self.present), self.patients)
 
     def __call__(self, counts: FloatArray) -> FloatArray:
         """Add up, bin by bin, what was promised more than came."""
@@ -161,6 +186,37 @@ class ConstantStatistic:
     def own_interval(self) -> OwnInterval:
         """Return none."""
         return float("nan"), float("nan")
+
+
+def calibration_statistics(label: str, films: LabelLogits, calibrated: FloatArray, source: str) -> list[Statistic]:
+    """Make one label's rows ``ece`` and ``brier``, and both of the network's own output (``..._uncalibrated``).
+
+    Parameters
+    ----------
+    label : str
+        Finding.
+    films : LabelLogits
+        Scored films.
+    calibrated : ndarray of shape (N,), float64
+        Their probabilities.
+    source : str
+        Threshold source: where the calibration was fitted.
+
+    Returns
+    -------
+    list of Statistic
+        One for each row.
+    """
+    statistics: list[Statistic] = []
+    scales = {"": (calibrated, source), "_uncalibrated": (probabilities_of(films.logits), _FIXED)}
+    for suffix, (probability, of) in scales.items():
+        ece, brier = (
+            StatisticRow(label, CLASSIFIER, f"{name}{suffix}", None, of, len(probability)) for name in ("ece", "brier")
+        )
+        statistics.append(CalibrationErrorStatistic(ece, films.patients, probability, films.present))
+        squares = (probability - films.present)[:, None] ** 2
+        statistics.append(RatioStatistic([brier], films.patients, squares, np.ones_like(squares)))
+    return statistics
 
 
 def classification_statistics(

@@ -7,8 +7,10 @@ from typing import TypeVar
 from camray.domain.labels import Finding
 from camray.domain.reader_decisions import ReportMark
 
-# what an exported comment adds to a finding's name: "0.91, right upper zone (AI, not verified)"
-_SUMMARY = re.compile(r"\s+[01]\.\d\d(, (right|left) (upper|middle|lower) zone)?(\s+\(AI, not verified\).*)?$")
+# what an exported comment adds to a finding's name: "0.91, right upper zone (AI, not verified)", or "reported (AI, ..."
+_SUMMARY = re.compile(
+    r"\s+([01]\.\d\d|(not )?reported)(, (right|left) (upper|middle|lower) zone)?(\s+\(AI, not verified\).*)?$"
+)
 _OWN_IDENTIFIER = re.compile(r"^camray (.+) \d+$")
 _Word = TypeVar("_Word")
 

@@ -43,8 +43,10 @@ class PageRun:
         The run, a digest of its boxes and thresholds, and the explanation method shown.
     labels : tuple of str
         L of them.
-    cutoffs : tuple of float
-        Label by label: probability from which it is reported.
+    cutoffs : tuple of float or None
+        Label by label: probability from which it is reported; None where no probability is stated.
+    logit_cutoffs : tuple of float
+        The same as raw logits.
     recipes : tuple of PageRecipe or None
         Label by label; None where a label has no threshold and hence no boxes.
     grid : mapping of str to int
@@ -61,13 +63,16 @@ class PageRun:
         Annotations may be shown.
     not_judged : tuple of str
         Label by label: why it is neither reported nor denied; empty if it is judged. Empty altogether if all are.
+    no_probability : tuple of str
+        Label by label: why no probability is stated; empty if one is.
     """
 
     name: str
     digest: str
     method: str
     labels: tuple[str, ...]
-    cutoffs: tuple[float, ...]
+    cutoffs: tuple[float | None, ...]
+    logit_cutoffs: tuple[float, ...]
     recipes: tuple[PageRecipe | None, ...]
     grid: Mapping[str, int]
     exponent: int
@@ -76,6 +81,7 @@ class PageRun:
     prior: NDArray[np.float32] | None
     has_annotations: bool
     not_judged: tuple[str, ...] = ()
+    no_probability: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +104,10 @@ class PageFilm:
         Native to model grid.
     window : tuple of int
         (row0, row1, col0, col1): the model pixels that the film covers.
-    probabilities : sequence of float
-        Label by label.
+    probabilities : sequence of float or None
+        Label by label; None where none is stated.
+    logits : sequence of float
+        Raw, label by label.
     reported : sequence of bool
         Likewise.
     boxes : sequence of list of Box
@@ -123,7 +131,8 @@ class PageFilm:
     aspect: float
     transform: GridTransform
     window: tuple[int, int, int, int]
-    probabilities: Sequence[float]
+    probabilities: Sequence[float | None]
+    logits: Sequence[float]
     reported: Sequence[bool]
     boxes: Sequence[list[Box]]
     annotations: Sequence[tuple[int, str, Box]]

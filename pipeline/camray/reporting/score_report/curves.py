@@ -37,13 +37,12 @@ def curve_chart(curves: Sequence[Curve], title: str, x_name: str, y_name: str, d
     return _with_legend(figure, axes)
 
 
-def reliability_chart(reliabilities: Mapping[str, Reliability]) -> bytes:
-    """Draw observed frequency against mean probability, label by label; the diagonal is perfect calibration."""
-    figure, axes = _square("Reliability: are probabilities right?", "mean probability", "share with the finding")
+def reliability_chart(reliabilities: Mapping[str, Reliability], title: str) -> bytes:
+    """Draw observed frequency against mean probability, by caption; the diagonal is perfect calibration."""
+    figure, axes = _square(title, "mean probability", "share with the finding")
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
-    for number, (label, each) in enumerate(reliabilities.items()):
-        caption = cut(f"{label}, ECE {each.error:.2f}", 44)
-        axes.plot(each.promised, each.observed, marker="o", markersize=3, **_style(number), label=caption)
+    for number, (caption, each) in enumerate(reliabilities.items()):
+        axes.plot(each.promised, each.observed, marker="o", markersize=3, **_style(number), label=cut(caption, 44))
     axes.set_xlim(-0.02, 1.02)
     return _with_legend(figure, axes)
 

@@ -15,19 +15,20 @@ from camray.core.metrics.summary import HEADLINE_IOU
 from camray.reporting.page_rendering import render
 from camray.reporting.score_report.headline_table import SOURCE_MEANINGS, headline_table
 from camray.reporting.score_report.method_table import METRIC_COLUMNS, method_name, method_table
+from camray.reporting.score_report.probability_table import ProbabilityLine
 from camray.reporting.score_report.protocol_sections import protocol_sections
 
 
 @dataclass(frozen=True)
 class FilmPicture:
-    """One film shown on the page; `rank` is best, median or worst."""
+    """One film shown on the page; `rank` is best, median or worst, `certainty` its probability, or words."""
 
     label: str
     rank: str
     image_id: str
     iou: float
     is_hit: bool
-    probability: float
+    certainty: str
     png: bytes
 
 
@@ -51,6 +52,8 @@ class SplitReport:
         Grouped by label.
     notes : sequence of str
         Sentences on the baselines.
+    probabilities : sequence of ProbabilityLine
+        How each finding's are calibrated, and how right they are.
     """
 
     split: str
@@ -63,6 +66,7 @@ class SplitReport:
     curves: Mapping[str, bytes] = field(default_factory=dict)
     protocols: Sequence[str] = ()
     notes: Sequence[str] = ()
+    probabilities: Sequence[ProbabilityLine] = ()
 
 
 def report_page(
@@ -122,6 +126,7 @@ def _split_values(split: SplitReport) -> dict[str, Any]:
         "charts": split.charts,
         "curves": split.curves,
         "pictures": pictures,
+        "probabilities": split.probabilities,
         "methods": method_table(split.scores),
         "protocols": protocol_sections(split.scores, split.protocols),
     }

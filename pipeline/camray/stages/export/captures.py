@@ -6,7 +6,7 @@ from pydicom import Dataset
 
 from camray.adapters.dicom.write.common_attributes import code_of
 from camray.core.imaging.grayscale import to_unit_scale
-from camray.domain.film_results import UNVERIFIED, FilmResult
+from camray.domain.film_results import UNVERIFIED, FilmResult, FindingResult
 from camray.domain.films import StoredFilm
 from camray.io.explained_run import ExplainedRun
 from camray.reporting.captured_film import CapturedFilm, CapturedFinding, colours_for, edge_markers
@@ -39,8 +39,8 @@ def draw_picture(
     findings = [
         CapturedFinding(
             name=drawable_name(finding.name, code_of(finding.finding)),
-            score=f"{finding.probability:.2f}",
-            note=f"({UNVERIFIED})" + ("" if finding.boxes else ": the map holds no localization"),
+            score=finding.certainty,
+            note=_note(finding),
             rgb=colours[finding.name],
             heat01=heat01,
             boxes=tuple(scored.box for scored in finding.boxes),
@@ -54,6 +54,14 @@ def draw_picture(
         col_spacing_mm=film.col_spacing_mm,
     )
     return draw_capture(captured, findings, shape)
+
+
+def _note(finding: FindingResult) -> str:
+    """Return what the legend adds to a finding: the warning, and why there is no box or no probability."""
+    why = [] if finding.boxes else ["the map holds no localization"]
+    if finding.probability is None:
+        why.append(f"no probability: {finding.no_probability}")
+    return f"({UNVERIFIED})" + (f": {'; '.join(why)}" if why else "")
 
 
 def heat_maps(run: ExplainedRun, result: FilmResult, shape: tuple[int, int]) -> list[NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Overlay:
 
     image_id: str
     label: str
-    probability: float
+    probability: float  # NaN where none is stated
     reported: bool
     predicted: list[Box]
     annotated: list[Box]
@@ -57,15 +58,15 @@ def track_overlays(overlays: list[Overlay], folder: Path, most: int, tracker: Tr
 def _select(run: ExplainedRun, image_ids: list[str], settings: Settings, folder: Path) -> list[Overlay]:
     predictions = run.default_predictions[run.default_predictions["image_id"].isin(image_ids)]
     best = predictions.sort_values("rank").drop_duplicates(["image_id", "label"])
-    probabilities = {
-        str(label): list(zip(rows["probability"].astype(float), rows["image_id"].astype(str), strict=True))
+    logits = {
+        str(label): list(zip(rows["logit"].astype(float), rows["image_id"].astype(str), strict=True))
         for label, rows in best.groupby("label", observed=True)
     }
     labels = run.films.labels
     positive = set(labels["image_id"][labels["value"] == "1"])
     reported = set(predictions.loc[predictions["reported"], "image_id"])
     negatives = set(image_ids) - positive - reported
-    by_label = {label: probabilities[label] for label in run.labels if label in probabilities}
+    by_label = {label: logits[label] for label in run.labels if label in logits}
     pairs = films_to_draw(by_label, negatives, settings.export.max_overlays, settings.seed)
     names = file_names(image_id for image_id, _ in pairs)
     probability_of = {(i, label): float(p) for i, label, p in best[["image_id", "label", "probability"]].to_numpy()}
@@ -93,13 +94,14 @@ def _boxes_of(table: pd.DataFrame, image_id: str, label: str) -> list[Box]:
 def _draw(run: ExplainedRun, overlay: Overlay, name: str) -> None:
     """Draw the part of the model grid that the film covers."""
     view = run.view(overlay.image_id, run.default_thresholds[overlay.label])
-    suffix = "" if overlay.reported else ", not reported"
+    stated = [] if isnan(overlay.probability) else [f"{overlay.probability:.2f}"]
+    words = [*stated, *([] if overlay.reported else ["not reported"])]
     picture = draw_overlay(
         view.grey,
         heat01_of(view.heat),
         view.boxes(overlay.predicted),
         view.boxes(overlay.annotated),
-        f"{name} {overlay.probability:.2f}{suffix}",
+        f"{name} {', '.join(words) or 'reported'}",
         aspect=view.aspect,
     )
     Image.fromarray(picture).save(overlay.path)
@@ -113,7 +115,7 @@ def _table_rows(sample: list[Overlay]) -> Iterator[dict[str, Any]]:
             "step": step,
             "image_id": overlay.image_id,
             "label": overlay.label,
-            "probability": round(overlay.probability, 4),
+            "probability": None if isnan(overlay.probability) else round(overlay.probability, 4),
             "reported": overlay.reported,
             "prediction": _text_of(overlay.predicted),
             "annotation": _text_of(overlay.annotated),

@@ -35,6 +35,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         thresholds = choose_thresholds(explained, heat, settings.localize)
     else:
         thresholds = _thresholds_of_trained_run(explained)
+    thresholds = thresholds.moved_to(settings.localize.prevalence)
     files = explained.artifacts.localize
     files.thresholds.write(thresholds)
     priors = {method: explained.prior(method) for method in explained.methods}
@@ -55,9 +56,15 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         "thresholds": len(thresholds.boxes),
         "boxes": len(with_box),
         "reported_boxes": int(with_box["reported"].sum()),
-        **{f"note_{number}": note for number, note in enumerate(thresholds.notes)},
+        **{f"note_{number}": note for number, note in enumerate((*thresholds.notes, *_unmoved(thresholds, settings)))},
     }
     return StageResult(Counts(n_films, n_films), figures)
+
+
+def _unmoved(thresholds: Thresholds, settings: Settings) -> list[str]:
+    """Say which given prevalences move nothing."""
+    given = [thresholds.calibration_of(label) for label in settings.localize.prevalence]
+    return [f"prevalence of '{each.label}' not used, as it has no probability" for each in given if each.kind == "none"]
 
 
 def _maps_of(

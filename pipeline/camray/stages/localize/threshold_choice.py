@@ -14,6 +14,9 @@ from camray.core.localization.recipe_grid import ValidationMaps
 from camray.core.localization.reporting_cutoff import choose_cutoff
 from camray.core.metrics.chance import Evidence, Verdict, evidence_of
 from camray.core.metrics.localization.annotated_films import number_patients
+from camray.core.probability.calibration import LabelCalibration
+from camray.core.probability.fit import KnownFilms, fit_calibration
+from camray.core.probability.logistic import probabilities_of
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.calibrated_thresholds import CALIBRATED, calibrated_thresholds, threshold_id
@@ -28,7 +31,7 @@ _CONFIDENCE = 0.95  # of the interval that must be above chance before a finding
 def choose_thresholds(
     run: ExplainedRun, heat: Mapping[str, NDArray[np.float32]], settings: LocalizeSettings
 ) -> Thresholds:
-    """Choose box thresholds and report cutoffs; only labels and boxes of validation films are used.
+    """Choose box thresholds, report cutoffs and calibrations; only labels and boxes of validation films are used.
 
     Parameters
     ----------
@@ -56,7 +59,9 @@ def choose_thresholds(
         for method in run.methods:
             maps = _maps_of_labels(run, heat[method], method, annotations, _starts(boxes, method))
             boxes += _calibrated_thresholds(run, method, maps, settings, notes)
-    return Thresholds(tuple(boxes), tuple(_cutoffs(run, notes)), tuple(notes))
+    known = _known_films(run)
+    cutoffs, calibrations = _cutoffs(known, notes), _calibrations(known, notes)
+    return Thresholds(tuple(boxes), tuple(cutoffs), tuple(notes), tuple(calibrations))
 
 
 def _fixed_threshold(method: str, label: str, policy: str, settings: LocalizeSettings) -> BoxThreshold:
@@ -138,35 +143,47 @@ def _validation_maps(
     )
 
 
-def _cutoffs(run: ExplainedRun, notes: list[str]) -> list[ReportCutoff]:
-    """Choose the report cutoff of each label on the validation films."""
+def _known_films(run: ExplainedRun) -> dict[str, KnownFilms]:
+    """Return the validation films on which each label is known to be present or absent."""
     is_validation = (run.explained["split"] == Split.VALIDATION).to_numpy(dtype=bool)
-    image_ids, probabilities = run.explained["image_id"][is_validation], run.probabilities[is_validation]
+    image_ids, logits = run.explained["image_id"][is_validation], run.logits[is_validation].astype(np.float64)
     number_of = number_patients(run.films.images)
     patients = np.array([number_of[image_id] for image_id in image_ids], np.int64)
     labels = run.films.labels
     labels = labels[labels["image_id"].isin(set(image_ids))]
-    cutoffs = []
+    films = {}
     for number, label in enumerate(run.labels):
         rows = labels[labels["label"] == label]
         value = image_ids.map(dict(zip(rows["image_id"], rows["value"], strict=True)))
         is_known = value.isin(["0", "1"]).to_numpy(dtype=bool)
-        youden = choose_cutoff(probabilities[is_known, number], (value[is_known] == "1").to_numpy(dtype=bool))
+        present = (value[is_known] == "1").to_numpy(dtype=bool)
+        films[label] = KnownFilms(logits[is_known, number], present, patients[is_known])
+    return films
+
+
+def _cutoffs(known: Mapping[str, KnownFilms], notes: list[str]) -> list[ReportCutoff]:
+    """Choose the report cutoff of each label on the validation films."""
+    cutoffs = []
+    for label, films in known.items():
+        outputs = probabilities_of(films.logits)
+        youden = choose_cutoff(outputs, films.present)
         criterion = "highest Youden J (sensitivity + specificity - 1)"
         if not youden.n:
             notes.append(f"cutoff of '{label}': validation films show not both classes; 0.5 taken")
             criterion = "0.5 for want of both classes among the validation films"
         split = Split.VALIDATION.value if youden.n else None
-        evidence = evidence_of(
-            probabilities[is_known, number],
-            (value[is_known] == "1").to_numpy(dtype=bool),
-            patients[is_known],
-            _CONFIDENCE,
-        )
+        evidence = evidence_of(outputs, films.present, films.patients, _CONFIDENCE)
         notes += _notes_on(label, evidence)
         not_judged = f"{evidence.words}: no better than chance" if evidence.verdict is Verdict.CHANCE else ""
         cutoffs.append(ReportCutoff(label, youden.probability, split, criterion, youden.n, not_judged))
     return cutoffs
+
+
+def _calibrations(known: Mapping[str, KnownFilms], notes: list[str]) -> list[LabelCalibration]:
+    """Fit the probabilities of each label on the validation films."""
+    calibrations = [fit_calibration(label, films, Split.VALIDATION.value) for label, films in known.items()]
+    notes += [f"'{each.label}' has no probability: {each.reason}" for each in calibrations if each.reason]
+    return calibrations
 
 
 def _notes_on(label: str, evidence: Evidence) -> list[str]:

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from camray.core.metrics.auroc import roc_points
-from camray.core.metrics.curves import precision_recall_points, reliability
+from camray.core.metrics.curves import Reliability, precision_recall_points, reliability
+from camray.core.metrics.localization.annotated_films import FloatArray
+from camray.core.metrics.operating_points import expected_calibration_error
 from camray.core.metrics.protocols.detection import froc_curve
 from camray.core.metrics.score_table import CLASSIFIER
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import HEADLINE_IOU, PREFERRED_SOURCES, rows_of
 from camray.core.metrics.threshold_selection import ThresholdUse
+from camray.core.probability.logistic import probabilities_of
 from camray.io.split_films import SplitFilms
 from camray.reporting.score_report.charts import forest_chart, overlap_chart
 from camray.reporting.score_report.curves import Curve, curve_chart, froc_chart, reliability_chart, threshold_chart
@@ -82,22 +86,36 @@ def _froc_curves(inputs: ProtocolInputs, labels: Sequence[str]) -> dict[str, lis
 def _classification_charts(inputs: ProtocolInputs, scores: pd.DataFrame) -> Charts:
     """Draw ROC, precision and recall, and reliability of the labels that are both present and absent."""
     values = scores[scores["method"] == CLASSIFIER].set_index(["metric", "label"])["value"]
-    roc, recall, reliabilities = [], [], {}
+    roc, recall = [], []
+    before, after = dict[str, Reliability](), dict[str, Reliability]()
     for label, known in list(inputs.films.logits.items())[:MOST_LABELS]:
         false_positive, true_positive = roc_points(known.logits, known.present)
-        bins = reliability(known.logits, known.present)
-        if false_positive.size and bins is not None:
+        if false_positive.size:
             name = inputs.names[label]
             roc.append(Curve(false_positive, true_positive, f"{name}, AUROC {values['auroc', label]:.2f}"))
             points = precision_recall_points(known.logits, known.present)
             caption = f"{name}, AP {values['auprc', label]:.2f} (chance {known.present.mean():.2f})"
             recall.append(Curve(*points, caption))
-            reliabilities[name] = bins
+            before |= _reliability(name, probabilities_of(known.logits), known.present)
+            after |= _reliability(name, inputs.probabilities(label), known.present)
     if not roc:
         return {}
     title = "ROC: is the finding present?"
-    return {
+    charts = {
         "roc": ("ROC curves", curve_chart(roc, title, "1 - specificity", "sensitivity", diagonal=True)),
         "pr": ("Precision and recall", curve_chart(recall, "Precision and recall", "recall", "precision")),
-        "reliability": ("Reliability", reliability_chart(reliabilities)),
     }
+    title = "Reliability of the network's output, not calibrated"
+    charts["reliability-uncalibrated"] = title, reliability_chart(before, title)
+    if after:
+        title = "Reliability: are probabilities right?"
+        charts["reliability"] = title, reliability_chart(after, title)
+    return charts
+
+
+def _reliability(name: str, probability: FloatArray | None, present: NDArray[np.bool_]) -> dict[str, Reliability]:
+    """Return a label's curve by its caption; nothing without probabilities."""
+    bins = None if probability is None else reliability(probability, present)
+    if probability is None or bins is None:
+        return {}
+    return {f"{name}, ECE {expected_calibration_error(probability, present):.2f}": bins}

@@ -47,11 +47,18 @@ def _draw_label(inputs: ProtocolInputs, items: AnnotatedFilms, threshold: BoxThr
                 image_id=items.image_ids[number],
                 iou=float(iou[number]),
                 is_hit=bool(hits[number]),
-                probability=float(row["probability"]),
+                certainty=_certainty(row),
                 png=_png_of(_draw(inputs.run, items, number, row, threshold, caption)),
             )
         )
     return pictures
+
+
+def _certainty(row: "pd.Series[Any]") -> str:
+    """Return the label's probability as text; in words whether it is reported where none is stated."""
+    if np.isfinite(row["probability"]):
+        return f"probability {row['probability']:.2f}"
+    return "reported" if row["reported"] else "not reported"
 
 
 def _choose(iou: NDArray[np.float64]) -> dict[str, int]:

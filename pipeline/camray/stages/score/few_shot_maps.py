@@ -4,7 +4,7 @@ Reads   the pixel store of the run
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from camray.adapters.progress import progress
 from camray.adapters.settings.schema import Settings
 from camray.core.explain.method import Method
 from camray.core.explain.seam import ForwardPass
-from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
+from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.localization.baselines import FEW_SHOT
 from camray.core.metrics.localization.rows import ChosenLevels, HeatOf
 from camray.io.box_drawing import draw_boxes
@@ -109,7 +109,7 @@ def few_shot_on(films: SplitFilms, trained: FewShot, network: TrainedNetwork, se
     maps: dict[str, NDArray[np.float32]] = {}
     for ids, heat in network_maps(run, image_ids, network, trained.method, settings.explain.batch_size):
         maps |= dict(zip(ids, heat, strict=True))
-    thresholds = Thresholds(trained.thresholds, run.thresholds.cutoffs)
+    thresholds = replace(run.thresholds, boxes=trained.thresholds)
     stacked = np.stack([maps[image_id] for image_id in image_ids])
     predictions = draw_boxes(
         run,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.adapters.run_folders.atomic_files import write_json
-from camray.core.metrics.probability import probabilities_of
 from camray.core.metrics.protocols.chexlocalize import (
     OTSU,
     TUNED_THRESHOLDS,
@@ -25,6 +24,7 @@ from camray.core.metrics.protocols.chexlocalize import (
 )
 from camray.core.metrics.protocols.chexlocalize_rows import mask_statistics, means_below_human
 from camray.core.metrics.statistics import Statistic
+from camray.core.probability.logistic import probabilities_of
 from camray.domain.records import ThresholdSource
 from camray.io.split_films import SplitFilms
 from camray.stages.score.protocol_inputs import ProtocolInputs

@@ -21,6 +21,7 @@ from camray.core.metrics.localization.baselines import (
 )
 from camray.core.metrics.localization.detections import Detections
 from camray.core.metrics.threshold_selection import ThresholdUse
+from camray.core.probability.logistic import probabilities_of
 from camray.domain.records import CORNERS
 from camray.io.explained_run import ExplainedRun
 from camray.io.split_films import SplitFilms
@@ -72,6 +73,22 @@ class ProtocolInputs:
             return None
         return self.validation_films
 
+    @property
+    def is_calibrated_here(self) -> bool:
+        """Whether the probabilities were calibrated on the very films that are scored."""
+        split = self.films.split
+        return self.run.folder.trained is None and any(each.split == split for each in self.run.thresholds.calibrations)
+
+    def probabilities(self, label: str) -> FloatArray | None:
+        """Return the probabilities of the films whose label is known.
+
+        None where none is stated, and where the films calibrated them themselves (unless ``score.oracle`` asks for it).
+        """
+        calibration = self.run.thresholds.calibration_of(label)
+        if calibration.kind == "none" or (self.is_calibrated_here and not self.settings.oracle):
+            return None
+        return calibration.probabilities(self.films.logits[label].logits)
+
     def best_predictions(self, label: str) -> pd.DataFrame:
         """Return the best box of each film, method and threshold: rows of rank 0 of one label."""
         tables = [self.run.predictions] + ([] if self.few_shot is None else [self.few_shot.predictions])
@@ -95,14 +112,15 @@ class ProtocolInputs:
     ) -> tuple[Detections, NDArray[np.bool_]]:
         """Return the boxes of one label and use on some films, and which of them are reported.
 
-        Boxes of a film are ordered by the label's probability there, then by their rank.
+        Boxes of a film are ordered by the label's output there, then by their rank.
         """
         rows = self._predictions_of(items, use)
         rows = rows[np.isfinite(rows["x0"])]
         numbers = {str(image_id): number for number, image_id in enumerate(sorted(films["image_id"].astype(str)))}
         rows = rows[rows["image_id"].isin(numbers)].sort_values(["image_id", "rank"], kind="stable")
-        # probability, then rank: one number whose order is theirs
-        pairs = np.stack([rows["probability"].to_numpy(np.float64), -rows["rank"].to_numpy(np.float64)], axis=1)
+        # output (in the precision of the table), then rank: one number whose order is theirs
+        outputs = probabilities_of(rows["logit"].to_numpy(np.float32)).astype(np.float32)
+        pairs = np.stack([outputs, -rows["rank"].to_numpy(np.float32)], axis=1)
         confidence = np.unique(pairs, axis=0, return_inverse=True)[1].astype(np.float64)
         film_of = np.array([numbers[image_id] for image_id in rows["image_id"]], np.int64)
         boxes = rows[CORNERS].to_numpy(np.float64)

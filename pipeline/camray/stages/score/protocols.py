@@ -14,7 +14,7 @@ from camray.adapters.progress import progress
 from camray.core.metrics.localization.annotated_films import FloatArray
 from camray.core.metrics.localization.baselines import fixed_point
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
-from camray.core.metrics.operating_points import classification_statistics
+from camray.core.metrics.operating_points import calibration_statistics, classification_statistics
 from camray.core.metrics.protocols.chestxray14 import LEADING, MEAN_WITHOUT_LEADING, accuracy_statistics
 from camray.core.metrics.protocols.containment import CEILING, ceiling_statistic, containment_statistic
 from camray.core.metrics.protocols.detection import detection_statistics
@@ -30,8 +30,8 @@ from camray.stages.score.protocol_inputs import ProtocolInputs
 
 
 def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
-    """Make the rows of all requested protocols, in the form of the score table, and always those of the ceiling."""
-    statistics: list[Statistic] = []
+    """Make the rows of all requested protocols, in the form of the score table; always calibration and ceiling."""
+    statistics = _calibration(inputs)
     names = list(dict.fromkeys((*inputs.settings.protocols, CEILING)))
     for name in progress(names, len(names), f"protocols on {inputs.films.split}"):
         statistics += _PROTOCOLS[name](inputs)
@@ -43,6 +43,17 @@ def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
         bootstrap_of(inputs.settings),
         further if "chestxray14" in names and LEADING in inputs.films.items else (),
     )
+
+
+def _calibration(inputs: ProtocolInputs) -> list[Statistic]:
+    """Make the rows of calibrated probabilities, and of the network's own output beside them."""
+    source = ThresholdSource.ORACLE if inputs.is_calibrated_here else ThresholdSource.VALIDATION
+    statistics: list[Statistic] = []
+    for label, films in inputs.films.logits.items():
+        probabilities = inputs.probabilities(label)
+        if probabilities is not None and len(probabilities):
+            statistics += calibration_statistics(label, films, probabilities, source.value)
+    return statistics
 
 
 def _wsol(inputs: ProtocolInputs) -> list[Statistic]:

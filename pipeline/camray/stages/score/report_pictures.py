@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from camray.core.metrics.localization.annotated_films import number_patients
 from camray.reporting.score_report.page import SplitReport
+from camray.reporting.score_report.probability_table import probability_table
 from camray.stages.score.chart_selection import CURVES, draw_charts
 from camray.stages.score.example_films import draw_examples
 from camray.stages.score.label_scores import SplitScores
@@ -38,6 +39,7 @@ def split_pictures(inputs: ProtocolInputs, scores: SplitScores, notes: Sequence[
         curves={title: png for name, (title, png) in charts.items() if name.split("-")[0] in CURVES},
         protocols=inputs.settings.protocols,
         notes=notes,
+        probabilities=probability_table(scores.table, inputs.run.thresholds.calibrations),
     )
     files = {f"{films.split}-{name}.png": png for name, (_, png) in charts.items()}
     for film in examples:  # numbers, not names: the name of a label never becomes a path

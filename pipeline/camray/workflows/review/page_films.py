@@ -59,6 +59,8 @@ class ReviewedFilms:
         film, window = run.films.film(image_id), run.placements[image_id].window
         boxes = [self._boxes.get((image_id, label), []) for label in labels]
         reported = [(image_id, label) in self._reported for label in labels]
+        logits = run.film_logits(image_id)
+        probabilities = run.thresholds.probabilities(labels, logits[None])[0]
         marks = self._marks.get(image_id, [])
         annotated: list[bool] = [False] * len(labels)
         disagreement: list[float | None] = [None] * len(labels)
@@ -77,7 +79,8 @@ class ReviewedFilms:
             aspect=film.native_aspect,
             transform=film.transform,
             window=(window.row0, window.row1, window.col0, window.col1),
-            probabilities=[float(value) for value in run.probabilities_of(image_id)],
+            probabilities=[None if np.isnan(value) else float(value) for value in probabilities],
+            logits=[float(value) for value in logits],
             reported=reported,
             boxes=boxes,
             annotations=marks,

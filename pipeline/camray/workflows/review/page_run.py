@@ -10,6 +10,7 @@ from camray.domain.records import ThresholdSource
 from camray.io.explained_run import ExplainedRun
 from camray.reporting.review_page.records import PageRecipe, PageRun
 
+LARGE_LOGIT = 1e3  # stands for infinity, which JSON has not
 _REFERENCES = {
     "max": "fraction of the map's maximum",
     "range": "fraction of the map's range",
@@ -34,15 +35,18 @@ def page_run_of(run: ExplainedRun, settings: Settings, digest: str, *, has_annot
         raise PipelineError(
             f"{run.folder.root}: its boxes use prior maps, which are with the trained run; name that run with --trained"
         )
-    cutoffs = run.thresholds.cutoff_of
+    cutoffs = [run.thresholds.probability_cutoff(label) for label in run.labels]
+    logit_cutoffs = [run.thresholds.logit_cutoff(label) for label in run.labels]
     not_judged = run.thresholds.not_judged if settings.localize.report == "judged" else {}
     return PageRun(
         name=run.folder.root.resolve().name,
         digest=digest,
         method=method,
         labels=run.labels,
-        cutoffs=tuple(cutoffs[label] for label in run.labels),
+        cutoffs=tuple(None if np.isnan(cutoff) else cutoff for cutoff in cutoffs),
+        logit_cutoffs=tuple(float(np.clip(cutoff, -LARGE_LOGIT, LARGE_LOGIT)) for cutoff in logit_cutoffs),
         not_judged=tuple(not_judged.get(label, "") for label in run.labels),
+        no_probability=tuple(run.thresholds.calibration_of(label).reason for label in run.labels),
         recipes=tuple(_page_recipe(thresholds[label]) if label in thresholds else None for label in run.labels),
         grid={
             "rows": grid.rows,

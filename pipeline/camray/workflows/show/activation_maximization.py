@@ -29,7 +29,7 @@ MID_GREY = 0.5
 
 @dataclass(frozen=True)
 class LabelSheet:
-    """Path of the picture, and a row per label: `label`, and its probability `before` and `after` the ascent."""
+    """Path of the picture, and a row per label: `label`, and its logit `before` and `after` the ascent."""
 
     picture: Path
     labels: list[dict[str, Any]]
@@ -37,7 +37,7 @@ class LabelSheet:
 
 @dataclass(frozen=True, eq=False)
 class LabelPictures:
-    """A picture per label, [labels, rows, cols] in grey 0-1, with its own label's probability `before` and `after`."""
+    """A picture per label, [labels, rows, cols] in grey 0-1, with its own label's logit `before` and `after`."""
 
     labels: tuple[str, ...]
     grey: NDArray[np.float32]
@@ -97,7 +97,7 @@ def pictures_of_labels(run_root: Path, labels: tuple[str, ...], ascent: AscentSe
     start = torch.full((1, contract.rows, contract.cols), MID_GREY)
     pictures = maximize_activations(score, start, len(numbers), ascent)
     with torch.no_grad():
-        before = torch.sigmoid(score(start[None])[0].double())
-        after = torch.sigmoid(score(pictures).diagonal().double())
+        before = score(start[None])[0].double()
+        after = score(pictures).diagonal().double()
     names = tuple(contract.labels[number] for number in numbers)
     return LabelPictures(names, pictures[:, 0].numpy(), before.numpy(), after.numpy())

@@ -20,6 +20,7 @@ from camray.core.explain.explanation import ExplanationRequest, explain_images
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import upsampled
 from camray.core.localization.located_boxes import RegionRules, locate
+from camray.core.probability.calibration import calibrated_probabilities
 from camray.domain.errors import SettingsError
 from camray.domain.geometry import Box
 from camray.domain.suggestions import did_you_mean
@@ -40,7 +41,7 @@ class FilmRequest:
     Parameters
     ----------
     label : str or None
-        Finding to draw; None draws the most probable one.
+        Finding to draw; None draws the most probable one (of the highest logit where not all have a probability).
     method : str or None
         Explanation method; None takes the run's own.
     layers : tuple of str
@@ -71,7 +72,7 @@ class FilmRequest:
 
 @dataclass(frozen=True)
 class ShownFilm:
-    """Path of the picture, its content, every finding (label, probability, native boxes), and a note on fonts."""
+    """Path of the picture, its content, every finding (label, probability, native boxes, logit), and notes."""
 
     picture: Path
     label: str
@@ -139,14 +140,14 @@ def show_film(path: Path, run_root: Path, request: FilmRequest, out: Path | None
     if request.targets is not None:
         number = 0
     else:
-        number = int(np.argmax(prediction.probabilities)) if request.label is None else labels.index(request.label)
+        number = _first_label(prediction) if request.label is None else labels.index(request.label)
     name = explained.names[number]
     target = out or Path(f"{path.stem}.{name.replace('/', '-').replace(' ', '-')}.png")
     drawn = drawn_names(RunFolder(run_root), labels, [name])
     picture = _draw(predictor, explained, number, drawn.by_name.get(name, name))
     write_bytes(target, png_of_picture(picture))
     boxes_by = "the run's thresholds" if is_as_run else "20 % of the maximum"
-    return ShownFilm(target, name, explanation_request.method, boxes_by, _findings(explained), drawn.note)
+    return ShownFilm(target, name, explanation_request.method, boxes_by, _findings(predictor, explained), drawn.note)
 
 
 def _explanation_request(request: FilmRequest, predictor: Predictor) -> ExplanationRequest:
@@ -164,8 +165,18 @@ def _explanation_request(request: FilmRequest, predictor: Predictor) -> Explanat
 def _as_run(predictor: Predictor, prediction: Prediction) -> _ExplainedFilm:
     labels = predictor.contract.labels
     smooth = tuple(predictor.thresholds[name].recipe.smooth if name in predictor.thresholds else 0.0 for name in labels)
-    figures = tuple(f"{probability:.2f}" for probability in prediction.probabilities)
-    return _ExplainedFilm(prediction, prediction.heat, labels, figures, smooth)
+    return _ExplainedFilm(prediction, prediction.heat, labels, _figures(prediction.probabilities), smooth)
+
+
+def _first_label(prediction: Prediction) -> int:
+    """Return the most probable finding; that of the highest logit where not all have a probability."""
+    stated = not np.isnan(prediction.probabilities).any()
+    return int(np.argmax(prediction.probabilities if stated else prediction.logits))
+
+
+def _figures(probabilities: NDArray[np.float64]) -> tuple[str, ...]:
+    """Return probabilities as texts; empty ones where none is stated."""
+    return tuple("" if np.isnan(probability) else f"{probability:.2f}" for probability in probabilities)
 
 
 def _explain_anew(
@@ -180,8 +191,10 @@ def _explain_anew(
     heat = explanation.heat[0].float().cpu().numpy()
     values = explanation.values[0].double()
     if explanation_request.targets is None:
-        names, prediction = contract.labels, replace(prediction, probabilities=torch.sigmoid(values).numpy())
-        figures = tuple(f"{probability:.2f}" for probability in prediction.probabilities)
+        names, logits = contract.labels, values.numpy()
+        probabilities = calibrated_probabilities(logits[None], predictor.calibrations)[0]
+        prediction = replace(prediction, logits=logits, probabilities=probabilities)
+        figures = _figures(probabilities)
     else:
         names = tuple(f"target {number + 1}" for number in range(len(values)))
         prediction = replace(prediction, probabilities=np.full(len(values), np.nan))
@@ -208,12 +221,17 @@ def _fixed_boxes(
     return tuple(boxes[:1] if settings.boxes == "one" else boxes)
 
 
-def _findings(explained: _ExplainedFilm) -> list[dict[str, Any]]:
+def _findings(predictor: Predictor, explained: _ExplainedFilm) -> list[dict[str, Any]]:
     findings: list[dict[str, Any]] = []
+    prediction = explained.prediction
     for number, name in enumerate(explained.names):
-        probability = float(explained.prediction.probabilities[number])
-        boxes = [list(box.as_tuple()) for box, _ in explained.prediction.boxes[number]]
-        findings.append({"label": name, "probability": None if np.isnan(probability) else probability, "boxes": boxes})
+        probability = float(prediction.probabilities[number])
+        boxes = [list(box.as_tuple()) for box, _ in prediction.boxes[number]]
+        finding = {"label": name, "probability": None if np.isnan(probability) else probability, "boxes": boxes}
+        if explained.names == predictor.contract.labels:
+            why = predictor.calibrations[number].reason
+            finding |= {"logit": float(prediction.logits[number])} | ({"no_probability": why} if why else {})
+        findings.append(finding)
     return findings
 
 
@@ -231,7 +249,7 @@ def _draw(predictor: Predictor, explained: _ExplainedFilm, number: int, name: st
         heat01_of(heat),
         [moved.box_to_model(box) for box, _ in prediction.boxes[number]],
         [],
-        f"{name} {explained.figures[number]}",
+        f"{name} {explained.figures[number]}".rstrip(),
         aspect=rows / cols * tall,
     )
     return Image.fromarray(picture)

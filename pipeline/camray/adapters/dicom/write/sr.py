@@ -33,7 +33,7 @@ from camray.domain.film_results import STEPS_PER_PX, UNVERIFIED, FilmResult, Fin
 from camray.domain.finding_sites import Site, site_of
 from camray.domain.object_identity import ObjectIdentity, uid_of
 
-FORMAT = "3"
+FORMAT = "4"
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.33"  # Comprehensive SR Storage
 PROBABILITY = DicomCode("PRESENCE_PROB", PRIVATE_SCHEME, "Probability of presence")
 QUALITATIVE_EVALUATIONS = DicomCode("C0034375", "UMLS", "Qualitative Evaluations")
@@ -103,7 +103,10 @@ def _document(result: FilmResult, source: Dataset) -> Any:
     )
     groups = [group for finding in result.findings for group in _box_groups(result, finding, source, algorithm)]
     evaluations = [
-        item for finding in result.findings if not finding.boxes for item in _without_box(result, finding, source)
+        item
+        for finding in result.findings
+        if not finding.boxes or finding.probability is None
+        for item in _qualitative(result, finding, source)
     ]
     children = hd.sr.ContentSequence()
     children.extend(hd.sr.LanguageOfContentItemAndDescendants(_LANGUAGE))
@@ -133,7 +136,7 @@ def _container(name: DicomCode, items: list[Any]) -> Any:
 
 
 def _box_groups(result: FilmResult, finding: FindingResult, source: Dataset, algorithm: Any) -> Iterator[Any]:
-    """Yield two measurement groups for each box: its region, and the finding's probability."""
+    """Yield two measurement groups for each box: its region, and the finding's probability where one is stated."""
     for number, box in enumerate(finding.boxes):
         shared: dict[str, Any] = {
             "tracking_identifier": hd.sr.TrackingIdentifier(
@@ -146,13 +149,16 @@ def _box_groups(result: FilmResult, finding: FindingResult, source: Dataset, alg
         region = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             referenced_region=_region(box, result, source), **shared
         )
-        certainty = hd.sr.MeasurementsAndQualitativeEvaluations(
-            measurements=[hd.sr.Measurement(PROBABILITY, percent(finding.probability), codes.UCUM.Percent)],
-            qualitative_evaluations=[hd.sr.QualitativeEvaluation(PRESENCE, DETECTED)],
-            source_images=[hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
-            **shared,
-        )
-        for group in (region, certainty):
+        groups: list[Any] = [region]
+        if finding.probability is not None:
+            certainty = hd.sr.MeasurementsAndQualitativeEvaluations(
+                measurements=[hd.sr.Measurement(PROBABILITY, percent(finding.probability), codes.UCUM.Percent)],
+                qualitative_evaluations=[hd.sr.QualitativeEvaluation(PRESENCE, DETECTED)],
+                source_images=[hd.sr.SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+                **shared,
+            )
+            groups.append(certainty)
+        for group in groups:
             group[0].ContentSequence.append(_comment(finding.box_summary(box)))
             yield group
 
@@ -175,7 +181,7 @@ def _off_edges(low: float, high: float, size: int) -> tuple[float, float]:
     return max(low, step), min(high, size - step)
 
 
-def _without_box(result: FilmResult, finding: FindingResult, source: Dataset) -> tuple[Any, ...]:
+def _qualitative(result: FilmResult, finding: FindingResult, source: Dataset) -> tuple[Any, ...]:
     """Return presence or absence and a comment; of a finding that is not judged the comment alone."""
     if finding.not_judged:
         return (_comment(f"{finding.name}: not judged, neither present nor absent; {finding.not_judged}"),)
@@ -183,23 +189,25 @@ def _without_box(result: FilmResult, finding: FindingResult, source: Dataset) ->
 
 
 def _evaluation(result: FilmResult, finding: FindingResult, source: Dataset) -> tuple[Any, Any]:
-    """Return presence or absence of a finding without a box (with probability, algorithm and film), and a comment."""
-    comment = (
-        f"{finding.summary}: the map holds no localization"
-        if finding.is_reported
-        else f"{finding.summary}: below the cutoff of {finding.cutoff:.2f}"
-    )
+    """Return presence or absence of a finding (with probability, if stated, algorithm and film), and a comment."""
     properties = RelationshipTypeValues.HAS_PROPERTIES
     evaluation = hd.sr.CodeContentItem(
         finding_code(finding.finding),
         DETECTED if finding.is_reported else NOT_DETECTED,
         RelationshipTypeValues.CONTAINS,
     )
-    evaluation.ContentSequence = hd.sr.ContentSequence(
-        [
+    number = (
+        []
+        if finding.probability is None
+        else [
             hd.sr.NumContentItem(
                 PROBABILITY, percent(finding.probability), codes.UCUM.Percent, relationship_type=properties
-            ),
+            )
+        ]
+    )
+    evaluation.ContentSequence = hd.sr.ContentSequence(
+        [
+            *number,
             hd.sr.TextContentItem(codes.DCM.AlgorithmName, result.algorithm.name[:64], properties),
             hd.sr.TextContentItem(codes.DCM.AlgorithmVersion, result.algorithm.version[:64], properties),
             hd.sr.ImageContentItem(
@@ -210,7 +218,19 @@ def _evaluation(result: FilmResult, finding: FindingResult, source: Dataset) -> 
             ),
         ]
     )
-    return evaluation, _comment(comment)
+    return evaluation, _comment(_explained(finding))
+
+
+def _explained(finding: FindingResult) -> str:
+    """Return a finding's summary with the reasons for what is not there: boxes, a report, a probability."""
+    why = []
+    if not finding.is_reported:
+        why.append("below the cutoff" + ("" if finding.cutoff is None else f" of {finding.cutoff:.2f}"))
+    elif not finding.boxes:
+        why.append("the map holds no localization")
+    if finding.probability is None:
+        why.append(f"no probability: {finding.no_probability}")
+    return f"{finding.summary}: {'; '.join(why)}"
 
 
 def _comment(text: str) -> Any:

@@ -53,6 +53,12 @@
     new Image().src = picture(film);
   }
 
+  /** A finding's probability as text; in words where the run states none. */
+  C.certainty = (film, label) => (film.probabilities[label] !== null ? film.probabilities[label].toFixed(2) : film.reported[label] ? "reported" : "not reported");
+
+  /** What findings are ranked by: probabilities, or raw logits where the run does not state them all. */
+  C.ranks = (film) => (film.probabilities.includes(null) ? film.logits : film.probabilities);
+
   function picture(film) { return "films/" + film.file + "." + C.run.picture_format; }
 
   /** The run's own boxes of a label, as the run wrote them. */

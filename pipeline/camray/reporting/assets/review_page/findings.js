@@ -79,8 +79,8 @@
       make("kbd", {}, label < 9 ? String(label + 1) : "·"),
       make("span", { class: "finding-what" },
         make("span", { class: "finding-name", title: name(label) }, name(label)),
-        blind ? null : make("span", { class: "bar", "aria-hidden": "true" }, make("span", { style: "width:" + Math.round(probability * 100) + "%", class: C.current.reported[label] ? "over" : "" }))),
-      make("span", { class: "probability" }, blind ? "" : probability.toFixed(2)),
+        blind || probability === null ? null : make("span", { class: "bar", "aria-hidden": "true" }, make("span", { style: "width:" + Math.round(probability * 100) + "%", class: C.current.reported[label] ? "over" : "" }))),
+      make("span", { class: "probability" }, blind ? "" : C.certainty(C.current, label)),
       make("span", { class: "chip " + (word ? word.replace(" ", "-") : "none") }, word),
     );
   }
@@ -161,7 +161,8 @@
   function body(label) {
     const blind = C.hidesAi(C.current), record = C.state.of(C.current.id), blindAnswer = record.blind && record.blind[name(label)];
     const unjudged = C.run.not_judged[label];
-    const facts = blind ? "" : unjudged ? "AI: not judged: " + unjudged : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
+    const none = C.run.no_probability[label] ? "; no probability: " + C.run.no_probability[label] : " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
+    const facts = blind ? "" : unjudged ? "AI: not judged: " + unjudged : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + none;
     const before = blindAnswer ? " · your blind answer: " + { 1: "present", 0: "absent", uncertain: "uncertain" }[blindAnswer.value] : "";
     return make("div", { class: "finding-body" }, blind ? null : make("p", { class: "facts" }, facts + before), verdicts(label), blind ? null : threshold(label), boxes(label), comment(label));
   }

@@ -36,7 +36,7 @@
     if (C.hidesAi(film)) return 0;
     const open = C.findings.missing(film), reported = C.run.labels.map((_, i) => i).filter((i) => film.reported[i]);
     const from = open.length ? open : reported.length ? reported : C.run.labels.map((_, i) => i);
-    return from.reduce((best, i) => (film.probabilities[i] > film.probabilities[best] ? i : best), from[0]);
+    return from.reduce((best, i) => (C.ranks(film)[i] > C.ranks(film)[best] ? i : best), from[0]);
   }
 
   /** Open a film. */

@@ -24,9 +24,10 @@
   };
 
   function anyOf(values, label) { return label === null ? values.some(Boolean) : values[label]; }
-  function probability(film, label) { return label === null ? Math.max(...film.probabilities) : film.probabilities[label]; }
+  function probability(film, label) { return label === null ? Math.max(...C.ranks(film)) : C.ranks(film)[label]; }
   function doubt(film, label) {
-    const gaps = film.probabilities.map((p, i) => Math.abs(p - C.run.cutoffs[i]));
+    const cutoffs = C.run.cutoffs.includes(null) ? C.run.logit_cutoffs : C.run.cutoffs;
+    const gaps = C.ranks(film).map((rank, i) => Math.abs(rank - cutoffs[i]));
     return label === null ? Math.min(...gaps) : gaps[label];
   }
   /** 0 to 1; -1 where there is no annotation to differ from. */
@@ -115,7 +116,7 @@
 
   function opinion(film) {
     const finding = label();
-    if (finding !== null) return film.probabilities[finding].toFixed(2) + (film.reported[finding] ? " reported" : "");
+    if (finding !== null) return C.certainty(film, finding) + (film.probabilities[finding] !== null && film.reported[finding] ? " reported" : "");
     const names = C.run.labels.filter((name, i) => film.reported[i]);
     return names.length ? names.join(", ") : "nothing reported";
   }

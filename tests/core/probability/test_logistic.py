@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from camray.core.metrics.probability import probabilities_of
+from camray.core.probability.logistic import probabilities_of
 
 
 def test_probabilities_are_the_logistic_function_and_never_overflow() -> None:
