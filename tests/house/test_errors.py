@@ -184,6 +184,7 @@ def test_a_full_disk_is_a_message(
     monkeypatch.setattr(run_workflow, "stages_for", full)  # anywhere else
     assert _ends(monkeypatch, "run", "configs/phantom.yaml", "--runs", str(tmp_path), "track.enabled=false") == 4
     assert capsys.readouterr().err == (
+        f"run       {tmp_path}/phantom\n"
         "IncompleteError: x.json: No space left on device; correct the cause and run the same command again to resume\n"
     )
 

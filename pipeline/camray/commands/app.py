@@ -1,7 +1,6 @@
 """The command line application: collects the commands."""
 
 import inspect
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -59,6 +58,8 @@ for part in (*SINGLE, review, runs, track, data, lungs, weights):
 
 def _print_version(is_requested: bool) -> None:
     if is_requested:
+        from importlib import metadata
+
         typer.echo(f"camray {metadata.version('camray')}")
         raise typer.Exit
 

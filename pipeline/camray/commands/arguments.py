@@ -68,6 +68,20 @@ class OutputOptions:
     as_json: AsJson = False
 
 
+def print_start(what: str, where: Path, *, quiet: bool) -> None:
+    """Print what a command works on, before it imports what takes seconds."""
+    if not quiet:
+        console.print(f"{what:<9} {escape(str(where))}", highlight=False, soft_wrap=True)
+
+
+def start_on_run(what: str, run: Path, *, quiet: bool) -> None:
+    """Check that a folder is a run, and print what a command does with it; see `print_start`."""
+    from camray.io.run_lookup import check_is_run
+
+    check_is_run(run)
+    print_start(what, run, quiet=quiet)
+
+
 def print_note(note: str) -> None:
     """Print a note on a result to stderr; nothing for an empty one."""
     if note:

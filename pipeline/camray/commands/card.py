@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, TrainedRun, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, TrainedRun, print_json, start_on_run
 
 app = typer.Typer()
 
@@ -22,6 +22,7 @@ def card(
 
     Example: [bold]camray card runs/phantom[/bold]
     """
+    start_on_run("card", run, quiet=as_json)
     from camray.workflows.model_card import write_card
 
     files = write_card(run, out)

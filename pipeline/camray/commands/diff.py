@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, console, print_json, print_start
 from camray.commands.option_groups import expand_option_groups
 
 app = typer.Typer()
@@ -49,6 +49,8 @@ def diff(
 
     Example: [bold]camray diff runs/rsna-seed1 runs/rsna-seed2[/bold]
     """
+    for run in (runs.first, runs.second):
+        print_start("diff", run, quiet=as_json)
     from camray.adapters.run_folders.atomic_files import write_json
     from camray.core.metrics.bootstrap import Bootstrap
     from camray.workflows.paired_comparison import compare_runs

@@ -20,6 +20,8 @@ from camray.commands.arguments import (
     TrainedRun,
     console,
     print_json,
+    print_start,
+    start_on_run,
 )
 from camray.commands.dry_run import print_dry_run
 from camray.commands.option_groups import expand_option_groups
@@ -111,7 +113,7 @@ def run(
     elif config is None:
         raise typer.BadParameter("expected an experiment, or a folder of films (--data FOLDER)", param_hint="CONFIG")
     else:
-        settings, folder = opened(Path(config), options.overrides, options.runs)
+        settings, folder = opened(Path(config), options.overrides, options.runs, quiet=output.as_json)
     if extent.seeds is not None:
         _run_seeds(settings, extent, options, output)
     elif extent.dry_run:
@@ -131,7 +133,7 @@ def demo(
     """
     from camray.adapters.settings.loading import config_path
 
-    settings, folder = opened(config_path("phantom"), overrides, runs)
+    settings, folder = opened(config_path("phantom"), overrides, runs, quiet=output.as_json)
     execute(settings, folder, "export", RunOptions(overwrite=overwrite), output)
 
 
@@ -154,6 +156,7 @@ def predict(
 
     Where a finding is rarer: [bold]camray predict runs/phantom films/ --out findings --prevalence Mass=0.02[/bold]
     """
+    start_on_run("predict", trained, quiet=output.as_json)
     from camray.adapters.settings.loading import with_export_formats
     from camray.workflows.predict import folder_of, settings_for, with_prevalences
 
@@ -165,18 +168,26 @@ def predict(
     execute(settings, folder_of(trained, out), "export", RunOptions(), output)
 
 
-def opened(config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None) -> tuple[Any, Any]:
-    """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder."""
+def opened(
+    config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None, *, quiet: bool = True
+) -> tuple[Any, Any]:
+    """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder.
+
+    Unless `quiet`, the run folder is printed as soon as it is known, before anything that takes long to import.
+    """
     from camray.adapters.run_folders.run_folder import RunFolder
     from camray.adapters.settings.loading import load_settings
-    from camray.io.artifacts import RunArtifacts
     from camray.io.run_lookup import check_is_run, check_keeps_name, with_free_name
-    from camray.workflows.stored_settings import on_this_machine, overridden
 
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = with_free_name(load_settings(config, overrides), runs)
+        print_start("run", runs / settings.name, quiet=quiet)
         return settings, RunFolder(runs / settings.name, trained=trained)
     check_is_run(config, or_experiment=True)
+    print_start("run", config, quiet=quiet)
+    from camray.io.artifacts import RunArtifacts
+    from camray.workflows.stored_settings import on_this_machine, overridden
+
     if trained is None and not RunArtifacts(config).train.folder.is_dir():
         raise SettingsError(
             f"{config}: contains no trained model; repeat the `camray predict` that made it (to export it again, name "

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from camray.commands.arguments import RUN_PANEL, RunOptions, console, print_json
+from camray.commands.arguments import RUN_PANEL, RunOptions, console, print_json, print_start
 from camray.domain.errors import SettingsError
 
 
@@ -40,8 +40,6 @@ def opened_by_plan(
     config: str | None, options: PlanOptions, run: RunOptions, quiet: bool, *, writes: bool
 ) -> tuple[Any, Any]:
     """Return settings and run folder of a planned run; print the plan unless `quiet`, and write it if it `writes`."""
-    from camray.workflows.planning.planned_run import plan_run, write_planned
-
     overrides = run.overrides
 
     if config is not None and options.data is not None and "=" in config:  # a setting: --data needs no CONFIG
@@ -53,6 +51,9 @@ def opened_by_plan(
             f"{config}: a folder that is a run has its settings, which no plan changes; name an experiment, or leave "
             "--data and --minutes out"
         )
+    print_start("plan for", options.data or Path(config or ""), quiet=quiet)
+    from camray.workflows.planning.planned_run import plan_run, write_planned
+
     planned = plan_run(None if config is None else Path(config), options.data, overrides, options.minutes, run.runs)
     if writes:
         write_planned(planned, overwrite=run.overwrite)

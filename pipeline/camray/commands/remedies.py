@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import DATA_COMMANDS, AsJson, console, print_json
+from camray.commands.arguments import DATA_COMMANDS, AsJson, console, print_json, start_on_run
 
 app = typer.Typer()
 
@@ -25,6 +25,7 @@ def remedies(
 
     Example: [bold]camray remedies runs/phantom[/bold]
     """
+    start_on_run("remedies", run, quiet=as_json)
     from camray.adapters.run_folders.atomic_files import write_json
     from camray.workflows.shortcut_remedies import remedy_table
 

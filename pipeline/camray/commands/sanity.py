@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from camray.commands.arguments import RESULT_COMMANDS, AsJson, Force, TrainedRun, console, print_json
+from camray.commands.arguments import RESULT_COMMANDS, AsJson, Force, TrainedRun, console, print_json, start_on_run
 from camray.commands.option_groups import expand_option_groups
 
 app = typer.Typer()
@@ -87,6 +87,7 @@ def sanity(
 
     Example: [bold]camray sanity runs/phantom --methods cam,gradcam,saliency[/bold]
     """
+    start_on_run("sanity", trained, quiet=as_json)
     from camray.workflows.map_sanity import SanityChoice, check_run, parse_methods
 
     choice = SanityChoice(

@@ -17,6 +17,7 @@ from camray.commands.arguments import (
     console,
     print_json,
     print_note,
+    start_on_run,
 )
 from camray.commands.option_groups import expand_option_groups
 from camray.domain.errors import ImageError, SettingsError
@@ -156,11 +157,10 @@ def visualise(
 
     Example: [bold]camray visualise runs/phantom --label Pneumothorax --out pneumothorax.png[/bold]
     """
+    start_on_run("visualise", trained, quiet=as_json)
     from camray.core.explain.activation_maximization import AscentSettings
-    from camray.io.run_lookup import check_is_run
     from camray.workflows.show.activation_maximization import draw_labels
 
-    check_is_run(trained)
     try:
         settings = AscentSettings(**asdict(ascent))
     except ValueError as error:

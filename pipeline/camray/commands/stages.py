@@ -75,7 +75,7 @@ class IngestOptions(QueryOptions):
 
 def _stage_command(name: str, summary: str) -> None:
     def command(config: Config, options: RunOptions, output: OutputOptions) -> None:
-        settings, folder = opened(config, options.overrides, options.runs)
+        settings, folder = opened(config, options.overrides, options.runs, quiet=output.as_json)
         execute(settings, folder, name, options, output, must_track=name != "score")
 
     command.__doc__ = f"""{summary}
@@ -102,7 +102,7 @@ def ingest(
     From a PACS: [bold]camray ingest configs/folder.yaml --from dicomweb https://pacs.example/dicom-web --date
     20260101-20260131[/bold]
     """
-    settings, folder = opened(config, run.overrides, run.runs)
+    settings, folder = opened(config, run.overrides, run.runs, quiet=output.as_json)
     if options.source is not None:
         films = folder.root / "fetched"
         fetch_from(options.source, connection, [film_query(options.study, options.date, options.modality)], films)
@@ -135,7 +135,7 @@ def export(
 
     By DIMSE: [bold]camray export runs/phantom --to dimse PACS@pacs.example:11112 --tls[/bold]
     """
-    settings, folder = opened(config, run.overrides, run.runs, options.trained)
+    settings, folder = opened(config, run.overrides, run.runs, options.trained, quiet=output.as_json)
     settings = _with_formats(settings, folder, options.formats, options.to is not None)
     if options.to is None:
         execute(settings, folder, "export", run, output, must_track=False)
