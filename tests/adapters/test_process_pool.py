@@ -108,7 +108,7 @@ def test_a_worker_that_dies_within_its_answer_costs_nothing(tmp_path: Path) -> N
 
 
 def test_an_item_that_hangs_is_given_up() -> None:
-    outcomes = list(map_processes(double_or_fail, [1, 19, 2], workers=2, chunk=1, timeout_s=2))
+    outcomes = list(map_processes(double_or_fail, [1, 19, 2], workers=2, chunk=1, timeout_s=1))
     assert [outcome.value for outcome in outcomes] == [2, None, 4]
     assert outcomes[1].error is not None
 

@@ -19,13 +19,13 @@ def test_modules_are_short() -> None:
 
 
 def test_functions_take_few_parameters() -> None:
-    functions = [
-        (path, node)
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    too_many = [
+        f"{path.name}:{node.name}"
         for path in PACKAGE.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(node, kinds) and _number_of_parameters(node) > MAX_PARAMETERS
     ]
-    too_many = [f"{path.name}:{node.name}" for path, node in functions if _number_of_parameters(node) > MAX_PARAMETERS]
     assert too_many == []
 
 

@@ -1,5 +1,6 @@
 """Which tracker a run gets, and that no identifier of a film's header comes near the store."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_the_store_is_asked_for_or_the_variable_or_the_default(
 
 
 def test_no_identifier_reaches_the_store(
-    tmp_path: Path, write_film: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, write_film: Callable[..., Path], empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMRAY_KEY_FILE", str(tmp_path / "key"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -74,6 +75,8 @@ def test_no_identifier_reaches_the_store(
         }
     )
     folder = RunFolder(tmp_path / "runs" / "secret")
+    folder.root.mkdir(parents=True)
+    shutil.copy(empty_store, folder.root.parent)
     with open_tracker(settings, folder) as tracker:
         reports = list(run(settings, folder, tracker, until="ingest"))
         tracker.picture(films / "labels.csv", "not a picture")  # refused by the store, and kept out of the way

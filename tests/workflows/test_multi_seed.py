@@ -1,6 +1,7 @@
 """Several seeds of one experiment: their runs, what they share, and the table over them."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def test_the_table_over_the_seeds(tmp_path: Path) -> None:
     assert '"seeds": [' in (tmp_path / "x-seeds" / "spread.json").read_text()
 
 
-def test_mlflow_gets_a_run_of_the_summary_in_the_seeds_experiment(tmp_path: Path) -> None:
+def test_mlflow_gets_a_run_of_the_summary_in_the_seeds_experiment(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
     settings = Settings(name="x")
     for seed, value in ((1, 0.5), (2, 0.7)):
         score = tmp_path / f"x-seed{seed}" / "score"

@@ -25,6 +25,7 @@ from camray.adapters.tracking.mlflow import MlflowTracker
 from camray.adapters.tracking.store import (
     REGISTRY_VARIABLE,
     TRACKING_VARIABLE,
+    import_mlflow,
     make_store,
     pointed_at,
     quiet_calls,
@@ -365,13 +366,12 @@ def test_tracking_prints_nothing(run_root: Path) -> None:
     assert _runs(run_root)["export"].info.status == "FINISHED"
 
 
-def test_telemetry_is_off_unless_the_user_chose(run_root: Path) -> None:
-    code = "from camray.adapters.tracking.store import import_mlflow; import_mlflow(); import os; "
-    code += "print(os.environ['MLFLOW_DISABLE_TELEMETRY'], os.environ['DO_NOT_TRACK'])"
-    clean = {k: v for k, v in os.environ.items() if k not in {"MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"}}
-    chosen = {**clean, "MLFLOW_DISABLE_TELEMETRY": "false"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=chosen)
-    assert done.stdout.split() == ["false", "true"]
+def test_telemetry_is_off_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    monkeypatch.setenv("DO_NOT_TRACK", "")  # so that the end of the test restores it
+    monkeypatch.delenv("DO_NOT_TRACK")
+    import_mlflow()
+    assert (os.environ["MLFLOW_DISABLE_TELEMETRY"], os.environ["DO_NOT_TRACK"]) == ("false", "true")
 
 
 def test_calls_leave_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,9 +90,10 @@ def test_a_model_with_a_package_called_pipeline_loads_in_the_checkout(tmp_path: 
     assert Path(origin) == tmp_path / "model" / "code" / "pipeline" / "__init__.py"
 
 
-def test_a_registered_model_ships_the_code_that_loads_it(tmp_path: Path) -> None:
+def test_a_registered_model_ships_the_code_that_loads_it(tmp_path: Path, empty_store: Path) -> None:
     run_root = tmp_path / "runs" / "demo"
     (run_root / "train").mkdir(parents=True)
+    shutil.copy(empty_store, run_root.parent)
     (run_root / "train" / "contract.json").write_text('{"labels": ["Mass"]}', encoding="utf-8")
     with MlflowTracker(run_root, run_root.parent, None, "demo", LOADER) as tracker, tracker.stage("export"):
         tracker.model([run_root / "train" / "contract.json"], "demo")

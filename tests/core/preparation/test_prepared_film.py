@@ -192,7 +192,8 @@ def _probe_auc(films: list[np.ndarray], kind: str, preparation: FilmPreparation)
     rows = []
     for film in films:
         grid = ModelGrid(96, 64, "stretch") if preparation.crop_lungs else GRID  # no more of the film in the margins
-        prepared = prepare_film(film, SQUARE_PX, grid, preparation, _lungs(film))
+        lungs = _lungs(film) if preparation.needs_lungs else None
+        prepared = prepare_film(film, SQUARE_PX, grid, preparation, lungs)
         stored = quantise(prepared.grey, 8)[film_area((96, 64), film.shape, prepared.transform)]
         statistics = image_statistics(stored)
         tiles = statistics.tiles.reshape(2, 12, 12)

@@ -1,16 +1,15 @@
 """Two processes that train together: the loss they report is that of all films."""
 
 import json
-import warnings
 from dataclasses import replace
 from datetime import timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
 
 from camray.core.networks.chest_region import Chest
 from camray.core.networks.classifier import build_classifier
@@ -51,9 +50,9 @@ def chests_of(films: torch.Tensor) -> list[Chest]:
 
 
 def train_shares(rank: int, folder: str) -> None:
-    """Train once without and once with the penalty, so that the processes start once."""
-    torch.set_num_threads(1)
+    """Train once without and once with the penalty, so that the other process starts once."""
     store = dist.FileStore(f"{folder}/store", 2)
+    torch.set_num_threads(1)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=timedelta(seconds=120))
     try:
         reports = [_report(rank, penalty) for penalty in (0.0, PENALTY)]
@@ -74,11 +73,16 @@ def _report(rank: int, penalty: float) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, float]]]:
-    """What each process reports, without and with the penalty."""
-    folder = tmp_path_factory.mktemp("processes")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.multiprocessing.spawn(train_shares, args=(str(folder),), nprocs=2)
+    """What each process reports, without and with the penalty; this process is the first."""
+    folder, threads = tmp_path_factory.mktemp("processes"), torch.get_num_threads()
+    other = get_context("spawn").Process(target=train_shares, args=(1, str(folder)))
+    other.start()
+    try:
+        train_shares(0, str(folder))
+    finally:
+        torch.set_num_threads(threads)
+        other.join()
+    assert other.exitcode == 0
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 

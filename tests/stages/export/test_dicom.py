@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ def _export(folder: RunFolder, **more: Any) -> Any:
     return export.run(settings_of(folder.root.parent, **{"formats": FORMATS, **more}), folder, NullTracker())
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, Any]:
+    """A run with all its objects, to be copied before it is changed; and what the stage returned."""
+    folder = make_run(tmp_path_factory.mktemp("exported"), films=4)
+    return folder, _export(folder)
+
+
 def _rows(folder: RunFolder, name: str = "objects.csv") -> list[dict[str, str]]:
     with (folder.root / "export" / "dicom" / name).open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
@@ -47,8 +55,8 @@ def _bytes(folder: RunFolder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in _paths(folder)}
 
 
-def test_every_film_gets_its_objects(run: RunFolder) -> None:
-    result = _export(run)
+def test_every_film_gets_its_objects(exported: tuple[RunFolder, Any]) -> None:
+    run, result = exported
     rows = _rows(run)
     assert result.counts.n_done == 4
     assert (
@@ -85,8 +93,13 @@ def _boxes_of(run: RunFolder) -> dict[str, list[Box]]:
     return shown
 
 
-def test_twice_gives_the_same_objects_and_a_change_gives_successors(run: RunFolder) -> None:
-    _export(run)
+@pytest.mark.untraced
+def test_twice_gives_the_same_objects_and_a_change_gives_successors(
+    exported: tuple[RunFolder, Any], tmp_path: Path
+) -> None:
+    root = exported[0].root
+    shutil.copytree(root.parent, tmp_path, dirs_exist_ok=True)
+    run = RunFolder(tmp_path / root.name)
     first, rows = _bytes(run), _rows(run)
     os.utime(run.root / "localize" / "predictions.parquet", (2e9, 2e9))  # drawn again, with the same outcome
     _export(run)
@@ -108,6 +121,7 @@ def test_twice_gives_the_same_objects_and_a_change_gives_successors(run: RunFold
     assert _bytes(run) == second
 
 
+@pytest.mark.untraced
 def test_a_copied_run_without_history_gives_the_same_bytes_at_the_recorded_time(run: RunFolder) -> None:
     """Whatever the files' times are: UIDs and times follow from film, result and its recorded time."""
     record = {"outputs": {}, "finished_at": "2025-06-07T08:09:10+09:00"}

@@ -210,6 +210,7 @@ def test_the_ceiling_stands_in_the_headline_of_every_page(plain: tuple[pd.DataFr
         assert shown[name].startswith(f"{rows.value[label]:.2f}")
 
 
+@pytest.mark.untraced
 def test_settings_give_the_numbers_of_other_tools(folder: RunFolder, scores: pd.DataFrame) -> None:
     protocols = ["wsol", "detection"]
     changed = scores_of(folder, protocols=protocols, resample="film", wsol_interpolation="bicubic", coco_ious=[0.1])

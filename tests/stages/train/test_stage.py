@@ -179,10 +179,11 @@ def _starts(name: str, tmp_path: Path) -> dict[str, object]:
         "lite": lite,
         "pyramid": {"backbone": "efficientnet_lite0", "head": "pyramid", "pyramid_strides": [16, 32]},
         "sdfn": {"widths": [4, 6, 8, 8], "stem_kernel": 3, "stride": STRIDE, "fusion": "sdfn"},
-        "resnet18": {"backbone": "resnet18", "stride": 16},
+        "resnet18": {"backbone": "resnet18", "stride": 16, "widths": [8, 12, 16, 16]},
     }[name]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "name", ["lite", "pyramid", "sdfn", "resnet18", pytest.param("vit_s16", marks=pytest.mark.slow)]
 )

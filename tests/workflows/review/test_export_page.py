@@ -35,7 +35,8 @@ def _data(path: Path) -> Any:
     return json.loads(text[text.index("{", text.index("run =") if "run =" in text else 0) : text.rindex("}") + 1])
 
 
-def test_the_folder_is_whole_and_self_contained(tmp_path: Path) -> None:
+def test_the_folder_is_whole_and_self_contained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display_images, "count_workers", lambda workers: 1)  # one process to start
     settings, folder = make_reviewed_run(tmp_path)
     built = build(settings, folder)
     review = built.index.parent

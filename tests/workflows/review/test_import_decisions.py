@@ -1,6 +1,7 @@
 """Decisions back into a run: agreement, the merged tables, and nothing dropped in silence."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def test_what_readers_had_seen_is_in_counts_and_table(folder: RunFolder, tmp_pat
     assert json.loads((found.folder / "summary.json").read_text())["counts"] == found.counts
 
 
-def test_mlflow_gets_it(folder: RunFolder, tmp_path: Path) -> None:
+def test_mlflow_gets_it(folder: RunFolder, tmp_path: Path, empty_store: Path) -> None:
     import mlflow
 
     from camray.adapters.tracking.mlflow import MlflowTracker
@@ -140,6 +141,7 @@ def test_mlflow_gets_it(folder: RunFolder, tmp_path: Path) -> None:
     path = _write(folder, tmp_path / "a.json", "Dr A", [_film(folder, image_id, {}) for image_id in _ids(folder)[:4]])
     store = tmp_path / "store"
     store.mkdir()
+    shutil.copy(empty_store, store)
     with MlflowTracker(tmp_path / "run", store, None, "reviewed", "unused:unused") as tracker:
         import_decisions([path], folder, tracker, WITHOUT_INTERVALS)
     client = mlflow.MlflowClient(store_uri(None, store), registry_uri=store_uri(None, store))
