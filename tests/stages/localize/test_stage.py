@@ -336,6 +336,9 @@ def test_a_trained_runs_thresholds_are_taken_as_they_are(folder: RunFolder, tmp_
     again, used = _run(new)
     assert used == chosen
     pd.testing.assert_frame_equal(again, rows)
+    write_json(folder.root / "localize" / "thresholds.json", {k: v for k, v in chosen.items() if k != "calibrations"})
+    notes = localize.run(_settings(), new, NullTracker()).figures
+    assert any("no finding has a probability: thresholds of an earlier version" in str(note) for note in notes.values())
     grid = json.loads((new.root / "explain" / "grid.json").read_text(encoding="utf-8"))
     write_json(new.root / "explain" / "grid.json", grid | {"labels": ["mass", "nodule"]})
     with pytest.raises(CheckpointError, match="effusion"):

@@ -12,6 +12,7 @@ The page's format, ``camray-review/1``::
 
 ``shown`` is {"ai", "annotations"}: what the reader had seen of the film by the answer, each true, false, or null where
 that is not known, as in files of older pages; ``finish_shown`` is the same for findings that finishing a film answers.
+A ``probability`` is null where the run states none.
 Boxes are native px, corner origin, half-open. On a finished film, a finding without a verdict is absent if the AI did
 not report it; if the AI did report it, it is undecided, and that is a problem. ``value`` is the answer given blind; on
 a film whose AI result was never shown it is not final, which is a problem too; there ``ai`` is null, so that the file

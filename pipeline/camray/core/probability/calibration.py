@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from camray.core.probability.logistic import probabilities_of
 
 Kind = Literal["none", "shift", "logistic", "isotonic"]
-OLDER_RUN = "the run's thresholds hold no calibration; run `camray localize` with --force"
+OLDER_RUN = "thresholds of an earlier version, which did not calibrate; repeat `camray localize RUN --force`"
 
 
 @dataclass(frozen=True)

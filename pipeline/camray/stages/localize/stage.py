@@ -16,6 +16,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
+from camray.core.probability.calibration import OLDER_RUN
 from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError
 from camray.domain.records import Counts, StageResult
@@ -56,13 +57,18 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         "thresholds": len(thresholds.boxes),
         "boxes": len(with_box),
         "reported_boxes": int(with_box["reported"].sum()),
-        **{f"note_{number}": note for number, note in enumerate((*thresholds.notes, *_unmoved(thresholds, settings)))},
+        **{
+            f"note_{number}": note
+            for number, note in enumerate((*thresholds.notes, *_probability_notes(thresholds, settings)))
+        },
     }
     return StageResult(Counts(n_films, n_films), figures)
 
 
-def _unmoved(thresholds: Thresholds, settings: Settings) -> list[str]:
-    """Say which given prevalences move nothing."""
+def _probability_notes(thresholds: Thresholds, settings: Settings) -> list[str]:
+    """Say why no finding has a probability, or which given prevalences move nothing."""
+    if thresholds.boxes and not thresholds.calibrations:
+        return [f"no finding has a probability: {OLDER_RUN}"]
     given = [thresholds.calibration_of(label) for label in settings.localize.prevalence]
     return [f"prevalence of '{each.label}' not used, as it has no probability" for each in given if each.kind == "none"]
 
