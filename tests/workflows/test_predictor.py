@@ -1,6 +1,7 @@
 """A trained run as a predictor agrees with the stages, film by film."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.networks.classifier import build_classifier
@@ -20,7 +22,8 @@ from camray.core.phantom.film import render_film
 from camray.core.probability.calibration import LabelCalibration
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import PipelineError, SettingsError
-from camray.domain.records import ThresholdSource
+from camray.domain.records import Counts, StageResult, ThresholdSource
+from camray.io.artifacts import model_files
 from camray.io.film_lungs import read_lung_network
 from camray.io.thresholds import read_thresholds, write_thresholds
 from camray.workflows.predictor import COLUMNS, load_predictor
@@ -83,6 +86,23 @@ def test_a_run_that_is_not_calibrated_states_no_probability(trained: Path, tmp_p
     pd.testing.assert_frame_equal(
         found.drop(columns="probability"), load_predictor(trained)(film).drop(columns="probability")
     )
+
+
+@pytest.mark.parametrize("name", ["train/model.safetensors", "train/contract.json", "localize/thresholds.json"])
+def test_a_changed_file_of_a_registered_model_is_refused(tmp_path: Path, name: str) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write_trained(folder.root)
+    for stage in ("train", "localize"):
+        folder.finish(stage, {}, StageResult(Counts(1, 1)))
+    copy = tmp_path / "registered"
+    for path in filter(Path.is_file, model_files(folder)):
+        (copy / path.relative_to(folder.root)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy / path.relative_to(folder.root))
+    load_predictor(copy)
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    with pytest.raises(PipelineError, match=rf"{name}: changed or damaged"):
+        load_predictor(copy)
 
 
 def test_a_pyramid_with_learned_sharpness_predicts(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from camray.adapters.pixel_store import OPEN_SHARDS, PixelStore, shard_path
 from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.stage_replacement import STAGE_FILE
 from camray.core.localization.box_thresholds import Thresholds
 from camray.domain.contract import ModelContract
 from camray.domain.records import (
@@ -235,9 +236,10 @@ def artifacts_of(folder: RunFolder) -> RunArtifacts:
 
 
 def model_files(folder: RunFolder) -> tuple[Path, ...]:
-    """Return the files that a trained run needs to predict, whether or not they exist."""
+    """Return the files that a trained run needs to predict, and the records with their digests; they need not exist."""
     run = artifacts_of(folder.model_run)
     return (
+        *(run.folder / stage / STAGE_FILE for stage in ("train", "explain", "localize")),
         run.train.weights,
         run.train.contract.path,
         run.localize.thresholds.path,

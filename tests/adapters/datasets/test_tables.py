@@ -12,7 +12,7 @@ from camray.adapters.datasets.csv_text import MAX_COLUMNS, MAX_TABLE_BYTES
 from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
-from camray.adapters.datasets.table_paths import TablePaths
+from camray.adapters.datasets.table_paths import TablePaths, table_paths
 from camray.adapters.datasets.tables import MAX_CELLS, read_cells
 from camray.domain.errors import AnnotationError, ManifestError
 
@@ -173,3 +173,14 @@ def test_a_json_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         file.truncate(MAX_TABLE_BYTES + 1)  # zeros that take no disk
     with pytest.raises(ManifestError, match="has more than 512 MiB"):
         read_cells(tmp_path / "boxes.json")
+
+
+@pytest.mark.parametrize("name", ["labels", "boxes"])
+def test_a_workbook_in_place_of_a_table_is_refused(tmp_path: Path, name: str) -> None:
+    manifest = load_manifest("folder")
+    (tmp_path / f"{name}.xlsx").write_bytes(b"PK\3\4")
+    with pytest.raises(ManifestError, match=rf"{name}\.xlsx: is a workbook.*'CSV UTF-8' under {name}\.csv"):
+        table_paths(manifest, tmp_path, None, None, own=True)
+    assert table_paths(manifest, tmp_path, None, None, own=False) == TablePaths(None, None)
+    (tmp_path / f"{name}.csv").touch()
+    assert tmp_path / f"{name}.csv" in {*vars(table_paths(manifest, tmp_path, None, None, own=True)).values()}

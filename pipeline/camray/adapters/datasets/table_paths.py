@@ -8,6 +8,8 @@ from camray.adapters.datasets.split_lists import split_list
 from camray.adapters.datasets.tables import own_file
 from camray.domain.errors import ManifestError
 
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+
 
 @dataclass(frozen=True)
 class TablePaths:
@@ -48,7 +50,7 @@ def table_paths(manifest: Manifest, root: Path, labels: Path | None, boxes: Path
     Raises
     ------
     ManifestError
-        If a given table, or the label table that the manifest needs, does not exist.
+        If a given table, or the label table that the manifest needs, does not exist, or a workbook is in its place.
     """
     paths: list[tuple[Path, ...]] = []
     for given, rules in ((labels, manifest.label_table), (boxes, manifest.box_table)):
@@ -58,6 +60,8 @@ def table_paths(manifest: Manifest, root: Path, labels: Path | None, boxes: Path
             paths.append((given,))
         elif own and rules is not None:
             paths.append(_own_tables(root, rules))
+            if not paths[-1]:
+                _check_no_workbook(root / rules.file)
         else:
             paths.append(())
     if own and not paths[0] and manifest.label_table is not None and manifest.labels != "auto":
@@ -68,6 +72,12 @@ def table_paths(manifest: Manifest, root: Path, labels: Path | None, boxes: Path
     firsts = [tables[0] if tables else None for tables in paths]
     patients, missing = _patient_table(manifest, root) if own else (None, ())
     return TablePaths(firsts[0], firsts[1], paths[0][1:], paths[1][1:], patients, missing)
+
+
+def _check_no_workbook(table: Path) -> None:
+    for workbook in (table.with_suffix(suffix) for suffix in _WORKBOOKS):
+        if workbook.is_file():
+            raise ManifestError(f"{workbook}: is a workbook; expected CSV; save it as 'CSV UTF-8' under {table.name}")
 
 
 def _patient_table(manifest: Manifest, root: Path) -> tuple[Path | None, tuple[str, ...]]:
