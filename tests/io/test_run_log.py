@@ -59,6 +59,14 @@ def test_a_log_that_cannot_be_written_ends_nothing_and_stderr_is_as_before(tmp_p
     assert sys.stderr is before
 
 
+def test_further_processes_of_torchrun_write_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    before = sys.stderr
+    with run_log(RunFolder(tmp_path), "train"):
+        assert sys.stderr is before
+    assert not (tmp_path / "run.log").exists()
+
+
 def test_a_refused_run_without_a_folder_leaves_no_log(tmp_path: Path) -> None:
     with pytest.raises(SettingsError), run_log(RunFolder(tmp_path / "t"), "train"):
         raise SettingsError("x")

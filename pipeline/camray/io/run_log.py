@@ -4,6 +4,7 @@ It has what goes to stderr: counts, figures, notes, progress by line, and how th
 which may name films.
 """
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -56,7 +57,10 @@ class _LoggedStream:
 
 @contextmanager
 def run_log(folder: RunFolder, until: str) -> Iterator[None]:
-    """Copy what the block writes to stderr, and how it ends, into the run's log."""
+    """Copy what the block writes to stderr, and how it ends, into the run's log; of torchrun's processes the first."""
+    if int(os.environ.get("RANK", "0")) > 0:
+        yield
+        return
     before = sys.stderr
     stream = _LoggedStream(before, artifacts_of(folder).log)
     stream.log(f"camray {code_version()} runs the stages up to {until}")
