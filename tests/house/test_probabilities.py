@@ -21,6 +21,7 @@ INTERNAL = {
     "stages/score/few_shot_maps.py": "maps of the few-shot baseline",
     "stages/score/mask_protocol.py": "a cutoff of the protocol `chexlocalize`",
     "stages/score/protocol_inputs.py": "order of boxes",
+    "stages/train/teacher_pairs.py": "compared with a bound, in self-training",
     "workflows/show/photo.py": "photographs, by published checkpoints",
 }
 _LOGISTIC = re.compile(r"\bsigmoid\(|\.sigmoid\b|\bexpit\b|\bprobabilities_of\(|logsigmoid")

@@ -61,6 +61,25 @@ def test_a_penalty_on_maps_needs_maps() -> None:
     assert Settings.model_validate({**penalty, "model": {"backbone": "vgg16_gap"}}).train.outside_penalty == 1
 
 
+def test_a_teacher_outdates_a_training_and_none_does_not() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "train")
+    assert "refine" not in stage_settings(stage, Settings.model_validate({"name": "t", "refine": {"weight": 2}}))
+    taught = Settings.model_validate({"name": "t", "refine": {"teacher": "runs/first"}})
+    assert stage_settings(stage, taught)["refine"]["teacher"] == "runs/first"
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"model": {"backbone": "vgg16"}, "explain": {"methods": ["gradcam"]}}, r"model\.backbone=vgg16"),
+        ({"train": {"outside_penalty": 1}}, r"train\.outside_penalty=1"),
+    ],
+)
+def test_a_teacher_needs_a_pool_and_the_maps_to_itself(changes: dict[str, Any], cause: str) -> None:
+    with pytest.raises(ValueError, match=f"does not go with {cause}; .* set refine.teacher=null"):
+        Settings.model_validate({"name": "t", "refine": {"teacher": "runs/first"}, **changes})
+
+
 def test_unlabelled_films_without_a_pretext_are_refused_before_films_are_read() -> None:
     with pytest.raises(ValueError, match=r"train.pretext.epochs is 0; .* set train.pretext.epochs=5"):
         Settings.model_validate({"name": "t", "ingest": {"keep_unlabelled": True}})

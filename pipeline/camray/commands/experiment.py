@@ -216,7 +216,7 @@ def _run_seeds(settings: Any, extent: RunExtent, options: RunOptions, output: Ou
             share_inputs(folders[0], folder)
         if not as_json:
             console.print(f"[bold]seed {seed}[/bold]")
-        _run_stages(settings_of_seed(settings, seed), folder, until, options, output)
+        run_and_print(settings_of_seed(settings, seed), folder, until, options, output)
     if STAGE_NAMES.index(until) < STAGE_NAMES.index("score"):
         return
     rows = headline_of(write_spread(settings, runs, seeds))
@@ -235,7 +235,7 @@ def _run_seeds(settings: Any, extent: RunExtent, options: RunOptions, output: Ou
     console.print(f"spread    {escape(str(spread))}")
 
 
-def _run_stages(
+def run_and_print(
     settings: Any, folder: Any, until: str, options: RunOptions, output: OutputOptions, must_track: bool = True
 ) -> list[Any]:
     """Run stages and print their counts; return their reports."""
@@ -268,7 +268,7 @@ def execute(
     """Run stages and print their counts and results, as all commands that run stages do."""
     from camray.workflows.run_summary import headline_texts, interval_title, next_steps_of, plain_scores, top_findings
 
-    records = _run_stages(settings, folder, until, options, output, must_track)
+    records = run_and_print(settings, folder, until, options, output, must_track)
     findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
     if output.as_json:
         stages = {

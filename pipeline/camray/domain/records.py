@@ -136,6 +136,42 @@ EPOCH_COLUMNS: dict[str, str] = {
     "label": "string",  # empty where the metric has none; "mean" over the labels
     "value": "float64",
 }
+PAIR_COLUMNS: dict[str, str] = {  # of training films and labels that they show, in self-training
+    "image_id": "string",
+    "label": "string",
+    "confidence": "float64",  # output of the teacher, film and mirror image; not calibrated
+    "agreement": "float64",  # IoU of the boxes of film and mirror image; missing without one
+    "area": "float64",  # of the box, fraction of the film
+    "x0": "float64",  # box of both views' mean map, native px
+    "y0": "float64",
+    "x1": "float64",
+    "y1": "float64",
+    "outcome": "string",  # used, or why not
+}
+REFINED_COLUMNS: dict[str, str] = {  # of findings: a run before self-training, and after it
+    "label": "string",
+    "boxes_used": "int64",  # of training films
+    "boxes_refused": "int64",
+    "films": "int64",  # of the validation split that show the label
+    "agreement_before": "float64",
+    "agreement_after": "float64",
+    "removal_before": "float64",
+    "removal_after": "float64",
+    "consistency_before": "float64",  # mean of both
+    "consistency_after": "float64",
+    "difference": "float64",
+    "standard_error": "float64",
+    "kept": "bool",
+    "reason": "string",
+    "use": "string",  # name of the run whose boxes to use
+    "annotated": "int64",  # films of the test split; for information, as is what follows
+    "hit_rate_before": "float64",
+    "hit_rate_after": "float64",
+    "iou_accuracy_before": "float64",
+    "iou_accuracy_after": "float64",
+    "auroc_before": "float64",
+    "auroc_after": "float64",
+}
 SCORE_COLUMNS: dict[str, str] = {
     "split": "string",
     "method": "string",

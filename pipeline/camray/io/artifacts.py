@@ -25,6 +25,7 @@ from camray.domain.records import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     LUNG_COLUMNS,
+    PAIR_COLUMNS,
     PREDICTION_COLUMNS,
     REFUSAL_COLUMNS,
 )
@@ -35,7 +36,7 @@ from camray.io.ingest_contract import IngestContract, read_ingest_contract, writ
 from camray.io.model_contract import read_contract, write_contract
 from camray.io.plan import PlannedFrom, read_plan, write_plan
 from camray.io.thresholds import read_thresholds, write_thresholds
-from camray.io.workflow_artifacts import CardFiles, ComparedFiles, ReviewedFiles, ReviewFiles, SanityFiles
+from camray.io.workflow_artifacts import CardFiles, ComparedFiles, RefinedFiles, ReviewedFiles, ReviewFiles, SanityFiles
 
 
 class GeneratedFiles(ArtifactFolder):
@@ -106,6 +107,7 @@ class TrainFiles(ArtifactFolder):
     epochs = table_of("epochs.parquet", EPOCH_COLUMNS)
     epochs_csv = path_of("epochs.csv")
     weights_report = path_of("weights_report.json")
+    teacher_pairs = table_of("teacher_pairs.parquet", PAIR_COLUMNS)
     unfinished = path_of("state")
 
 
@@ -215,6 +217,7 @@ class RunArtifacts(ArtifactFolder):
     export = Named("export", ExportFiles)
     sanity = Named("sanity", SanityFiles)
     card = Named("card", CardFiles)
+    refined = Named("refined", RefinedFiles)
     review = Named("review", ReviewFiles)
     reviewed = Named("reviewed", ReviewedFiles)
     compared = Named("compared", ComparedFiles)

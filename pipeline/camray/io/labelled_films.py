@@ -34,6 +34,8 @@ class LabelledFilms:
         Holds the pixels.
     weights : ndarray of shape (N, L), float32, or None
         Weights of the targets in the loss; None: all 1.
+    regions : ndarray of shape (N, L, 4), float32, or None
+        Boxes that the maps are trained with, see `camray.core.training.batches.Batch`.
     """
 
     image_ids: NDArray[np.object_]
@@ -42,6 +44,7 @@ class LabelledFilms:
     targets: NDArray[np.float32]
     store: PixelStore
     weights: NDArray[np.float32] | None = None
+    regions: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

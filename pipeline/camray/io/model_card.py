@@ -120,6 +120,8 @@ def _training(settings: Settings, figures: Mapping[str, object]) -> list[str]:
         lines.append(f"before that, {train.pretext.epochs} epoch(s) of the pretext{on}")
     if train.outside_penalty:
         lines.append(f"evidence outside the chest penalized with weight {train.outside_penalty:g}")
+    if settings.refine.teacher is not None:
+        lines.append(f"self-training with confident boxes of the run {settings.refine.teacher.name}, none annotated")
     if train.balance:
         lines.append(f"labels balanced by {', '.join(train.balance)}")
     return lines

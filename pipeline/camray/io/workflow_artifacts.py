@@ -4,7 +4,7 @@ from pathlib import Path
 
 from camray.core.map_sanity.columns import SANITY_COLUMNS
 from camray.core.metrics.model_comparison import COMPARE_COLUMNS
-from camray.domain.records import ANNOTATION_COLUMNS, LABEL_COLUMNS
+from camray.domain.records import ANNOTATION_COLUMNS, LABEL_COLUMNS, REFINED_COLUMNS
 from camray.io.artifact_types import ArtifactFolder, path_of, table_of
 
 
@@ -24,6 +24,13 @@ class CardFiles(ArtifactFolder):
 
     markdown = path_of("card.md")
     page = path_of("card.html")
+
+
+class RefinedFiles(ArtifactFolder):
+    """``refined/``: a run before self-training, and after it."""
+
+    table = table_of("refined.parquet", REFINED_COLUMNS)
+    table_csv = path_of("refined.csv")
 
 
 class ReviewFiles(ArtifactFolder):

@@ -50,13 +50,13 @@ def settings_of_seed(settings: Settings, seed: int) -> Settings:
     return settings.model_copy(update={"name": f"{settings.name}-seed{seed}", "seed": seed, "track": track})
 
 
-def share_inputs(first: RunFolder, other: RunFolder) -> None:
-    """Link the films that the first seed's run ingested into another seed's run.
+def share_inputs(first: RunFolder, other: RunFolder, stages: Sequence[str] = SHARED_STAGES) -> None:
+    """Link the films that the first seed's run generated and ingested, or only some of them, into another run.
 
     A stage that the other run has finished or begun is not changed. The linked files are those that its own ingest
     would write; the stage's record holds their digests and is checked against the settings.
     """
-    for name in SHARED_STAGES:
+    for name in stages:
         if first.record(name) is None or (other.root / name).exists():
             continue
         unfinished = other.root / f"{name}.tmp"

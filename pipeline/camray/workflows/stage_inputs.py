@@ -47,7 +47,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("generate", generate.run, (), ("data.generate",)),
     Stage("ingest", ingest.run, ("generate",), ("data", "ingest")),
-    Stage("train", train.run, ("ingest",), ("seed", "model", "train", "ingest.keep_unlabelled")),
+    Stage("train", train.run, ("ingest",), ("seed", "model", "train", "refine", "ingest.keep_unlabelled")),
     Stage("explain", explain.run, ("ingest", "train"), ("explain",)),
     Stage("localize", localize.run, ("ingest", "explain"), ("localize",)),
     Stage("score", score.run, ("ingest", "explain", "localize"), ("score",)),
@@ -117,6 +117,8 @@ def check_device(settings: Settings, folder: RunFolder, until: str) -> None:
 def stage_settings(stage: Stage, settings: Settings) -> dict[str, Any]:
     """Return the settings that a stage's outputs depend on, by the dotted name of their section."""
     plain = settings.model_dump(mode="json")
+    if settings.refine.teacher is None:  # added since 0.2.0
+        del plain["refine"]
     for section, key in _NEUTRAL:
         plain[section].pop(key, None)
     for section, key in _ADDED:
@@ -152,6 +154,9 @@ def input_digests(stage: Stage, settings: Settings, folder: RunFolder) -> dict[s
             digests[name] = folder.model_run.output_digest(name)
         else:
             digests[name] = folder.output_digest(name)
+    if stage.name == "train" and settings.refine.teacher is not None:
+        teacher = RunFolder(settings.refine.teacher)
+        digests.update({f"teacher_{name}": teacher.output_digest(name) for name in ("ingest", "train", "localize")})
     if stage.name in {"localize", "score"} and folder.trained is not None:
         digests["trained_localize"] = folder.model_run.output_digest("localize")
     return digests

@@ -282,6 +282,8 @@ def how_to_write(path: Path, *, again: bool = False) -> str:
         name = "run CONFIG" if (path.parent / "train").is_dir() else "run CONFIG`, `camray predict` or `camray compare"
         return f"repeat the command that made {path.parent} (`camray {name}`), which writes it again"
     root, stage = path.parent.parent, path.parent.name
+    if stage == "refined":
+        return f"delete {path.parent} and repeat the `camray refine` that made {root}"
     if not (root / SETTINGS_FILE).is_file():
         return "run the stage that writes it" + (" again" if again else "")
     if not (root / "train").is_dir():

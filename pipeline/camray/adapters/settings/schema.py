@@ -9,6 +9,7 @@ from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.films import DataSettings, IngestSettings
 from camray.adapters.settings.maps import IntegratedGradientsSettings, OcclusionSettings
 from camray.adapters.settings.network import ModelSettings
+from camray.adapters.settings.refinement import RefineSettings
 from camray.adapters.settings.scores import ScoreSettings
 from camray.adapters.settings.section import Section
 from camray.domain.contract import FULLY_CONNECTED
@@ -263,6 +264,7 @@ class Settings(Section):
     ingest: IngestSettings = IngestSettings()
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
+    refine: RefineSettings = RefineSettings()
     explain: ExplainSettings = ExplainSettings()
     localize: LocalizeSettings = LocalizeSettings()
     score: ScoreSettings = ScoreSettings()
@@ -280,17 +282,14 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _a_penalty_needs_cam(self) -> "Settings":
-        if self.train.outside_penalty and self.model.backbone in FULLY_CONNECTED:
-            raise ValueError(
-                f"train.outside_penalty is a penalty on CAM, and model.backbone={self.model.backbone} has fully "
-                f"connected layers; set it to 0, or model.backbone={self.model.backbone}_gap"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _cam_needs_a_pool(self) -> "Settings":
         backbone = self.model.backbone
+        self.refine.check_fits(backbone, self.model.weights, self.train.outside_penalty)
+        if self.train.outside_penalty and backbone in FULLY_CONNECTED:
+            raise ValueError(
+                f"train.outside_penalty is a penalty on CAM, and model.backbone={backbone} has fully "
+                f"connected layers; set it to 0, or model.backbone={backbone}_gap"
+            )
         if "cam" in self.explain.methods and backbone in FULLY_CONNECTED:
             raise ValueError(
                 f"explain.methods contains 'cam', and model.backbone={backbone} has fully connected layers; CAM "

@@ -82,6 +82,26 @@ def augment(films: Tensor, ranges: Augmentation, generator: torch.Generator) -> 
     return _erase(films, ranges.erase, random) if ranges.erase else films
 
 
+def moved(images: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """Move images exactly as `augment` moves the films of the same batch; their values stay.
+
+    Parameters
+    ----------
+    images : Tensor of shape (B, C, h, w), float
+        On any grid that covers the model grid in the same proportions, for instance the feature grid.
+    ranges : Augmentation
+        As given to `augment`.
+    generator : torch.Generator
+        In the state in which `augment` was given its own.
+
+    Returns
+    -------
+    Tensor of shape (B, C, h, w), float
+        Interpolated bilinearly; what comes from outside is 0.
+    """
+    return _geometry(images, ranges, _RandomNumbers(len(images), generator, images.device))
+
+
 @dataclass(frozen=True)
 class _RandomNumbers:
     films: int

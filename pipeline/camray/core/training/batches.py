@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,11 +30,14 @@ class Batch:
         1 present, 0 absent, NaN no information.
     weights : Tensor of shape (B, L), float32, or None
         Of the targets in the loss; None: all 1.
+    regions : Tensor of shape (B, L, 4), float32, or None
+        Boxes (x0, y0, x1, y1) of some findings as fractions of the model grid's sides, NaN where there is none.
     """
 
     pixels: Tensor
     targets: Tensor
     weights: Tensor | None = None
+    regions: Tensor | None = None
 
 
 def grey_tensor(pixels: Tensor, device: torch.device) -> Tensor:
@@ -90,6 +93,7 @@ def batches(
     targets: NDArray[np.float32],
     pinned: bool,
     weights: NDArray[np.float32] | None = None,
+    regions: NDArray[np.float32] | None = None,
 ) -> Iterator[Batch]:
     """Read batch after batch.
 
@@ -105,16 +109,20 @@ def batches(
         Copy into page-locked memory, from which a GPU reads while it computes.
     weights : ndarray of shape (N, L), float32, optional
         Of the targets in the loss, by position.
+    regions : ndarray of shape (N, L, 4), float32, optional
+        See `Batch`, by position.
 
     Yields
     ------
     Batch
-        Pixels of shape (B, rows, cols), targets and weights of shape (B, L).
+        Pixels of shape (B, rows, cols), targets and weights of shape (B, L), regions of shape (B, L, 4).
     """
+    given = {"targets": targets, "weights": weights, "regions": regions}
     for positions in order:
-        given = [read(positions), targets[positions], *([] if weights is None else [weights[positions]])]
-        tensors = [torch.from_numpy(each) for each in given]
-        yield Batch(*(each.pin_memory() if pinned else each for each in tensors))
+        arrays: dict[str, NDArray[Any]] = {name: each[positions] for name, each in given.items() if each is not None}
+        arrays["pixels"] = read(positions)
+        tensors = {name: torch.from_numpy(each) for name, each in arrays.items()}
+        yield Batch(**{name: each.pin_memory() if pinned else each for name, each in tensors.items()})
 
 
 def read_ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:

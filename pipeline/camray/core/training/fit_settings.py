@@ -26,6 +26,8 @@ class FitSettings:
     compiled: bool = False
     head_rate: float = 1.0
     outside_penalty: float = 0.0
+    region_weight: float = 0.0
+    region_ring: float = 1.5
 
 
 @dataclass(frozen=True)

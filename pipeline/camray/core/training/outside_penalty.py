@@ -1,13 +1,11 @@
 """Training that penalizes evidence outside the chest: the positive class activation there adds to the loss."""
 
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import relu
 
 from camray.core.lungs.regions import BoolImage
@@ -17,7 +15,8 @@ from camray.core.networks.lung_unet import LungUNet
 from camray.core.networks.sdfn import lit_box
 from camray.core.training.batches import Batch
 from camray.core.training.fit_settings import FitSettings
-from camray.core.training.trainer import Processes, Trainer
+from camray.core.training.map_trainer import MapTrainer
+from camray.core.training.trainer import Processes
 from camray.domain.geometry import CropWindow
 
 FindChests = Callable[[Tensor], Sequence[Chest]]  # films [B, 1, H, W], grey 0-1, to one a film
@@ -52,7 +51,7 @@ def outside_evidence(maps: Tensor, inside: Sequence[BoolImage | None]) -> tuple[
     return (relu(maps) * counted).sum(), (counted.sum() * maps.shape[1]).to(maps.dtype)
 
 
-class OutsidePenaltyTrainer(Trainer):
+class OutsidePenaltyTrainer(MapTrainer):
     """A trainer that adds `FitSettings.outside_penalty` times the mean `outside_evidence` to the loss.
 
     Parameters
@@ -79,45 +78,18 @@ class OutsidePenaltyTrainer(Trainer):
         find: FindChests,
     ) -> None:
         self._find = find
-        self._maps: Tensor | None = None
         super().__init__(model, settings, *weights, device, processes)
 
-    def _for_steps(self) -> nn.Module:
-        return self._distributed(_LogitsAndMaps(cast(PooledClassifier, self.model)))
+    @property
+    def _map_weight(self) -> float:
+        """Weight of the penalty."""
+        return self.settings.outside_penalty
 
-    def _loss(self, films: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
-        entropy = super()._loss(films, batch, generator)
-        maps = self._maps
-        if maps is None:
-            raise ValueError("no maps were computed with the logits")
+    def _map_sums(self, films: Tensor, maps: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sum the evidence outside the chests."""
         cells = (int(maps.shape[-2]), int(maps.shape[-1]))
         inside = [chest.inside(cells) for chest in self._find(films.detach().clamp(0.0, 1.0))]
-        self._maps = None
-        total, count = outside_evidence(maps, inside)
-        if self.processes.world > 1:  # as for the entropy
-            dist.all_reduce(count)
-            count = count / self.processes.world
-        return entropy + self.settings.outside_penalty * total / count.clamp_min(1e-12)
-
-    def _outputs(self, films: Tensor) -> Tensor:
-        logits: Tensor
-        maps: Tensor
-        logits, maps = self._computed(films)
-        self._maps = maps.float()
-        return logits.float()
-
-
-class _LogitsAndMaps(nn.Module):
-    """A classifier whose forward pass returns logits and maps, so that both come from the same features."""
-
-    def __init__(self, classifier: PooledClassifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, films: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute logits [B, L] and raw maps [B, L, h, w] of films [B, 1, H, W], grey 0-1."""
-        features = self.classifier.features(films)
-        return self.classifier.head(features), self.classifier.cam(features)
+        return outside_evidence(maps, inside)
 
 
 def chest_finder(lungs: LungUNet) -> FindChests:

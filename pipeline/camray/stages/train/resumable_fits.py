@@ -18,6 +18,7 @@ from torch import Tensor
 from camray.adapters.checkpoints import read_state, state_bytes
 from camray.adapters.progress import progress, progress_line, remaining
 from camray.adapters.run_folders.atomic_files import write_bytes
+from camray.adapters.settings.refinement import RefineSettings
 from camray.adapters.settings.schema import TrainSettings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.networks.classifier import PooledClassifier
@@ -28,6 +29,7 @@ from camray.core.training.losses import positive_weights
 from camray.core.training.optimization import epochs_for
 from camray.core.training.outside_penalty import OutsidePenaltyTrainer, chest_finder
 from camray.core.training.pretext_trainer import PretextTrainer
+from camray.core.training.region_loss import RegionTrainer
 from camray.core.training.trainer import Processes, Trainer, fit
 from camray.domain.errors import SettingsError
 from camray.domain.suggestions import did_you_mean
@@ -64,6 +66,8 @@ class Fits:
     state : Path
         Folder for what an unfinished training needs to go on.
     tracker : Tracker
+    refine : RefineSettings
+        With the weight of the training films' regions, where they have any.
     """
 
     settings: TrainSettings
@@ -75,6 +79,7 @@ class Fits:
     processes: Processes
     state: Path
     tracker: Tracker
+    refine: RefineSettings
 
     def pretext(self, model: PooledClassifier) -> Fitted:
         """Train a classifier's features to find pasted opacities; see `camray.core.training.pretext_task`."""
@@ -115,6 +120,8 @@ class Fits:
         positive: NDArray[np.float32],
         factors: NDArray[np.float32],
     ) -> Trainer:
+        if self.train.regions is not None:
+            return RegionTrainer(model, plan, positive, factors, self.device, self.processes)
         if not plan.outside_penalty:
             return Trainer(model, plan, positive, factors, self.device, self.processes)
         find = chest_finder(read_lung_network(None, self.device))
@@ -162,6 +169,8 @@ class Fits:
             compiled=settings.compile,
             head_rate=settings.head_rate,
             outside_penalty=settings.outside_penalty,
+            region_weight=self.refine.weight,
+            region_ring=self.refine.ring,
         )
 
     def _fit(self, part: str, trainer: Trainer, outputs: tuple[str, ...]) -> None:
@@ -190,7 +199,7 @@ class Fits:
         rank, world = self.processes.rank, self.processes.world
         order = self._order(seed, epoch)[:, rank::world]
         films = self.train
-        read = read_ahead(batches(order, films.read, films.targets, self._pinned, films.weights), _AHEAD)
+        read = read_ahead(batches(order, films.read, films.targets, self._pinned, films.weights, films.regions), _AHEAD)
         return progress(read, len(order), what) if rank == 0 else read
 
     def _validation_batches(self) -> Iterator[Batch]:

@@ -1,6 +1,6 @@
 """Training of a network from films and image-level labels; annotations are never read.
 
-Reads   ``ingest/images.parquet labels.parquet contract.json store/``
+Reads   ``ingest/images.parquet labels.parquet contract.json store/``; a teacher's run (`teacher_pairs`)
 Writes  ``train/model.safetensors contract.json epochs.parquet epochs.csv``; ``weights_report.json`` if given weights
 Run     ``camray train configs/phantom.yaml``
 """
@@ -35,13 +35,14 @@ from camray.domain.contract import ModelContract, NetworkSpec
 from camray.domain.errors import CheckpointError, InputRefusedError, SettingsError
 from camray.domain.records import EPOCH_COLUMNS, Counts, Split, StageResult
 from camray.domain.spreadsheet_cells import without_formulas
-from camray.io.artifacts import TrainFiles, artifacts_of
+from camray.io.artifacts import RunArtifacts, TrainFiles, artifacts_of
 from camray.io.film_lungs import read_lung_weights
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.labelled_films import LabelledFilms, labelled_films
 from camray.stages.train.lungs_in_view import lungs_in_view
 from camray.stages.train.resumable_fits import PRETEXT, Fits, Fitted
+from camray.stages.train.teacher_pairs import taught_by, teacher_of, with_regions
 
 _NETWORK_KEYS = tuple(NetworkSpec.__dataclass_fields__)
 
@@ -62,12 +63,14 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     """
     files, ingested = artifacts_of(folder).train, read_ingested(folder)
     labels = ingested.contract.labels
-    done = _finished(files)
+    done, teacher = _finished(files), teacher_of(settings)
     films = {split: labelled_films(ingested, split, labels) for split in (Split.TRAIN, Split.VALIDATION)}
     of_pretext = labelled_films(ingested, Split.TRAIN, labels, settings.ingest.keep_unlabelled)
     counts = _counts(ingested, {**films, Split.TRAIN: of_pretext})
     if done is not None:
-        return StageResult(counts, {**_figures(done, settings.train.choose), **_pretext_figures(done, of_pretext)})
+        return StageResult(
+            counts, {**_figures(done, settings.train.choose), **_pretext_figures(done, of_pretext), **taught_by(files)}
+        )
     if not len(films[Split.TRAIN]):
         raise InputRefusedError(
             "no film of the train split has a known label; a label table is a CSV with image_id and a column per "
@@ -77,16 +80,20 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     films[Split.TRAIN] = _balanced(films[Split.TRAIN], ingested, settings.train)
     with training_processes(settings.device) as (rank, world, local_rank):
         contract = _contract(settings, ingested.contract, folder)
+        device = choose_device(settings.device, local_rank)
+        if teacher is not None:
+            films[Split.TRAIN] = with_regions(films[Split.TRAIN], teacher, ingested, files, device, rank)
         fits = Fits(
             settings.train,
             settings.seed,
             films[Split.TRAIN],
             films[Split.VALIDATION],
             contract.labels,
-            choose_device(settings.device, local_rank),
+            device,
             Processes(rank, world),
             files.unfinished,
             tracker,
+            settings.refine,
         )
         fits.check()
         lungs_seen = lungs_in_view(ingested, films[Split.TRAIN]) if settings.train.outside_penalty else {}
@@ -105,6 +112,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
                 **lungs_seen,
                 **one_class,
                 **_balance_note(films[Split.TRAIN]),
+                **taught_by(files),
             },
         )
 
@@ -138,7 +146,7 @@ def _fit_all(
         model, _ = _model(settings, contract, fits.seed)
         fitted[PRETEXT] = pretext.pretext(model)
     for number in range(contract.network.members):
-        model, report = _model(settings, contract, fits.seed_of(number))
+        model, report = _model(settings, contract, fits.seed_of(number), number)
         if PRETEXT in fitted:
             model.load_state_dict(both_branches(fitted[PRETEXT].weights), strict=False)
         fitted[f"member-{number}"] = fits.member(number, model)
@@ -182,7 +190,9 @@ def _contract(settings: Settings, ingested: IngestContract, folder: RunFolder) -
         raise SettingsError(f"model: {error}") from error
 
 
-def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[PooledClassifier, dict[str, Any] | None]:
+def _model(
+    settings: Settings, contract: ModelContract, seed: int, number: int = 0
+) -> tuple[PooledClassifier, dict[str, Any] | None]:
     try:
         model = build_member(replace(contract.network, members=1), len(contract.labels), seed)
     except ValueError as error:
@@ -192,7 +202,8 @@ def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[Pool
     path = _starting_file(settings)
     if path is None:
         return model, None
-    report = load_member_weights(model, read_weights(path))
+    teacher = teacher_of(settings)
+    report = load_member_weights(model, read_weights(path) if teacher is None else teacher.member_weights(number))
     if fault := report.misfit(contract.network):
         raise CheckpointError(
             f"{path}: not the weights of {settings.model.backbone} as set: {fault}; choose the backbone it was made "
@@ -202,6 +213,8 @@ def _model(settings: Settings, contract: ModelContract, seed: int) -> tuple[Pool
 
 
 def _starting_file(settings: Settings) -> Path | None:
+    if settings.refine.teacher is not None:
+        return RunArtifacts(settings.refine.teacher).train.weights
     weights = settings.model.weights
     return packaged_weights(settings.model.backbone) if weights == "imagenet" else weights
 
@@ -209,8 +222,9 @@ def _starting_file(settings: Settings) -> Path | None:
 def _provenance(settings: Settings) -> str:
     if settings.model.weights == "imagenet":
         return WEIGHT_PACKAGES[settings.model.backbone].provenance
-    path = settings.model.weights
-    return f"{path.name}, sha256 {file_digest(path)}" if path is not None and path.is_file() else ""
+    path, teacher = _starting_file(settings), settings.refine.teacher
+    of = "" if teacher is None else f" of the run {teacher.name}"
+    return f"{path.name}{of}, sha256 {file_digest(path)}" if path is not None and path.is_file() else ""
 
 
 def _write(
