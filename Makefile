@@ -15,7 +15,8 @@ install: .venv/.installed
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' || \
 		{ echo "camray needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(BIN)/../lib || true  # on all cores; templates of packages are no Python
 	@touch $@
 
 demo: install  ## generated films, all stages, about four minutes on two cores
