@@ -1,5 +1,6 @@
 """Pseudonyms and the site's key."""
 
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,3 +82,13 @@ def test_pseudonyms_differ_by_key_kind_and_value_and_not_by_padding() -> None:
         pseudonym(key, "patient", "2"),
     }
     assert len(others | {name}) == 4
+
+
+def test_others_can_neither_read_nor_replace_a_new_key(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        load_key(tmp_path / "camray" / "key")
+    finally:
+        os.umask(mask)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "camray", tmp_path / "camray" / "key")]
+    assert modes == [0o700, 0o600]

@@ -100,7 +100,7 @@ def _warn_of_other_readers(path: Path) -> None:
 
 
 def _create_key(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(0o700, parents=True, exist_ok=True)  # who can write the folder can replace the key
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # mkstemp sets mode 600
     temporary = Path(name)
     try:
