@@ -1,7 +1,8 @@
 """The report's sections of published protocols: convention, source, numbers with intervals, and what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -95,10 +96,31 @@ def _rows_of(scores: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _table(rows: pd.DataFrame, table: ProtocolTable, method: str | None) -> FilledTable:
-    columns = [column for column in table.columns if len(_column(rows, column))]
+    of_columns = {column: _column(rows, column) for column in table.columns}
+    columns = [column for column, found in of_columns.items() if len(found)]
     used = rows[rows["metric"].isin([column.metric for column in columns])]
-    lines = tuple(_line(used, columns, *key) for key in _lines(used, method)) if columns else ()
+    filled = [_ColumnRows.of(of_columns[column]) for column in columns]
+    lines = tuple(_line(filled, *key) for key in _lines(used, method)) if columns else ()
     return FilledTable(table.title, tuple(column.title for column in columns), lines, table.count_unit)
+
+
+@dataclass(frozen=True)
+class _ColumnRows:
+    """Rows of one column by label and method, and whether its numbers take every threshold, as PxAP does."""
+
+    rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
+    needs_no_choice: bool
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "_ColumnRows":
+        rows: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for row in table.to_dict("records"):
+            rows.setdefault((str(row["label"]), str(row["method"])), []).append({str(k): v for k, v in row.items()})
+        return cls(rows, table["threshold_source"].nunique() == 1)
+
+    def first(self, label: str, method: str, sources: Sequence[str]) -> Mapping[str, Any] | None:
+        fitting = self.rows.get((label, method), ())
+        return next((row for row in fitting if self.needs_no_choice or row["threshold_source"] in sources), None)
 
 
 def _lines(rows: pd.DataFrame, method: str | None) -> list[tuple[str, str, list[str]]]:
@@ -128,23 +150,15 @@ def _lines(rows: pd.DataFrame, method: str | None) -> list[tuple[str, str, list[
     return list({(label, own, tuple(sources)): (label, own, sources) for label, own, sources in lines}.values())
 
 
-def _line(
-    rows: pd.DataFrame, columns: Sequence[ProtocolColumn], label: str, method: str, sources: Sequence[str]
-) -> ProtocolLine:
-    own = rows[(rows["label"] == label) & (rows["method"] == method)]
-    cells, counts = [], []
-    for column in columns:
-        of_column = _column(own, column)
-        needs_no_choice = _column(rows, column)["threshold_source"].nunique() == 1  # PxAP takes every threshold
-        of_column = of_column if needs_no_choice else of_column[of_column["threshold_source"].isin(sources)]
-        cells.append(number_cell(estimate_from(of_column.iloc[0]) if len(of_column) else None))
-        counts += of_column["n"].tolist()[:1]
+def _line(columns: Sequence[_ColumnRows], label: str, method: str, sources: Sequence[str]) -> ProtocolLine:
+    found = [column.first(label, method, sources) for column in columns]
+    counts = [row["n"] for row in found if row is not None]
     baseline = _BASELINES.get(method)
     return ProtocolLine(
         finding=_MEANS.get(label, "All findings" if label == ALL_LABELS else label),
         method=f"baseline: {baseline}" if baseline else method,
         threshold_source=sources[0] if len(sources) == 1 else "",
-        cells=tuple(cells),
+        cells=tuple(number_cell(None if row is None else estimate_from(row)) for row in found),
         count=_count_text(counts[0], label in _MEANS) if counts else "",
         kind="baseline" if baseline else "mean" if label in _MEANS else "",
     )
