@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from filelock import Timeout
+
 from camray.adapters.run_folders.digests import code_version
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.errors import PipelineError
@@ -39,13 +41,13 @@ class _LoggedStream:
             self.log(line)
         return self._stream.write(text)
 
-    def log(self, line: str) -> None:
-        """Append one line to the log; bars, colours and what a bar has overwritten are left out."""
+    def log(self, line: str, *, waits: bool = False) -> None:
+        """Append one line to the log, or keep it for the next one; bars, colours and overwritten text are left out."""
         plain = _CONTROL.sub("", line).rpartition("\r")[2].rstrip()
         if not plain or _BAR in plain:
             return
         self._waiting += f"{datetime.now().astimezone().isoformat(timespec='seconds')} {plain}\n"
-        if not self._path.parent.is_dir():
+        if waits or not self._path.parent.is_dir():
             return
         try:
             with self._path.open("a", encoding="utf-8") as stream:
@@ -63,14 +65,15 @@ def run_log(folder: RunFolder, until: str) -> Iterator[None]:
         return
     before = sys.stderr
     stream = _LoggedStream(before, artifacts_of(folder).log)
-    stream.log(f"camray {code_version()} runs the stages up to {until}")
+    stream.log(f"camray {code_version()} runs the stages up to {until}", waits=True)
     sys.stderr = stream
     try:
         yield
         stream.log("finished")
     except BaseException as error:
-        # the message of another error may contain data
-        stream.log(f"{type(error).__name__}: {error}" if isinstance(error, PipelineError) else type(error).__name__)
+        if not isinstance(error.__cause__, Timeout):  # another process holds the run: the log is its own
+            # the message of another error may contain data
+            stream.log(f"{type(error).__name__}: {error}" if isinstance(error, PipelineError) else type(error).__name__)
         raise
     finally:
         sys.stderr = before

@@ -189,8 +189,9 @@ def test_the_page_shows_every_protocol_with_the_tables_own_numbers(scored: tuple
                     assert cell.split("|")[0] == (f"{value:.2f}" if np.isfinite(value) else "–"), (title, line)
                     compared += 1
     assert compared > 200
-    headline, methods = PageTables(page).tables[0][1], PageTables(page).tables[1][1]
+    headline, probabilities, methods = (lines for _, lines in PageTables(page).tables[:3])
     assert [line[0] for line in headline[2:]] == [*LABELS, "Mean of findings"]
+    assert [line[0] for line in probabilities[1:]] == list(LABELS)
     assert not [line for line in methods[1:] if set(line[2:-1]) == {"–"}]
     assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower()
 

@@ -13,7 +13,14 @@ from PIL import Image, UnidentifiedImageError
 
 from camray.adapters.tracking import model as film_model
 from camray.adapters.tracking.journal import ROOT, Entry, Journal
-from camray.adapters.tracking.store import artifact_location, import_mlflow, make_store, pointed_at, quiet_calls
+from camray.adapters.tracking.store import (
+    artifact_location,
+    import_mlflow,
+    make_store,
+    no_bytecode,
+    pointed_at,
+    quiet_calls,
+)
 
 logger = logging.getLogger(__name__)
 JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
@@ -246,7 +253,7 @@ class Sender:
         entry_file = scratch / "film_entry.py"
         entry_file.write_text(film_model.entry_source(), encoding="utf-8")
         mlflow = self._mlflow
-        with pointed_at(mlflow, self.uri):
+        with pointed_at(mlflow, self.uri), no_bytecode():
             try:
                 with mlflow.start_run(run_id=run_id):
                     logged = mlflow.pyfunc.log_model(

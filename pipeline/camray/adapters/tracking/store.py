@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sqlite3
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
@@ -139,3 +140,13 @@ def make_store(uri: str) -> None:
             source.backup(target)
         copy.replace(path)
         fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def no_bytecode() -> Iterator[None]:
+    """Keep Python from compiling what is imported: MLflow imports the entry where it is about to be stored."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
