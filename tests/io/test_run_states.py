@@ -60,7 +60,8 @@ def test_every_kind_of_folder_is_named(tmp_path: Path) -> None:
     altered = make_run(tmp_path, "altered")
     plain = json.loads((altered.root / "settings.json").read_text())
     (altered.root / "settings.json").write_text(json.dumps({**plain, "name": "other"}))
-    (tmp_path / "mlflow-artifacts" / "0").mkdir(parents=True)
+    (tmp_path / "mlflow-artifacts" / "0").mkdir(parents=True)  # of the tracking store, and of no run
+    (tmp_path / "notes" / "0").mkdir(parents=True)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.txt").touch()
     (tmp_path / "link").symlink_to(tmp_path / "a")
@@ -76,7 +77,7 @@ def test_every_kind_of_folder_is_named(tmp_path: Path) -> None:
         "old": ("unfinished", "outdated train"),
         "bad": ("damaged", "damaged record of ingest"),
         "altered": ("damaged", "damaged settings"),
-        "mlflow-artifacts": ("no run", "other files"),
+        "notes": ("no run", "other files"),
         "empty": ("no run", "empty"),
         "link": ("no run", "a link to another place"),
         "two-compare": ("comparison", "has runs of its own"),

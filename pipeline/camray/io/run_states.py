@@ -14,6 +14,7 @@ from typing import Any
 from camray.adapters.run_folders.run_folder import SETTINGS_FILE, RunFolder
 from camray.adapters.run_folders.run_removal import is_half_removed, is_run
 from camray.adapters.settings.stored_digest import without_digest
+from camray.adapters.tracking.store import ARTIFACTS
 from camray.domain.errors import SettingsError
 from camray.domain.stage_names import STAGE_NAMES
 
@@ -96,7 +97,7 @@ def run_states(runs: Path) -> list[RunState]:
         If there is no such folder, or it cannot be read.
     """
     try:
-        folders = [Path(entry.path) for entry in os.scandir(runs) if entry.is_dir()]
+        folders = [Path(entry.path) for entry in os.scandir(runs) if entry.is_dir() and entry.name != ARTIFACTS]
     except OSError as error:
         raise SettingsError(
             f"{runs}: cannot be listed ({error.strerror}); expected the folder of the runs; name it with --runs"
