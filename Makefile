@@ -19,7 +19,7 @@ install: .venv/.installed
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 $(BIN)/../lib || true  # on all cores; templates of packages are no Python
 	@touch $@
 
-demo: install  ## generated films, all stages, about four minutes on two cores
+demo: install  ## generated films, all stages, about five minutes on two cores
 	$(BIN)/camray demo
 
 test: install  ## everything that needs no browser, server or GPU
