@@ -13,6 +13,7 @@ INTERNAL = {
     "core/networks/lung_unet.py": "lung masks",
     "core/networks/pooling.py": "pools of cells",
     "core/probability/calibration.py": "the one place",
+    "core/probability/fit.py": "the gradient of the fit",
     "core/probability/logistic.py": "the function",
     "core/training/pretext_task.py": "textures",
     "io/box_drawing.py": "compared with cutoffs",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folders.atomic_files import write_bytes
-from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.digests import claim_of, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -148,7 +148,7 @@ def check_run(run_root: Path, choice: SanityChoice, force: bool = False) -> Chec
             folder.begin(STAGE, digest, inputs)
             started = time.monotonic()
             table = _check(settings, folder, choice, tracker)
-            claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+            claim = claim_of(options, inputs)
             refused = int((table["reason"] != "").sum())
             result = StageResult(
                 Counts(len(table), len(table) - refused, refused), {"films": int(table["films"].max())}

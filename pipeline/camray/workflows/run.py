@@ -117,8 +117,10 @@ def run(
             tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
             for stage in stages:
                 forced = consent.force and stage.name == until
-                if not may_replace and stage.name == "train" and (reason := reason_to_run(stage, settings, folder)):
-                    check_network_kept_by(reason, folder)
+                if not may_replace and stage.name == "train":
+                    inputs = input_digests(stage, settings, folder)
+                    if reason := reason_to_run(stage, settings, folder, inputs):
+                        check_network_kept_by(reason, folder)
                 yield _run_stage(stage, settings, folder, tracker, forced)
 
 
@@ -168,7 +170,7 @@ def _check_trained(folder: RunFolder) -> None:
 def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tracker, force: bool) -> StageReport:
     selected = stage_settings(stage, settings)
     settings_digest, inputs = digest_of(selected), input_digests(stage, settings, folder)
-    reason = StageReason(stage.name, "forced", "--force") if force else reason_to_run(stage, settings, folder)
+    reason = StageReason(stage.name, "forced", "--force") if force else reason_to_run(stage, settings, folder, inputs)
     if reason is None:
         return StageReport(folder.record(stage.name) or {}, skipped=True, resumed=False)
     again = reason.text if folder.record(stage.name) is not None else ""

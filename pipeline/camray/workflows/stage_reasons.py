@@ -65,16 +65,15 @@ def plan_stages(settings: Settings, folder: RunFolder, until: str, force: bool =
     return list(reasons.values())
 
 
-def reason_to_run(stage: Stage, settings: Settings, folder: RunFolder) -> StageReason | None:
-    """Return why a stage whose inputs are finished runs, or None if it is up to date.
+def reason_to_run(stage: Stage, settings: Settings, folder: RunFolder, inputs: Mapping[str, str]) -> StageReason | None:
+    """Return why a stage with these `input_digests` runs, or None if it is up to date.
 
     Raises
     ------
     PipelineError
-        If its record, or an output of an unchanged stage, is damaged, or an input has not finished.
+        If its record, or an output of an unchanged stage, is damaged.
     """
-    selected = stage_settings(stage, settings)
-    settings_digest, inputs = digest_of(selected), input_digests(stage, settings, folder)
+    settings_digest = digest_of(stage_settings(stage, settings))
     if folder.is_done(stage.name, settings_digest, inputs):
         return None
     record = folder.record(stage.name)
@@ -143,7 +142,7 @@ def _is_begun(stage: Stage, settings: Settings, folder: RunFolder) -> bool:
 
 def _now(stage: Stage, settings: Settings, folder: RunFolder) -> StageReason:
     try:
-        reason = reason_to_run(stage, settings, folder)
+        reason = reason_to_run(stage, settings, folder, input_digests(stage, settings, folder))
     except SettingsError:
         raise
     except PipelineError as error:

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,3 +57,13 @@ def code_version() -> str:
     package = Path(__file__).resolve().parents[2]
     sources = {p.relative_to(package).as_posix(): file_digest(p) for p in sorted(package.rglob("*.py"))}
     return f"{importlib.metadata.version('camray')}+{digest_of(sources)[:12]}"
+
+
+def claim_of(settings: Any, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the record of a finished stage says of its settings, inputs and code."""
+    return {
+        "settings": settings,
+        "settings_digest": digest_of(settings),
+        "inputs": dict(inputs),
+        "code_version": code_version(),
+    }

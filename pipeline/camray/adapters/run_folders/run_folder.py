@@ -148,7 +148,7 @@ class RunFolder:
         return any((folder / BEGIN_FILE).is_file() for folder in unfinished_of(self.root, name))
 
     def is_locked(self) -> bool:
-        """Return whether another process works on the run; the lock is not taken, and nothing is written."""
+        """Return whether another process works on the run; writes nothing, and holds a shared lock for an instant."""
         try:
             with (self.root / LOCK_FILE).open("rb") as stream:
                 fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)

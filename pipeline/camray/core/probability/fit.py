@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
 
 from camray.core.probability.calibration import Kind, LabelCalibration, log_odds
+from camray.core.probability.logistic import probabilities_of
 
 LEAST_PATIENTS = 10  # with the finding, and without
 ISOTONIC_PATIENTS = 1000
@@ -185,7 +186,7 @@ def _line(
     def cost(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the negative log-likelihood and its gradient."""
         at = line[0] * unit + line[1]
-        gap = share * (0.5 * (1.0 + np.tanh(0.5 * at)) - targets)
+        gap = share * (probabilities_of(at) - targets)
         return float((share * (np.logaddexp(0.0, at) - targets * at)).sum()), np.array([(gap * unit).sum(), gap.sum()])
 
     low, high = (limit * spread for limit in slopes)

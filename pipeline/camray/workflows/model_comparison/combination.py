@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from camray.adapters.run_folders.atomic_files import write_json
-from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.digests import claim_of, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.comparison import CompareSettings
 from camray.adapters.settings.schema import Settings
@@ -130,7 +130,7 @@ def complete(job: ComparisonJob, combination: Combination) -> None:
     files.rows.write(compare_table(rows))
     write_strip(run, samples.values(), job.plan.methods, combination.name)
     refused = sum(bool(cost.reason) for cost in costs.values())
-    claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+    claim = claim_of(options, inputs)
     run.finish(STAGE, claim, StageResult(Counts(len(costs), len(costs) - refused, refused)))
     job.report(f"  {len(costs) - refused} of {len(costs)} methods, {refused} refuse the network")
 

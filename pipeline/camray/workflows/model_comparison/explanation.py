@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
 from camray.adapters.run_folders.atomic_files import write_json
-from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.digests import claim_of, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.explain.method import Method
 from camray.core.explain.method_options import DEFAULT_OPTIONS, MethodOptions
@@ -146,7 +146,7 @@ def explain_sample(
     files.grid.write(_grid(contract, costs, {method.name: method.note for method in methods}))
     for name in costs:
         files.unfinished_cost(name).unlink(missing_ok=True)
-    claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+    claim = claim_of(options, inputs)
     run.finish(STAGE, claim, StageResult(Counts(len(images), len(images))))
     return costs
 

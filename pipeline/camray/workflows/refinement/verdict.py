@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folders.atomic_files import write_bytes
-from camray.adapters.run_folders.digests import code_version, digest_of
+from camray.adapters.run_folders.digests import claim_of, digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -73,10 +73,8 @@ def judge_refinement(settings: Settings, folder: RunFolder, first: RunFolder, tr
     tracker : Tracker
         Of the second run.
     """
-    files, options = (
-        artifacts_of(folder).refined,
-        {"films": LEAST_FILMS, "errors": LEAST_ERRORS, "first": str(first.root)},
-    )
+    files = artifacts_of(folder).refined
+    options = {"films": LEAST_FILMS, "errors": LEAST_ERRORS, "first": str(first.root)}
     inputs = {name: folder.output_digest(name) for name in _READ}
     inputs.update({f"teacher_{name}": first.output_digest(name) for name in _READ})
     digest = digest_of(options)
@@ -92,7 +90,7 @@ def judge_refinement(settings: Settings, folder: RunFolder, first: RunFolder, tr
             tracker.table(table, STAGE)
             tracker.artifact(files.table_csv, STAGE)
             tracker.metrics(_metrics(table))
-            claim = {"settings": options, "settings_digest": digest, "inputs": inputs, "code_version": code_version()}
+            claim = claim_of(options, inputs)
             counts, figures = Counts(len(table), len(table)), {"kept": int(table["kept"].sum())}
             folder.finish(
                 STAGE, {**claim, "seconds": round(time.monotonic() - started, 3)}, StageResult(counts, figures)
