@@ -15,7 +15,7 @@ from camray.adapters.ledgers.delivery_log import DeliveryLog
 from camray.adapters.pacs.credentials import Credentials
 from camray.adapters.pacs.dicomweb import DicomWeb
 from camray.domain.delivery import FilmQuery, ObjectKey
-from camray.domain.errors import PeerError, RequestRefusedError, SettingsError
+from camray.domain.errors import PeerError, RequestRefusedError, SettingsError, UnreachableError
 from camray.workflows.pacs.retry import RetryPolicy
 from camray.workflows.pacs.send import deliver
 from tests.workflows.pacs.test_send import make_objects
@@ -207,6 +207,21 @@ def test_a_service_that_ignores_the_modality_lists_no_film_of_another(service: t
     assert _n_found(web) == 0
     pacs.extra["00080060"]["Value"] = ["DX"]
     assert _n_found(web) == N_FILMS
+
+
+def test_a_web_page_in_place_of_a_list_is_an_error_that_no_repetition_mends() -> None:
+    class Proxy(QuietHandler):
+        def do_GET(self) -> None:
+            self.answer(200, b"<html>Please log in, Mr Doe</html>", "Text/HTML; charset=utf-8")
+
+    with (
+        serving(Proxy) as address,
+        DicomWeb(f"{address}/dicom-web", Credentials(timeout_s=10)) as web,
+        pytest.raises(PeerError, match=r"a web page \(HTML\) was answered; expected DICOM JSON") as raised,
+    ):
+        list(web.find(FilmQuery(study_instance_uid="1.2.1")))
+    assert not isinstance(raised.value, UnreachableError), "it would be asked for again and again"
+    assert "Doe" not in str(raised.value)
 
 
 def _parts(*files: bytes) -> bytes:

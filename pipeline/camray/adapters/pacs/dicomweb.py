@@ -244,6 +244,11 @@ class DicomWeb:
             TypeError,
             AttributeError,
         ) as error:  # a truncated answer does not parse
+            if self._session.is_web_page:  # the same page would come again
+                raise PeerError(
+                    f"{self.address}: a web page (HTML) was answered; expected DICOM JSON. Check the address of the "
+                    f"service, and whether a proxy or a log-in page stands in front of it{proxy_advice(self._url)}"
+                ) from None
             raise UnreachableError(f"{self.address}: {type(error).__name__}{proxy_advice(self._url)}") from None
 
     def _http_error(self, status: int) -> PeerError:

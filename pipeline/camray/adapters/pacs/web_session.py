@@ -13,16 +13,19 @@ _REMAINING = re.compile(r"additional results|exceeded", re.IGNORECASE)  # Warnin
 class WebSession(requests.Session):
     """A session that trusts the authorities of `verify`, whatever REQUESTS_CA_BUNDLE says.
 
-    `has_more` is whether the last answer warned that there are more results.
+    `has_more` is whether the last answer warned that there are more results, `is_web_page` whether it was HTML.
     """
 
     has_more = False
+    is_web_page = False
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a request and note the warning of its answer."""
+        """Send a request and note the warning and the kind of its answer."""
+        self.has_more = self.is_web_page = False
         response = super().send(request, **options)
         warning = response.headers.get("Warning", "")
         self.has_more = "299" in warning and _REMAINING.search(warning) is not None
+        self.is_web_page = response.headers.get("Content-Type", "").lower().startswith("text/html")
         return response
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
