@@ -182,7 +182,8 @@ def _regions_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:
                     index = np.concatenate((index, np.empty(count, np.int64)))
                     table = np.concatenate((table, np.empty((count, _COLUMNS))))
                 index[count] = n
-                table[count] = runs[run]
+                for column in range(_COLUMNS):
+                    table[count, column] = runs[run, column]
                 count += 1
     return index[:count].copy(), table[:count].copy()
 
@@ -193,10 +194,10 @@ def _best_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:
     most = rows * ((cols + 1) // 2)
     parent, runs = np.empty(most, np.int64), np.empty((most, _COLUMNS))
     best = np.full((maps, thresholds.shape[1], 3, 4), np.nan)
-    keys, best_keys = np.empty(3), np.empty(3)
+    keys = np.empty(3)
     for n in range(maps):
         for t in range(thresholds.shape[1]):
-            best_keys[:] = -np.inf
+            best_keys = np.full(3, -np.inf)
             for run in range(_label(heat[n], thresholds[n, t], parent, runs)):
                 if parent[run] == run and runs[run, _AREA] >= min_area:
                     keys[0], keys[1] = runs[run, _PEAK], runs[run, _AREA]
@@ -204,5 +205,6 @@ def _best_of_stack(heat: Any, thresholds: Any, min_area: float) -> Any:
                     for k in range(3):
                         if keys[k] > best_keys[k]:
                             best_keys[k] = keys[k]
-                            best[n, t, k] = runs[run, : _Y1 + 1]
+                            for corner in range(4):
+                                best[n, t, k, corner] = runs[run, corner]
     return best

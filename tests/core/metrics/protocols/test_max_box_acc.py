@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camray.core.metrics.localization.region_growing import reached_levels
+from camray.core.metrics.localization.region_growing import low_and_span, reached_levels
 from camray.core.metrics.protocols.max_box_acc import (
     FIXED_LEVEL,
     LEVELS,
@@ -12,7 +12,6 @@ from camray.core.metrics.protocols.max_box_acc import (
     best_ious,
     best_level,
     best_levels,
-    low_and_span,
     max_box_acc_at,
     oracle_values,
     sweep_of_boxes,

@@ -8,7 +8,24 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from camray.core.localization.located_boxes import FLAT
 from camray.core.metrics.localization.pixel_rings import NEIGHBOURS
+
+
+@njit(cache=True)
+def low_and_span(heat: Any) -> Any:
+    """Return a map's lowest heat and its range; 0 for the range of a flat map.
+
+    The compiled twin of `camray.core.localization.located_boxes.holds_localization`.
+    """
+    low = high = heat[0, 0]
+    for r in range(heat.shape[0]):
+        for c in range(heat.shape[1]):
+            low, high = min(low, heat[r, c]), max(high, heat[r, c])
+    low32, high32 = np.float32(low), np.float32(high)
+    if high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
+        return 0.0, 0.0
+    return np.float64(low), np.float64(high) - np.float64(low)
 
 
 @njit(cache=True)
@@ -75,6 +92,15 @@ def _join(regions: Any, nodes: Any, level: int, first: Any, second: Any) -> Any:
 
 
 @njit(cache=True)
+def _steps(cols: int) -> Any:
+    """Return the way to each of `NEIGHBOURS` in a flattened map; a step back wraps around."""
+    steps = np.empty(8, np.uint64)
+    for number in range(8):
+        steps[number] = np.uint64(NEIGHBOURS[number][0] * cols + NEIGHBOURS[number][1])
+    return steps
+
+
+@njit(cache=True)
 def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     """Add pixels from the hottest level down and write a node for every region that a level changed.
 
@@ -87,7 +113,7 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
     part_of, parts, n_nodes = np.zeros(rows * cols, np.uint32), 0, 0
     # parts are apart when they begin: joined through corners, there is at most one in each 2 x 2 block
     most = (min(len(ordered), rows // 2 * (cols // 2)) if rings[16, 0] else len(ordered)) + 1
-    steps = np.array([row * cols + col for row, col in NEIGHBOURS]).astype(np.uint64)  # a step back wraps around
+    steps = _steps(cols)
     region_of, changed = np.empty(most, np.uint32), np.empty(most, np.uint32)
     node, seen, table = np.empty(most, np.int32), np.empty(most, np.int32), np.empty((most, 7), np.int32)
     chain = np.empty((most, 2), np.uint32)  # a part's next one in its region, 0 for none; a region's last part
@@ -134,7 +160,8 @@ def grown_regions(levels: Any, n_levels: int, rings: Any) -> Any:
                 nodes[node[root], 7] = level + 1
             if n_nodes == len(nodes):
                 nodes = np.concatenate((nodes, nodes))
-            nodes[n_nodes, :7] = table[root]
+            for column in range(7):
+                nodes[n_nodes, column] = table[root, column]
             nodes[n_nodes, 7], nodes[n_nodes, 8], nodes[n_nodes, 9], node[root] = 0, level, root, n_nodes
             n_nodes += 1
     return nodes[:n_nodes].copy()

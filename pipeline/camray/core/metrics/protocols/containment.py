@@ -24,9 +24,15 @@ from camray.core.localization.heat_maps import upsampled
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray
 from camray.core.metrics.localization.hits_and_iou import OVERLAP_CRITERIA
 from camray.core.metrics.localization.pixel_rings import RINGS
-from camray.core.metrics.localization.region_growing import grown_regions, reached_levels
+from camray.core.metrics.localization.region_growing import grown_regions, low_and_span, reached_levels
 from camray.core.metrics.localization.rows import FIXED, Geometry
-from camray.core.metrics.protocols.max_box_acc import LEVELS, best_ious, low_and_span, native_corners, window_transform
+from camray.core.metrics.protocols.max_box_acc import (
+    LEVELS,
+    best_ious,
+    native_corners,
+    placement_of,
+    window_transform,
+)
 from camray.core.metrics.statistics import RatioStatistic, StatisticRow
 from camray.domain.geometry import GridTransform, cell_overlaps
 
@@ -181,8 +187,7 @@ def ceiling_ious(items: AnnotatedFilms, geometry: Geometry, shape_feature: tuple
         perfect = covered_cells(box, placed.transform.then(across, down), shape_feature).astype(np.float32)
         heat = upsampled(perfect[None], geometry.shape_model, placed.window)[0]
         to_heat = window_transform(placed.transform, placed.window, heat.shape)
-        scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
-        best[number] = _best_iou(heat, LEVELS, (scale, offset, items.sizes_xy[owner]), box[None], RINGS[1])
+        best[number] = _best_iou(heat, LEVELS, placement_of(to_heat, items.sizes_xy[owner]), box[None], RINGS[1])
     return best
 
 
@@ -199,8 +204,21 @@ def _best_iou(heat: Any, thresholds: Any, placement: Any, annotated: Any, rings:
     levels = reached_levels(heat, low, span, thresholds)
     boxes = _boxes_of_one_peak(levels)
     if not len(boxes):
-        boxes = grown_regions(levels, len(thresholds), rings)[:, :4]
-    return max(0.0, best_ious(native_corners(boxes, scale, offset, size), annotated).max())
+        boxes = grown_regions(levels, len(thresholds), rings)
+    best = 0.0
+    for overlap in best_ious(native_corners(boxes, scale, offset, size), annotated):
+        best = max(best, overlap)
+    return best
+
+
+@njit(cache=True)
+def _first_highest(levels: Any) -> tuple[int, int]:
+    row, col = 0, 0
+    for r in range(levels.shape[0]):
+        for c in range(levels.shape[1]):
+            if levels[r, c] > levels[row, col]:
+                row, col = r, c
+    return row, col
 
 
 @njit(cache=True)
@@ -210,9 +228,10 @@ def _boxes_of_one_peak(levels: Any) -> Any:
     It is certain where one column rises to its top and falls, and every row does so about that column.
     """
     rows, cols = levels.shape
-    top = np.argmax(levels)
-    peak_row, peak_col = top // cols, top % cols
-    of_rows, of_cols = levels[:, peak_col].astype(np.int64), np.full(cols, -1)
+    peak_row, peak_col = _first_highest(levels)
+    of_rows, of_cols = np.empty(rows, np.int64), np.full(cols, -1)
+    for r in range(rows):
+        of_rows[r] = levels[r, peak_col]
     for r in range(rows):
         if r > 0 and (of_rows[r] - of_rows[r - 1]) * (1 if r <= peak_row else -1) < 0:
             return np.empty((0, 4), np.int32)
@@ -231,7 +250,7 @@ def _boxes_of_one_peak(levels: Any) -> Any:
             y0 += 1
         while of_rows[y1 - 1] < level:
             y1 -= 1
-        boxes[level] = np.array([x0, y0, x1, y1], np.int32)
+        boxes[level, 0], boxes[level, 1], boxes[level, 2], boxes[level, 3] = x0, y0, x1, y1
     return boxes
 
 

@@ -14,11 +14,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from camray.core.localization.located_boxes import FLAT
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms, FloatArray, Measure
 from camray.core.metrics.localization.hits_and_iou import MAX_BOX_ACC_CRITERION, MAX_BOX_ACC_V2_CRITERIA
 from camray.core.metrics.localization.pixel_rings import RINGS
-from camray.core.metrics.localization.region_growing import best_of_intervals, grown_regions, reached_levels
+from camray.core.metrics.localization.region_growing import (
+    best_of_intervals,
+    grown_regions,
+    low_and_span,
+    reached_levels,
+)
 from camray.domain.geometry import CropWindow, GridTransform, paired_iou
 
 LEVELS: FloatArray = np.arange(100) / 100  # fractions of a map's range, 0.00 to 0.99
@@ -52,6 +56,12 @@ def window_transform(transform: GridTransform, window: CropWindow, shape: tuple[
     )
 
 
+def placement_of(to_heat: GridTransform, size_xy: FloatArray) -> tuple[tuple[float, float], ...]:
+    """Return scale, offset and size of a film as the compiled passes take them, see `native_corners`."""
+    scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
+    return scale, offset, (float(size_xy[0]), float(size_xy[1]))
+
+
 @njit(cache=True)
 def best_ious(boxes: Any, annotated: Any) -> Any:
     """Return each box's IoU with the best matching annotated box: [M, 4] and [A, 4], half-open, to [M].
@@ -72,19 +82,6 @@ def best_ious(boxes: Any, annotated: Any) -> Any:
 
 
 @njit(cache=True)
-def low_and_span(heat: Any) -> Any:
-    """Return a map's lowest heat and its range; 0 for the range of a flat map.
-
-    The compiled twin of `camray.core.localization.located_boxes.holds_localization`.
-    """
-    low, high = heat.min(), heat.max()
-    low32, high32 = np.float32(low), np.float32(high)
-    if high32 - low32 <= np.float32(FLAT) * max(abs(low32), abs(high32)):
-        return 0.0, 0.0
-    return np.float64(low), np.float64(high) - np.float64(low)
-
-
-@njit(cache=True)
 def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:
     """Map boxes (the first four columns) to the native grid, clipped to the film of (columns, rows): [M, 4], px."""
     native = np.empty((len(boxes), 4))
@@ -94,6 +91,17 @@ def native_corners(boxes: Any, scale: Any, offset: Any, size: Any) -> Any:
             position = (boxes[m, corner] - offset[axis]) / scale[axis]
             native[m, corner] = max(position, 0.0) if corner < 2 else min(position, size[axis])
     return native
+
+
+@njit(cache=True)
+def areas_then_age(nodes: Any) -> Any:
+    """Return keys that sort regions by their pixels, of equals the oldest highest."""
+    last, keys = np.int64(0), np.empty(len(nodes))
+    for m in range(len(nodes)):
+        last = max(last, np.int64(nodes[m, 9]))
+    for m in range(len(nodes)):
+        keys[m] = nodes[m, 4] - nodes[m, 9] / (last + 1.0)
+    return keys
 
 
 @njit(cache=True)
@@ -109,12 +117,13 @@ def _sweep_film(heat: Any, thresholds: Any, placement: Any, annotated: Any, ring
         return
     nodes = grown_regions(reached_levels(heat, low, span, thresholds), len(thresholds), rings)
     boxes = native_corners(nodes, scale, offset, size)
-    overlaps, ages = best_ious(boxes, annotated), nodes[:, 9].max() + 1.0
-    biggest = best_of_intervals(nodes[:, 7], nodes[:, 8], nodes[:, 4] - nodes[:, 9] / ages, len(thresholds))
+    overlaps, areas = best_ious(boxes, annotated), areas_then_age(nodes)
+    biggest = best_of_intervals(nodes[:, 7], nodes[:, 8], areas, len(thresholds))
     best = best_of_intervals(nodes[:, 7], nodes[:, 8], overlaps, len(thresholds))
     for level in range(len(thresholds)):
         if biggest[level] >= 0:
-            largest[level] = boxes[biggest[level]]
+            for corner in range(4):
+                largest[level, corner] = boxes[biggest[level], corner]
             iou_largest[level], iou_any[level] = overlaps[biggest[level]], overlaps[best[level]]
 
 
@@ -154,7 +163,7 @@ class SweepBuilder:
         _sweep_film(
             np.ascontiguousarray(heat),
             self._thresholds,
-            ((to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y), self._items.sizes_xy[item]),
+            placement_of(to_heat, self._items.sizes_xy[item]),
             self._items.boxes[self._starts[item] : self._starts[item + 1]],
             RINGS[1],
             (self._largest[item], self._iou_largest[item], self._iou_any[item]),
