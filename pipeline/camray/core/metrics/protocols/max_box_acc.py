@@ -57,7 +57,20 @@ def window_transform(transform: GridTransform, window: CropWindow, shape: tuple[
 
 
 def placement_of(to_heat: GridTransform, size_xy: FloatArray) -> tuple[tuple[float, float], ...]:
-    """Return scale, offset and size of a film as the compiled passes take them, see `native_corners`."""
+    """Gather a film's placement as the compiled passes take it, see `native_corners`.
+
+    Parameters
+    ----------
+    to_heat : GridTransform
+        Native to the map's grid.
+    size_xy : ndarray of shape (2,), float64
+        Columns and rows of the film, native px.
+
+    Returns
+    -------
+    tuple of three pairs (x, y), float
+        Scale and offset of `to_heat`; size of the film.
+    """
     scale, offset = (to_heat.scale_x, to_heat.scale_y), (to_heat.offset_x, to_heat.offset_y)
     return scale, offset, (float(size_xy[0]), float(size_xy[1]))
 
