@@ -49,9 +49,9 @@ def settings_for(
             raise PipelineError(f"{trained}: stage '{stage}' has not finished; run `camray run` on it first")
     data = old.data.model_copy(
         update={
-            "root": films,
-            "labels": labels,
-            "boxes": boxes,
+            "root": films.absolute(),  # later commands may run in another folder
+            "labels": labels and labels.absolute(),
+            "boxes": boxes and boxes.absolute(),
             "generate": None,
             "manifest": manifest or old.data.manifest,
         }
