@@ -6,6 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "pipeline" / "camray"
 # the logistic of a raw logit is no probability; these use it, and none of them states it as one
 INTERNAL = {
+    "core/localization/box_thresholds.py": "compared with cutoffs",
     "core/map_sanity/single_label.py": "deletion and insertion, which published work defines by the network's output",
     "core/metrics/delong.py": "an interval on the logit scale",
     "core/metrics/localization/few_shot.py": "cells of the few-shot baseline",
@@ -16,7 +17,6 @@ INTERNAL = {
     "core/probability/fit.py": "the gradient of the fit",
     "core/probability/logistic.py": "the function",
     "core/training/pretext_task.py": "textures",
-    "io/box_drawing.py": "compared with cutoffs",
     "stages/localize/threshold_choice.py": "chooses cutoffs",
     "stages/score/chart_selection.py": "reliability before calibration",
     "stages/score/few_shot_maps.py": "maps of the few-shot baseline",

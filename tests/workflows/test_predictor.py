@@ -143,6 +143,25 @@ def test_a_film_that_is_none_has_its_row_and_no_name_leaks(
     assert "canary" not in found.to_csv().lower()
 
 
+def test_films_that_ingest_does_not_admit_are_refused(trained: Path, write_film: Callable[..., Path]) -> None:
+    hand = write_film(FilmRecipe(), BodyPartExamined="HAND")
+    assert list(load_predictor(trained)([hand])["label"]) == ["refused:wrong_body_part"]
+    assert replace(load_predictor(trained), policy=None)([hand])["logit"].notna().all()
+
+
+def test_peaks_are_on_the_native_grid(trained: Path) -> None:
+    predict = load_predictor(trained)
+    films = [GreyFilm("one", np.random.default_rng(3).random((160, 120), dtype=np.float32))]
+    (found,) = predict.predict_images(films)
+    (x, y), none = found.peaks
+    assert none is None  # no threshold: no localization
+    # the cell of the highest heat, 8 px on the model grid, holds the peak
+    row, col = np.unravel_index(np.argmax(found.heat[0]), found.heat[0].shape)
+    x_model, y_model = found.transform.xy_to_model(x, y)
+    assert abs(x_model - (col + 0.5) * 8) <= 8
+    assert abs(y_model - (row + 0.5) * 8) <= 8
+
+
 def test_nothing_in_nothing_out(trained: Path) -> None:
     predict = load_predictor(trained)
     for nothing in (pd.DataFrame({"path": []}), [], np.zeros((0, 8, 8), np.float32)):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from camray.domain.errors import SettingsError
+from camray.domain.predicted_films import RefusedFilm
 from camray.workflows.predictor_input import GreyFilm, films_of
 
 
@@ -57,8 +58,8 @@ def test_nothing_gives_nothing(given: Any) -> None:
 
 def test_a_strip_is_refused_by_name() -> None:
     rows = list(films_of(np.zeros((2, 1, 11))))
-    assert [(row["image_id"], row["label"]) for row in rows if isinstance(row, dict)] == [
-        ("0", "refused:too_small"),
-        ("1", "refused:too_small"),
+    assert [(row.image_id, row.reason) for row in rows if isinstance(row, RefusedFilm)] == [
+        ("0", "too_small"),
+        ("1", "too_small"),
     ]
     assert len(_films(np.zeros((2, 1, 10)))) == 2

@@ -11,7 +11,6 @@ from camray.adapters.settings.schema import LocalizeSettings
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.located_boxes import RegionRules
 from camray.core.localization.native_boxes import PlacedFilms, draw_native_boxes
-from camray.core.probability.logistic import probabilities_of
 from camray.domain.records import PREDICTION_COLUMNS
 from camray.domain.zones import NO_BOX
 from camray.io.explained_run import ExplainedRun
@@ -47,7 +46,7 @@ def draw_boxes(
     rules, only_best = RegionRules(settings.min_area, settings.score), settings.boxes == "one"
     positions, names = run.positions(image_ids), np.array(image_ids, object)
     logits = run.logits[positions]
-    outputs, probabilities = probabilities_of(logits), thresholds.probabilities(run.labels, logits)
+    probabilities = thresholds.probabilities(run.labels, logits)
     parts = []
     for threshold in progress(thresholds.boxes, len(thresholds.boxes), "drawing boxes"):
         maps, prior = maps_of(threshold)
@@ -56,9 +55,7 @@ def draw_boxes(
         rows["image_id"] = names[film]
         rows["label"], rows["method"], rows["threshold_id"] = threshold.label, threshold.method, threshold.id
         rows["logit"], rows["probability"] = logits[film, number], probabilities[film, number]
-        cutoff = 0.0 if settings.report == "all" else thresholds.cutoff_of[threshold.label]
-        is_judged = settings.report != "judged" or threshold.label not in thresholds.not_judged
-        rows["reported"] = (outputs[film, number] >= cutoff) & is_judged
+        rows["reported"] = thresholds.reported(threshold.label, logits[film, number], settings.report)
         rows["zone"] = NO_BOX
         parts.append(rows[list(PREDICTION_COLUMNS)])
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(PREDICTION_COLUMNS))

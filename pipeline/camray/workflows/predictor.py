@@ -4,7 +4,7 @@ Reads   ``train/model.safetensors contract.json``, ``localize/thresholds.json`` 
         copy of these in a registered model
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,23 @@ from torch import Tensor
 
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
+from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
-from camray.core.localization.box_thresholds import BoxThreshold
+from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.default_method import default_method, default_thresholds
-from camray.core.localization.heat_maps import film_window
-from camray.core.localization.located_boxes import RegionRules, locate
+from camray.core.localization.heat_maps import Placement, film_window
+from camray.core.localization.located_boxes import RegionRules
+from camray.core.localization.native_boxes import PlacedFilms, draw_native_boxes
 from camray.core.networks.chest_region import find_chests, held_inside
 from camray.core.networks.lung_unet import LungUNet
 from camray.core.probability.calibration import LabelCalibration, calibrated_probabilities
 from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
+from camray.domain.films import FilmPolicy
 from camray.domain.geometry import Box, CropWindow, GridTransform
+from camray.domain.predicted_films import RefusedFilm
 from camray.domain.records import CORNERS
 from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
@@ -37,43 +41,13 @@ from camray.io.film_lungs import shipped_lung_network
 from camray.io.method_options import method_options
 from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
+from camray.workflows.prediction import COLUMNS, Prediction, refused_row, rows_of
 from camray.workflows.predictor_input import GreyFilm, films_of
 from camray.workflows.stored_settings import read_settings
 
 _CPU = torch.device("cpu")
-_NO_BOX = dict.fromkeys((*CORNERS, "score"), float("nan"))
-COLUMNS = ("image_id", "label", "probability", *CORNERS, "score", "logit")
 FILMS_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Result of one film.
-
-    Parameters
-    ----------
-    film : GreyFilm
-    grey : ndarray of shape (rows, cols), float32
-        The film on the model grid.
-    transform : GridTransform
-        Native to model grid.
-    probabilities : ndarray of shape (L,), float64
-        NaN where none is stated.
-    logits : ndarray of shape (L,), float64
-        Raw.
-    heat : ndarray of shape (L, h, w), float32
-        Raw maps on the feature grid.
-    boxes : tuple
-        Label by label, (box on the native grid, score), best first; empty without localization.
-    """
-
-    film: GreyFilm
-    grey: NDArray[np.float32]
-    transform: GridTransform
-    probabilities: NDArray[np.float64]
-    logits: NDArray[np.float64]
-    heat: NDArray[np.float32]
-    boxes: tuple[tuple[tuple[Box, float], ...], ...]
+_Located = tuple[tuple[tuple[Box, float], ...], tuple[float, float] | None]  # boxes with scores; the peak
 
 
 @dataclass(frozen=True)
@@ -88,8 +62,8 @@ class Predictor:
         What it expects.
     thresholds : dict of str to BoxThreshold
         By label; a label without any gets no boxes.
-    calibrations : tuple of LabelCalibration
-        From logits to probabilities, one for each of the contract's labels.
+    stored : Thresholds
+        All that the run chose: from which output a finding is reported, and from logits to probabilities.
     method : str
         Explanation method that the thresholds belong to.
     explaining : ExplainSettings
@@ -102,18 +76,26 @@ class Predictor:
         Where the networks are.
     chest : LungUNet or None
         Lung segmenter, where the run held its maps inside the chest.
+    policy : FilmPolicy or None
+        Which DICOM files the run's ingest admits; None admits all.
     """
 
     network: SeamNetwork
     contract: ModelContract
     thresholds: dict[str, BoxThreshold]
-    calibrations: tuple[LabelCalibration, ...]
+    stored: Thresholds
     method: str
     explaining: ExplainSettings
     localizing: LocalizeSettings
     prior: NDArray[np.float32] | None = None
     device: torch.device = _CPU
     chest: LungUNet | None = None
+    policy: FilmPolicy | None = None
+
+    @property
+    def calibrations(self) -> tuple[LabelCalibration, ...]:
+        """From logits to probabilities, one for each of the contract's labels."""
+        return tuple(self.stored.calibration_of(label) for label in self.contract.labels)
 
     def __call__(self, films: Any) -> pd.DataFrame:
         """Find boxes.
@@ -137,24 +119,28 @@ class Predictor:
             If `films` is none of these.
         """
         rows: list[dict[str, Any]] = []
+        for result in self.predict_each(films_of(films, self.policy)):
+            rows += [refused_row(result)] if isinstance(result, RefusedFilm) else rows_of(result, self.contract.labels)
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def predict_each(self, films: Iterable[GreyFilm | RefusedFilm]) -> Iterator[Prediction | RefusedFilm]:
+        """Predict films, a few at a time; refused ones keep their place."""
         batch: list[GreyFilm] = []
-        for film in films_of(films):
+        for film in films:
             if isinstance(film, GreyFilm):
                 batch.append(film)
-            else:
-                rows += [*self._rows(batch), film]
+            if isinstance(film, RefusedFilm) or len(batch) == FILMS_AT_ONCE:
+                yield from self.predict_images(batch)
                 batch = []
-            if len(batch) == FILMS_AT_ONCE:
-                rows += self._rows(batch)
-                batch = []
-        rows += self._rows(batch)
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+            if isinstance(film, RefusedFilm):
+                yield film
+        yield from self.predict_images(batch)
 
     def predict_images(self, films: Sequence[GreyFilm]) -> list[Prediction]:
         """Explain a few films with every label."""
         if not films:
             return []
-        grids = [self._on_model_grid(film) for film in films]
+        grids = [self.on_model_grid(film) for film in films]
         batch = torch.from_numpy(np.stack([grey for grey, _ in grids]))[:, None].to(self.device)
         cells = (self.contract.feature_rows, self.contract.feature_cols)
         settings = self.explaining
@@ -171,6 +157,13 @@ class Predictor:
         scale = np.float32(2.0 ** settings.heat_exponents.get(self.method, 0))
         raw = self._held(maps.heat[self.method], batch, films, grids)
         heat = (raw.float().cpu().numpy() * scale).astype(np.float16).astype(np.float32) / scale
+        placements = [
+            Placement(transform, self._window(film, transform))
+            for film, (_, transform) in zip(films, grids, strict=True)
+        ]
+        sizes = [(film.pixels.shape[0], film.pixels.shape[1]) for film in films]
+        placed = PlacedFilms(placements, sizes, (self.contract.rows, self.contract.cols))
+        found = [self._located(placed, label, heat[:, label]) for label in range(heat.shape[1])]
         return [
             Prediction(
                 film,
@@ -179,10 +172,16 @@ class Predictor:
                 probabilities[number],
                 logits[number],
                 heat[number],
-                self._boxes(film, transform, heat[number]),
+                boxes=tuple(each[number][0] for each in found),
+                peaks=tuple(each[number][1] for each in found),
             )
             for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
+
+    def explain(self, grey: NDArray[np.float32], request: ExplanationRequest) -> Explanation:
+        """Compute maps that the run does not have, of one film on the model grid (`on_model_grid`)."""
+        batch = torch.from_numpy(grey)[None, None].to(self.device)
+        return explain_images(self.network, batch, (self.contract.feature_rows, self.contract.feature_cols), request)
 
     def window(self, prediction: Prediction) -> CropWindow:
         """Return the part of the model grid that a film covers."""
@@ -201,57 +200,31 @@ class Predictor:
         windows = [self._window(film, transform) for film, (_, transform) in zip(films, grids, strict=True)]
         return held_inside(find_chests(self.chest, batch, windows), heat)
 
-    def _rows(self, films: Sequence[GreyFilm]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        for prediction in self.predict_images(films):
-            for number, label in enumerate(self.contract.labels):
-                shared = {
-                    "image_id": prediction.film.image_id,
-                    "label": label,
-                    "probability": float(prediction.probabilities[number]),
-                    "logit": float(prediction.logits[number]),
-                }
-                rows += [{**shared, **_box_columns(box, score)} for box, score in prediction.boxes[number]] or [
-                    {**shared, **_NO_BOX}
-                ]
-        return rows
-
-    def _on_model_grid(self, film: GreyFilm) -> tuple[NDArray[np.float32], GridTransform]:
+    def on_model_grid(self, film: GreyFilm) -> tuple[NDArray[np.float32], GridTransform]:
         """Prepare a film and bring it to the model grid, rounded as the pixel store rounds."""
         prepared = prepare_for(self.contract, film.pixels, (film.row_spacing_mm, film.col_spacing_mm))
         levels = np.float32(2**self.contract.bits - 1)
         return (np.rint(np.clip(prepared.grey, 0.0, 1.0) * levels) / levels).astype(np.float32), prepared.transform
 
-    def _boxes(
-        self, film: GreyFilm, transform: GridTransform, heat: NDArray[np.float32]
-    ) -> tuple[tuple[tuple[Box, float], ...], ...]:
-        rows, cols = film.pixels.shape
-        shape_model, settings = (self.contract.rows, self.contract.cols), self.localizing
-        window = self._window(film, transform)
-        by_label: list[tuple[tuple[Box, float], ...]] = []
-        for number, label in enumerate(self.contract.labels):
-            boxes: list[tuple[Box, float]] = []
-            if label in self.thresholds:
-                recipe = self.thresholds[label].recipe
-                prior = None if self.prior is None else self.prior[number]
-                located = locate(
-                    heat[number][None],
-                    window,
-                    shape_model,
-                    recipe,
-                    RegionRules(settings.min_area, settings.score),
-                    prior=prior,
-                )
-                for corners, score in zip(located.boxes, located.score, strict=True):
-                    box = transform.box_to_native(Box(*map(float, corners))).clipped(rows, cols)
-                    if box is not None:
-                        boxes.append((box, float(score)))
-            by_label.append(tuple(boxes[:1] if settings.boxes == "one" else boxes))
-        return tuple(by_label)
+    def _located(self, films: PlacedFilms, number: int, heat: NDArray[np.float32]) -> list[_Located]:
+        """Find one label on each film, from its maps [N, h, w], as the localize stage does."""
+        label, settings = self.contract.labels[number], self.localizing
+        if label not in self.thresholds:
+            return [((), None)] * len(heat)
+        recipe, rules = self.thresholds[label].recipe, RegionRules(settings.min_area, settings.score)
+        prior = None if self.prior is None else self.prior[number]
+        rows = draw_native_boxes(films, heat, recipe, rules, prior, only_best=settings.boxes == "one")
+        return [_located_on(part) for _, part in rows.groupby("film")]
 
 
-def _box_columns(box: Box, score: float) -> dict[str, float]:
-    return {"x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1, "score": score}
+def _located_on(rows: pd.DataFrame) -> _Located:
+    """Return one film's boxes with their scores, and its peak, from its rows of `draw_native_boxes`."""
+    boxes = tuple(
+        (Box(*(float(row[side]) for side in CORNERS)), float(row["score"]))
+        for row in rows.dropna(subset=CORNERS).to_dict("records")
+    )
+    x, y = float(rows["peak_x"].iloc[0]), float(rows["peak_y"].iloc[0])
+    return boxes, None if np.isnan(x) else (x, y)
 
 
 def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
@@ -288,6 +261,6 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     by_label = default_thresholds(thresholds, method, contract.labels)
     prior = run.explain.read_prior(method)
     chest = shipped_lung_network() if settings.explain.within == "chest" else None
-    maps = tuple(stored.calibration_of(label) for label in contract.labels)
-    parts = (network, contract, by_label, maps, method, settings.explain, settings.localize)
-    return Predictor(*parts, prior=prior, chest=chest)
+    parts = (network, contract, by_label, stored, method, settings.explain, settings.localize)
+    grid = settings.ingest
+    return Predictor(*parts, prior, chest=chest, policy=FilmPolicy(grid.modalities, grid.body_parts, grid.views))

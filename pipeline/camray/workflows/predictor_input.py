@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.domain.errors import ImageError, SettingsError
-from camray.domain.films import check_aspect
+from camray.domain.films import FilmPolicy, check_aspect
+from camray.domain.predicted_films import RefusedFilm
 from camray.io.film_files import read_film
 
 
@@ -24,13 +25,15 @@ class GreyFilm:
     col_spacing_mm: float | None = None
 
 
-def films_of(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
-    """Yield films, or the row of a file that is no usable film.
+def films_of(films: Any, policy: FilmPolicy | None = None) -> Iterator[GreyFilm | RefusedFilm]:
+    """Yield films, or why a file is no usable film.
 
     Parameters
     ----------
     films : DataFrame with a column ``path``, sequence of paths, or array
         See `camray.workflows.predictor.Predictor.__call__`.
+    policy : FilmPolicy, optional
+        Which DICOM files are admitted; all without one.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def films_of(films: Any) -> Iterator[GreyFilm | dict[str, Any]]:
         if not isinstance(path, str | Path):
             yield from _from_array(_numbers_of(paths))
             return
-        yield _row_or_film(Path(path))
+        yield film_or_refusal(Path(path), policy)
 
 
 def _numbers_of(lists: Any) -> NDArray[Any]:
@@ -64,7 +67,7 @@ def _numbers_of(lists: Any) -> NDArray[Any]:
         raise SettingsError("films: lists that are no films; expected numbers in rows of one length") from error
 
 
-def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm | dict[str, Any]]:
+def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm | RefusedFilm]:
     stack = films[None] if films.ndim == 2 else films
     if stack.ndim != 3 or 0 in stack.shape[1:]:
         raise SettingsError(f"films: array of shape {films.shape}; expected [N, H, W] or [H, W]")
@@ -79,7 +82,7 @@ def _from_array(films: NDArray[Any]) -> Iterator[GreyFilm | dict[str, Any]]:
     yield from (GreyFilm(str(number), pixels) for number, pixels in enumerate(grey))
 
 
-def film_from_file(path: Path) -> GreyFilm:
+def film_from_file(path: Path, policy: FilmPolicy | None = None) -> GreyFilm:
     """Read one film of any kind.
 
     Raises
@@ -87,22 +90,18 @@ def film_from_file(path: Path) -> GreyFilm:
     ImageError
         If it is no usable film.
     """
-    film = read_film(path, None)
+    film = read_film(path, policy)
     header = film.header
     return GreyFilm(header.image_id, film.pixels, header.row_spacing_mm, header.col_spacing_mm)
 
 
-def _row_or_film(path: Path) -> GreyFilm | dict[str, Any]:
+def film_or_refusal(path: Path, policy: FilmPolicy | None) -> GreyFilm | RefusedFilm:
+    """Read one film, or say why it is none."""
     try:
-        return film_from_file(path)
+        return film_from_file(path, policy)
     except ImageError as error:
         return _refused(path.stem, error)
 
 
-def _refused(image_id: str, error: ImageError) -> dict[str, Any]:
-    return {
-        "image_id": image_id,
-        "label": f"refused:{error.reason}",
-        "probability": float("nan"),
-        "logit": float("nan"),
-    }
+def _refused(image_id: str, error: ImageError) -> RefusedFilm:
+    return RefusedFilm(image_id, error.reason, error.message)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.probability.calibration import OLDER_RUN, LabelCalibration, calibrated_probabilities, log_odds
+from camray.core.probability.logistic import probabilities_of
 from camray.domain.records import ThresholdSource
 
 
@@ -132,6 +133,26 @@ class Thresholds:
         """Return a label's cutoff as a raw logit; infinite for an output of 0 or 1."""
         with np.errstate(divide="ignore"):
             return log_odds(self.cutoff_of[label])
+
+    def reported(self, label: str, logits: NDArray[np.floating], report: str) -> NDArray[np.bool_]:
+        """Tell on which films a finding is reported.
+
+        Parameters
+        ----------
+        label : str
+            Finding.
+        logits : ndarray of shape (N,), floating
+            Raw, of its films.
+        report : {'judged', 'cutoff', 'all'}
+            Films whose output reaches the cutoff, unless the finding is not judged; the same of every finding; or all.
+
+        Returns
+        -------
+        ndarray of shape (N,), bool
+        """
+        cutoff = 0.0 if report == "all" else self.cutoff_of[label]
+        is_judged = report != "judged" or label not in self.not_judged
+        return np.asarray((probabilities_of(logits) >= cutoff) & is_judged)
 
     def moved_to(self, prevalences: Mapping[str, float]) -> "Thresholds":
         """Return the same thresholds with probabilities for other prevalences, by label."""

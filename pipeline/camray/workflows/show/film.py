@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.core.explain.explanation import ExplanationRequest, explain_images
+from camray.core.explain.explanation import ExplanationRequest
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.heat_maps import upsampled
 from camray.core.localization.located_boxes import RegionRules, locate
@@ -26,7 +25,8 @@ from camray.domain.geometry import Box
 from camray.domain.suggestions import did_you_mean
 from camray.io.method_options import changed_options
 from camray.reporting.overlays import draw_overlay, heat01_of, png_of_picture
-from camray.workflows.predictor import Prediction, Predictor, load_predictor
+from camray.workflows.prediction import Prediction
+from camray.workflows.predictor import Predictor, load_predictor
 from camray.workflows.predictor_input import film_from_file
 from camray.workflows.show.drawn_names import drawn_names
 from camray.workflows.stored_settings import settings_of
@@ -183,15 +183,11 @@ def _explain_anew(
     predictor: Predictor, prediction: Prediction, explanation_request: ExplanationRequest
 ) -> _ExplainedFilm:
     """Compute an explanation that the run does not hold."""
-    contract = predictor.contract
-    films = torch.from_numpy(prediction.grey)[None, None].to(predictor.device)
-    explanation = explain_images(
-        predictor.network, films, (contract.feature_rows, contract.feature_cols), explanation_request
-    )
+    explanation = predictor.explain(prediction.grey, explanation_request)
     heat = explanation.heat[0].float().cpu().numpy()
     values = explanation.values[0].double()
     if explanation_request.targets is None:
-        names, logits = contract.labels, values.numpy()
+        names, logits = predictor.contract.labels, values.numpy()
         probabilities = calibrated_probabilities(logits[None], predictor.calibrations)[0]
         prediction = replace(prediction, logits=logits, probabilities=probabilities)
         figures = _figures(probabilities)
