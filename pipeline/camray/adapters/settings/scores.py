@@ -37,6 +37,15 @@ class ScoreSettings(Section):
         "patient",
         description="unit of the bootstrap; film: as CheXlocalize, too narrow where patients have several films",
     )
+    groups: tuple[Literal["sex", "age", "view", "maker", "site"], ...] = Field(
+        ("sex", "age", "view", "maker", "site"),
+        description="columns whose groups of films are scored and compared, where they are known; [] for none",
+    )
+    group_patients: int = Field(
+        10,
+        ge=2,
+        description="fewest patients of a group that are scored; of an AUROC, with the finding and without",
+    )
     wsol_thresholds: int = Field(1000, ge=10, le=1000, description="number of thresholds of the protocol wsol")
     wsol_interpolation: Literal["bilinear", "bicubic"] = Field(
         "bilinear", description="interpolation of maps in the protocol wsol; bicubic: as wsolevaluation"

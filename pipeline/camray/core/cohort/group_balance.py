@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-BAND_YEARS = 20
-OLDEST_BAND = 80  # years; older patients share a band
+from camray.core.cohort.groups import group_names
 
 
 def group_codes(films: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
@@ -16,17 +15,16 @@ def group_codes(films: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64
     Parameters
     ----------
     films : DataFrame
-        Columns ``view``, ``sex``, ``site`` and ``maker`` as text, and ``age_years``; what is missing is a value too.
+        As `camray.core.cohort.groups.group_names` takes them; what is missing is a value too.
     columns : sequence of str
-        Any of ``view``, ``sex``, ``age``, ``site`` and ``maker``; ages are compared in bands of `BAND_YEARS`.
+        Any of ``view``, ``sex``, ``age``, ``site`` and ``maker``.
 
     Returns
     -------
     ndarray of shape (films,), int64
         From 0; equal numbers are one group.
     """
-    bands = films["age_years"].clip(upper=OLDEST_BAND) // BAND_YEARS
-    texts = films.assign(age=bands).loc[:, list(columns)].astype("string").fillna("")
+    texts = pd.DataFrame({column: group_names(films, column) for column in columns})
     return np.asarray(texts.groupby(list(columns), sort=True).ngroup(), np.int64)
 
 

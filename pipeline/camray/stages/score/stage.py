@@ -26,6 +26,7 @@ from camray.reporting.score_report.learning_curve import learning_curve
 from camray.reporting.score_report.page import report_page
 from camray.reporting.score_report.protocol_sections import protocols_without_rows
 from camray.stages.score.few_shot import score_few_shot
+from camray.stages.score.group_rows import group_rows
 from camray.stages.score.label_scores import SplitScores, score_split, validation_levels
 from camray.stages.score.protocol_inputs import ProtocolInputs
 from camray.stages.score.protocols import protocol_rows
@@ -62,7 +63,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         of_results = () if results is None else thresholds_to_score(few_shot.thresholds, split, oracle)
         inputs = ProtocolInputs(settings.score, of_split, [*uses[split], *of_results], training, validation, results)
         split_scores = score_split(inputs, levels)
-        table = pd.concat([split_scores.table, protocol_rows(inputs)], ignore_index=True)
+        table = pd.concat([split_scores.table, protocol_rows(inputs), group_rows(inputs)], ignore_index=True)
         silent |= {
             f"{split}: {name}": why for name, why in protocols_without_rows(table, settings.score.protocols).items()
         }
