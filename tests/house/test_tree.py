@@ -36,7 +36,7 @@ def _modules(folder: Path = PACKAGE) -> Iterator[Path]:
 
 def test_packages_hold_no_code_of_their_own() -> None:
     with_code = [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()]
-    assert with_code == []
+    assert with_code == [PACKAGE / "__init__.py"]  # the Python face, imported when one of its names is used
     folders = {path.parent for path in _modules()}
     assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
 

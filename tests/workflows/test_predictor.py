@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.localization.box_recipes import BoxRecipe
-from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
+from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.networks.classifier import build_classifier
 from camray.core.phantom.film import render_film
 from camray.core.probability.calibration import LabelCalibration
@@ -46,7 +46,8 @@ def write_trained(root: Path, **changes: object) -> None:
     recipe = BoxRecipe("range", 0.5)
     threshold = BoxThreshold("x", "cam", "Mass", "own", ThresholdSource.FIXED, recipe, None, "", 0)
     maps = tuple(LabelCalibration(label, "shift", shift=-1.0, prevalence=0.25) for label in LABELS)
-    write_thresholds(root / "localize" / "thresholds.json", Thresholds((threshold,), (), (), maps))
+    cutoffs = (ReportCutoff("Mass", 0.5, None, "", 0), ReportCutoff("Effusion", 0.5, None, "", 0, "too few films"))
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds((threshold,), cutoffs, (), maps))
     write_json(root / "settings.json", {"name": "served"})
 
 

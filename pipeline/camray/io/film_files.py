@@ -4,6 +4,8 @@ Reads   a DICOM file, or a PNG or JPEG picture
 """
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +75,21 @@ def _read_film(path: Path, policy: FilmPolicy | None) -> Film:
     if pixels.min() == pixels.max():
         raise PixelError(RefusalReason.BLANK, "the header's modality transform gives all pixels one grey")
     return Film(pixels, film.header, pixel_digest(film.values), grey_note(film.values, film.grey))
+
+
+@contextmanager
+def file_of_bytes(content: bytes) -> Iterator[Path]:
+    """Give the content of a file a path until the end of the block; in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):  # Linux
+        with os.fdopen(os.memfd_create("film"), "w+b") as file:
+            file.write(content)
+            file.flush()
+            yield Path(f"/proc/self/fd/{file.fileno()}")
+        return
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        yield Path(file.name)
 
 
 def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:

@@ -1,7 +1,7 @@
 """Input of a predictor: films from files of any kind, from tables of paths, or from arrays."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from camray.domain.errors import ImageError, SettingsError
 from camray.domain.films import FilmPolicy, check_aspect
 from camray.domain.predicted_films import RefusedFilm
-from camray.io.film_files import read_film
+from camray.io.film_files import file_of_bytes, read_film
 
 
 @dataclass(frozen=True)
@@ -103,5 +103,12 @@ def film_or_refusal(path: Path, policy: FilmPolicy | None) -> GreyFilm | Refused
         return _refused(path.stem, error)
 
 
+def film_of_bytes(content: bytes, name: str, policy: FilmPolicy | None) -> GreyFilm | RefusedFilm:
+    """Read one film from the content of a file, or say why it is none; a film without a UID is called `name`."""
+    with file_of_bytes(content) as path:
+        film = film_or_refusal(path, policy)
+        return replace(film, image_id=name) if film.image_id == path.stem else film
+
+
 def _refused(image_id: str, error: ImageError) -> RefusedFilm:
-    return RefusedFilm(image_id, error.reason, error.message)
+    return RefusedFilm(image_id, image_id, error.reason, error.message)
