@@ -30,6 +30,15 @@ def test_new_settings_of_network_and_training_do_not_outdate_older_runs() -> Non
     assert not {"min_steps", "head_rate", "epoch_films", "outside_penalty"} & set(sections["train"])
 
 
+def test_groups_outdate_scores_if_they_are_set_and_not_by_default() -> None:
+    stage = next(stage for stage in STAGES if stage.name == "score")
+    sections = stage_settings(stage, Settings.model_validate({"name": "t"}))
+    assert not {"groups", "group_patients"} & set(sections["score"])
+    changed = Settings.model_validate({"name": "t", "score": {"groups": ["sex"], "group_patients": 5}})
+    assert stage_settings(stage, changed)["score"]["groups"] == ["sex"]
+    assert stage_settings(stage, changed)["score"]["group_patients"] == 5
+
+
 def test_findings_left_out_outdate_an_ingest_and_none_left_out_does_not() -> None:
     stage = next(stage for stage in STAGES if stage.name == "ingest")
     assert "leave_out" not in stage_settings(stage, Settings.model_validate({"name": "t"}))["data"]

@@ -66,6 +66,8 @@ _ADDED = (
     ("score", "wsol_interpolation"),
     ("score", "coco_ious"),
     ("score", "few_shot"),
+    ("score", "groups"),
+    ("score", "group_patients"),
     ("model", "norm_momentum"),
     ("model", "head"),
     ("model", "pyramid_strides"),

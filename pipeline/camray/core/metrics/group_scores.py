@@ -6,7 +6,7 @@ differences of a split have intervals that hold all at once, see `camray.core.me
 of a group alone have plain intervals. A group with too few patients has its rows, without numbers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,9 +92,9 @@ def group_table(
     if not comparisons:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in SCORE_COLUMNS.items()})
     numbers = _numbers(comparisons, n_patients, bootstrap)
-    rows = _count_rows(single)
+    rows, records = _count_rows(single), numbers.to_dict("records")
     for number in _worst_first(comparisons, numbers["difference"].to_numpy(np.float64)):
-        rows += _rows(comparisons[number], numbers.iloc[number])
+        rows += _rows(comparisons[number], records[number])
     table = pd.DataFrame(rows).assign(split=split)
     return table[list(SCORE_COLUMNS)].astype(SCORE_COLUMNS)
 
@@ -222,10 +222,10 @@ def _count_rows(single: Sequence[_Comparison]) -> list[dict[str, object]]:
     return rows
 
 
-def _rows(each: _Comparison, numbers: "pd.Series[float]") -> list[dict[str, object]]:
+def _rows(each: _Comparison, numbers: Mapping[Hashable, float]) -> list[dict[str, object]]:
     metric = each.key.metric
     own, difference = (
-        _row(each, name, numbers[columns].tolist())
+        _row(each, name, [numbers[column] for column in columns])
         for name, columns in (
             (metric, ["value", "low", "high"]),
             (f"{metric}{DIFFERENCE}", ["difference", "difference_low", "difference_high"]),

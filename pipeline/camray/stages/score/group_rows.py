@@ -17,7 +17,8 @@ from camray.io.bootstrap import bootstrap_of
 from camray.io.split_films import SplitFilms
 from camray.stages.score.protocol_inputs import ProtocolInputs
 
-_UNKNOWN = "unknown"
+_UNKNOWN, _OTHER = "unknown", "other"
+_VIEWS = {"", "AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "FRONTAL"}
 
 
 def group_rows(inputs: ProtocolInputs) -> pd.DataFrame:
@@ -36,8 +37,16 @@ def _groups(films: SplitFilms, columns: tuple[str, ...]) -> Groups:
     is_known = {"age": "age_years" in table.columns} | {
         name: name in table.columns for name in columns if name != "age"
     }
-    named = {column: group_names(of_split, column) for column in columns if is_known[column]}
+    named = {column: _names(of_split, column) for column in columns if is_known[column]}
     return {column: np.where(names == "", _UNKNOWN, names) for column, names in named.items() if (names != "").any()}
+
+
+def _names(films: pd.DataFrame, column: str) -> NDArray[np.object_]:
+    """Name each film's group; a view is free text of a header or table, and the scores have only the usual ones."""
+    names = group_names(films, column)
+    if column != "view":
+        return names
+    return np.array([name.upper() if name.upper() in _VIEWS else _OTHER for name in names], dtype=object)
 
 
 def _positions(inputs: ProtocolInputs, image_ids: tuple[str, ...]) -> NDArray[np.int64]:
