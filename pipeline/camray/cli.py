@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -30,6 +31,7 @@ _MACHINE_FAULTS = {
 def main() -> None:
     """Run the command line; every error becomes a message, or one JSON object after --json, and an exit code."""
     _open_standard_streams()
+    _escape_what_cannot_be_written()
     sys.unraisablehook = partial(_end_if_interrupted, sys.unraisablehook)
     _handle_signals(_interrupt)
     try:
@@ -84,6 +86,16 @@ def _open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _escape_what_cannot_be_written() -> None:
+    """Write a character that the terminal's encoding lacks as its code: a message is no reason to end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and (stream.encoding.lower(), stream.errors) != (
+            "utf-8",
+            "surrogateescape",
+        ):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _discard(stream: TextIO) -> None:

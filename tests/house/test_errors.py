@@ -291,3 +291,11 @@ def test_a_deleted_working_folder_is_told(
     folder.rmdir()
     assert _ends(monkeypatch, "card", str(tmp_path)) == 2
     assert "working folder cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_a_character_gets_its_code(encoding: str) -> None:
+    code = "import camray.cli as cli; cli._escape_what_cannot_be_written(); print('\\u2265')"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert ended.stdout == b"\\u2265\n"
