@@ -129,7 +129,7 @@ def load(run: str | Path) -> Model:
     Parameters
     ----------
     run : str or Path
-        Folder of a run, ``runs/<name>``.
+        Folder of a run, ``runs/<name>``, or a model package.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def load(run: str | Path) -> Model:
     """
     if str(run).startswith("models:/"):
         raise SettingsError(f"{run}: expected a run's folder; `mlflow.pyfunc.load_model` loads registered models")
-    check_is_run(Path(run))
+    check_is_run(Path(run), or_package=True)
     return Model(load_predictor(Path(run)))
 
 

@@ -14,6 +14,7 @@ from camray.commands import (
     fetch,
     gallery,
     lungs,
+    package,
     refine,
     remedies,
     review,
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-SINGLE = (experiment, compare, stages, show, gallery, diff, card, sanity, fetch, refine, remedies, settings)
+SINGLE = (experiment, compare, stages, show, gallery, diff, card, package, sanity, fetch, refine, remedies, settings)
 for part in SINGLE:
     app.add_typer(part.app)
 app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)

@@ -74,11 +74,11 @@ def print_start(what: str, where: Path, *, quiet: bool) -> None:
         console.print(f"{what:<9} {escape(str(where))}", highlight=False, soft_wrap=True)
 
 
-def start_on_run(what: str, run: Path, *, quiet: bool) -> None:
-    """Check that a folder is a run, and print what a command does with it; see `print_start`."""
+def start_on_run(what: str, run: Path, *, quiet: bool, or_package: bool = False) -> None:
+    """Check that a folder is a run, or a package where one may be given, and print what a command does with it."""
     from camray.io.run_lookup import check_is_run
 
-    check_is_run(run)
+    check_is_run(run, or_package=or_package)
     print_start(what, run, quiet=quiet)
 
 

@@ -150,13 +150,13 @@ def predict(
         typer.Option(help="Export formats, separated by commas: csv, coco, sr, gsps, ...; see camray export"),
     ] = None,
 ) -> None:
-    """Apply a trained run, with its thresholds, to new films.
+    """Apply a trained run or a model package, with its thresholds, to new films.
 
     Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
 
     Where a finding is rarer: [bold]camray predict runs/phantom films/ --out findings --prevalence Mass=0.02[/bold]
     """
-    start_on_run("predict", trained, quiet=output.as_json)
+    start_on_run("predict", trained, quiet=output.as_json, or_package=True)
     from camray.adapters.settings.loading import with_export_formats
     from camray.workflows.predict import folder_of, settings_for, with_prevalences
 

@@ -4,6 +4,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import SETTINGS_FILE
 from camray.adapters.settings.faults import suggested_experiments
 from camray.adapters.settings.schema import Settings
@@ -14,7 +15,7 @@ MAX_RUNS_LISTED = 8
 AUTO, FREE_NAME = "auto", "exp"
 
 
-def check_is_run(root: Path, *, or_experiment: bool = False) -> None:
+def check_is_run(root: Path, *, or_experiment: bool = False, or_package: bool = False) -> None:
     """Check that a folder is a run folder.
 
     Parameters
@@ -23,12 +24,22 @@ def check_is_run(root: Path, *, or_experiment: bool = False) -> None:
         The folder.
     or_experiment : bool
         Whether an experiment's file was expected too.
+    or_package : bool
+        Whether a model package was expected too.
 
     Raises
     ------
     SettingsError
-        If it has no settings of a run; the message names the runs beside it, and experiments of a similar name.
+        If it has no settings of a run, or is a package where none was expected; the message names the runs beside it,
+        and experiments of a similar name.
     """
+    if is_package(root):
+        if or_package:
+            return
+        raise SettingsError(
+            f"{root}: a model package, which is never changed and has no films or scores; expected a run folder; "
+            "packages are for `camray predict` and `camray verify`"
+        )
     if (root / SETTINGS_FILE).is_file():
         return
     parents = (root.parent, root.parent / "runs")

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import SETTINGS_FILE, RunFolder
 from camray.adapters.run_folders.run_removal import is_half_removed, is_run
 from camray.adapters.settings.stored_digest import without_digest
@@ -129,6 +130,8 @@ def _run_state(root: Path) -> RunState:
 def _what_it_is(root: Path) -> str:
     if not any(root.iterdir()):
         return "empty"
+    if is_package(root):
+        return "a model package"
     return "damaged settings" if (root / SETTINGS_FILE).is_file() else "other files"
 
 

@@ -8,11 +8,13 @@ Run     ``camray predict runs/phantom films/ --out findings``
 from collections.abc import Sequence
 from pathlib import Path
 
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import LOCK_FILE, RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
+from camray.io.model_package import PackageFiles
 from camray.workflows.stage_inputs import STAGE_NAMES
 from camray.workflows.stored_settings import settings_of
 
@@ -25,7 +27,7 @@ def settings_for(
     Parameters
     ----------
     trained : Path
-        Root of the run.
+        Root of the run, or of a model package.
     films : Path
         Folder of films, or one film.
     labels, boxes : Path or None
@@ -38,12 +40,12 @@ def settings_for(
     SettingsError
         If a path does not exist.
     PipelineError
-        If the run is not trained.
+        If the run is not trained, or a package is damaged.
     """
     for path in (films, labels, boxes):
         if path is not None and not path.exists():
             raise SettingsError(f"{path} does not exist")
-    old = settings_of(trained)
+    old = settings_of(trained, or_package=True)
     for stage in ("train", "localize"):
         if RunFolder(trained).record(stage) is None:
             raise PipelineError(f"{trained}: stage '{stage}' has not finished; run `camray run` on it first")
@@ -56,10 +58,14 @@ def settings_for(
             "manifest": manifest or old.data.manifest,
         }
     )
+    localize = old.localize
+    if is_package(trained) and (lungs := PackageFiles(trained).lungs).is_file():
+        localize = localize.model_copy(update={"lungs": lungs})
     whole = {"splits": ("test",)}
     return old.model_copy(
         update={
             "data": data,
+            "localize": localize,
             "explain": old.explain.model_copy(update=whole),
             "score": old.score.model_copy(update=whole),
             "export": old.export.model_copy(update=whole),
@@ -118,6 +124,8 @@ def folder_of(trained: Path, out: Path) -> RunFolder:
     """
     if out.resolve() == trained.resolve() or trained.resolve() in out.resolve().parents:
         raise SettingsError(f"{out}: is inside the trained run; choose a folder outside it")
+    if is_package(out):
+        raise SettingsError(f"{out}: holds a model package; choose an empty or a new folder")
     if out.exists() and (not out.is_dir() or not (RunArtifacts(out).settings.is_file() or _is_refused_run(out))):
         raise SettingsError(f"{out}: holds something that is not a camray run; choose an empty or a new folder")
     return RunFolder(out, trained=trained)

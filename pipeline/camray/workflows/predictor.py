@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
 from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
@@ -39,6 +40,7 @@ from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
 from camray.io.film_lungs import shipped_lung_network
 from camray.io.method_options import method_options
+from camray.io.model_package import check_package
 from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
 from camray.workflows.prediction import COLUMNS, Prediction, refused_row, rows_of
@@ -233,19 +235,21 @@ def load_predictor(run_root: Path, method: str | None = None) -> Predictor:
     Parameters
     ----------
     run_root : Path
-        ``runs/<name>``, or a copy of its ``train/`` and ``localize/`` tables.
+        ``runs/<name>``, a model package, or a copy of its ``train/`` and ``localize/`` tables.
     method : str, optional
         Explanation method; by default CAM where the run has it.
 
     Raises
     ------
     CheckpointError
-        If weights and contract do not fit.
+        If weights and contract do not fit, or a package has a file that is missing, changed or not its own.
     PipelineError
         If the thresholds are missing, or an output of the run has changed since.
     SettingsError
         If the run has no thresholds for the method.
     """
+    if is_package(run_root):
+        check_package(run_root)
     run, folder = RunArtifacts(run_root), RunFolder(run_root)
     for stage in ("localize", "explain"):
         folder.check_outputs(stage)

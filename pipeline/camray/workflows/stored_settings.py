@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import how_to_write
 from camray.adapters.settings.loading import load_stored, parse_settings, refuse_secrets, with_secrets_hidden
 from camray.adapters.settings.schema import Settings
@@ -13,18 +14,23 @@ from camray.adapters.settings.stored_digest import without_digest
 from camray.domain.errors import SettingsError
 from camray.io.artifacts import RunArtifacts
 from camray.io.json_files import read_json
+from camray.io.model_package import check_package
 from camray.io.run_lookup import check_is_run
 
 
-def settings_of(run_root: Path) -> Settings:
-    """Read the settings a run was made with.
+def settings_of(run_root: Path, *, or_package: bool = False) -> Settings:
+    """Read the settings a run was made with, or those of a model package where one may be given.
 
     Raises
     ------
     SettingsError
         If the folder holds no run.
+    CheckpointError
+        If it is a package with a file that is missing, changed or not its own.
     """
-    check_is_run(run_root)
+    check_is_run(run_root, or_package=or_package)
+    if is_package(run_root):
+        check_package(run_root)
     return on_this_machine(read_settings(run_root))
 
 

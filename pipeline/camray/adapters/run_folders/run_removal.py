@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import LOCK_FILE, SETTINGS_FILE, RunFolder
 from camray.adapters.run_folders.stage_replacement import BEGIN_FILE, STAGE_FILE, delete
 from camray.domain.errors import IncompleteError, SettingsError
@@ -18,6 +19,8 @@ _KEYS_OF_SETTINGS = {"name", "data", "train"}  # other programs have a settings.
 
 def is_run(root: Path) -> bool:
     """Return whether a folder is a run, a begun one without settings, or what a removal has left of one."""
+    if is_package(root):
+        return False
     if is_half_removed(root) or _has_settings(root):
         return True
     return any((root / stage / name).is_file() for stage in STAGE_NAMES for name in (STAGE_FILE, BEGIN_FILE))

@@ -6,9 +6,11 @@ Writes  ``score/scores.csv report.html pictures/*.png``; ``segmentations-<split>
 Run     ``camray score configs/phantom.yaml``
 """
 
+import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folders.atomic_files import write_bytes
+from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -19,7 +21,7 @@ from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import ScoreFiles, artifacts_of
 from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
-from camray.io.ingested_films import read_ingested
+from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.split_films import SplitFilms, split_films
 from camray.reporting.fonts import font_note
 from camray.reporting.score_report.learning_curve import learning_curve
@@ -46,10 +48,11 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     """
     explained = open_explained_run(folder)
     trained = explained if folder.trained is None else _open_trained(folder)
-    trained_films = read_ingested(folder.model_run) if trained is None else trained.films
-    annotated = set(explained.films.boxes["label"]) | set(trained_films.boxes["label"])
+    boxed = _films_with_training_boxes(folder, trained)
+    annotated = set(explained.films.boxes["label"]) | (set() if boxed is None else set(boxed.boxes["label"]))
     labels = [label for label in explained.labels if label in annotated]
-    training = {label: trained_films.training_fractions(label) for label in labels}
+    nothing = np.zeros((0, 4))
+    training = {label: nothing if boxed is None else boxed.training_fractions(label) for label in labels}
     validation = _validation_films(trained, labels)
     levels = {} if validation is None else validation_levels(validation, settings)
     chosen, oracle = explained.thresholds.boxes, settings.score.oracle
@@ -92,6 +95,13 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
 
 def _open_trained(folder: RunFolder) -> ExplainedRun | None:
     return open_explained_run(folder.model_run) if is_explained(folder.model_run) else None
+
+
+def _films_with_training_boxes(folder: RunFolder, trained: ExplainedRun | None) -> IngestedFilms | None:
+    """Return the films of the run that owns the network; a model package has none."""
+    if is_package(folder.model_run.root):
+        return None
+    return read_ingested(folder.model_run) if trained is None else trained.films
 
 
 def _validation_films(trained: ExplainedRun | None, labels: list[str]) -> SplitFilms | None:
