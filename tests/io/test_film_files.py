@@ -15,7 +15,7 @@ from camray.domain.errors import ImageError
 from camray.domain.films import Film, FilmPolicy
 from camray.domain.geometry import Box
 from camray.domain.records import RefusalReason as Reason
-from camray.io.film_files import pixel_digest, read_film, read_film_header
+from camray.io.film_files import file_of_bytes, pixel_digest, read_film, read_film_header
 from tests.film_factory import FilmRecipe, lut_item
 
 Write = Callable[..., Path]
@@ -240,6 +240,18 @@ def test_real_variety(real_data: Path) -> None:
     assert found.pop("test5") == Reason.WRONG_MODALITY  # a chest film that calls itself CT
     assert all(isinstance(film, Film) for film in found.values())
     assert len(found) == 8
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_the_content_of_a_file_is_a_film_until_the_block_ends(
+    write_film: Write, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    path = write_film(FilmRecipe(rows=96, cols=128))
+    with file_of_bytes(path.read_bytes()) as copy:
+        np.testing.assert_array_equal(film_of(copy).pixels, film_of(path).pixels)
+    assert not copy.exists()
 
 
 @pytest.mark.realdata
