@@ -68,7 +68,12 @@ def test_a_run_without_a_network_has_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("score/scores.csv", "changed or damaged"), ("score/stage.json", "damaged"), ("explain/stage.json", "damaged")],
+    [
+        ("train/contract.json", "changed or damaged"),
+        ("score/scores.csv", "changed or damaged"),
+        ("score/stage.json", "damaged"),
+        ("explain/stage.json", "damaged"),
+    ],
 )
 def test_a_card_is_not_made_from_damaged_scores_or_records(name: str, how: str, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")

@@ -36,13 +36,14 @@ def read_card_facts(folder: RunFolder, settings: Settings) -> CardFacts:
     Raises
     ------
     PipelineError
-        If the run has no trained network, or a record or the scores have changed since.
+        If the run has no trained network, or a record, the contract or the scores have changed since.
     ManifestError
         If its data manifest is not on this machine.
     """
     files = artifacts_of(folder)
+    read_here = {"train": (files.train.contract.path.name,), "score": (files.score.scores.name,)}
     for stage in _STAGES:
-        folder.check_outputs(stage, (files.score.scores.name,) if stage == "score" else ())
+        folder.check_outputs(stage, read_here.get(stage, ()))
     record = folder.record("train")
     if record is None:
         raise PipelineError(
