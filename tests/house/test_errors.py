@@ -226,6 +226,19 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_that_cannot_be_written_is_not_sent_to_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("camray.adapters.run_folders.run_folder.FileLock.acquire", refused)
+    with (
+        pytest.raises(SettingsError, match=r"\(Read-only file system\); allow writing there, or copy the run") as told,
+        RunFolder(tmp_path).locked(),
+    ):
+        pass
+    assert "--runs" not in str(told.value)
+
+
 def _camray(*words: str, stdout: str = os.devnull, stderr: str = os.devnull, closed: tuple[int, ...] = ()) -> int:
     """Run a command with these files in place of its streams; return its exit code."""
     with Path(stdout).open("wb") as out, Path(stderr).open("wb") as err:

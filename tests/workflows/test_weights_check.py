@@ -69,3 +69,13 @@ def test_the_list_shows_every_backbone_and_its_terms() -> None:
     assert shown.exit_code == 0
     assert all(f" {name} " in shown.stdout for name in BACKBONES)
     assert "check at the source" in shown.stdout
+
+
+def test_the_list_is_complete_however_narrow_the_terminal_is() -> None:
+    for width in (20, 80):
+        shown = CliRunner().invoke(app, ["weights", "list"], env={"COLUMNS": str(width)})
+        assert shown.exit_code == 0
+        for each in PUBLISHED_WEIGHTS:
+            for text in (each.name, each.source, each.licence, each.names, each.input_scale):
+                assert text in shown.stdout
+        assert all(any(line.startswith(name) for line in shown.stdout.splitlines()) for name in BACKBONES)

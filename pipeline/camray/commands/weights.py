@@ -14,6 +14,7 @@ from camray.commands.arguments import AsJson, console, print_json
 app = typer.Typer(
     help="List published weights for each backbone, or check which backbones a local file fits.", no_args_is_help=True
 )
+_LEAST_WIDTH = 100  # of the table; below it a line for each
 _NONE = "none published; own files of camray"
 
 
@@ -32,6 +33,9 @@ def weights_list(as_json: AsJson = False) -> None:
     if as_json:
         print_json({backbone: [asdict(each) for each in published] for backbone, published in found.items()})
         return
+    if Console().width < _LEAST_WIDTH:
+        _print_narrow(found)
+        return
     table = Table(title="Published weights", padding=(0, 1), show_lines=True)
     for column in ("backbone", "weights", "published in", "licence", "commercial use", "redistribution"):
         table.add_column(column)
@@ -45,6 +49,19 @@ def weights_list(as_json: AsJson = False) -> None:
         if not published:
             table.add_row(backbone, _NONE, *[""] * 8)
     Console().print(table)
+
+
+def _print_narrow(found: dict[str, Any]) -> None:
+    """Print a line for each published file under its backbone."""
+    for backbone, published in found.items():
+        typer.echo(backbone if published else f"{backbone}: {_NONE}")
+        for each in published:
+            shipped = "shipped" if each.is_shipped else "not shipped"
+            typer.echo(
+                f"  {each.name}: {each.source}; licence: {each.licence}; commercial use: {each.commercial}; "
+                f"redistribution: {each.redistribution}; names: {each.names}; input: {each.input_scale}; "
+                f"{each.size_mb} MB, {shipped}"
+            )
 
 
 @app.command("check")

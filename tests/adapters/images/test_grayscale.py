@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from camray.adapters.images.grayscale import is_picture, read_picture, read_picture_header
+from camray.adapters.images.grayscale import MAX_CHUNKS, PNG_MAGIC, is_picture, read_picture, read_picture_header
 from camray.adapters.images.photo import read_colours
 from camray.domain.errors import ImageError
 from camray.domain.records import RefusalReason as Reason
@@ -161,3 +161,22 @@ def test_first_bytes_tell_a_picture() -> None:
     assert is_picture(b"\xff\xd8\xff\xe0....")
     assert not is_picture(b"")
     assert not is_picture(b"GIF89a")
+
+
+def _with_texts(path: Path, count: int) -> Path:
+    """Write a film as PNG with so many texts behind its first chunk."""
+    Image.fromarray((RAMP % 256).astype(np.uint8)).save(path)
+    data, first = path.read_bytes(), len(PNG_MAGIC) + 25
+    text = b"tEXta\0b"
+    chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
+    path.write_bytes(data[:first] + chunk * count + data[first:])
+    return path
+
+
+def test_a_png_of_very_many_chunks_is_refused_by_every_reader(tmp_path: Path) -> None:
+    path = _with_texts(tmp_path / "film.png", MAX_CHUNKS)  # its first chunk counts too
+    for read in (read_picture, read_picture_header, read_colours):
+        with pytest.raises(ImageError, match=f"more than {MAX_CHUNKS} chunks") as refused:
+            read(path)
+        assert refused.value.reason == Reason.UNREADABLE_PIXELS
+    np.testing.assert_array_equal(read_picture(_with_texts(path, MAX_CHUNKS - 1)).values, RAMP % 256)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from camray.adapters.review import decisions
 from camray.adapters.review.decisions import PAGE_FORMAT, read_decisions
 from camray.domain.errors import AnnotationError
 from camray.domain.geometry import Box
@@ -196,9 +197,28 @@ def test_a_rotated_rectangle_is_enclosed(tmp_path: Path) -> None:
     assert "rotated" in found.problems[0].what
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[1]", f'{{"format": "{PAGE_FORMAT}", "films": [{{}}]}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "{}",
+        "[1]",
+        f'{{"format": "{PAGE_FORMAT}", "films": [{{}}]}}',
+        "[" * 200_000,
+        '{"format":' * 200_000,
+    ],
+    ids=range(6),
+)
 def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(AnnotationError, match=r"other\.json"):
+        read_decisions(path, LABELS)
+
+
+def test_a_file_that_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    with path.open("wb") as stream:
+        stream.truncate(decisions.MAX_DECISIONS_BYTES + 1)
+    with pytest.raises(AnnotationError, match=r"other\.json: has more than 64 MiB; .* several files"):
         read_decisions(path, LABELS)

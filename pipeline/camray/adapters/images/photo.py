@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from camray.adapters.images.grayscale import check_single
+from camray.adapters.images.grayscale import check_chunks, check_single
 from camray.adapters.images.orientation import upright
 from camray.domain.errors import PixelError, SettingsError
 from camray.domain.films import MAX_AREA_PX
@@ -50,6 +50,7 @@ def read_colours(path: Path) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            check_chunks(path)
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 if picture.width * picture.height > MAX_AREA_PX:
                     raise PixelError(

@@ -35,6 +35,7 @@ from camray.domain.geometry import Box
 from camray.domain.reader_decisions import Decision, DecisionsRead, Phase, Reading, Shown, Verdict
 
 PAGE_FORMAT = "camray-review/1"
+MAX_DECISIONS_BYTES = 2**26  # of one file: some 20,000 films of the review page
 
 
 def read_decisions(path: Path, labels: Sequence[str], reader: str = "") -> DecisionsRead:
@@ -52,11 +53,16 @@ def read_decisions(path: Path, labels: Sequence[str], reader: str = "") -> Decis
     Raises
     ------
     AnnotationError
-        If the file cannot be read or has none of the formats.
+        If the file cannot be read, is too large, or has none of the formats.
     """
     try:
+        if path.stat().st_size > MAX_DECISIONS_BYTES:
+            raise AnnotationError(
+                f"{path.name}: has more than {MAX_DECISIONS_BYTES >> 20} MiB; expected the decisions of one reader; "
+                "export them in several files"
+            )
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AnnotationError(
             f"{path.name}: cannot be read as JSON ({type(error).__name__}); export it again"
         ) from error
@@ -68,7 +74,7 @@ def read_decisions(path: Path, labels: Sequence[str], reader: str = "") -> Decis
         )
     try:
         return read(content, path.name, labels, reader or path.stem)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise AnnotationError(f"{path.name}: damaged ({type(error).__name__}); export it again") from error
 
 

@@ -46,7 +46,7 @@ def write_page(folder: Path, files: Iterable[tuple[str, bytes]]) -> int:
 def _earlier_files(folder: Path) -> set[str]:
     try:
         names = json.loads((folder / FILES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return set()
     return {str(name) for name in names} if isinstance(names, list) else set()
 

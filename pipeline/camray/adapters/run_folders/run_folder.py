@@ -111,9 +111,9 @@ class RunFolder:
                 f"{self.root}: another process holds the run's lock; wait for its end, then run the same command again"
             ) from error
         except OSError as error:
+            fault = error.strerror or type(error).__name__
             raise SettingsError(
-                f"{self.root}: the folder cannot be written ({error.strerror or type(error).__name__}); name a "
-                "writable folder with --runs, or with --out of `camray predict`"
+                f"{self.root}: the folder cannot be written ({fault}); {self._where_to_write()}"
             ) from error
         try:
             if lock.lock_counter == 1:
@@ -121,6 +121,11 @@ class RunFolder:
             yield
         finally:
             lock.release()
+
+    def _where_to_write(self) -> str:
+        if self.root.is_dir():  # a run that is given: not every command has an option for another folder
+            return "allow writing there, or copy the run to a folder that can be written and name the copy"
+        return "name a writable folder with --runs, or with --out of `camray predict`"
 
     def is_done(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
         """Return whether the stage finished with the same settings and inputs, and all its outputs exist.

@@ -3,6 +3,7 @@
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from tests.film_factory import FilmRecipe, film_dataset
 BOMB = 2**28
 
 
-def parts_of_deflated_film(path: Path) -> tuple[bytes, bytes, bytes]:
+def parts_of_deflated_film(path: Path, **elements: Any) -> tuple[bytes, bytes, bytes]:
     """Return the file meta information, the data set before Pixel Data, and Pixel Data."""
-    ds = film_dataset(FilmRecipe())
+    ds = film_dataset(FilmRecipe(), **elements)
     ds.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
     ds.save_as(path, enforce_file_format=True)
     whole = path.read_bytes()

@@ -68,3 +68,18 @@ def test_a_report_nested_without_end_is_refused(tmp_path: Path) -> None:
     _written(tmp_path / "report.dcm", nested * 5000)
     with pytest.raises(AnnotationError, match="1 x cannot be read"):
         read_reports(tmp_path)
+
+
+@pytest.mark.parametrize("frames", [3, 1])
+def test_very_many_frames_are_named_where_the_header_says_so(
+    frames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each frame of an enhanced object has a group of elements, behind those that say how many frames there are."""
+    monkeypatch.setattr(limited_reads, "MAX_READS", FEW_READS)
+    groups = _sequence(b"\x00\x52\x30\x92", FEW_READS, True)
+    meta, header, pixels = parts_of_deflated_film(tmp_path / "film.dcm", NumberOfFrames=frames)
+    (tmp_path / "film.dcm").write_bytes(meta + deflated(header, groups, pixels))
+    for read in (read_dicom, read_dicom_header):
+        with pytest.raises(ImageError) as refused:
+            read(tmp_path / "film.dcm", None)
+        assert refused.value.reason == (Reason.MULTI_FRAME if frames > 1 else Reason.UNREADABLE_HEADER)

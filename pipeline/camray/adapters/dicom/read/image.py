@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread, uid
 from pydicom.dataelem import RawDataElement
-from pydicom.filereader import read_dataset
+from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import Tag
 
 from camray.adapters.dicom.read.elements import FAULTS, integer_of, suppress_warnings, text_of, values_of
@@ -29,6 +29,7 @@ from camray.domain.films import MAX_AREA_PX, MIN_SIDE_PX, FilmHeader, FilmPolicy
 from camray.domain.records import RefusalReason
 
 _ELEMENTS_BYTES = 2**12  # beside the pixels: their tag and length, padding, and the next tag
+_FRAMES = Tag("NumberOfFrames")
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -108,8 +109,11 @@ def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
         if isinstance(stream, InflatedFile):
             ds.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
         is_plausible = has_preamble or text_of(ds, "SOPClassUID").startswith("1.") or integer_of(ds, "Rows") > 0
+    except DicomError:
+        _check_frames(stream, reads)
+        raise
     except FAULTS:
-        reads.check()
+        _check_frames(stream, reads)
         if has_preamble:
             raise
         is_plausible = False
@@ -120,6 +124,18 @@ def _read_header(stream: BinaryIO, size: int) -> tuple[Dataset, bool]:
     if _is_cut(ds, size):
         raise DicomError(RefusalReason.TRUNCATED, "the file ends inside its header")
     return ds, False
+
+
+def _check_frames(stream: BinaryIO, reads: LimitedReads) -> None:
+    """Refuse a header of too many elements, as multi-frame where it says so: each frame has a group of elements."""
+    try:
+        reads.check()
+    except DicomError:
+        stream.seek(0)
+        ds = read_partial(LimitedReads(stream), stop_when=lambda tag, vr, length: tag > _FRAMES, force=True)
+        if (frames := integer_of(ds, "NumberOfFrames", 1)) > 1:
+            raise DicomError(RefusalReason.MULTI_FRAME, f"Number of Frames is {frames}; expected 1") from None
+        raise
 
 
 def _is_cut(ds: Dataset, size: int) -> bool:
