@@ -1,5 +1,6 @@
 """``weights``: published weights for each backbone, and a check of a local file."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camray.commands.arguments import AsJson, console, print_json
+from camray.domain.published_weights import PublishedWeights
 
 app = typer.Typer(
     help="List published weights for each backbone, or check which backbones a local file fits.", no_args_is_help=True
@@ -51,7 +53,7 @@ def weights_list(as_json: AsJson = False) -> None:
     Console().print(table)
 
 
-def _print_narrow(found: dict[str, Any]) -> None:
+def _print_narrow(found: Mapping[Any, Sequence[PublishedWeights]]) -> None:
     """Print a line for each published file under its backbone."""
     for backbone, published in found.items():
         typer.echo(backbone if published else f"{backbone}: {_NONE}")

@@ -3,7 +3,7 @@
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydicom import Dataset, dcmread, uid
 from pydicom.dataelem import RawDataElement
@@ -131,11 +131,23 @@ def _check_frames(stream: BinaryIO, reads: LimitedReads) -> None:
     try:
         reads.check()
     except DicomError:
-        stream.seek(0)
-        ds = read_partial(LimitedReads(stream), stop_when=lambda tag, vr, length: tag > _FRAMES, force=True)
-        if (frames := integer_of(ds, "NumberOfFrames", 1)) > 1:
+        if (frames := _frames_of(stream)) > 1:
             raise DicomError(RefusalReason.MULTI_FRAME, f"Number of Frames is {frames}; expected 1") from None
         raise
+
+
+def _frames_of(stream: BinaryIO) -> int:
+    """Return the number of frames, from the elements up to it; 1 where they cannot be read."""
+    stream.seek(0)
+    try:
+        ds = read_partial(
+            cast("BinaryIO", LimitedReads(stream)), stop_when=lambda tag, vr, length: tag > _FRAMES, force=True
+        )
+    except DicomError:
+        return 1
+    except FAULTS:
+        return 1
+    return integer_of(ds, "NumberOfFrames", 1)
 
 
 def _is_cut(ds: Dataset, size: int) -> bool:
