@@ -3,6 +3,8 @@
 import re
 from dataclasses import replace
 
+from camray.core.metrics.group_summary import GroupLine, GroupNumber
+from camray.core.metrics.summary import Estimate
 from camray.core.model_card.facts import CardFacts, DataFacts, SplitFacts
 from camray.domain.contract import ModelContract, NetworkSpec
 from camray.reporting.model_card import card_markdown, card_page
@@ -27,7 +29,7 @@ def test_every_fact_is_stated() -> None:
     assert "a" * 64 in card
     titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
     assert titles == re.findall(r"<h2>(.*)</h2>", card_page(FACTS))
-    assert len(titles) == 9
+    assert len(titles) == 10
 
 
 def test_weights_and_shortcuts_are_told_apart() -> None:
@@ -52,3 +54,20 @@ def test_names_cannot_be_markup() -> None:
     assert not re.search(r"(?<!\\)[<>*`\[]", card)
     row = next(line for line in card.splitlines() if line.startswith("| \\<img"))
     assert len(re.findall(r"(?<!\\)\|", row)) == 4
+
+
+def _group(group: str, value: float, low: float, high: float) -> GroupLine:
+    undefined = value != value
+    own = Estimate(value if undefined else 0.7, 0.6, 0.8, 20, "classifier", "")
+    number = GroupNumber("AUROC", own, Estimate(value, low, high, 20, "classifier", ""))
+    return GroupLine("test", group, "Mass", 12, 30, (number,))
+
+
+def test_groups_shown_weaker_are_named_and_too_small_ones_listed() -> None:
+    nan = float("nan")
+    lines = [_group("sex=F", -0.2, -0.3, -0.1), _group("sex=M", -0.1, -0.3, 0.1), _group("sex=O", nan, nan, nan)]
+    card = card_markdown(replace(FACTS, groups=lines))
+    assert "- Weaker than all other films: sex=F, Mass: AUROC 0.70, -0.20 (-0.30 to -0.10) to all other films." in card
+    assert "| test | sex=M | 0.70; -0.10 (-0.30 to +0.10) |\n| test | sex=O | too few |" in card
+    assert "No group is shown to be weaker" in card_markdown(replace(FACTS, groups=lines[1:]))
+    assert "Not compared" in card_markdown(FACTS)

@@ -10,6 +10,7 @@ import pandas as pd
 from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
+from camray.core.metrics.group_summary import group_lines
 from camray.core.metrics.summary import headline_rows
 from camray.core.model_card.facts import CardFacts, DataFacts, SplitFacts
 from camray.domain.errors import PipelineError
@@ -61,6 +62,7 @@ def read_card_facts(folder: RunFolder, settings: Settings) -> CardFacts:
         training=_training(settings, record["figures"]),
         scores=() if scores is None or scores.empty else tuple(headline_rows(scores)),
         intervals=bootstrap_of(settings.score).title,
+        groups=() if scores is None else tuple(group_lines(scores)),
         shortcuts=films.audit_warnings if settings.ingest.audit else None,
         versions={
             stage: str(each["code_version"]) for stage, each in records.items() if each and "code_version" in each

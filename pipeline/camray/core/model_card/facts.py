@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from camray.core.metrics.group_summary import GroupLine
 from camray.core.metrics.summary import HeadlineRow
 from camray.domain.contract import ModelContract
 
@@ -69,6 +70,8 @@ class CardFacts:
         Empty without scores.
     intervals : str
         What the intervals are.
+    groups : sequence of GroupLine
+        Scores by group of films; empty where none are known.
     shortcuts : sequence of str, or None
         Warnings and suggestions of the ingest audit; None: no audit was made.
     versions : mapping of str to str
@@ -83,6 +86,7 @@ class CardFacts:
     training: Sequence[str]
     scores: Sequence[HeadlineRow] = ()
     intervals: str = ""
+    groups: Sequence[GroupLine] = ()
     shortcuts: Sequence[str] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     weights_sha256: str = ""

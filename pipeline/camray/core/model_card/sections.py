@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from camray.core.metrics.group_summary import MEASURES, GroupNumber, overall_lines, weaker_texts
 from camray.core.metrics.statistics import MEAN_LABEL
 from camray.core.metrics.summary import HeadlineRow, baseline_text, number_text
 from camray.core.model_card.facts import CardFacts, DataFacts
@@ -11,6 +12,7 @@ from camray.domain.contract import NetworkSpec
 
 _NONE = "–"
 _SHOWN_SHORTCUTS = 8
+_SHOWN_GROUPS = 8
 _SCORE_HEAD = (
     "split",
     "finding",
@@ -62,6 +64,7 @@ def card_sections(facts: CardFacts) -> list[CardSection]:
         CardSection("Network", _network(facts)),
         CardSection("Initial weights", _start(facts.contract.starting_weights)),
         CardSection("Scores", _score_notes(facts), _score_table(facts)),
+        CardSection("Groups of patients and films", _group_notes(facts), _group_table(facts)),
         CardSection("Limits", tuple(limits_of(facts.scores, facts.contract.labels))),
         CardSection("Shortcuts", _shortcuts(facts)),
         CardSection("Versions and digests", _versions(facts)),
@@ -179,6 +182,38 @@ def _score_row(row: HeadlineRow) -> tuple[str, ...]:
         baseline_text(iou.baseline),
         row.without_boxes.text() if row.without_boxes else number_text(None),
     )
+
+
+def _group_notes(facts: CardFacts) -> tuple[str, ...]:
+    if not facts.groups:
+        return ("Not compared: the run has no scores, or no column of its films has several groups.",)
+    weaker = weaker_texts(facts.groups)
+    shown = [f"Weaker than all other films: {text}." for text in weaker[:_SHOWN_GROUPS]]
+    more = [f"And {len(weaker) - _SHOWN_GROUPS} more in the score report."] if len(weaker) > _SHOWN_GROUPS else []
+    none = ["No group is shown to be weaker than all other films."] if not weaker else []
+    about = "the mean of findings" if overall_lines(facts.groups)[0].label == MEAN_LABEL else facts.groups[0].label
+    return (
+        *shown,
+        *more,
+        *none,
+        f"The table has {about}, with the difference to all other films; intervals of differences hold for all of a "
+        "split at once. Groups are not matched, and small ones would have to be much weaker to be noticed.",
+    )
+
+
+def _group_table(facts: CardFacts) -> CardTable | None:
+    lines = overall_lines(facts.groups)
+    titles = [title for title in MEASURES.values() if any(line.by_title([title])[0] for line in lines)]
+    rows = [(line.split, line.group, *(_group_text(number) for number in line.by_title(titles))) for line in lines]
+    return CardTable(("split", "group", *titles), tuple(rows)) if rows else None
+
+
+def _group_text(number: GroupNumber | None) -> str:
+    if number is None:
+        return _NONE
+    if not number.value.is_defined:
+        return "too few"
+    return "; ".join(filter(None, (f"{number.value.value:.2f}", number.difference_text)))
 
 
 def _shortcuts(facts: CardFacts) -> tuple[str, ...]:

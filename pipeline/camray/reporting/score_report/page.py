@@ -13,6 +13,7 @@ from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.metrics.summary import HEADLINE_IOU
 from camray.reporting.page_rendering import render
+from camray.reporting.score_report.group_table import group_table
 from camray.reporting.score_report.headline_table import SOURCE_MEANINGS, headline_table
 from camray.reporting.score_report.method_table import METRIC_COLUMNS, method_name, method_table
 from camray.reporting.score_report.probability_table import ProbabilityLine
@@ -128,6 +129,7 @@ def _split_values(split: SplitReport) -> dict[str, Any]:
         "pictures": pictures,
         "probabilities": split.probabilities,
         "methods": method_table(split.scores),
+        "groups": group_table(split.scores),
         "protocols": protocol_sections(split.scores, split.protocols),
     }
 

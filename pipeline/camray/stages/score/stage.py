@@ -14,6 +14,7 @@ from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
+from camray.core.metrics.group_summary import group_figures, group_lines, group_values
 from camray.core.metrics.summary import mean_figures
 from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.records import SCORE_COLUMNS, Counts, Split, StageResult
@@ -87,10 +88,14 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     _write(files, table, pictures, learning)
     write_bytes(files.report_page, page.encode())
     _track(files, tracker)
+    lines = group_lines(table)
+    tracker.metrics(group_values(lines))
     n_films = sum(each.page.films for each in pictures)
     note = font_note(explained.labels) if settings.score.pictures else ""
     notes = {"note_fonts": note} if note else {}
-    return StageResult(Counts(n_films, n_films), {**mean_figures(table), **few_shot.figures, **silent, **notes})
+    return StageResult(
+        Counts(n_films, n_films), {**mean_figures(table), **group_figures(lines), **few_shot.figures, **silent, **notes}
+    )
 
 
 def _open_trained(folder: RunFolder) -> ExplainedRun | None:
