@@ -95,7 +95,8 @@ def _escape_what_cannot_be_written() -> None:
             "utf-8",
             "surrogateescape",
         ):
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError):  # its disk is full, or it has no position
+                stream.reconfigure(errors="backslashreplace")
 
 
 def _discard(stream: TextIO) -> None:
