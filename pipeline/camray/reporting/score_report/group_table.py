@@ -37,5 +37,7 @@ def group_table(scores: pd.DataFrame) -> GroupTable | None:
     shown = overall_lines(lines)
     titles = tuple(title for title in MEASURES.values() if any(line.by_title([title])[0] for line in shown))
     is_mean = shown[0].label == MEAN_LABEL
-    caption = "Mean of the findings that can be compared; scores.csv has each finding" if is_mean else shown[0].label
+    caption = (
+        "Mean of the findings that can be compared; the score table has each finding" if is_mean else shown[0].label
+    )
     return GroupTable(tuple(shown), titles, tuple(weaker_texts(lines)), caption)
