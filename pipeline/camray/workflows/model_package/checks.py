@@ -1,6 +1,7 @@
 """The films that check a model package, and what a package answers on them."""
 
 import platform
+import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -29,13 +30,7 @@ def draw_check_films(files: CheckFiles) -> None:
     """Draw the films that check a package."""
     for number in FILM_NUMBERS:
         make_film(files, FILMS, number)
-        files.unfinished_film(files_name(number)).unlink()
-    files.unfinished.rmdir()
-
-
-def files_name(number: int) -> str:
-    """Return the name of a film of the generator."""
-    return f"film-{number + 1:05d}"
+    shutil.rmtree(files.unfinished)
 
 
 def answers(package: Path) -> pd.DataFrame:
