@@ -1,6 +1,7 @@
 """What is told at the end of a run, to people and to machines."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from camray.adapters.run_folders.tables import write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.commands import run_output
 from camray.core.localization.box_recipes import BoxRecipe
-from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
+from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.metrics.next_steps import TrainingFacts
 from camray.core.probability.calibration import LabelCalibration
 from camray.domain.records import (
@@ -25,7 +26,7 @@ from camray.domain.records import (
     ThresholdSource,
 )
 from camray.io.explanation_grid import ExplanationGrid, write_grid
-from camray.io.thresholds import write_thresholds
+from camray.io.thresholds import read_thresholds, write_thresholds
 from camray.workflows import run_summary
 from camray.workflows.run import StageReport
 from camray.workflows.run_summary import headline_texts, interval_title, plain_scores, top_findings
@@ -101,27 +102,27 @@ def _localized(root: Path, calibrated: Sequence[str] = LABELS) -> RunFolder:
 
 def test_the_surest_films_come_first(tmp_path: Path) -> None:
     folder = _localized(tmp_path)
-    found = top_findings(folder, 2)
+    found = top_findings(folder, 2, "judged")
     assert found is not None
     assert (found.films, [row["image_id"] for row in found.rows], found.rows[0]["boxes"]) == (3, ["b", "c"], None)
     assert found.rows[1]["probabilities"] == pytest.approx({"Mass": 1 / (1 + np.exp(-1)), "Cyst": 0.5})
     (tmp_path / "export").mkdir()
     pd.DataFrame({"image_id": ["b", "b", "x"], "label": "Mass"}).to_csv(tmp_path / "export" / "boxes.csv", index=False)
-    found = top_findings(folder, 9)
+    found = top_findings(folder, 9, "judged")
     assert found is not None
     assert [row["boxes"] for row in found.rows] == [2, 0, 0]
-    assert top_findings(RunFolder(tmp_path / "none"), 9) is None
+    assert top_findings(RunFolder(tmp_path / "none"), 9, "judged") is None
 
 
 def test_films_without_probabilities_are_told_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = top_findings(_localized(tmp_path / "one", ("Mass",)), 3)
+    found = top_findings(_localized(tmp_path / "one", ("Mass",)), 3, "judged")
     assert found is not None
     assert [row["image_id"] for row in found.rows] == ["c", "a", "b"]  # by Mass, which alone has probabilities
     assert found.rows[2]["probabilities"] == {"Mass": pytest.approx(1 / (1 + np.exp(2))), "Cyst": None}
     assert [row["reported"] for row in found.rows] == [[], [], ["Cyst"]]
-    none = top_findings(_localized(tmp_path / "none", ()), 3)
+    none = top_findings(_localized(tmp_path / "none", ()), 3, "judged")
     assert none is not None
     assert [row["image_id"] for row in none.rows] == ["b", "c", "a"]  # by the highest logit
     monkeypatch.setenv("COLUMNS", "80")
@@ -131,10 +132,23 @@ def test_films_without_probabilities_are_told_in_words(
     assert "0." not in shown
 
 
+def test_a_finding_that_is_not_judged_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _localized(tmp_path)
+    path = folder.root / "localize" / "thresholds.json"
+    stored = read_thresholds(path)
+    write_thresholds(path, replace(stored, cutoffs=(ReportCutoff("Mass", 0.5, None, "", 0, not_judged="chance"),)))
+    for report, told in (("judged", ("Mass",)), ("cutoff", ())):
+        found = top_findings(folder, 3, report)
+        assert found is not None
+        assert found.not_judged == told
+        run_output.print_findings(found)
+        assert ("Mass not judged" in capsys.readouterr().out) == bool(told)
+
+
 def test_the_table_of_findings_fits_narrow_and_wide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = top_findings(_localized(tmp_path), 2)
+    found = top_findings(_localized(tmp_path), 2, "judged")
     for width, told in (("80", "Cyst 0.95, Mass 0.12"), ("120", "0.12 │ 0.95")):
         monkeypatch.setenv("COLUMNS", width)
         run_output.print_findings(found)

@@ -269,14 +269,14 @@ def execute(
     from camray.workflows.run_summary import headline_texts, interval_title, next_steps_of, plain_scores, top_findings
 
     records = run_and_print(settings, folder, until, options, output, must_track)
-    findings = top_findings(folder, SHOWN_FILMS) if folder.trained is not None else None
+    findings = top_findings(folder, SHOWN_FILMS, settings.localize.report) if folder.trained is not None else None
     if output.as_json:
         stages = {
             r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, "again": r.again, **r.record["figures"]}
             for r in records
         }
         advice = {"next_steps": next_steps_of(folder, settings)} if "score" in stages else {}
-        films = {} if findings is None else {"films": findings.films, "top_films": findings.rows}
+        films = {} if findings is None else findings.as_json()
         print_json(
             {
                 "run": str(folder.root),

@@ -71,9 +71,9 @@ def print_findings(findings: Any) -> None:
     for row in findings.rows:
         ranked = sorted(findings.labels, key=lambda label: _rank(row, label))
         if is_wide:
-            cells = [_certainty(row, label) for label in findings.labels]
+            cells = [_certainty(findings, row, label) for label in findings.labels]
         else:
-            cells = [", ".join(f"{label} {_certainty(row, label)}" for label in ranked[:SHOWN_FINDINGS])]
+            cells = [", ".join(f"{label} {_certainty(findings, row, label)}" for label in ranked[:SHOWN_FINDINGS])]
         table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
     out.print(table)
 
@@ -84,12 +84,11 @@ def _rank(row: dict[str, Any], label: str) -> tuple[float, bool]:
     return (1.0 if probability is None else -probability), label not in row["reported"]
 
 
-def _certainty(row: dict[str, Any], label: str) -> str:
-    """Return a probability as text; in words whether the finding is reported where none is stated."""
-    probability = row["probabilities"][label]
-    if probability is not None:
-        return f"{probability:.2f}"
-    return "reported" if label in row["reported"] else "not reported"
+def _certainty(findings: Any, row: dict[str, Any], label: str) -> str:
+    from camray.domain.film_results import certainty_text
+
+    is_judged = label not in findings.not_judged
+    return certainty_text(row["probabilities"][label], is_reported=label in row["reported"], is_judged=is_judged)
 
 
 def print_paths(root: Path) -> None:

@@ -16,6 +16,23 @@ _THIRDS: Final = {Third.MID.value: "middle"}
 STEPS_PER_PX: Final = 256  # coordinates are whole multiples of 1/256 px: exact in DICOM's 32-bit floats up to 65,536 px
 
 
+def certainty_text(probability: float | None, *, is_reported: bool, is_judged: bool) -> str:
+    """Return a probability as text; words where none is stated, and of a finding that is neither reported nor judged.
+
+    Examples
+    --------
+    >>> certainty_text(0.876, is_reported=True, is_judged=True)
+    '0.88'
+    >>> certainty_text(0.876, is_reported=False, is_judged=False)
+    'not judged'
+    """
+    if not (is_reported or is_judged):
+        return "not judged"
+    if probability is not None:
+        return f"{probability:.2f}"
+    return "reported" if is_reported else "not reported"
+
+
 @dataclass(frozen=True)
 class Algorithm:
     """The model, thresholds and explanation method that made a result.
@@ -100,10 +117,8 @@ class FindingResult:
 
     @property
     def certainty(self) -> str:
-        """Probability as text; in words whether the finding is reported where no probability is stated."""
-        if self.probability is not None:
-            return f"{self.probability:.2f}"
-        return "reported" if self.is_reported else "not reported"
+        """As `certainty_text`."""
+        return certainty_text(self.probability, is_reported=self.is_reported, is_judged=not self.not_judged)
 
     @property
     def summary(self) -> str:

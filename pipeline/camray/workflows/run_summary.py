@@ -43,11 +43,18 @@ class Findings:
         The films of the highest probabilities, highest first (of the highest logits where none is stated):
         ``image_id``, ``probabilities`` by label (None: none is stated), ``reported``, the labels that are, and
         ``boxes``, how many boxes were exported (None: boxes were not exported).
+    not_judged : tuple of str
+        Findings that are neither reported nor denied.
     """
 
     films: int
     labels: tuple[str, ...]
     rows: list[dict[str, Any]]
+    not_judged: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``--json`` says of them."""
+        return {"films": self.films, "top_films": self.rows, "not_judged": self.not_judged}
 
 
 def headline_texts(folder: RunFolder) -> list[dict[str, Any]]:
@@ -109,7 +116,7 @@ def next_steps_of(folder: RunFolder, settings: Settings) -> list[str]:
     return next_steps(headline_rows(scores), facts)
 
 
-def top_findings(folder: RunFolder, most: int) -> Findings | None:
+def top_findings(folder: RunFolder, most: int, report: str) -> Findings | None:
     """Return the probabilities of the films with the highest ones; None where no boxes were drawn.
 
     Parameters
@@ -118,6 +125,8 @@ def top_findings(folder: RunFolder, most: int) -> Findings | None:
         With ``localize`` done.
     most : int
         Films at most.
+    report : {'judged', 'cutoff', 'all'}
+        As `localize.report`: only of ``judged`` are there findings that are not judged.
     """
     if folder.record("localize") is None:
         return None
@@ -140,7 +149,8 @@ def top_findings(folder: RunFolder, most: int) -> Findings | None:
         }
         for film in order
     ]
-    return Findings(len(image_ids), labels, rows)
+    not_judged = tuple(run.thresholds.not_judged) if report == "judged" else ()
+    return Findings(len(image_ids), labels, rows, not_judged)
 
 
 def write_csv_tables(folder: RunFolder) -> None:
