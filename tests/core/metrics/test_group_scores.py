@@ -53,6 +53,16 @@ def test_numbers_are_those_of_the_films_of_the_group() -> None:
     assert table.loc["groups/sex=F/auroc", ["low", "high"]].isna().all()  # no resamples
 
 
+@pytest.mark.parametrize(("most_with", "is_defined"), [(10, True), (9, False), (31, False)])
+def test_an_auroc_needs_patients_with_the_finding_and_without(most_with: int, is_defined: bool) -> None:
+    sex, films = np.repeat(np.array(["F", "M"], dtype=object), 40), np.arange(80)
+    present = np.concatenate([np.arange(40) < most_with, np.arange(40) < 20])
+    metric = GroupMetric("one", AUROC, films, films, np.sin(films), present)
+    table = group_table("test", 80, [metric], {"sex": sex}, 10, Bootstrap(0, 0.95, 1)).set_index("metric")
+    assert np.isfinite(table.loc["groups/sex=F/auroc", "value"]) == is_defined
+    assert table.loc["groups/sex=F/patients_with", "value"] == most_with
+
+
 def test_the_mean_is_over_the_findings_that_can_be_compared() -> None:
     group = np.repeat(np.array(["x", "y"], dtype=object), 20)
     films, hits = np.arange(40), np.tile([1.0, 1.0, 0.0, 1.0], 10)

@@ -87,6 +87,8 @@ def test_numbers_of_a_group_once_more_from_the_tables(run: RunFolder, scores: pd
     cutoff = files.localize.thresholds.read().logit_cutoff("nodule")
     shown = men[men["value"] == "1"]
     assert _value(scores, "groups/sex=M/sensitivity") == pytest.approx((shown["logit"] >= cutoff).mean())
+    without = men[men["value"] == "0"]
+    assert _value(scores, "groups/sex=M/specificity") == pytest.approx((without["logit"] < cutoff).mean())
 
 
 def test_films_without_a_value_are_a_group_and_a_column_without_any_is_none(scores: pd.DataFrame) -> None:

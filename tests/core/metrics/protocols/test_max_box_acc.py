@@ -30,6 +30,13 @@ def sweep_of(heat: np.ndarray, boxes: list[reference.Corners]) -> ThresholdSweep
     return builder.sweep()
 
 
+def test_of_regions_with_equally_many_pixels_the_one_that_got_hot_first_is_the_largest() -> None:
+    heat = np.zeros((3, 9), np.float32)
+    heat[1, 1], heat[1, 7] = 0.6, 1.0  # the hotter one is the older
+    np.testing.assert_array_equal(sweep_of(heat, [(0, 0, 2, 2)]).largest[0, 50], [7, 1, 8, 2])
+    np.testing.assert_array_equal(sweep_of(heat[:, ::-1], [(0, 0, 2, 2)]).largest[0, 50], [1, 1, 2, 2])
+
+
 def test_the_compiled_iou_equals_the_one_of_the_geometry_to_the_bit() -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 30, (60, 4))
