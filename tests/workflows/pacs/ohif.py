@@ -104,14 +104,19 @@ class Radiologist:
     def open_report(self, study_uid: str) -> str:
         """Open a study and double-click its report; returns the text of the viewport that shows it."""
         self.browser.get(f"{self.address}/viewer?StudyInstanceUIDs={study_uid}")
-        report = self._wait("the list of series", lambda: self._all("study-browser-thumbnail-no-image"))[0]
+        self._wait("the list of series", lambda: self._all("study-browser-thumbnail-no-image"))
         self._wait("the film", lambda: "W:" in self._viewport_text())
+        self._wait("the report", self._is_report_opened)
+        return self._viewport_text()
+
+    def _is_report_opened(self) -> bool:
+        """Double-click the report as long as the film is shown: the viewer drops clicks while it loads."""
+        if any(text in self._viewport_text() for text in ("continue tracking", "Qualitative Evaluations")):
+            return True
         for button in self._buttons("Skip all"):  # the tour on the first visit
             button.click()
-        self._actions().double_click(report).perform()
-        opened = ("continue tracking", "Qualitative Evaluations")
-        self._wait("the report", lambda: any(text in self._viewport_text() for text in opened))
-        return self._viewport_text()
+        self._actions().double_click(self._all("study-browser-thumbnail-no-image")[0]).pause(3).perform()
+        return False
 
     def hydrate(self) -> list[str]:
         """Take the report's boxes over as measurements; returns the text of each row of the panel."""
@@ -124,14 +129,14 @@ class Radiologist:
 
     def drag_corner(self, label: str, dx_px: int, dy_px: int) -> tuple[float, float]:
         """Drag the lower right corner of a label's first box by screen pixels; returns its place on the film."""
-        x, y = self._rectangle(label)["canvas"][3]
+        x, y = self._wait("a corner at rest", lambda: self._resting_corner(label))
         canvas = self.browser.find_element("css selector", "canvas.cornerstone-canvas")
         left, top = x - canvas.rect["width"] / 2, y - canvas.rect["height"] / 2  # from its centre
-        actions = self._actions().move_to_element_with_offset(canvas, round(left) - 9, round(top) - 9).pause(0.3)
-        actions.move_to_element_with_offset(canvas, round(left), round(top)).pause(0.3).click_and_hold()
+        actions = self._actions().move_to_element_with_offset(canvas, round(left) - 9, round(top) - 9).pause(0.5)
+        actions.move_to_element_with_offset(canvas, round(left), round(top)).pause(0.5).click_and_hold().pause(0.5)
         for step in range(5):
-            actions.move_by_offset(*(way * (step + 1) // 5 - way * step // 5 for way in (dx_px, dy_px))).pause(0.1)
-        actions.release().perform()
+            actions.move_by_offset(*(way * (step + 1) // 5 - way * step // 5 for way in (dx_px, dy_px))).pause(0.2)
+        actions.pause(0.5).release().perform()
 
         def is_dragged() -> bool:
             to_x, to_y = self._rectangle(label)["canvas"][3][:2]
@@ -140,6 +145,12 @@ class Radiologist:
         self._wait("the corner where it was dragged to", is_dragged)
         time.sleep(1)  # the viewer measures the box anew
         return tuple(self._rectangle(label)["image"][3])
+
+    def _resting_corner(self, label: str) -> list[float] | None:
+        """Return the place on the screen of a lower right corner; None while the viewer still fits the film in."""
+        before = self._rectangle(label)["canvas"][3][:2]
+        time.sleep(1.5)
+        return before if self._rectangle(label)["canvas"][3][:2] == before else None
 
     def save(self) -> None:
         """Create a report of the panel's measurements and send it to the PACS."""
