@@ -85,3 +85,34 @@ def test_a_readers_qualitative_evaluation_is_a_mark(report: Dataset, tmp_path: P
     (read,), _ = read_reports(tmp_path / "sr.dcm")
     marks = [mark for mark in read.marks if mark.shape == "" and not mark.by_algorithm]
     assert [(mark.codes[0][0], mark.is_present) for mark in marks] == [("309529002", True), ("AIR_LEAK_B58142", False)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "points"),
+    [
+        ("CIRCLE", [10, 10]),
+        ("CIRCLE", [10, 10, 13, 14, 20, 20]),
+        ("ELLIPSE", [10, 30, 50, 30]),
+        ("ELLIPSE", [10, 30, 50, 30, 30, 20]),
+        ("POLYLINE", [20, 20, 20, 20, 20, 20, 20, 20, 20, 20]),  # a click with the rectangle tool
+        ("POLYLINE", []),
+    ],
+)
+def test_one_mark_without_area_leaves_the_others_readable(
+    report: Dataset, tmp_path: Path, kind: str, points: list[float]
+) -> None:
+    marks = [ohif_mark(film_of(report), Box(10, 20, 30, 40), "Mass"), ohif_mark(film_of(report), Box(1, 2, 3, 4), "")]
+    edited = edited_by_ohif(report, marks)
+    region = _regions(edited)[-1]
+    region.GraphicType, region.GraphicData = kind, points
+    with suppress_warnings():
+        edited.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+    (read,), _ = read_reports(tmp_path / "sr.dcm")
+    first, second = (mark for mark in read.marks if mark.image_id)
+    assert (first.shape, first.box is not None) == ("area", True)
+    assert (second.shape, second.box) == ("point" if len(points) == 2 else "line", None)
+
+
+def _regions(item: Dataset) -> list[Dataset]:
+    inner = [region for child in item.get("ContentSequence") or [] for region in _regions(child)]
+    return [item, *inner] if item.get("ValueType") == "SCOORD" else inner

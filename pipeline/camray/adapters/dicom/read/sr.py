@@ -37,6 +37,7 @@ _NO_LABELS = {
 _PRESENCE = ("705057003", "SCT")
 _PRESENT = {("260373001", "SCT"): True, ("260415000", "SCT"): False}
 _FREE_TEXT = {"CORNERSTONEFREETEXT", "CS3DTEXT"}  # older and newer codes of OHIF for typed text
+_ROUND = {"CIRCLE": 2, "ELLIPSE": 4}  # points that each has
 _NOBODY = {"", "unknown", "unknown unknown", "anonymous"}
 
 
@@ -206,7 +207,7 @@ def _shape(region: Dataset) -> tuple[str, Box | None]:
     xs, ys = values[0::2], values[1::2]
     if kind == "POINT" or len(xs) == 1:
         return "point", None
-    if kind in ("CIRCLE", "ELLIPSE"):
+    if len(xs) == _ROUND.get(kind):
         return _box(*_round(kind, xs, ys))
     if kind == "POLYLINE" and (len(xs) < 4 or (xs[0], ys[0]) != (xs[-1], ys[-1])) and len(xs) != 4:
         return "line", None  # four open corners are a rectangle too
