@@ -5,7 +5,6 @@ import getpass
 import os
 import shutil
 import tempfile
-import urllib.request
 from pathlib import Path
 
 from camray.domain.errors import SettingsError
@@ -37,7 +36,7 @@ def prepare_environment() -> None:
         getpass.getuser()
     except (KeyError, OSError, ImportError):
         os.environ["USER"] = f"uid{os.getuid()}"
-    if set(urllib.request.getproxies_environment()) - {"no"}:
+    if any(name.lower().endswith("_proxy") and name.lower() != "no_proxy" and os.environ[name] for name in os.environ):
         named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{named},{_THIS_MACHINE}" if named else _THIS_MACHINE
     if "NUMBA_CACHE_DIR" not in os.environ and not any(map(_is_writable, (_COMPILED / "__pycache__", _user_cache()))):
