@@ -28,7 +28,7 @@ MODULES = {path: path.read_text(encoding="utf-8") for path in ROOT.glob("pipelin
 FENCE = re.compile(r"^ *```\w*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 FOLDERS = "pipeline|tests|docs|configs|data_manifests|docker|benchmarks"
 SECTIONS = "data|ingest|model|train|explain|localize|score|export|track|compare"
-ENDINGS = (".py", ".csv", ".safetensors")
+ENDINGS = (".py", ".csv", ".onnx", ".safetensors")
 INCOMPLETE = ("MissingParameter", "BadOptionUsage")  # an argument, or an option's value, is missing
 
 

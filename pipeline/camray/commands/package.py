@@ -21,12 +21,18 @@ from camray.commands.arguments import (
 app = typer.Typer()
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier package in OUT; nothing else ever is")]
 
+Onnx = Annotated[
+    bool,
+    typer.Option("--onnx", help="Write the network as ONNX too; needs the packages of `pip install 'camray\\[onnx]'`"),
+]
+
 
 @app.command(rich_help_panel=RESULT_COMMANDS)
 def package(
     run: TrainedRun,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the package, new or empty")],
     overwrite: Replace = False,
+    onnx: Onnx = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a model package: all that `camray predict` needs of a run, with licence, model card and checks.
@@ -38,7 +44,7 @@ def package(
     start_on_run("package", run, quiet=as_json)
     from camray.workflows.model_package.write import write_package
 
-    manifest = write_package(run, out, overwrite=overwrite)
+    manifest = write_package(run, out, overwrite=overwrite, onnx=onnx)
     if as_json:
         print_json({"package": str(out), "camray": manifest.camray, "format": manifest.format, "files": manifest.files})
         return
@@ -62,8 +68,9 @@ def verify(
     from camray.workflows.model_package.verify import verify_package
 
     result = verify_package(package)
-    if as_json and result.is_passed:
-        print_json({"package": str(package), "files": result.files, "rule": result.rule, "films": len(result.films)})
+    if as_json and result.is_passed and result.is_onnx_right:
+        films = {"films": len(result.films), "onnx": result.onnx}
+        print_json({"package": str(package), "files": result.files, "rule": result.rule, **films})
     elif not as_json:
         _print_films(result)
     if not result.is_passed:
@@ -71,6 +78,11 @@ def verify(
         raise CheckpointError(
             f"{package}: other answers than expected on {wrong} of {len(result.films)} films ({result.rule}); do not "
             "use the package with this installation; install the version of camray that wrote it, or write it again"
+        )
+    if not result.is_onnx_right:
+        raise CheckpointError(
+            f"{package}: its ONNX differs from its network by {result.onnx:.2g} with the installed onnxruntime; do not "
+            "use them together; try another version of onnxruntime, or write the package again"
         )
 
 
@@ -85,3 +97,5 @@ def _print_films(result: Any) -> None:
     Console().print(table)
     console.print(f"digests   {result.files} files unchanged", highlight=False)
     console.print(f"compared  {escape(result.rule)}", highlight=False, soft_wrap=True)
+    if result.onnx is not None:
+        console.print(f"ONNX      differs by {result.onnx:.2g} at most", highlight=False)

@@ -1,6 +1,6 @@
 """A model package: a run's files that prediction needs, in the run's layout, with films that check it, and digests.
 
-Reads and writes  ``package.json checks/ LICENSE NOTICE card.md card.html`` beside the run's files
+Reads and writes  ``package.json checks/ model.onnx LICENSE NOTICE card.md card.html`` beside the run's files
 """
 
 import json
@@ -97,6 +97,7 @@ class PackageFiles(RunArtifacts):
     manifest: Named[RecordFile[PackageManifest]] = record_of(PACKAGE_FILE, read_manifest, write_manifest)
     checks = Named(CHECKS_FOLDER, CheckFiles)
     lungs = path_of("lungs.safetensors")
+    onnx = path_of("model.onnx")
     licence = path_of("LICENSE")
     notice = path_of("NOTICE")
     card = path_of("card.md")  # type: ignore[assignment]  # beside the manifest, where people look first

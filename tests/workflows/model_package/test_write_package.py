@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from camray.adapters.onnx_model import OnnxNetwork
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.run_removal import is_run
@@ -23,6 +25,7 @@ from camray.stages.train import stage as train
 from camray.workflows.model_package.verify import compare, verify_package
 from camray.workflows.model_package.write import write_package
 from camray.workflows.predictor import load_predictor
+from camray.workflows.predictor_input import film_from_file
 from camray.workflows.stored_settings import settings_of
 from tests.end_to_end.conftest import camray, camray_here
 from tests.trained_run import LABELS, finish_ingest, ingested_run, small_settings
@@ -170,6 +173,43 @@ def test_another_build_has_a_tolerance(written: Path, column: str, by: float, is
     assert all(verdicts.values())
     exact = {each.image_id: each.is_same for each in compare(expected, found, is_exact=True)}
     assert exact[film] is (by == 0)
+
+
+def test_onnx_is_in_the_package_on_request_and_gives_its_maps(run: Path, written: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    manifest = write_package(run, tmp_path / "model", onnx=True)
+    assert set(manifest.files) - set(check_package(written).files) == {"model.onnx"}
+    result = verify_package(tmp_path / "model")
+    assert result.onnx is not None
+    assert 0 <= result.onnx <= 1e-5
+    assert verify_package(written).onnx is None
+    graph = OnnxNetwork((tmp_path / "model" / "model.onnx").read_bytes())
+    assert json.loads(graph.description["labels"]) == list(LABELS)
+    assert (graph.description["rows"], graph.description["cols"]) == ("96", "64")
+    for path in sorted((tmp_path / "model" / "checks" / "films").iterdir()):
+        predictor = load_predictor(tmp_path / "model")
+        (predicted,) = predictor.predict_images([film_from_file(path)])
+        found = graph(predicted.grey[None, None])
+        np.testing.assert_allclose(found["logits"][0], predicted.logits, atol=1e-4)
+        np.testing.assert_allclose(found["maps"][0], predicted.heat, atol=2e-3)  # predictions keep maps as float16
+    assert WORD.lower().encode() not in (tmp_path / "model" / "model.onnx").read_bytes().lower()
+
+
+def test_onnx_of_another_network_is_found(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    import onnx
+
+    write_package(run, tmp_path / "model", onnx=True)
+    files = PackageFiles(tmp_path / "model")
+    graph = onnx.load(files.onnx)
+    bias = next(each for each in graph.graph.initializer if each.name.endswith("classifier.bias"))
+    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.01), bias.name))
+    files.onnx.write_bytes(graph.SerializeToString())
+    before = files.manifest.read()
+    files.manifest.write(type(before)(**{**vars(before), "files": digests_of(files.folder)}))
+    shown = camray_here("verify", files.folder)
+    assert shown.returncode == CheckpointError.exit_code
+    assert "its ONNX differs from its network by 0.01 with" in " ".join(shown.stderr.split())
 
 
 def _cut(path: Path) -> None:

@@ -27,9 +27,22 @@ def resampled(maps: Tensor, grid: tuple[int, int]) -> Tensor:
         Corner origin (``align_corners=False``), area-weighted along an axis that shrinks. `maps` itself if it is on
         `grid` already.
     """
-    if tuple(maps.shape[-2:]) == grid:
+    if tuple(map(int, maps.shape[-2:])) == grid:
         return maps
+    # ONNX knows no such resampling; between fixed grids it is two matrix products
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        down, across = (_weights(int(side), count) for side, count in zip(maps.shape[-2:], grid, strict=True))
+        return down.to(maps) @ maps @ across.to(maps).T
+    return _interpolated(maps, grid)
+
+
+def _interpolated(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, size=grid, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _weights(side: int, count: int) -> Tensor:
+    """Return what each of `count` new positions takes of `side` positions, [count, side]; a constant in a trace."""
+    return torch.from_numpy(_interpolated(torch.eye(side)[None, None], (count, side)).numpy()[0, 0])
 
 
 def area_mean(maps: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -105,7 +105,7 @@ def _views(
 ) -> Iterator[tuple[Tensor, bool]]:
     """Yield each view and whether it is mirrored."""
     for scale in scales:
-        size = [_scaled(side, cells, spec, scale) for side, cells in zip(films.shape[-2:], grid, strict=True)]
+        size = [_scaled(side, cells, spec, scale) for side, cells in zip(map(int, films.shape[-2:]), grid, strict=True)]
         view = resampled(films, (size[0], size[1]))
         yield view, False
         if flip:

@@ -61,7 +61,7 @@ class Pyramid(nn.Module):
         Maps are resized by the ratio of the strides, bilinearly with the corner origin (``align_corners=False``).
         """
         finest, coarsest = min(self._strides()), max(self._strides())
-        rows, cols = x.shape[2:]
+        rows, cols = map(int, x.shape[2:])
         lacking = (0, -cols % coarsest, 0, -rows % coarsest)
         maps = by_stride(pad(x, lacking, mode="replicate") if any(lacking) else x, stages)
         parts = (_enlarged(self.convs[str(s)](maps[s]), s // finest) for s in self._strides())
@@ -87,7 +87,7 @@ def by_stride(x: Tensor, stages: Stages) -> dict[int, Tensor]:
     dict of int to Tensor of shape (B, K, H/stride, W/stride)
         By stride, px of the model grid.
     """
-    return {x.shape[2] // each.shape[2]: each for each in stages(x)}
+    return {int(x.shape[2]) // int(each.shape[2]): each for each in stages(x)}  # int: tensors in an export
 
 
 def pyramid_over(network: nn.Module, stages: Stages, spec: NetworkSpec, in_channels: int) -> Pyramid:

@@ -232,10 +232,10 @@ class TokenEncoder(nn.Module):
             Of either sign: token by token normalised over its channels.
         """
         patches = self.patch_embed["proj"](x)
-        rows, cols = patches.shape[2:]
+        rows, cols = map(int, patches.shape[2:])
         at = resized_positions(self.pos_embed, rows, cols)
         tokens = patches.flatten(2).transpose(1, 2) + at[:, 1:]
-        tokens = torch.cat([(self.cls_token + at[:, :1]).expand(len(x), -1, -1).to(tokens.dtype), tokens], dim=1)
+        tokens = torch.cat([(self.cls_token + at[:, :1]).expand(x.shape[0], -1, -1).to(tokens.dtype), tokens], dim=1)
         angles = rotary_angles(self.shape.width // self.shape.heads, self.shape.side, rows, cols).to(x)
         for block in self.blocks:
             tokens = block(tokens, angles if self.shape.is_eva else None)

@@ -22,7 +22,7 @@ def resized_positions(embedding: Tensor, rows: int, cols: int) -> Tensor:
     Tensor of shape (1, 1 + rows * cols, C), float
         Bicubic, corner origin; `embedding` itself on its own grid.
     """
-    side = round((embedding.shape[1] - 1) ** 0.5)
+    side = round(int(embedding.shape[1] - 1) ** 0.5)  # int: a tensor while the network is exported
     if (rows, cols) == (side, side):
         return embedding
     grid = embedding[:, 1:].transpose(1, 2).reshape(1, -1, side, side)

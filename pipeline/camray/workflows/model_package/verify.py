@@ -16,6 +16,7 @@ from camray.domain.errors import CheckpointError, SettingsError
 from camray.domain.records import CORNERS
 from camray.io.model_package import PackageFiles, check_package
 from camray.workflows.model_package.checks import answers, this_build
+from camray.workflows.model_package.onnx_graph import TOLERANCE, onnx_difference
 
 KEYS = ["image_id", "label", "method", "threshold_id", "rank"]
 OUTPUT_TOLERANCE = 1e-3  # of logits (relative to 1 or their size) and probabilities, on another build
@@ -63,12 +64,16 @@ class Verification:
     differs : tuple of str
         What is different in this build; empty if `is_exact`.
     films : tuple of CheckedFilm
+    onnx : float or None
+        Largest difference between the package's ONNX and its network, relative to 1 or the largest value; None if it
+        has none, or onnxruntime is not installed.
     """
 
     files: int
     is_exact: bool
     differs: tuple[str, ...]
     films: tuple[CheckedFilm, ...]
+    onnx: float | None = None
 
     @property
     def rule(self) -> str:
@@ -81,13 +86,18 @@ class Verification:
         )
 
     @property
+    def is_onnx_right(self) -> bool:
+        """Whether the package's ONNX gives what its network gives, as far as that was checked."""
+        return self.onnx is None or self.onnx <= TOLERANCE
+
+    @property
     def is_passed(self) -> bool:
         """Whether every film has the expected answers."""
         return bool(self.films) and all(film.is_same for film in self.films)
 
 
 def verify_package(root: Path) -> Verification:
-    """Check a package's digests, then its answers on its own films.
+    """Check a package's digests, then its answers on its own films, and its ONNX where onnxruntime is installed.
 
     Raises
     ------
@@ -103,7 +113,8 @@ def verify_package(root: Path) -> Verification:
     expected, found = PackageFiles(root).checks.expected.read(), answers(root)
     if expected.empty:
         raise CheckpointError(f"{root}: has no expected answers; write the package again with `camray package`")
-    return Verification(len(manifest.files), not differs, differs, compare(expected, found, is_exact=not differs))
+    films = compare(expected, found, is_exact=not differs)
+    return Verification(len(manifest.files), not differs, differs, films, onnx_difference(root))
 
 
 def compare(expected: pd.DataFrame, found: pd.DataFrame, *, is_exact: bool) -> tuple[CheckedFilm, ...]:

@@ -10,6 +10,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
+from camray.adapters.onnx_model import check_can_write
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
 from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import RunFolder
@@ -22,13 +23,14 @@ from camray.io.model_package import FORMAT, PackageFiles, PackageManifest, diges
 from camray.reporting.model_card import card_markdown, card_page
 from camray.workflows.model_package.checks import answers, draw_check_films, this_build
 from camray.workflows.model_package.contents import licence_text, notice_text, packaged_record, packaged_settings
+from camray.workflows.model_package.onnx_graph import write_onnx
 from camray.workflows.stored_settings import settings_of
 
 _STAGES = ("ingest", "train", "explain", "localize")
 _NEEDED = ("ingest", "train", "localize")
 
 
-def write_package(run: Path, out: Path, *, overwrite: bool = False) -> PackageManifest:
+def write_package(run: Path, out: Path, *, overwrite: bool = False, onnx: bool = False) -> PackageManifest:
     """Write the package of a trained run.
 
     Parameters
@@ -39,6 +41,8 @@ def write_package(run: Path, out: Path, *, overwrite: bool = False) -> PackageMa
         The package's folder: new, empty, or with `overwrite` an earlier package.
     overwrite : bool
         Whether an earlier package is replaced.
+    onnx : bool
+        Whether the network is in it as ONNX too.
 
     Returns
     -------
@@ -47,12 +51,16 @@ def write_package(run: Path, out: Path, *, overwrite: bool = False) -> PackageMa
     Raises
     ------
     SettingsError
-        If `run` is no run, or `out` has something else in it.
+        If `run` is no run, `out` has something else in it, or what writes ONNX is not installed.
     PipelineError
         If the run is not trained and localized, or a file of it has changed since.
+    ExportError
+        If the network has no form in ONNX.
     IncompleteError
         If a process works on the run.
     """
+    if onnx:
+        check_can_write()
     settings, folder = settings_of(run), RunFolder(run)
     _check_target(run, out, overwrite)
     _check_source(folder)
@@ -60,7 +68,7 @@ def write_package(run: Path, out: Path, *, overwrite: bool = False) -> PackageMa
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as work:
         files = PackageFiles(Path(work) / "package")
         _copy(folder, files, settings)
-        manifest = _with_checks(files, settings.name)
+        manifest = _with_checks(files, settings.name, onnx)
         _put_in_place(files.folder, out, Path(work) / "replaced")
     return manifest
 
@@ -131,10 +139,13 @@ def _copy(folder: RunFolder, files: PackageFiles, settings: Settings) -> None:
     write_json(files.settings, packaged_settings(settings))
 
 
-def _with_checks(files: PackageFiles, name: str) -> PackageManifest:
-    """Draw the films that check the package, write its answers on them and the manifest."""
+def _with_checks(files: PackageFiles, name: str, onnx: bool) -> PackageManifest:
+    """Draw the films that check the package, write its answers on them, ONNX if asked for, and the manifest."""
     draw_check_films(files.checks)
     _write_manifest(files, name)  # a package is read only with one
+    if onnx:
+        write_onnx(files.folder)
+        _write_manifest(files, name)
     files.checks.expected.write(answers(files.folder))
     return _write_manifest(files, name)
 
