@@ -26,7 +26,7 @@ def test_what_are_no_seeds_is_refused(text: str) -> None:
 def test_a_seed_has_a_run_of_its_own_in_the_same_experiment_with_the_same_split() -> None:
     settings = Settings(name="x", seed=9)
     other = settings_of_seed(settings, 2)
-    assert (other.name, other.seed, other.track.experiment) == ("x-seed2", 2, "x")
+    assert (other.name, other.seed, other.track) == ("x-seed2", 2, settings.track)
     assert other.ingest == settings.ingest
     assert parse_seeds("3, 1,2") == [3, 1, 2]
 
@@ -75,7 +75,7 @@ def test_mlflow_gets_a_run_of_the_summary_in_the_seeds_experiment(tmp_path: Path
     write_spread(settings, tmp_path, [1, 2])
     with quiet_calls():
         client = mlflow_client(store_uri(None, tmp_path))
-        (run,) = client.search_runs([client.get_experiment_by_name("x").experiment_id])
+        (run,) = client.search_runs([client.get_experiment_by_name("folder").experiment_id])
         files = {found.path for found in client.list_artifacts(run.info.run_id)}
     assert (run.info.run_name, run.info.status) == ("x-seeds", "FINISHED")
     assert run.data.params["seeds"] == "1,2"

@@ -38,11 +38,15 @@ def track_ui(
     runs: Runs = Path("runs"),
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = 5000,
 ) -> None:
-    """Open the MLflow user interface for the store of these runs, at http://127.0.0.1:5000.
+    """Serve the MLflow user interface for the store of these runs, and print its address as soon as it answers.
+
+    The address opens the list of runs of the experiment with the newest run.
 
     Example: [bold]camray track ui[/bold]
     """
     from camray.adapters.tracking.ui import serve_ui
 
-    console.print(f"MLflow: http://127.0.0.1:{port} (stop with Ctrl-C)")
-    serve_ui(runs, port)
+    console.print(f"MLflow    starting on port {port} (this takes up to half a minute; stop with Ctrl-C)")
+    status = serve_ui(runs, port, lambda address: console.print(f"open      {address}", soft_wrap=True))
+    if status > 0:
+        raise typer.Exit(1)

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from camray.adapters.datasets.manifest_files import manifest_title
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker, Tracker
@@ -74,8 +75,10 @@ def open_tracker(settings: Settings, folder: RunFolder, *, must_track: bool = Tr
     if fault or not settings.track.enabled or int(os.environ.get("RANK", "0")) > 0:
         yield NullTracker()
         return
-    experiment = settings.track.experiment or settings.name
+    experiment = settings.track.experiment or manifest_title(settings.data.manifest)
     store_folder = folder.model_run.root.parent
     uri = settings.track.uri or os.environ.get("MLFLOW_TRACKING_URI") or None
     with folder.locked(), MlflowTracker(folder.root, store_folder, uri, experiment, LOADER) as tracker:
+        if settings.track.system_metrics:
+            tracker.watch_system()
         yield tracker

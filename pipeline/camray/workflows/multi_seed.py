@@ -45,9 +45,7 @@ def parse_seeds(text: str) -> list[int]:
 
 def settings_of_seed(settings: Settings, seed: int) -> Settings:
     """Return the experiment with another seed and a run of its own; patients stay in the same splits."""
-    experiment = settings.track.experiment or settings.name
-    track = settings.track.model_copy(update={"experiment": experiment})
-    return settings.model_copy(update={"name": f"{settings.name}-seed{seed}", "seed": seed, "track": track})
+    return settings.model_copy(update={"name": f"{settings.name}-seed{seed}", "seed": seed})
 
 
 def share_inputs(first: RunFolder, other: RunFolder, stages: Sequence[str] = SHARED_STAGES) -> None:
@@ -90,7 +88,7 @@ def write_spread(settings: Settings, runs: Path, seeds: Sequence[int]) -> pd.Dat
     files = SpreadFiles(folder.root)
     write_bytes(files.table, without_formulas(spread).to_csv(index=False).encode())
     write_json(files.headline, {"seeds": sorted(seeds), "rows": headline_of(spread)})
-    with open_tracker(_summary_settings(settings), folder) as tracker:
+    with open_tracker(settings, folder) as tracker:
         track_spread(settings, files, seeds, spread, tracker)
     return spread
 
@@ -113,13 +111,6 @@ def track_spread(
     tracker.metrics(figures)
     for path in (files.table, files.headline):
         tracker.artifact(path)
-
-
-def _summary_settings(settings: Settings) -> Settings:
-    """Return the settings of the summary, in the experiment that holds the seeds' runs."""
-    experiment = settings.track.experiment or settings.name
-    track = settings.track.model_copy(update={"experiment": experiment})
-    return settings.model_copy(update={"name": f"{settings.name}-seeds", "track": track})
 
 
 def headline_of(spread: pd.DataFrame) -> list[dict[str, Any]]:

@@ -37,6 +37,7 @@ from camray.workflows.stage_inputs import (
     stages_for,
 )
 from camray.workflows.stage_reasons import StageReason, check_network_kept, check_network_kept_by, reason_to_run
+from camray.workflows.tracked_settings import track_settings
 
 POLL_SECONDS = 0.5
 
@@ -113,8 +114,8 @@ def run(
         if settings.model.weights == "imagenet" and any(stage.name == "train" for stage in stages):
             packaged_weights(settings.model.backbone)  # before hours are spent on the films
         with settings_written(settings, folder):
-            tracker.params(settings.model_dump(mode="json"))
-            tracker.tags({"code_version": code_version(), "seed": str(settings.seed), "device": settings.device})
+            track_settings(settings, folder, tracker)
+            tracker.tags({"code_version": code_version(), "device": settings.device})
             for stage in stages:
                 forced = consent.force and stage.name == until
                 if not may_replace and stage.name == "train":
@@ -178,6 +179,8 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         progress_line(stage.name, f"again: {again}")
     for name in stage.reads:
         (folder.model_run if name == "train" else folder).check_outputs(name)
+    if stage.name == "train":  # other films than those of the tracked run: a new one
+        tracker.identify({"training_films": inputs["ingest"]})
     with _os_errors_reported(f"stage '{stage.name}'", folder), folder.replacing(stage.name):
         resumed = folder.begin(stage.name, settings_digest, inputs)
         claim = {"settings": selected, "settings_digest": settings_digest, "inputs": inputs}

@@ -56,7 +56,7 @@ STAGES: tuple[Stage, ...] = (
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 _ON_DEVICE = {"train", "explain", "localize"}
 # what changes how fast a result comes, and not the result
-_NEUTRAL = {("ingest", "workers"), ("train", "compile")}
+NEUTRAL = {("ingest", "workers"), ("train", "compile")}
 # added since 0.2.0: left out of a stage's record while they have their default, so that older runs stay up to date
 _ADDED = (
     ("explain", "integrated_gradients"),
@@ -121,7 +121,7 @@ def stage_settings(stage: Stage, settings: Settings) -> dict[str, Any]:
     plain = settings.model_dump(mode="json")
     if settings.refine.teacher is None:  # added since 0.2.0
         del plain["refine"]
-    for section, key in _NEUTRAL:
+    for section, key in NEUTRAL:
         plain[section].pop(key, None)
     for section, key in _ADDED:
         part = getattr(settings, section)

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camray.core.metrics.summary import BaselineComparison, Estimate, headline, headline_rows, mean_figures
+from camray.core.metrics.summary import (
+    BaselineComparison,
+    Estimate,
+    finding_values,
+    headline,
+    headline_rows,
+    mean_figures,
+)
 from camray.domain.records import SCORE_COLUMNS
 
 
@@ -151,3 +158,16 @@ def test_the_few_shot_mean_is_over_the_findings_of_ours() -> None:
     assert mean_figures(scores)["few_shot_hit_rate"] == pytest.approx(0.95)
     without_a = scores[~((scores["method"] == "baseline:few_shot") & (scores["label"] == "a"))]
     assert "few_shot_hit_rate" not in mean_figures(without_a)
+
+
+def test_values_of_findings_have_their_intervals_beside_them() -> None:
+    values = finding_values(SCORES)
+    auroc = [values[f"test/auroc{end}/a"] for end in ("", "_low", "_high")]
+    assert auroc == [0.9, 0.85, 0.95]
+    assert [values[f"test/hit_rate{end}/a"] for end in ("", "_low", "_high")] == [0.6, 0.55, 0.7]
+    assert [values[f"test/iou_accuracy_0.3{end}/a"] for end in ("", "_low", "_high")] == [0.4, 0.3, 0.5]
+    assert values["test/auroc/mean"] == 0.9
+    assert len(values) == 15
+    assert finding_values(SCORES.iloc[:0]) == {}
+    without = finding_values(SCORES.assign(low=np.nan, high=np.nan))
+    assert set(without) == {key for key in values if "_low" not in key and "_high" not in key}

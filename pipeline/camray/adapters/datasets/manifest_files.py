@@ -50,6 +50,14 @@ def load_manifest(name: str) -> Manifest:
         raise ManifestError(f"{path}: {len(faults)} fault(s) in the data manifest:\n" + "\n".join(faults)) from error
 
 
+def manifest_title(name: str) -> str:
+    """Return the name in a data manifest; of one that cannot be read, the name it was asked for by."""
+    try:
+        return load_manifest(name).name
+    except ManifestError:
+        return Path(name).stem or name
+
+
 def manifest_path(name: str) -> Path:
     """Return the file of a data manifest; see `load_manifest`."""
     folder, given = shipped("data_manifests"), Path(name)

@@ -243,12 +243,13 @@ class TrackSettings(Section):
     """Tracking with MLflow."""
 
     enabled: bool = Field(True, description="log runs to MLflow")
-    uri: str | None = Field(
-        None, description="URI of the store; default: MLFLOW_TRACKING_URI, else SQLite beside the run"
+    uri: str | None = Field(None, description="URI of the store; default: MLFLOW_TRACKING_URI, or SQLite by the run")
+    experiment: str | None = Field(
+        None, description="MLflow experiment, as a project; default: the data manifest's name"
     )
-    experiment: str | None = Field(None, description="MLflow experiment; default: the name of these settings")
     register_model: bool = Field(True, description="register the trained model")
     overlays: int = Field(24, ge=0, description="number of overlays to log")
+    system_metrics: bool = Field(True, description="log load of CPU, memory, disk and GPUs, where psutil is installed")
 
 
 class Settings(Section):
@@ -256,7 +257,7 @@ class Settings(Section):
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
-        description="name of the run folder and of the MLflow experiment; auto takes the first free of exp, exp2, exp3",
+        description="name of the run folder and of the registered model; auto takes the first free of exp, exp2, exp3",
     )
     seed: int = Field(1, description="random seed of initial weights, order of films and augmentation")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if there is one")

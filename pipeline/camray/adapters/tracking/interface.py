@@ -17,14 +17,23 @@ class Tracker(Protocol):
     def stage(self, name: str) -> "Any":
         """Return a context in which all calls belong to this stage's nested run."""
 
+    def identify(self, facts: Mapping[str, str]) -> None:
+        """Say, outside of stages, what the run is of, as digests; where one has changed, a new tracked run begins."""
+
     def params(self, values: Mapping[str, Any]) -> None:
         """Record settings; nested mappings are flattened with dots."""
 
-    def tags(self, values: Mapping[str, str]) -> None:
-        """Record facts about the run: code version, data digest, seed, device."""
+    def tags(self, values: Mapping[str, str | None]) -> None:
+        """Record facts about the run: code version, data digest, device; None removes one."""
+
+    def note(self, text: str) -> None:
+        """Describe the whole run in Markdown."""
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Record figures of one step in one batch; values that are not finite are omitted."""
+
+    def run_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record figures of the whole run, also from within a stage."""
 
     def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:
         """Record which films were used: `mlflow.data`, without their pixels."""
@@ -53,13 +62,22 @@ class NullTracker:
         """Do nothing around the stage."""
         yield
 
+    def identify(self, facts: Mapping[str, str]) -> None:
+        """Do nothing."""
+
     def params(self, values: Mapping[str, Any]) -> None:
         """Do nothing."""
 
-    def tags(self, values: Mapping[str, str]) -> None:
+    def tags(self, values: Mapping[str, str | None]) -> None:
+        """Do nothing."""
+
+    def note(self, text: str) -> None:
         """Do nothing."""
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Do nothing."""
+
+    def run_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Do nothing."""
 
     def dataset(self, table: pd.DataFrame, name: str, source: str, digest: str, context: str) -> None:

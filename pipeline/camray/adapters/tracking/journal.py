@@ -64,7 +64,8 @@ class Journal:
         **payload
             JSON-able arguments.
         """
-        entry = {"n": len(self.entries), "call": call, "run": run, "time_ms": int(time.time() * 1000), **payload}
+        numbered = {"n": len(self.entries), "call": call, "run": run}
+        entry = {**numbered, "time_ms": int(time.time() * 1000), **payload}
         with (self.folder / JOURNAL).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(_with_checksum(entry), sort_keys=True) + "\n")
         self.entries.append(entry)

@@ -1,9 +1,11 @@
-"""Keys that MLflow accepts: a name that it would refuse is replaced, and stays apart from all others."""
+"""Keys and descriptions that MLflow accepts: a name that it would refuse is replaced, and stays apart from others."""
 
 import hashlib
 import re
 
 MAX_CHARACTERS = 250
+_DESCRIPTION = 5000  # characters of a description in the store's database
+_CUT = "\n\n(cut here; the run's artifact has the whole text)"
 _REFUSED = re.compile(r"[^\w.\- :/]")  # of keys of metrics, params and tags: letters of any script are accepted
 _REFUSED_IN_PICTURES = re.compile(r"[^A-Za-z0-9_.\-/ ]")
 
@@ -30,6 +32,13 @@ def tracking_key(name: str) -> str:
 def picture_key(name: str) -> str:
     """Return a name as a key of a picture: MLflow accepts ASCII letters only; see `tracking_key`."""
     return _apart(_REFUSED_IN_PICTURES.sub("_", name) or "_", name)
+
+
+def within_limit(text: str) -> str:
+    """Cut a description at the end of a line to what the store's column holds."""
+    if len(text) <= _DESCRIPTION:
+        return text
+    return text[: _DESCRIPTION - len(_CUT)].rpartition("\n")[0] + _CUT
 
 
 def _apart(key: str, name: str) -> str:

@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from camray.adapters.tracking import model as film_model
 from camray.adapters.tracking.journal import ROOT, Entry, Journal
+from camray.adapters.tracking.keys import within_limit
 from camray.adapters.tracking.store import (
     artifact_location,
     import_mlflow,
@@ -21,6 +22,7 @@ from camray.adapters.tracking.store import (
     pointed_at,
     quiet_calls,
 )
+from camray.adapters.tracking.tracked_runs import is_root
 
 logger = logging.getLogger(__name__)
 JOURNAL_TAG, CANDIDATE = "camray.journal", "candidate"
@@ -31,8 +33,6 @@ CALLS = {
     *("start", "resume", "end", "params", "tags", "untag", "metrics"),
     *("dataset", "picture", "artifact", "table", "model"),
 }
-_DESCRIPTION = 5000  # characters of a description in the store's database
-_CUT = "\n\n(cut here; the run's artifact has the whole text)"
 _TRANSIENT = {401, 403, 408, 425, 429}
 
 
@@ -127,8 +127,9 @@ class Sender:
     def _run_id(self, entry: Entry) -> str:
         name = entry["run"]
         if name not in self.journal.state["runs"]:  # the line that started it is damaged
-            own = self.journal.run_root.resolve().name if name == ROOT else name.partition("#")[0]
-            self._start({**entry, "name": own, "parent": None if name == ROOT else ROOT}, True)
+            is_whole = is_root(name)
+            own = self.journal.run_root.resolve().name if is_whole else name.partition("#")[0]
+            self._start({**entry, "name": own, "parent": None if is_whole else ROOT}, True)
         return str(self.journal.state["runs"][name])
 
     def _start(self, entry: Entry, in_doubt: bool) -> None:
@@ -136,7 +137,8 @@ class Sender:
         mark = f"{self.journal.state['journal']}/{entry['run']}"
         run_id = self._started_before(experiment, mark)
         if run_id is None:
-            tags = {"mlflow.source.name": "camray", "mlflow.source.type": "LOCAL", JOURNAL_TAG: mark}
+            source = {"mlflow.source.name": "camray", "mlflow.source.type": "LOCAL"}
+            tags = {**source, **entry.get("tags", {}), JOURNAL_TAG: mark}
             if entry["parent"]:
                 tags["mlflow.parentRunId"] = self._run_id({**entry, "run": entry["parent"]})
             run = self._client.create_run(experiment, entry["time_ms"], tags, entry["name"])
@@ -235,7 +237,7 @@ class Sender:
             with tempfile.TemporaryDirectory() as scratch:
                 version = self._log_model(entry, run_id, Path(scratch))
         self._client.set_registered_model_alias(name, CANDIDATE, version)
-        if text := _within_limit(entry.get("description", "")):  # entries of earlier versions have none
+        if text := within_limit(entry.get("description", "")):  # entries of earlier versions have none
             self._client.update_model_version(name, version, text)
             self._client.update_registered_model(name, text)
 
@@ -280,13 +282,6 @@ class Sender:
                 "log the new one"
             )
         return path
-
-
-def _within_limit(text: str) -> str:
-    """Cut a description at the end of a line to what the store's column holds."""
-    if len(text) <= _DESCRIPTION:
-        return text
-    return text[: _DESCRIPTION - len(_CUT)].rpartition("\n")[0] + _CUT
 
 
 def _requirements() -> list[str]:

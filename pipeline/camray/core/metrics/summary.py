@@ -252,6 +252,25 @@ def baseline_name(method: str) -> str:
     return BASELINE_NAMES.get(method, method.removeprefix(PROBE_PREFIX))
 
 
+def finding_values(scores: pd.DataFrame) -> dict[str, float]:
+    """Return each finding's headline with its interval, by name, for the tracker; what is undefined is left out.
+
+    Returns
+    -------
+    dict
+        ``test/auroc/Mass``, and ``test/auroc_low/Mass`` and ``test/auroc_high/Mass`` beside it; so ``hit_rate`` and
+        ``iou_accuracy_0.3`` too.
+    """
+    values: dict[str, float] = {}
+    for row in headline_rows(scores):
+        of = {"auroc": row.auroc, "hit_rate": row.hit_rate.ours, f"iou_accuracy_{HEADLINE_IOU}": row.iou_accuracy.ours}
+        for name, each in of.items():
+            if each is not None and each.is_defined:
+                ends = {"": each.value, "_low": each.low, "_high": each.high}
+                values |= {f"{row.split}/{name}{end}/{row.label}": v for end, v in ends.items() if np.isfinite(v)}
+    return values
+
+
 def mean_figures(scores: pd.DataFrame) -> dict[str, float]:
     """Return the means over findings and the best baselines' beside them; what is undefined is left out."""
     figures: dict[str, float] = {}

@@ -77,6 +77,7 @@ def _write_card(settings: Settings, folder: RunFolder, tracker: Tracker) -> str:
     write_bytes(files.card_page, card_page(facts).encode())
     for path in (files.card, files.card_page):
         tracker.artifact(path)
+    tracker.note(markdown)
     return markdown
 
 

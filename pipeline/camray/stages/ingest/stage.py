@@ -33,6 +33,7 @@ from camray.domain.records import IMAGE_COLUMNS, Counts, RefusalReason, Split, S
 from camray.io.artifacts import IngestFiles, artifacts_of
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
+from camray.io.tracked_films import track_films
 from camray.stages.ingest.admission import Admitted, Source, admit
 from camray.stages.ingest.admitted_tables import annotation_rows, data_digest, group_rows, ignored_rows, label_rows
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
@@ -96,9 +97,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         training = images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist()
         shares = lung_shares(IngestedFilms(files, images), training)
     probes = audit_films(files, source.manifest.name, admitted, statistics, grid.split_seed, shares)
-    name = source.manifest.name
-    described = images[["image_id", "patient_key", "rows", "cols", "split"]]
-    tracker.dataset(described, name, f"data manifest {name}", digest, "ingest")
+    track_films(IngestedFilms(files, images), tuple(Split), tracker)
     tracker.artifact(files.audit_page, "audit")
     return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source, listed))
 

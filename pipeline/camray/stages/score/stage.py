@@ -15,7 +15,7 @@ from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.metrics.group_summary import group_figures, group_lines, group_values
-from camray.core.metrics.summary import mean_figures
+from camray.core.metrics.summary import finding_values, mean_figures
 from camray.core.metrics.threshold_selection import thresholds_to_score
 from camray.domain.records import SCORE_COLUMNS, Counts, Split, StageResult
 from camray.domain.spreadsheet_cells import without_formulas
@@ -24,6 +24,7 @@ from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import ExplainedRun, is_explained, open_explained_run
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.split_films import SplitFilms, split_films
+from camray.io.tracked_films import track_films
 from camray.reporting.fonts import font_note
 from camray.reporting.score_report.learning_curve import learning_curve
 from camray.reporting.score_report.page import report_page
@@ -90,6 +91,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     _track(files, tracker)
     lines = group_lines(table)
     tracker.metrics(group_values(lines))
+    tracker.run_metrics(finding_values(table))
+    track_films(explained.films, [Split(name) for name in settings.score.splits], tracker)
     n_films = sum(each.page.films for each in pictures)
     note = font_note(explained.labels) if settings.score.pictures else ""
     notes = {"note_fonts": note} if note else {}

@@ -190,7 +190,9 @@ class Fits:
                 write_bytes(path, state_bytes(trainer.state()))
                 pace = (time.monotonic() - started) / (report.epoch - before)
                 progress_line("train", _epoch_line(part, report, plan.epochs, pace))
-                self.tracker.metrics(_metrics(part, report, outputs), step=report.epoch)
+                values = _metrics(part, report, outputs)
+                self.tracker.metrics(values, step=report.epoch)
+                self.tracker.run_metrics({f"train/{key}": value for key, value in values.items()}, step=report.epoch)
 
     def _order(self, seed: int, epoch: int) -> NDArray[np.int64]:
         return epoch_order(len(self.train), self.settings.batch_size, seed, epoch, self.settings.epoch_films)

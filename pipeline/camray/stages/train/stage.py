@@ -40,6 +40,7 @@ from camray.io.film_lungs import read_lung_weights
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.labelled_films import LabelledFilms, labelled_films
+from camray.io.tracked_films import track_films
 from camray.stages.train.lungs_in_view import lungs_in_view
 from camray.stages.train.resumable_fits import PRETEXT, Fits, Fitted
 from camray.stages.train.teacher_pairs import taught_by, teacher_of, with_regions
@@ -78,6 +79,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
             f"{ingested.contract.manifest} --root FOLDER` reports whether it is found and what is wrong with it"
         )
     films[Split.TRAIN] = _balanced(films[Split.TRAIN], ingested, settings.train)
+    track_films(ingested, (Split.TRAIN, Split.VALIDATION), tracker)
     with training_processes(settings.device) as (rank, world, local_rank):
         contract = _contract(settings, ingested.contract, folder)
         device = choose_device(settings.device, local_rank)

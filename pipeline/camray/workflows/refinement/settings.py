@@ -58,7 +58,7 @@ def refined_settings(run_root: Path, plan: Refinement, overrides: list[str] | No
     first = on_this_machine(overridden(run_root, overrides))
     given = {each.partition("=")[0].strip() for each in overrides or ()}
     plain = first.model_dump(mode="json")
-    for key, value in _changes(run_root, artifacts_of(folder).settings, first, plan).items():
+    for key, value in _changes(run_root, first, plan).items():
         section, _, name = key.rpartition(".")
         if key not in given:
             _section(plain, section)[name] = value
@@ -67,7 +67,7 @@ def refined_settings(run_root: Path, plan: Refinement, overrides: list[str] | No
     return settings
 
 
-def _changes(run_root: Path, stored: Path, first: Settings, plan: Refinement) -> dict[str, Any]:
+def _changes(run_root: Path, first: Settings, plan: Refinement) -> dict[str, Any]:
     step = first.model.stride * first.model.shrink
     rows, cols = (max(1, round(side * plan.finer / step)) * step for side in (first.ingest.rows, first.ingest.cols))
     return {
@@ -80,7 +80,6 @@ def _changes(run_root: Path, stored: Path, first: Settings, plan: Refinement) ->
         "train.max_epochs": math.ceil(first.train.max_epochs * plan.share),
         "train.min_steps": math.ceil(first.train.min_steps * plan.share),
         "train.pretext.epochs": 0,
-        "track.experiment": first.track.experiment or read_settings(stored.parent).name,
     }
 
 
