@@ -230,7 +230,7 @@ def test_a_run_that_cannot_be_written_is_not_sent_to_an_option(tmp_path: Path, m
     def refused(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr("camray.adapters.run_folders.run_folder.FileLock.acquire", refused)
+    monkeypatch.setattr("camray.adapters.run_folders.run_lock.FileLock.acquire", refused)
     with (
         pytest.raises(SettingsError, match=r"\(Read-only file system\); allow writing there, or copy the run") as told,
         RunFolder(tmp_path).locked(),

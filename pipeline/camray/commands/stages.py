@@ -25,6 +25,7 @@ from camray.commands.connection import (
 )
 from camray.commands.experiment import execute, opened
 from camray.commands.option_groups import expand_option_groups
+from camray.commands.parts import PartOptions, execute_whole_or_part
 from camray.domain.errors import PeerError, SettingsError, UnreachableError
 
 app = typer.Typer()
@@ -85,6 +86,21 @@ def _stage_command(name: str, summary: str) -> None:
     app.command(name, rich_help_panel=STAGE_COMMANDS)(expand_option_groups(command))
 
 
+def _shared_stage_command(name: str, summary: str) -> None:
+    def command(config: Config, options: RunOptions, share: PartOptions, output: OutputOptions) -> None:
+        part = share.parsed(force=options.force)
+        settings, folder = opened(config, options.overrides, options.runs, quiet=output.as_json)
+        execute_whole_or_part(settings, folder, name, part, options, output)
+
+    command.__doc__ = f"""{summary}
+
+    Example: [bold]camray {name} configs/phantom.yaml[/bold]
+
+    The first of five machines: [bold]camray {name} configs/phantom.yaml --part 1/5[/bold]
+    """
+    app.command(name, rich_help_panel=STAGE_COMMANDS)(expand_option_groups(command))
+
+
 _stage_command("generate", "Generate the films of the data manifest 'phantom'.")
 
 
@@ -113,7 +129,7 @@ def ingest(
 
 
 _stage_command("train", f"Fit the classifier to image-level labels.\n\n    {_EARLIER}")
-_stage_command("explain", f"Compute logits and raw heat maps.\n\n    {_EARLIER}")
+_shared_stage_command("explain", f"Compute logits and raw heat maps.\n\n    {_EARLIER}")
 _stage_command("localize", f"Turn heat maps into boxes on the native grid.\n\n    {_EARLIER}")
 _stage_command("score", f"Score boxes and maps beside trivial baselines.\n\n    {_EARLIER}")
 

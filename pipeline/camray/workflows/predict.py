@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from camray.adapters.run_folders.package_marks import is_package
-from camray.adapters.run_folders.run_folder import LOCK_FILE, RunFolder
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.run_lock import LOCK_FILE
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.suggestions import did_you_mean

@@ -26,6 +26,7 @@ from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.io.artifacts import artifacts_of
+from camray.workflows.parts import forget_parts, merge_parts
 from camray.workflows.setting_names import check_names
 from camray.workflows.stage_inputs import (
     STAGE_NAMES,
@@ -172,7 +173,9 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
     selected = stage_settings(stage, settings)
     settings_digest, inputs = digest_of(selected), input_digests(stage, settings, folder)
     reason = StageReason(stage.name, "forced", "--force") if force else reason_to_run(stage, settings, folder, inputs)
+    claim = {"settings": selected, "settings_digest": settings_digest, "inputs": inputs}
     if reason is None:
+        forget_parts(stage, folder, claim)
         return StageReport(folder.record(stage.name) or {}, skipped=True, resumed=False)
     again = reason.text if folder.record(stage.name) is not None else ""
     if again:
@@ -183,8 +186,9 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         tracker.identify({"training_films": inputs["ingest"]})
     with _os_errors_reported(f"stage '{stage.name}'", folder), folder.replacing(stage.name):
         resumed = folder.begin(stage.name, settings_digest, inputs)
-        claim = {"settings": selected, "settings_digest": settings_digest, "inputs": inputs}
+        merge_parts(stage, settings, folder, claim)
         record = _work(stage, settings, folder, tracker, claim)
+        forget_parts(stage, folder, claim)
     numbers = _numbers(record["figures"])
     tracker.metrics({f"{stage.name}/{key}": value for key, value in numbers.items()})  # the whole run's figures
     return StageReport(record, skipped=False, resumed=resumed, again=again)

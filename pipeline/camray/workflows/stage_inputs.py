@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from camray.adapters.datasets.manifest_files import manifest_path
 from camray.adapters.run_folders.digests import digest_of, folder_digest
+from camray.adapters.run_folders.part_folders import PartFolder
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -13,6 +15,7 @@ from camray.core.training.device import choose_device
 from camray.domain.errors import SettingsError
 from camray.domain.records import StageResult
 from camray.domain.suggestions import did_you_mean
+from camray.io.artifacts import artifacts_of
 from camray.stages.explain import stage as explain
 from camray.stages.export import stage as export
 from camray.stages.generate import stage as generate
@@ -20,6 +23,22 @@ from camray.stages.ingest import stage as ingest
 from camray.stages.localize import stage as localize
 from camray.stages.score import stage as score
 from camray.stages.train import stage as train
+
+
+@dataclass(frozen=True)
+class SharedWork:
+    """How several processes share a stage's work, each a part of its shards.
+
+    Parameters
+    ----------
+    work : callable
+        ``run_part`` of its module.
+    folder : callable
+        Run to the folder of the stage's unfinished shards.
+    """
+
+    work: Callable[[Settings, RunFolder, PartFolder], None]
+    folder: Callable[[RunFolder], Path]
 
 
 @dataclass(frozen=True)
@@ -36,19 +55,23 @@ class Stage:
         Earlier stages whose outputs it depends on.
     sections : tuple of str
         Settings, dotted, that its outputs depend on.
+    shared : SharedWork or None
+        None for a stage that one process does.
     """
 
     name: str
     work: Callable[[Settings, RunFolder, Tracker], StageResult]
     reads: tuple[str, ...]
     sections: tuple[str, ...]
+    shared: SharedWork | None = None
 
 
+_EXPLAIN_PARTS = SharedWork(explain.run_part, lambda folder: artifacts_of(folder).explain.folder)
 STAGES: tuple[Stage, ...] = (
     Stage("generate", generate.run, (), ("data.generate",)),
     Stage("ingest", ingest.run, ("generate",), ("data", "ingest")),
     Stage("train", train.run, ("ingest",), ("seed", "model", "train", "refine", "ingest.keep_unlabelled")),
-    Stage("explain", explain.run, ("ingest", "train"), ("explain",)),
+    Stage("explain", explain.run, ("ingest", "train"), ("explain",), _EXPLAIN_PARTS),
     Stage("localize", localize.run, ("ingest", "explain"), ("localize",)),
     Stage("score", score.run, ("ingest", "explain", "localize"), ("score",)),
     Stage("export", export.run, ("ingest", "explain", "localize", "score"), ("export", "localize.report")),

@@ -5,20 +5,19 @@ if anything changed. ``stage.json`` proves that the stage finished. Outputs of a
 until the new ones are complete.
 """
 
-import fcntl
 import json
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.digests import digest_of
 from camray.adapters.run_folders.finished_outputs import changed_output, describe_outputs
+from camray.adapters.run_folders.part_folders import working_parts
+from camray.adapters.run_folders.run_lock import held_alone, held_together, is_held_alone
 from camray.adapters.run_folders.stage_record import is_record, with_own_digest
 from camray.adapters.run_folders.stage_replacement import (
     BEGIN_FILE,
@@ -30,10 +29,9 @@ from camray.adapters.run_folders.stage_replacement import (
     set_aside,
     unfinished_of,
 )
-from camray.domain.errors import IncompleteError, PipelineError, SettingsError
+from camray.domain.errors import IncompleteError, PipelineError
 from camray.domain.records import StageResult
 
-LOCK_FILE = ".lock"
 SETTINGS_FILE = "settings.json"  # a folder with this file is a run
 
 
@@ -102,30 +100,25 @@ class RunFolder:
         IncompleteError
             If another process holds the lock.
         """
-        lock = FileLock(self.root / LOCK_FILE, is_singleton=True)
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise IncompleteError(
-                f"{self.root}: another process holds the run's lock; wait for its end, then run the same command again"
-            ) from error
-        except OSError as error:
-            fault = error.strerror or type(error).__name__
-            raise SettingsError(
-                f"{self.root}: the folder cannot be written ({fault}); {self._where_to_write()}"
-            ) from error
-        try:
-            if lock.lock_counter == 1:
+        with ExitStack() as held:
+            try:
+                is_first = held.enter_context(held_alone(self.root))
+            except IncompleteError as error:
+                if parts := [f"{each.folder.parent.name} {each.part}" for each in working_parts(self.root)]:
+                    raise IncompleteError(
+                        f"{self.root}: parts are at work ({', '.join(parts)}); wait for their end, then run the same "
+                        "command again"
+                    ) from error
+                raise
+            if is_first:
                 restore_all(self.root)
             yield
-        finally:
-            lock.release()
 
-    def _where_to_write(self) -> str:
-        if self.root.is_dir():  # a run that is given: not every command has an option for another folder
-            return "allow writing there, or copy the run to a folder that can be written and name the copy"
-        return "name a writable folder with --runs, or with --out of `camray predict`"
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold the run's lock together with other parts, so that no process holds it alone; raises as `locked`."""
+        with held_together(self.root):
+            yield
 
     def is_done(self, name: str, settings_digest: str, inputs: Mapping[str, str]) -> bool:
         """Return whether the stage finished with the same settings and inputs, and all its outputs exist.
@@ -153,15 +146,8 @@ class RunFolder:
         return any((folder / BEGIN_FILE).is_file() for folder in unfinished_of(self.root, name))
 
     def is_locked(self) -> bool:
-        """Return whether another process works on the run; writes nothing, and holds a shared lock for an instant."""
-        try:
-            with (self.root / LOCK_FILE).open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # no lock file, or one that cannot be read
-            return False
-        return False
+        """Return whether another process works on the run alone; writes nothing, holds a shared lock for an instant."""
+        return is_held_alone(self.root)
 
     def missing_outputs(self, name: str) -> list[str]:
         """List the outputs of a finished stage that do not exist; their paths are relative to the stage's folder."""

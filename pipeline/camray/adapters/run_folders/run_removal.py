@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from camray.adapters.run_folders.package_marks import is_package
-from camray.adapters.run_folders.run_folder import LOCK_FILE, SETTINGS_FILE, RunFolder
+from camray.adapters.run_folders.run_folder import SETTINGS_FILE, RunFolder
+from camray.adapters.run_folders.run_lock import LOCK_FILE
 from camray.adapters.run_folders.stage_replacement import BEGIN_FILE, STAGE_FILE, delete
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.domain.stage_names import STAGE_NAMES

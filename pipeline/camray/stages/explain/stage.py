@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from camray.adapters.pixel_store import open_shard
 from camray.adapters.progress import progress
+from camray.adapters.run_folders.part_folders import PartFolder
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import ExplainSettings, Settings
 from camray.adapters.tracking.interface import Tracker
@@ -50,6 +51,16 @@ class _Explanation:
     files: ExplainFiles
     chest: LungUNet | None  # where maps are held inside the chest
 
+    @property
+    def shards(self) -> list[int]:
+        """Numbers of the shards, ascending."""
+        return list(range(int(self.films["shard"].iloc[-1]) + 1))
+
+    def films_of(self, shard: int) -> pd.DataFrame:
+        """Return the films of a shard."""
+        start, end = np.searchsorted(self.films["shard"].to_numpy(), [shard, shard + 1])  # ascending
+        return self.films.iloc[start:end]
+
     def exponent(self, method: str) -> int:
         """Return the power of two that a method's maps are stored with."""
         return self.settings.heat_exponents.get(method, 0)
@@ -65,6 +76,29 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     CheckpointError
         If the films were brought to another model grid than the network's, or a map is not finite.
     """
+    job = _open(settings, folder, artifacts_of(folder).explain)
+    missing = [shard for shard in job.shards if not _is_done(job, shard)]
+    started = time.monotonic()
+    computed = sum(len(job.films_of(shard)) for shard in _explain_shards(job, missing))
+    seconds = time.monotonic() - started
+    if settings.explain.prior and folder.trained is None:
+        _write_priors(job)
+    _close(job)
+    tracker.metrics({"films_per_second": computed / seconds if computed else float("nan")})
+    films = len(job.films)
+    figures = {"films": films, "methods": ", ".join(settings.explain.methods)}
+    rate = {"films_per_second": round(computed / seconds, 2)} if computed else {}
+    return StageResult(Counts(films, films), figures | rate)
+
+
+def run_part(settings: Settings, folder: RunFolder, part: PartFolder) -> None:
+    """Explain the films of one part's shards into the part's folder; raises as `run` does."""
+    job = _open(settings, folder, ExplainFiles(part.folder))
+    for shard in _explain_shards(job, part.begin(len(job.shards))):
+        part.finish(shard, _shard_files(job, shard))
+
+
+def _open(settings: Settings, folder: RunFolder, files: ExplainFiles) -> _Explanation:
     methods = methods_named(settings.explain.methods, method_options(settings.explain))
     unknown = sorted(set(settings.explain.heat_exponents) - {method.name for method in methods})
     if unknown:
@@ -74,19 +108,8 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     splits = settings.explain.splits if folder.trained is None else None
     films = _films_to_explain(ingested.images, splits, settings.ingest.shard_films)
     trained = load_trained(folder.model_run, choose_device(settings.device))
-    files = artifacts_of(folder).explain
     chest = chest_finder(settings.explain.within, trained.device)
-    job = _Explanation(films, trained, methods, settings.explain, ingested, files, chest)
-    started = time.monotonic()
-    computed = _explain_shards(job)
-    seconds = time.monotonic() - started
-    if settings.explain.prior and folder.trained is None:
-        _write_priors(job)
-    _close(job)
-    tracker.metrics({"films_per_second": computed / seconds if computed else float("nan")})
-    figures = {"films": len(films), "methods": ", ".join(settings.explain.methods)}
-    rate = {"films_per_second": round(computed / seconds, 2)} if computed else {}
-    return StageResult(Counts(len(films), len(films)), figures | rate)
+    return _Explanation(films, trained, methods, settings.explain, ingested, files, chest)
 
 
 def _films_to_explain(images: pd.DataFrame, splits: Sequence[str] | None, shard_films: int) -> pd.DataFrame:
@@ -110,18 +133,16 @@ def _films_to_explain(images: pd.DataFrame, splits: Sequence[str] | None, shard_
     )
 
 
-def _explain_shards(job: _Explanation) -> int:
-    """Compute the missing shards, one at a time; return their number of films."""
-    films_of = {int(shard): job.films[job.films["shard"] == shard] for shard in job.films["shard"].unique()}
-    missing = {shard: films for shard, films in films_of.items() if not _is_done(job, shard, len(films))}
+def _explain_shards(job: _Explanation, shards: Sequence[int]) -> Iterator[int]:
+    """Compute these shards, one at a time; yield each as it is written."""
     collected: list[MapsAndLogits] = []
-    batches = list(_batches(missing, job.settings.batch_size))
+    batches = list(_batches({shard: job.films_of(shard) for shard in shards}, job.settings.batch_size))
     for shard, films, is_last in progress(batches, len(batches), "explaining"):
         collected.append(_explain_batch(job, films))
         if is_last:
             _write_shard(job, shard, collected)
             collected = []
-    return sum(len(films) for films in missing.values())
+            yield shard
 
 
 def _batches(shards: dict[int, pd.DataFrame], batch_size: int) -> Iterator[tuple[int, pd.DataFrame, bool]]:
@@ -163,14 +184,19 @@ def _write_priors(job: _Explanation) -> None:
         save_array(job.files.prior(name), (total / counts).astype(np.float32))
 
 
-def _is_done(job: _Explanation, shard: int, films: int) -> bool:
+def _is_done(job: _Explanation, shard: int) -> bool:
     """Return whether a shard's logits and maps are complete; its logits are written last."""
+    films, (*heat, logits) = len(job.films_of(shard)), _shard_files(job, shard)
     try:
-        if len(_read_logits(job.files.unfinished_logits(shard))) != films:
-            return False
-        return all(len(open_shard(job.files.heat_shard(method.name, shard))) == films for method in job.methods)
+        return len(_read_logits(logits)) == films and all(len(open_shard(path)) == films for path in heat)
     except (PipelineError, OSError, ValueError):
         return False
+
+
+def _shard_files(job: _Explanation, shard: int) -> list[Path]:
+    """Return the files of a shard, the logits last."""
+    heat = [job.files.heat_shard(method.name, shard) for method in job.methods]
+    return [*heat, job.files.unfinished_logits(shard)]
 
 
 def _read_logits(path: Path) -> NDArray[np.float32]:
@@ -189,7 +215,7 @@ def _write_shard(job: _Explanation, shard: int, collected: Sequence[MapsAndLogit
 
 def _close(job: _Explanation) -> None:
     """Write the tables of all shards, then delete the unfinished logits."""
-    parts = [job.files.unfinished_logits(int(shard)) for shard in sorted(job.films["shard"].unique())]
+    parts = [job.files.unfinished_logits(shard) for shard in job.shards]
     save_array(job.files.logits, np.concatenate([_read_logits(part) for part in parts]))
     contract = job.trained.contract
     job.files.grid.write(

@@ -1,0 +1,66 @@
+"""``--part I/N``: one of several processes that share a stage's work."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from camray.commands.arguments import RUN_PANEL, OutputOptions, RunOptions, console, print_json
+from camray.commands.experiment import execute
+from camray.domain.errors import SettingsError
+from camray.domain.parts import Part, parse_part
+
+
+@dataclass(frozen=True)
+class PartOptions:
+    """Which share of a stage's work a process does."""
+
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--part",
+            metavar="I/N",
+            help="Do only part I of N of this stage, for instance 2/5; earlier stages must have finished. The command "
+            "without --part merges the parts, and does what they have not done",
+            rich_help_panel=RUN_PANEL,
+        ),
+    ] = None
+
+    def parsed(self, *, force: bool = False) -> Part | None:
+        """Return the part, or None for the whole stage; what is no part is refused before anything is read."""
+        part = None if self.part is None else parse_part(self.part)
+        if part is not None and force:
+            raise SettingsError(
+                "--part with --force: parts do nothing for a stage that is finished; use --force without --part, or "
+                "another run (name=NAME)"
+            )
+        return part
+
+
+def execute_part(settings: Any, folder: Any, until: str, part: Part, output: OutputOptions) -> None:
+    """Do one part of a stage, and print what it did."""
+    from camray.workflows.parts import run_part
+    from camray.workflows.setting_names import check_names
+
+    check_names(settings, folder, until)
+    report = run_part(settings, folder, until, part)
+    if output.as_json:
+        print_json({"run": str(folder.root), **report.as_json()})
+    elif report.is_stage_finished:
+        console.print(f"[bold]{report.stage:<9}[/bold] finished before; part {part} has nothing to do", highlight=False)
+    else:
+        console.print(
+            f"[bold]{report.stage:<9}[/bold] part {part}: {report.units} shards, {report.before} of them there before, "
+            f"in {report.seconds:.1f} s\n          when all parts have ended, repeat the command without --part",
+            highlight=False,
+        )
+
+
+def execute_whole_or_part(
+    settings: Any, folder: Any, until: str, part: Part | None, options: RunOptions, output: OutputOptions
+) -> None:
+    """Run the stages up to `until`, or one part of the last one."""
+    if part is None:
+        execute(settings, folder, until, options, output)
+    else:
+        execute_part(settings, folder, until, part, output)

@@ -1,0 +1,183 @@
+"""Parts of a stage: several processes do a share of its shards each, and the ordinary command merges them.
+
+Reads   what the stage reads.
+Writes  ``runs/<name>/parts/<stage>-<key>/<I>-of-<N>/``; the merge moves what is whole to the stage's folder.
+Run     ``camray explain configs/phantom.yaml --part 2/5``
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from camray.adapters.progress import progress_line
+from camray.adapters.run_folders.digests import claim_of
+from camray.adapters.run_folders.part_folders import PartFolder, StageParts, key_of, parts_of_run
+from camray.adapters.run_folders.part_merge import take_units
+from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.stage_replacement import delete
+from camray.adapters.settings.schema import Settings
+from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.parts import Part
+from camray.workflows.stage_inputs import Stage, check_device, input_digests, stage_settings, stages_for
+from camray.workflows.stage_reasons import changed_settings
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """What one part did.
+
+    Parameters
+    ----------
+    stage : str
+        Of which stage.
+    part : Part
+        Which share.
+    units, before : int
+        Shards that are its share, and those of them that were there before.
+    seconds : float
+        Of the work.
+    is_stage_finished : bool
+        The stage was finished before, with these settings and inputs, so that there was nothing to do.
+    """
+
+    stage: str
+    part: Part
+    units: int
+    before: int
+    seconds: float
+    is_stage_finished: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for programs."""
+        return {
+            "stage": self.stage,
+            "part": str(self.part),
+            "shards": self.units,
+            "there_before": self.before,
+            "seconds": round(self.seconds, 3),
+            "stage_finished": self.is_stage_finished,
+        }
+
+
+def run_part(settings: Settings, folder: RunFolder, until: str, part: Part) -> PartReport:
+    """Do one part of a stage; the stages before it must have finished.
+
+    Parameters
+    ----------
+    settings : Settings
+        The experiment, as for the ordinary command.
+    folder : RunFolder
+        Of the run; several parts may work in it at once.
+    until : str
+        Stage.
+    part : Part
+        Which share.
+
+    Raises
+    ------
+    SettingsError
+        If other parts of this stage have other settings or inputs, or the stage cannot be shared.
+    PipelineError
+        If an earlier stage has not finished with these settings, or parts disagree on the version or the key.
+    IncompleteError
+        If another process does the same part, or works on the run alone.
+    """
+    check_device(settings, folder, until)
+    stage = stages_for(settings, folder, until)[-1]
+    if stage.shared is None:
+        raise SettingsError(f"--part: stage '{stage.name}' is done by one process; expected explain")
+    with folder.shared():
+        _check_earlier_stages(stage, settings, folder)
+        inputs = input_digests(stage, settings, folder)
+        claim = {"stage": stage.name, **claim_of(stage_settings(stage, settings), inputs)}
+        if folder.is_done(stage.name, claim["settings_digest"], inputs):
+            return PartReport(stage.name, part, 0, 0, 0.0, is_stage_finished=True)
+        for name in stage.reads:
+            (folder.model_run if name == "train" else folder).check_outputs(name)
+        parts = _parts(folder, claim)
+        _check_settings(stage, settings, parts)
+        parts.check_agreement(claim)
+        own = parts.part(part, claim)
+        with own.locked():
+            before, started = set(own.units()), time.monotonic()
+            stage.shared.work(settings, folder, own)
+            units = set(own.units())
+            return PartReport(stage.name, part, len(units), len(units & before), time.monotonic() - started)
+
+
+def merge_parts(stage: Stage, settings: Settings, folder: RunFolder, claim: Mapping[str, Any]) -> None:
+    """Move the finished shards of a stage's parts to where the stage, which has begun, resumes from them.
+
+    Parameters
+    ----------
+    stage : Stage
+        Whose.
+    settings : Settings
+        Of the run, which is locked.
+    folder : RunFolder
+        Of the run.
+    claim : mapping
+        Settings digest and inputs of the stage.
+
+    Raises
+    ------
+    PipelineError
+        If a part was made by another version of camray, or with another key for pseudonyms.
+    """
+    if stage.shared is None:
+        return
+    own = {**claim_of(claim["settings"], claim["inputs"]), "stage": stage.name}
+    parts = _parts(folder, own)
+    for other in parts_of_run(folder.root, stage.name):
+        if other.key != parts.key:
+            progress_line(stage.name, f"parts in {other.folder} are not used: {_difference(stage, settings, other)}")
+    if not parts.parts():
+        return
+    for sentence in take_units(parts, own, stage.shared.folder(folder)).sentences():
+        progress_line(stage.name, sentence)
+
+
+def forget_parts(stage: Stage, folder: RunFolder, claim: Mapping[str, Any]) -> None:
+    """Delete the parts of a stage that has finished; those of other settings stay."""
+    parts = StageParts(folder.root, stage.name, key_of(stage.name, claim["settings_digest"], claim["inputs"]))
+    delete(parts.folder)
+    above = parts.folder.parent
+    if above.is_dir() and not any(above.iterdir()):
+        above.rmdir()
+
+
+def _parts(folder: RunFolder, claim: Mapping[str, Any]) -> StageParts:
+    stage = str(claim["stage"])
+    return StageParts(folder.root, stage, key_of(stage, claim["settings_digest"], claim["inputs"]))
+
+
+def _check_earlier_stages(stage: Stage, settings: Settings, folder: RunFolder) -> None:
+    """Refuse settings with which the ordinary command would do an earlier stage again, and the part for nothing."""
+    for earlier in stages_for(settings, folder, stage.name)[:-1]:
+        record = folder.record(earlier.name)
+        changed = changed_settings(earlier, settings, record) if record is not None else "it has not finished"
+        if changed:
+            raise PipelineError(
+                f"{folder.root}: stage '{earlier.name}' is not up to date ({changed}), expected it finished with these "
+                f"settings before a part of '{stage.name}'; run the ordinary command of '{earlier.name}' first, or "
+                "give the settings that it was run with"
+            )
+
+
+def _check_settings(stage: Stage, settings: Settings, parts: StageParts) -> None:
+    for other in parts_of_run(parts.root, stage.name):
+        if other.key != parts.key:
+            raise SettingsError(
+                f"{other.folder}: has parts of '{stage.name}' that differ from this one: "
+                f"{_difference(stage, settings, other)}; expected the same for all parts; repeat with theirs, or "
+                f"delete {other.folder} to begin again"
+            )
+
+
+def _difference(stage: Stage, settings: Settings, other: StageParts) -> str:
+    """Say how other parts differ from these settings."""
+    claims = [claim for part in other.parts() if (claim := PartFolder(part.folder, part.part).stored_claim())]
+    if not claims:
+        return "they do not say what they are made of"
+    return changed_settings(stage, settings, claims[0]) or "they were made from other inputs (films, network or maps)"
