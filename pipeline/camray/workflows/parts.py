@@ -1,7 +1,7 @@
 """Parts of a stage: several processes do a share of its shards each, and the ordinary command merges them.
 
 Reads   what the stage reads.
-Writes  ``runs/<name>/parts/<stage>-<key>/<I>-of-<N>/``; the merge moves what is whole to the stage's folder.
+Writes  ``runs/<name>/parts/<stage>-<key>/I-of-N/``; the merge moves what is whole to the stage's folder.
 Run     ``camray explain configs/phantom.yaml --part 2/5``
 """
 

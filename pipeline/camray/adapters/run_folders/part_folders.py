@@ -1,6 +1,6 @@
 """Folders of parts: each process that does a share of a stage writes into one of its own.
 
-``parts/<stage>-<key>/<I>-of-<N>/`` has finished units (shards) as the stage's unfinished folder has them, and of each
+``parts/<stage>-<key>/I-of-N/`` has finished units (shards) as the stage's unfinished folder has them, and of each
 unit a record with the digests of its files, written last. The key is a digest of the stage's settings and inputs.
 """
 
