@@ -107,7 +107,13 @@ _stage_command("generate", "Generate the films of the data manifest 'phantom'.")
 @app.command(rich_help_panel=STAGE_COMMANDS)
 @expand_option_groups
 def ingest(
-    config: Config, run: RunOptions, options: IngestOptions, connection: FetchOptions, output: OutputOptions
+    *,
+    config: Config,
+    run: RunOptions,
+    share: PartOptions,
+    options: IngestOptions,
+    connection: FetchOptions,
+    output: OutputOptions,
 ) -> None:
     """Read films and tables into the pixel store; audit them for shortcuts.
 
@@ -117,7 +123,12 @@ def ingest(
 
     From a PACS: [bold]camray ingest configs/folder.yaml --from dicomweb https://pacs.example/dicom-web --date
     20260101-20260131[/bold]
+
+    The first of five machines: [bold]camray ingest configs/folder.yaml --part 1/5[/bold]
     """
+    part = share.parsed(force=run.force)
+    if part is not None and options.source is not None:
+        raise SettingsError("--part with --from: fetch the films once, by the command without --part")
     settings, folder = opened(config, run.overrides, run.runs, quiet=output.as_json)
     if options.source is not None:
         films = folder.root / "fetched"
@@ -125,7 +136,7 @@ def ingest(
         overrides = [*(run.overrides or []), f"data.root={films}", "data.generate=null"]
         settings, _ = opened(config, overrides, run.runs)
         console.print(f"later stages need these films too: run them with data.root={escape(str(films))}")
-    execute(settings, folder, "ingest", run, output)
+    execute_whole_or_part(settings, folder, "ingest", part, run, output)
 
 
 _stage_command("train", f"Fit the classifier to image-level labels.\n\n    {_EARLIER}")

@@ -11,16 +11,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from camray.adapters.progress import progress_line
-from camray.adapters.run_folders.digests import claim_of
-from camray.adapters.run_folders.part_folders import PartFolder, StageParts, key_of, parts_of_run
+from camray.adapters.pseudonyms import key_fingerprint, load_key
+from camray.adapters.run_folders.atomic_files import write_json
+from camray.adapters.run_folders.digests import claim_of, digest_of
+from camray.adapters.run_folders.part_folders import PARTS_FOLDER, PartFolder, StageParts, key_of, parts_of_run
 from camray.adapters.run_folders.part_merge import take_units
 from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.run_folders.run_lock import held_alone
 from camray.adapters.run_folders.stage_replacement import delete
 from camray.adapters.settings.schema import Settings
+from camray.adapters.settings.stored_digest import with_digest
 from camray.domain.errors import PipelineError, SettingsError
 from camray.domain.parts import Part
-from camray.workflows.stage_inputs import Stage, check_device, input_digests, stage_settings, stages_for
+from camray.io.artifacts import artifacts_of
+from camray.workflows.shared_films import listed_films
+from camray.workflows.stage_inputs import (
+    STAGES,
+    Stage,
+    check_device,
+    data_digest,
+    input_digests,
+    inputs_without_films,
+    stage_settings,
+    stages_for,
+)
 from camray.workflows.stage_reasons import changed_settings
+
+LISTING_WAIT_S = 6 * 3600.0  # for another part that lists the films
 
 
 @dataclass(frozen=True)
@@ -86,17 +103,19 @@ def run_part(settings: Settings, folder: RunFolder, until: str, part: Part) -> P
     check_device(settings, folder, until)
     stage = stages_for(settings, folder, until)[-1]
     if stage.shared is None:
-        raise SettingsError(f"--part: stage '{stage.name}' is done by one process; expected explain")
+        known = ", ".join(each.name for each in STAGES if each.shared)
+        raise SettingsError(f"--part: stage '{stage.name}' is done by one process; expected one of {known}")
     with folder.shared():
         _check_earlier_stages(stage, settings, folder)
-        inputs = input_digests(stage, settings, folder)
-        claim = {"stage": stage.name, **claim_of(stage_settings(stage, settings), inputs)}
-        if folder.is_done(stage.name, claim["settings_digest"], inputs):
+        parts = _parts(stage, settings, folder)
+        _check_settings(stage, settings, parts)
+        claim = _claim(stage, settings, _inputs(stage, settings, folder, parts))
+        if folder.is_done(stage.name, claim["settings_digest"], claim["inputs"]):
+            if not parts.parts():
+                delete(parts.folder)  # the list of films
             return PartReport(stage.name, part, 0, 0, 0.0, is_stage_finished=True)
         for name in stage.reads:
             (folder.model_run if name == "train" else folder).check_outputs(name)
-        parts = _parts(folder, claim)
-        _check_settings(stage, settings, parts)
         parts.check_agreement(claim)
         own = parts.part(part, claim)
         with own.locked():
@@ -127,29 +146,57 @@ def merge_parts(stage: Stage, settings: Settings, folder: RunFolder, claim: Mapp
     """
     if stage.shared is None:
         return
-    own = {**claim_of(claim["settings"], claim["inputs"]), "stage": stage.name}
-    parts = _parts(folder, own)
+    parts = _parts(stage, settings, folder)
     for other in parts_of_run(folder.root, stage.name):
         if other.key != parts.key:
             progress_line(stage.name, f"parts in {other.folder} are not used: {_difference(stage, settings, other)}")
     if not parts.parts():
         return
-    for sentence in take_units(parts, own, stage.shared.folder(folder)).sentences():
+    merged = take_units(parts, _claim(stage, settings, claim["inputs"]), stage.shared.folder(folder))
+    for sentence in merged.sentences():
         progress_line(stage.name, sentence)
 
 
-def forget_parts(stage: Stage, folder: RunFolder, claim: Mapping[str, Any]) -> None:
+def forget_parts(stage: Stage, settings: Settings, folder: RunFolder) -> None:
     """Delete the parts of a stage that has finished; those of other settings stay."""
-    parts = StageParts(folder.root, stage.name, key_of(stage.name, claim["settings_digest"], claim["inputs"]))
-    delete(parts.folder)
-    above = parts.folder.parent
-    if above.is_dir() and not any(above.iterdir()):
-        above.rmdir()
+    if (folder.root / PARTS_FOLDER).is_dir() and stage.shared is not None:
+        parts = _parts(stage, settings, folder)
+        delete(parts.folder)
+        if not parts_of_run(folder.root):
+            delete(parts.folder.parent)
 
 
-def _parts(folder: RunFolder, claim: Mapping[str, Any]) -> StageParts:
-    stage = str(claim["stage"])
-    return StageParts(folder.root, stage, key_of(stage, claim["settings_digest"], claim["inputs"]))
+def _parts(stage: Stage, settings: Settings, folder: RunFolder) -> StageParts:
+    inputs = inputs_without_films(stage, settings, folder)
+    return StageParts(folder.root, stage.name, key_of(stage.name, digest_of(stage_settings(stage, settings)), inputs))
+
+
+def _inputs(stage: Stage, settings: Settings, folder: RunFolder, parts: StageParts) -> dict[str, str]:
+    """Return the digests of what the stage reads; those of films are read from the list of the first part."""
+    if stage.name != "ingest":
+        return input_digests(stage, settings, folder)
+    is_generated = settings.data.generate is not None and folder.trained is None
+
+    def digest() -> str:
+        return folder.output_digest("generate") if is_generated else data_digest(settings)
+
+    with held_alone(parts.folder.parent, "the lock of the list of films", LISTING_WAIT_S):
+        _write_settings(settings, folder)
+        listed = listed_films(settings, folder, parts.folder, digest)
+    return {"generate" if is_generated else "data": listed.data}
+
+
+def _claim(stage: Stage, settings: Settings, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Return what units are made of, see `PartFolder`."""
+    key = {"key_fingerprint": key_fingerprint(load_key())} if stage.name == "ingest" else {}
+    return {"stage": stage.name, **claim_of(stage_settings(stage, settings), inputs), **key}
+
+
+def _write_settings(settings: Settings, folder: RunFolder) -> None:
+    """Make the folder a run, if no command has."""
+    path = artifacts_of(folder).settings
+    if not path.is_file():
+        write_json(path, with_digest(settings.model_dump(mode="json")))
 
 
 def _check_earlier_stages(stage: Stage, settings: Settings, folder: RunFolder) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from camray.adapters.run_folders.package_marks import is_package
+from camray.adapters.run_folders.part_folders import PARTS_FOLDER
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.run_folders.run_lock import LOCK_FILE
 from camray.adapters.settings.schema import Settings
@@ -134,4 +135,5 @@ def folder_of(trained: Path, out: Path) -> RunFolder:
 
 def _is_refused_run(folder: Path) -> bool:
     """Return whether a folder is empty, or holds only what a refused first run leaves."""
-    return {path.name for path in folder.iterdir()} <= {*STAGE_NAMES, LOCK_FILE, RunArtifacts(folder).log.name}
+    left = {*STAGE_NAMES, LOCK_FILE, PARTS_FOLDER, RunArtifacts(folder).log.name}
+    return {path.name for path in folder.iterdir()} <= left

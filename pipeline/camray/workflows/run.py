@@ -175,7 +175,7 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
     reason = StageReason(stage.name, "forced", "--force") if force else reason_to_run(stage, settings, folder, inputs)
     claim = {"settings": selected, "settings_digest": settings_digest, "inputs": inputs}
     if reason is None:
-        forget_parts(stage, folder, claim)
+        forget_parts(stage, settings, folder)
         return StageReport(folder.record(stage.name) or {}, skipped=True, resumed=False)
     again = reason.text if folder.record(stage.name) is not None else ""
     if again:
@@ -188,7 +188,7 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         resumed = folder.begin(stage.name, settings_digest, inputs)
         merge_parts(stage, settings, folder, claim)
         record = _work(stage, settings, folder, tracker, claim)
-        forget_parts(stage, folder, claim)
+        forget_parts(stage, settings, folder)
     numbers = _numbers(record["figures"])
     tracker.metrics({f"{stage.name}/{key}": value for key, value in numbers.items()})  # the whole run's figures
     return StageReport(record, skipped=False, resumed=resumed, again=again)

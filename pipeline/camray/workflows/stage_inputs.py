@@ -23,6 +23,7 @@ from camray.stages.ingest import stage as ingest
 from camray.stages.localize import stage as localize
 from camray.stages.score import stage as score
 from camray.stages.train import stage as train
+from camray.workflows.shared_films import ingest_part
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Stage:
     shared: SharedWork | None = None
 
 
+_INGEST_PARTS = SharedWork(ingest_part, ingest.unfinished_chunks)
 _EXPLAIN_PARTS = SharedWork(explain.run_part, lambda folder: artifacts_of(folder).explain.folder)
 STAGES: tuple[Stage, ...] = (
     Stage("generate", generate.run, (), ("data.generate",)),
-    Stage("ingest", ingest.run, ("generate",), ("data", "ingest")),
+    Stage("ingest", ingest.run, ("generate",), ("data", "ingest"), _INGEST_PARTS),
     Stage("train", train.run, ("ingest",), ("seed", "model", "train", "refine", "ingest.keep_unlabelled")),
     Stage("explain", explain.run, ("ingest", "train"), ("explain",), _EXPLAIN_PARTS),
     Stage("localize", localize.run, ("ingest", "explain"), ("localize",)),
@@ -206,3 +208,11 @@ def data_digest(settings: Settings) -> str:
             raise SettingsError(f"{path}: no such table")
     manifest = manifest_path(settings.data.manifest)
     return digest_of([folder_digest(root), *[folder_digest(path) for path in [*tables, manifest]]])
+
+
+def inputs_without_films(stage: Stage, settings: Settings, folder: RunFolder) -> dict[str, str]:
+    """Return `input_digests`, or for films that are not generated a digest of their tables: no film is looked at."""
+    if stage.name != "ingest" or (settings.data.generate is not None and folder.trained is None):
+        return input_digests(stage, settings, folder)
+    tables = [path for path in (settings.data.labels, settings.data.boxes) if path is not None and path.exists()]
+    return {"tables": digest_of([folder_digest(path) for path in [*tables, manifest_path(settings.data.manifest)]])}

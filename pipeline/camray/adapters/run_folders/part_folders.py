@@ -27,6 +27,7 @@ _NAME = re.compile(r"(\d+)-of-(\d+)")
 _DISAGREEMENTS = {
     "code_version": "by another version of camray",
     "key_fingerprint": "with another key for pseudonyms",
+    "inputs": "from other films",
 }
 
 
@@ -159,16 +160,17 @@ class StageParts:
         Raises
         ------
         PipelineError
-            If one was made by another version of camray, or with another key for pseudonyms.
+            If one was made by another version of camray, with another key for pseudonyms, or from other films.
         """
         for part in self.parts():
             stored = part.stored_claim()
             for name, words in _DISAGREEMENTS.items():
                 if stored is not None and stored.get(name) != claim.get(name):
+                    theirs, ours = _short(stored.get(name)), _short(claim.get(name))
                     raise PipelineError(
-                        f"{part.folder}: part {part.part} of '{self.stage}' was made {words} ({stored.get(name)}) than "
-                        f"is used now ({claim.get(name)}), expected the same for all parts; use that one here, or "
-                        f"delete {part.folder}, and what it did is done again"
+                        f"{part.folder}: part {part.part} of '{self.stage}' was made {words} ({theirs}) than there are "
+                        f"here and now ({ours}), expected the same for all parts; use those here, or delete "
+                        f"{part.folder}, and what it did is done again"
                     )
 
 
@@ -190,6 +192,11 @@ def working_parts(root: Path) -> list[PartFolder]:
 def is_as_recorded(path: Path, size: int, digest: str) -> bool:
     """Return whether a file is there with this size (bytes) and digest."""
     return path.is_file() and path.stat().st_size == size and file_digest(path) == digest
+
+
+def _short(value: Any) -> str:
+    """Return a version or fingerprint, or of digests their first characters."""
+    return " ".join(str(each)[:12] for each in value.values()) if isinstance(value, dict) else str(value)
 
 
 def _record_or_none(path: Path) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def held_alone(root: Path, what: str = "the run's lock") -> Iterator[bool]:
+def held_alone(root: Path, what: str = "the run's lock", wait_s: float = 0.0) -> Iterator[bool]:
     """Hold a folder's lock, which one process can hold several times; yield whether it does so for the first time.
 
     Raises
@@ -21,12 +21,12 @@ def held_alone(root: Path, what: str = "the run's lock") -> Iterator[bool]:
     SettingsError
         If the folder cannot be written.
     IncompleteError
-        If another process holds the lock; the message calls it `what`.
+        If another process holds the lock after `wait_s` seconds; the message calls it `what`.
     """
     lock = FileLock(root / LOCK_FILE, is_singleton=True)
     with _faults_reported(root, what):
         root.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait_s)
     try:
         yield lock.lock_counter == 1
     finally:

@@ -53,6 +53,8 @@ class Source:
         A trained run's findings; empty for a run that trains.
     leave_out : tuple of str
         Findings of the tables that a run that trains does not use.
+    only : str
+        The one film that is read, below `root`; empty for all.
     """
 
     root: Path
@@ -60,6 +62,7 @@ class Source:
     manifest: Manifest
     fixed: tuple[Finding, ...]
     leave_out: tuple[str, ...] = ()
+    only: str = ""
 
     @property
     def is_training(self) -> bool:

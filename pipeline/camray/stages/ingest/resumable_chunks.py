@@ -28,7 +28,7 @@ STATISTICS_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2
 
 
 @dataclass(frozen=True)
-class Parts:
+class Chunks:
     """The chunks of one ingest.
 
     Parameters
@@ -39,14 +39,14 @@ class Parts:
         Model grid.
     bits : int
         8 or 16.
-    chunks : tuple of tuple of str
-        Sources of each chunk.
+    sources : tuple of tuple of str
+        Of each chunk.
     """
 
     folder: Path
     shape_rc: tuple[int, int]
     bits: int
-    chunks: tuple[tuple[str, ...], ...]
+    sources: tuple[tuple[str, ...], ...]
 
     @property
     def _files(self) -> UnfinishedIngestFiles:
@@ -80,40 +80,57 @@ class Parts:
                 f"delete {self.folder} to read all films again"
             )
 
-    def fill(self, read: Callable[[Sequence[str]], Iterable[FilmRow]]) -> Iterator[int]:
-        """Read whatever chunks are not there yet, in order.
+    def missing(self) -> list[int]:
+        """List the chunks that are not there yet."""
+        return [chunk for chunk in range(len(self.sources)) if not self._is_done(chunk)]
+
+    def fill(
+        self,
+        chunks: Sequence[int],
+        read: Callable[[Sequence[str]], Iterable[FilmRow]],
+        finish: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[int]:
+        """Read some chunks, in order.
 
         Parameters
         ----------
+        chunks : sequence of int
+            Which.
         read : callable
             Sources to their rows, one each, in order.
+        finish : callable
+            Called with each chunk that is complete.
 
         Yields
         ------
         int
-            1 for each file read, and the size of each chunk that was already there.
+            The chunk, for each file read.
         """
-        missing = [part for part in range(len(self.chunks)) if not self._is_done(part)]
-        yield sum(len(self.chunks[part]) for part in range(len(self.chunks)) if part not in set(missing))
-        rows = iter(read([source for part in missing for source in self.chunks[part]]))
-        for part in missing:
-            yield from self._fill_one(part, rows)
+        rows = iter(read([source for chunk in chunks for source in self.sources[chunk]]))
+        for chunk in chunks:
+            for _ in self._fill_one(chunk, rows):
+                yield chunk
+            finish(chunk)
+
+    def files_of(self, chunk: int) -> list[Path]:
+        """Return the files of a chunk, the records last."""
+        return [self._files.pixels(chunk), self._files.statistics(chunk), self._files.rows(chunk)]
 
     def records(self) -> pd.DataFrame:
         """Return the records of all files, in order of their sources."""
-        tables = [read_table(self._files.rows(part), RECORD_COLUMNS) for part in range(len(self.chunks))]
+        tables = [read_table(self._files.rows(chunk), RECORD_COLUMNS) for chunk in range(len(self.sources))]
         return pd.concat(tables, ignore_index=True)
 
     def statistics(self, films: pd.DataFrame) -> NDArray[np.float32]:
         """Return the image statistics of some films, [len(films), 384]."""
         values = np.empty((len(films), STATISTICS_NUMBERS), np.float32)
-        for part, rows in films.reset_index(drop=True).groupby("part"):
-            shard = open_shard(self._files.statistics(int(str(part))))
+        for chunk, rows in films.reset_index(drop=True).groupby("part"):
+            shard = open_shard(self._files.statistics(int(str(chunk))))
             values[rows.index.to_numpy()] = shard[rows["row"].to_numpy()]
         return values
 
     def to_store(self, store: Path, kept: pd.DataFrame) -> None:
-        """Turn each chunk's kept rows into a shard, and drop the parts.
+        """Turn each chunk's kept rows into a shard, and delete the chunks.
 
         Parameters
         ----------
@@ -123,9 +140,9 @@ class Parts:
             Records of the films that stay, in order.
         """
         store.mkdir(exist_ok=True)
-        for part in range(len(self.chunks)):
-            source, target = self._files.pixels(part), shard_path(store, part)
-            rows = kept.loc[kept["part"] == part, "row"].to_numpy()
+        for chunk in range(len(self.sources)):
+            source, target = self._files.pixels(chunk), shard_path(store, chunk)
+            rows = kept.loc[kept["part"] == chunk, "row"].to_numpy()
             shard = open_shard(source)
             if len(rows) == len(shard) and len(rows):
                 source.replace(target)
@@ -135,36 +152,36 @@ class Parts:
                 target.unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 
-    def _fill_one(self, part: int, rows: Iterator[FilmRow]) -> Iterator[int]:
+    def _fill_one(self, chunk: int, rows: Iterator[FilmRow]) -> Iterator[int]:
         records = []
         with (
-            ShardWriter(self._files.pixels(part), self.shape_rc, self.dtype) as pixels,
-            ShardWriter(self._files.statistics(part), (STATISTICS_NUMBERS,), np.float32) as statistics,
+            ShardWriter(self._files.pixels(chunk), self.shape_rc, self.dtype) as pixels,
+            ShardWriter(self._files.statistics(chunk), (STATISTICS_NUMBERS,), np.float32) as statistics,
         ):
-            for source, row in zip(self.chunks[part], rows, strict=False):
+            for source, row in zip(self.sources[chunk], rows, strict=False):
                 if row.record.source != printable(source):
                     raise PipelineError(f"'{source}' came back as '{row.record.source}'; films are out of order")
-                records.append({**asdict(row.record), "part": part, "row": pixels.count})
+                records.append({**asdict(row.record), "part": chunk, "row": pixels.count})
                 if row.pixels is not None and row.statistics is not None:
                     pixels.append(row.pixels)
                     statistics.append(row.statistics)
                 yield 1
-        if len(records) != len(self.chunks[part]):
-            raise PipelineError(f"{len(self.chunks[part]) - len(records)} file(s) were neither read nor refused")
-        write_table(self._files.rows(part), _typed(records), RECORD_COLUMNS)
+        if len(records) != len(self.sources[chunk]):
+            raise PipelineError(f"{len(self.sources[chunk]) - len(records)} file(s) were neither read nor refused")
+        write_table(self._files.rows(chunk), _typed(records), RECORD_COLUMNS)
 
-    def _is_done(self, part: int) -> bool:
-        path = self._files.rows(part)
+    def _is_done(self, chunk: int) -> bool:
+        path = self._files.rows(chunk)
         if not path.is_file():
             return False
         try:
             records = read_table(path, RECORD_COLUMNS)
         except PipelineError:  # damaged
             return False
-        if list(records["source"]) != [printable(source) for source in self.chunks[part]]:
+        if list(records["source"]) != [printable(source) for source in self.sources[chunk]]:
             return False
         try:
-            counts = {len(open_shard(path)) for path in (self._files.pixels(part), self._files.statistics(part))}
+            counts = {len(open_shard(path)) for path in (self._files.pixels(chunk), self._files.statistics(chunk))}
         except PipelineError:
             return False
         return counts == {int((records["reason"] == "").sum())}

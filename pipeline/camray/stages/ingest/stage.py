@@ -5,9 +5,10 @@ Writes  images, labels, annotations and refusals (Parquet), ``store/``, ``contra
 Run     ``camray ingest configs/tb_hemithorax.yaml``
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from camray.adapters.datasets.table_paths import own_table_files, table_paths
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import key_fingerprint, load_key
+from camray.adapters.run_folders.part_folders import PartFolder
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.films import IngestSettings, PrepareSettings
 from camray.adapters.settings.schema import Settings
@@ -38,7 +40,7 @@ from camray.stages.ingest.admission import Admitted, Source, admit
 from camray.stages.ingest.admitted_tables import annotation_rows, data_digest, group_rows, ignored_rows, label_rows
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
-from camray.stages.ingest.resumable_chunks import Parts, chunked
+from camray.stages.ingest.resumable_chunks import Chunks, chunked
 from camray.stages.ingest.shortcut_audit import audit_films, one_class_of
 
 SHOWN_DOUBTFUL = 5
@@ -69,18 +71,17 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         If no film is left.
     """
     files = artifacts_of(folder).ingest
-    trained = None if folder.trained is None else artifacts_of(folder.model_run).ingest.contract.read()
-    settings = settings if trained is None else _with_grid(settings, trained)
-    source, listed = _open_source(settings, folder, () if trained is None else trained.findings)
-    key, grid = load_key(), settings.ingest
-    parts = Parts(files.unfinished, (grid.rows, grid.cols), grid.bits, chunked(listed.sources, grid.shard_films))
-    parts.belong_to(key_fingerprint(key))
-    _read_all(parts, _plan(source, grid, key), grid.workers)
-    admitted = admit(parts.records(), source, grid, key, listed.unread)
+    source, grid = _source_and_grid(settings, folder)
+    listed, key = _list(source), load_key()
+    chunks = _chunks(files.unfinished, listed.sources, grid)
+    chunks.belong_to(key_fingerprint(key))
+    for _ in _read(chunks, chunks.missing(), _plan(source, grid, key), grid.workers):
+        pass
+    admitted = admit(chunks.records(), source, grid, key, listed.unread)
     files.refusals.write(admitted.refusals)
     _stop_if_nothing_left(admitted, files)
     inputs = len(admitted.films) + len(admitted.refusals)
-    statistics = parts.statistics(admitted.films)
+    statistics = chunks.statistics(admitted.films)
     digest = data_digest(admitted)
     images = _image_rows(admitted.films)
     files.images.write(images)
@@ -91,7 +92,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     if len(admitted.ignored):
         files.ignored.write(ignored_rows(admitted))
     files.contract.write(_contract(admitted.findings, grid, source.manifest.name, digest))
-    parts.to_store(files.store_folder, admitted.films)
+    chunks.to_store(files.store_folder, admitted.films)
     shares = None
     if grid.audit and source.is_training:
         training = images.loc[images["split"] == Split.TRAIN.value, "image_id"].tolist()
@@ -102,8 +103,47 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     return StageResult(Counts(inputs, len(images), len(admitted.refusals)), _figures(admitted, probes, source, listed))
 
 
-def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> tuple[Source, FilmFiles]:
-    """Find films and tables."""
+def run_part(settings: Settings, folder: RunFolder, part: PartFolder, sources: Sequence[str]) -> None:
+    """Read the films of one part's chunks into the part's folder; `sources` are those of all parts."""
+    source, grid = _source_and_grid(settings, folder)
+    chunks = _chunks(part.folder, sources, grid)
+    missing, plan = part.begin(len(chunks.sources)), _plan(source, grid, load_key())
+    for _ in _read(chunks, missing, plan, grid.workers, lambda chunk: part.finish(chunk, chunks.files_of(chunk))):
+        pass
+
+
+def list_sources(settings: Settings, folder: RunFolder) -> tuple[Path, list[str]]:
+    """Return the folder of the films, and their paths below it, in order; raises as `run` does."""
+    source, _ = _source_and_grid(settings, folder)
+    return source.root, _list(source).sources
+
+
+def films_root(settings: Settings, folder: RunFolder) -> Path:
+    """Return the folder of the films."""
+    return _source_and_grid(settings, folder)[0].root
+
+
+def unfinished_chunks(folder: RunFolder) -> Path:
+    """Return the folder of an unfinished ingest, bound to the site's key; raises as `run` does for another key."""
+    files = artifacts_of(folder).ingest
+    _chunks(files.unfinished, (), IngestSettings()).belong_to(key_fingerprint(load_key()))
+    return files.unfinished
+
+
+def _source_and_grid(settings: Settings, folder: RunFolder) -> tuple[Source, IngestSettings]:
+    """Find films and tables, and the model grid: of the trained run where there is one."""
+    if folder.trained is None:
+        return _open_source(settings, folder, ()), settings.ingest
+    trained = artifacts_of(folder.model_run).ingest.contract.read()
+    return _open_source(settings, folder, trained.findings), _with_grid(settings, trained).ingest
+
+
+def _chunks(folder: Path, sources: Sequence[str], grid: IngestSettings) -> Chunks:
+    return Chunks(folder, (grid.rows, grid.cols), grid.bits, chunked(sources, grid.shard_films))
+
+
+def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ...]) -> Source:
+    """Find the folder of the films, and the tables."""
     data, manifest = settings.data, load_manifest(settings.data.manifest)
     if data.readers is not None:
         manifest = manifest.model_copy(update={"readers": data.readers})
@@ -113,18 +153,26 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
         raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
     if root.is_file():
         tables = table_paths(manifest, root.parent, data.labels, data.boxes, own=False)
-        return Source(root.parent, tables, manifest, fixed), FilmFiles([root.name])
+        return Source(root.parent, tables, manifest, fixed, only=root.name)
     if not root.is_dir():
         raise SettingsError(f"data.root: {root} is neither a folder nor a file; name the folder that holds the films")
     tables = table_paths(manifest, root, data.labels, data.boxes, own=not fixed)
+    return Source(root, tables, manifest, fixed, () if fixed else data.leave_out)
+
+
+def _list(source: Source) -> FilmFiles:
+    """List the films."""
+    if source.only:
+        return FilmFiles([source.only])
+    root, tables, manifest = source.root, source.tables, source.manifest
     not_films = {*own_table_files(manifest, root), *(path for path in (tables.labels, tables.boxes) if path)}
-    include = ("**/*",) if fixed else manifest.films.include
+    include = manifest.films.include if source.is_training else ("**/*",)
     listed = list_films(root, include, manifest.films.exclude, not_films)
     if not listed.sources:
         unread = "".join(f"; {entry.source}: {entry.message}" for entry in listed.unread[:SHOWN_UNREAD])
         what = f"no file matches {', '.join(include)} (data manifest '{manifest.name}')"
         raise InputRefusedError(f"{root}: {what}{printable(unread)}")
-    return Source(root, tables, manifest, fixed, () if fixed else data.leave_out), listed
+    return listed
 
 
 def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
@@ -143,7 +191,15 @@ def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
     )
 
 
-def _read_all(parts: Parts, plan: FilmPlan, workers: int) -> None:
+def _read(
+    chunks: Chunks,
+    missing: Sequence[int],
+    plan: FilmPlan,
+    workers: int,
+    finish: Callable[[int], None] = lambda _: None,
+) -> Iterator[int]:
+    """Read some chunks; yield the chunk of each film."""
+
     def read(sources: Sequence[str]) -> Iterator[FilmRow]:
         for outcome in map_processes(partial(read_row, plan), sources, count_workers(workers)):
             if outcome.value is not None:
@@ -151,10 +207,8 @@ def _read_all(parts: Parts, plan: FilmPlan, workers: int) -> None:
             elif outcome.error is not None:
                 yield refused_row(outcome.item, outcome.error)
 
-    total = sum(len(chunk) for chunk in parts.chunks)
-    done = (None for count in parts.fill(read) for _ in range(count))
-    for _ in progress(done, total, "reading films"):
-        pass
+    total = sum(len(chunks.sources[chunk]) for chunk in missing)
+    yield from progress(chunks.fill(missing, read, finish), total, "reading films")
 
 
 def _stop_if_nothing_left(admitted: Admitted, files: IngestFiles) -> None:
