@@ -11,7 +11,6 @@ from rich.table import Table
 
 from camray.commands.arguments import (
     EXPERIMENT_COMMANDS,
-    OUTPUT_PANEL,
     OutputOptions,
     Overrides,
     Overwrite,
@@ -25,7 +24,9 @@ from camray.commands.arguments import (
 )
 from camray.commands.dry_run import print_dry_run
 from camray.commands.option_groups import expand_option_groups
+from camray.commands.parts import execute_part
 from camray.commands.plan import PlanOptions, opened_by_plan, plan_as_json, print_plan_alone
+from camray.commands.predict_options import NewFilms, PredictExtent, PredictOutput
 from camray.commands.run_output import print_findings, print_paths, print_scores, print_stage
 from camray.domain.errors import SettingsError
 
@@ -49,33 +50,6 @@ class RunExtent:
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print which stages would run, and why; read and write nothing else")
     ] = False
-
-
-@dataclass(frozen=True)
-class NewFilms:
-    """Labels, boxes and prevalences of new films."""
-
-    labels: Annotated[Path | None, typer.Option(help="Label table, in the form of the run's data manifest")] = None
-    boxes: Annotated[Path | None, typer.Option(help="Box table, in the same form; the films are then scored too")] = (
-        None
-    )
-    manifest: Annotated[str | None, typer.Option(help="Data manifest of these tables, if not the run's own")] = None
-    prevalence: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FINDING=NUMBER",
-            help="Prevalence of a finding at the site, 0 to 1: its probabilities are moved to it; may be repeated",
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
-class PredictOutput(OutputOptions):
-    """As other commands, with the tables as CSV by default."""
-
-    csv: Annotated[
-        bool, typer.Option(help="Write every table as CSV into OUT/csv too", rich_help_panel=OUTPUT_PANEL)
-    ] = True
 
 
 @app.command(rich_help_panel=EXPERIMENT_COMMANDS)
@@ -144,28 +118,31 @@ def predict(
     films: Annotated[Path, typer.Argument(metavar="INPUT", help="Folder of films, or one film")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results, itself a run folder")],
     new: NewFilms,
+    extent: PredictExtent,
     output: PredictOutput,
-    formats: Annotated[
-        str | None,
-        typer.Option(help="Export formats, separated by commas: csv, coco, sr, gsps, ...; see camray export"),
-    ] = None,
 ) -> None:
     """Apply a trained run or a model package, with its thresholds, to new films.
 
     Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
 
     Where a finding is rarer: [bold]camray predict runs/phantom films/ --out findings --prevalence Mass=0.02[/bold]
+
+    The first of five machines: [bold]camray predict runs/phantom films/ --out findings --part 1/5[/bold]
     """
+    part = extent.parsed()
     start_on_run("predict", trained, quiet=output.as_json, or_package=True)
     from camray.adapters.settings.loading import with_export_formats
     from camray.workflows.predict import folder_of, settings_for, with_prevalences
 
     settings = settings_for(trained, films, new.labels, new.boxes, new.manifest)
-    if formats is not None:
-        settings = with_export_formats(settings, formats)
+    if extent.formats is not None:
+        settings = with_export_formats(settings, extent.formats)
     if new.prevalence:
         settings = with_prevalences(settings, trained, new.prevalence)
-    execute(settings, folder_of(trained, out), "export", RunOptions(), output)
+    if part is not None:
+        execute_part(settings, folder_of(trained, out), extent.until, part, output)
+    else:
+        execute(settings, folder_of(trained, out), extent.until, RunOptions(), output)
 
 
 def opened(
@@ -269,7 +246,8 @@ def execute(
     from camray.workflows.run_summary import headline_texts, interval_title, next_steps_of, plain_scores, top_findings
 
     records = run_and_print(settings, folder, until, options, output, must_track)
-    findings = top_findings(folder, SHOWN_FILMS, settings.localize.report) if folder.trained is not None else None
+    is_localized = folder.trained is not None and any(r.record["stage"] == "localize" for r in records)
+    findings = top_findings(folder, SHOWN_FILMS, settings.localize.report) if is_localized else None
     if output.as_json:
         stages = {
             r.record["stage"]: {**r.record["counts"], "skipped": r.skipped, "again": r.again, **r.record["figures"]}

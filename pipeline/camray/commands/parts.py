@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camray.commands.arguments import RUN_PANEL, OutputOptions, RunOptions, console, print_json
-from camray.commands.experiment import execute
+from camray.commands.arguments import RUN_PANEL, OutputOptions, console, print_json
 from camray.domain.errors import SettingsError
 from camray.domain.parts import Part, parse_part
 
@@ -20,7 +19,7 @@ class PartOptions:
         typer.Option(
             "--part",
             metavar="I/N",
-            help="Do only part I of N of this stage, for instance 2/5; earlier stages must have finished. The command "
+            help="Do only part I of N of the stage, for instance 2/5; earlier stages must have finished. The command "
             "without --part merges the parts, and does what they have not done",
             rich_help_panel=RUN_PANEL,
         ),
@@ -38,12 +37,12 @@ class PartOptions:
 
 
 def execute_part(settings: Any, folder: Any, until: str, part: Part, output: OutputOptions) -> None:
-    """Do one part of a stage, and print what it did."""
-    from camray.workflows.parts import run_part
+    """Do one part of a stage, or of the next one before it that has parts, and print what it did."""
+    from camray.workflows.parts import run_part, shared_stage
     from camray.workflows.setting_names import check_names
 
     check_names(settings, folder, until)
-    report = run_part(settings, folder, until, part)
+    report = run_part(settings, folder, shared_stage(settings, folder, until), part)
     if output.as_json:
         print_json({"run": str(folder.root), **report.as_json()})
     elif report.is_stage_finished:
@@ -54,13 +53,3 @@ def execute_part(settings: Any, folder: Any, until: str, part: Part, output: Out
             f"in {report.seconds:.1f} s\n          when all parts have ended, repeat the command without --part",
             highlight=False,
         )
-
-
-def execute_whole_or_part(
-    settings: Any, folder: Any, until: str, part: Part | None, options: RunOptions, output: OutputOptions
-) -> None:
-    """Run the stages up to `until`, or one part of the last one."""
-    if part is None:
-        execute(settings, folder, until, options, output)
-    else:
-        execute_part(settings, folder, until, part, output)

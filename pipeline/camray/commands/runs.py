@@ -55,7 +55,7 @@ def runs_list(runs: Runs = Path("runs"), as_json: AsJson = False) -> None:
 
 @app.command("show")
 def runs_show(run: Folder, as_json: AsJson = False) -> None:
-    """Show the stages of a run with state, time and counts, its mean scores, and where its results are.
+    """Show the stages of a run with state, time and counts, its parts at work, mean scores, and where results are.
 
     Example: [bold]camray runs show runs/phantom[/bold]
     """
@@ -71,7 +71,7 @@ def runs_show(run: Folder, as_json: AsJson = False) -> None:
             {"stage": each.name, "state": each.state, **_of_record(each.record), "figures": each.record.get("figures")}
             for each in state.stages
         ]
-        print_json({**_plain(state), "stages": stages})
+        print_json({**_plain(state), "stages": stages, "parts": [each.as_json() for each in state.parts]})
         return
     console.print(f"[bold]{escape(str(run))}[/bold]  {escape(state.text)}, {_size(state.size_bytes)}", highlight=False)
     console.print(f"data      {escape(state.data)}", highlight=False, soft_wrap=True)
@@ -84,6 +84,8 @@ def runs_show(run: Folder, as_json: AsJson = False) -> None:
             each.name, each.state, *("" if value is None else escape(str(value)) for value in record.values())
         )
     Console().print(table)
+    for shared in state.parts:
+        console.print(f"parts     {shared.stage} {escape(shared.text())}", highlight=False, soft_wrap=True)
     for name, key in _SCORES.items():
         if key in state.figures:
             console.print(f"{name:<9} {_number(state.figures[key])}", highlight=False)

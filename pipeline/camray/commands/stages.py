@@ -25,7 +25,7 @@ from camray.commands.connection import (
 )
 from camray.commands.experiment import execute, opened
 from camray.commands.option_groups import expand_option_groups
-from camray.commands.parts import PartOptions, execute_whole_or_part
+from camray.commands.parts import PartOptions, execute_part
 from camray.domain.errors import PeerError, SettingsError, UnreachableError
 
 app = typer.Typer()
@@ -90,7 +90,10 @@ def _shared_stage_command(name: str, summary: str) -> None:
     def command(config: Config, options: RunOptions, share: PartOptions, output: OutputOptions) -> None:
         part = share.parsed(force=options.force)
         settings, folder = opened(config, options.overrides, options.runs, quiet=output.as_json)
-        execute_whole_or_part(settings, folder, name, part, options, output)
+        if part is not None:
+            execute_part(settings, folder, name, part, output)
+        else:
+            execute(settings, folder, name, options, output)
 
     command.__doc__ = f"""{summary}
 
@@ -136,7 +139,10 @@ def ingest(
         overrides = [*(run.overrides or []), f"data.root={films}", "data.generate=null"]
         settings, _ = opened(config, overrides, run.runs)
         console.print(f"later stages need these films too: run them with data.root={escape(str(films))}")
-    execute_whole_or_part(settings, folder, "ingest", part, run, output)
+    if part is not None:
+        execute_part(settings, folder, "ingest", part, output)
+    else:
+        execute(settings, folder, "ingest", run, output)
 
 
 _stage_command("train", f"Fit the classifier to image-level labels.\n\n    {_EARLIER}")

@@ -18,6 +18,7 @@ from camray.adapters.settings.stored_digest import without_digest
 from camray.adapters.tracking.store import ARTIFACTS
 from camray.domain.errors import SettingsError
 from camray.domain.stage_names import STAGE_NAMES
+from camray.io.part_states import WORKING, PartsState, parts_states
 
 COMPLETE, UNFINISHED, RUNNING, DAMAGED, COMPARISON, OTHER = (
     "complete",
@@ -69,6 +70,8 @@ class RunState:
         On disk; a file with several names counts once.
     stages : tuple of StageState
         Of a run, in order.
+    parts : tuple of PartsState
+        Of stages that several processes share, or shared and have not merged.
     """
 
     root: Path
@@ -78,6 +81,7 @@ class RunState:
     changed: datetime
     size_bytes: int
     stages: tuple[StageState, ...]
+    parts: tuple[PartsState, ...] = ()
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -124,7 +128,10 @@ def _run_state(root: Path) -> RunState:
     settings, fault = _settings(root)
     stages = tuple(_stage(folder, name) for name in _stages_of(root, settings))
     kind, text = _state(folder, stages, fault)
-    return RunState(root, kind, text, _data(settings), _changed(root, stages), size, stages)
+    parts = parts_states(root)
+    if at_work := [f"{of.stage} {each.part}" for of in parts for each in of.parts if each.state == WORKING]:
+        kind, text = RUNNING, f"running (parts: {', '.join(at_work)})"
+    return RunState(root, kind, text, _data(settings), _changed(root, stages), size, stages, parts)
 
 
 def _what_it_is(root: Path) -> str:

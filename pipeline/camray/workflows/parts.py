@@ -77,6 +77,21 @@ class PartReport:
         }
 
 
+def shared_stage(settings: Settings, folder: RunFolder, until: str) -> str:
+    """Return `until` if several processes can share it, else the first such stage before it that is not up to date.
+
+    Films are not compared. Where all are up to date it is the last of them.
+    """
+    stages = [stage for stage in stages_for(settings, folder, until) if stage.shared is not None]
+    if not stages or stages[-1].name == until:
+        return until
+    for stage in stages:
+        record = folder.record(stage.name)
+        if record is None or not folder.is_current(stage.name) or changed_settings(stage, settings, record):
+            return stage.name
+    return stages[-1].name
+
+
 def run_part(settings: Settings, folder: RunFolder, until: str, part: Part) -> PartReport:
     """Do one part of a stage; the stages before it must have finished.
 
