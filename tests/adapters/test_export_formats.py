@@ -13,13 +13,16 @@ from camray.adapters.export_formats import BOX_COLUMNS, write_boxes_csv, write_c
 from camray.adapters.review.decisions import read_decisions
 from camray.domain.errors import ExportError
 
-IMAGES = pd.DataFrame({"image_id": ["1.2", "1.3"], "rows": [2048, 512], "cols": [1024, 256]})
+IMAGES = pd.DataFrame(
+    {"image_id": ["1.2", "1.3"], "source": ["a/1.dcm", "b.png"], "rows": [2048, 512], "cols": [1024, 256]}
+)
 LABELS = ("Mass", "Effusion, left")
 
 
 def _boxes(**changes: object) -> pd.DataFrame:
     row = {
         "image_id": "1.3",
+        "file": "b.png",
         "label": "Effusion, left",
         "probability": 0.75,
         "x0": 10.5,
@@ -56,8 +59,8 @@ def test_coco_by_hand(tmp_path: Path) -> None:
     write_coco(tmp_path / "coco.json", IMAGES, _boxes(), LABELS)
     found = json.loads((tmp_path / "coco.json").read_text(encoding="utf-8"))
     assert found["images"] == [
-        {"id": 1, "file_name": "1.2", "width": 1024, "height": 2048},
-        {"id": 2, "file_name": "1.3", "width": 256, "height": 512},
+        {"id": 1, "file_name": "a/1.dcm", "width": 1024, "height": 2048, "film": "1.2"},
+        {"id": 2, "file_name": "b.png", "width": 256, "height": 512, "film": "1.3"},
     ]
     assert found["categories"] == [{"id": 1, "name": "Mass"}, {"id": 2, "name": "Effusion, left"}]
     (box,) = found["annotations"]
@@ -65,6 +68,15 @@ def test_coco_by_hand(tmp_path: Path) -> None:
     assert box["bbox"] == [10.5, 20.0, 20.0, 40.0]
     assert box["area"] == 800.0
     assert box["attributes"] == {"zone": "left lower"}
+    assert box["probability"] == 0.75
+
+
+def test_coco_has_no_null(tmp_path: Path) -> None:
+    write_coco(tmp_path / "coco.json", IMAGES, _boxes(probability=float("nan")), LABELS)
+    text = (tmp_path / "coco.json").read_text(encoding="utf-8")
+    assert "null" not in text
+    assert "NaN" not in text
+    assert "probability" not in json.loads(text)["annotations"][0]
 
 
 def test_pycocotools_reads_it_and_finds_no_box_on_a_negative(tmp_path: Path) -> None:
@@ -108,8 +120,8 @@ def test_label_studio_reads_back_as_the_same_boxes(tmp_path: Path) -> None:
     write_label_studio(tmp_path / "ls.json", IMAGES, _boxes(x0=1 / 3), LABELS)
     tasks = json.loads((tmp_path / "ls.json").read_text(encoding="utf-8"))
     assert [task["data"] for task in tasks] == [
-        {"image": "1.2.png", "image_id": "1.2"},
-        {"image": "1.3.png", "image_id": "1.3"},
+        {"image": "1.2.png", "image_id": "1.2", "file": "a/1.dcm"},
+        {"image": "1.3.png", "image_id": "1.3", "file": "b.png"},
     ]
     (result,) = tasks[1]["predictions"][0]["result"]
     assert (result["original_width"], result["original_height"]) == (256, 512)

@@ -15,7 +15,7 @@ from camray.domain.records import CORNERS
 from camray.domain.spreadsheet_cells import without_formulas
 
 BOX_COLUMNS = (
-    *("image_id", "label", "probability", *CORNERS, "score", "method"),
+    *("image_id", "file", "label", "probability", *CORNERS, "score", "method"),
     *("threshold_id", "threshold_source", "rank", "zone"),
 )
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0 section 2.2
@@ -49,7 +49,7 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
     path : Path
         File to write.
     images : DataFrame
-        Columns ``image_id``, ``rows``, ``cols``: every film, also without boxes.
+        Columns ``image_id``, ``source``, ``rows``, ``cols``: every film, also without boxes.
     boxes : DataFrame
         As for `write_boxes_csv`.
     labels : sequence of str
@@ -62,11 +62,12 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
 
     Notes
     -----
-    ``file_name`` is the image_id: paths of source files may identify patients.
+    ``file_name`` is the source file relative to the folder of the films, which is the name that FiftyOne and CVAT look
+    for; ``film`` is the image_id. A probability that is not stated is left out: readers of COCO expect numbers.
     """
     _check(path, boxes)
     films = [
-        {"id": number, "file_name": str(image["image_id"]), "width": int(image["cols"]), "height": int(image["rows"])}
+        {"id": number, "file_name": str(image["source"]), **_size(image), "film": str(image["image_id"])}
         for number, image in enumerate(images.to_dict("records"), start=1)
     ]
     film_numbers = {str(image_id): number for number, image_id in enumerate(images["image_id"], start=1)}
@@ -84,8 +85,12 @@ def write_coco(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, labels: Se
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def _size(image: Mapping[Any, Any]) -> dict[str, int]:
+    return {"width": int(image["cols"]), "height": int(image["rows"])}
+
+
 def _coco_annotation(number: int, box: Mapping[Any, Any], film: int, category: int) -> dict[str, Any]:
-    width, height = box["x1"] - box["x0"], box["y1"] - box["y0"]
+    width, height, probability = box["x1"] - box["x0"], box["y1"] - box["y0"], _probability(box)
     return {
         "id": number,
         "image_id": film,
@@ -94,7 +99,7 @@ def _coco_annotation(number: int, box: Mapping[Any, Any], film: int, category: i
         "area": float(width * height),
         "iscrowd": 0,
         "score": float(box["score"]),
-        "probability": _probability(box),
+        **({} if probability is None else {"probability": probability}),
         "attributes": {"zone": str(box["zone"])},
     }
 
@@ -122,7 +127,7 @@ def write_label_studio(path: Path, images: pd.DataFrame, boxes: pd.DataFrame, la
     by_film = _by_film(path, images, boxes, labels)
     tasks = [
         {
-            "data": {"image": f"{film['image_id']}.png", "image_id": str(film["image_id"])},
+            "data": {"image": f"{film['image_id']}.png", "image_id": film["image_id"], "file": film["source"]},
             "predictions": [
                 {
                     "model_version": "camray: AI, not verified",

@@ -74,7 +74,8 @@ def print_findings(findings: Any) -> None:
             cells = [_certainty(findings, row, label) for label in findings.labels]
         else:
             cells = [", ".join(f"{label} {_certainty(findings, row, label)}" for label in ranked[:SHOWN_FINDINGS])]
-        table.add_row(escape(row["image_id"]), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
+        film = f"{row['file']}\n{row['image_id']}"
+        table.add_row(escape(film), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
     out.print(table)
 
 

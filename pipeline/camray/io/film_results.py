@@ -54,7 +54,9 @@ def exported_boxes(run: ExplainedRun, image_ids: Sequence[str], *, everything: b
         boxes = boxes[boxes["reported"]]
     sources = {label: str(threshold.source) for label, threshold in run.default_thresholds.items()}
     order = {label: number for number, label in enumerate(run.labels)}
-    boxes = boxes.assign(threshold_source=boxes["label"].map(sources), _order=boxes["label"].map(order))
+    names = run.films.images.set_index("image_id")["source"]
+    of_boxes = {"file": boxes["image_id"].map(names), "threshold_source": boxes["label"].map(sources)}
+    boxes = boxes.assign(**of_boxes, _order=boxes["label"].map(order))
     return boxes.sort_values(["image_id", "_order", "rank"]).loc[:, list(BOX_COLUMNS)].reset_index(drop=True)
 
 

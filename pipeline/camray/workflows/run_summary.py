@@ -136,10 +136,12 @@ def top_findings(folder: RunFolder, most: int, report: str) -> Findings | None:
     highest = [values.max(axis=1, initial=-np.inf) for values in (run.logits, np.nan_to_num(probabilities, nan=-1.0))]
     order = np.lexsort([-values for values in highest])[:most]
     boxes, predictions = _exported_boxes(folder), run.default_predictions
+    files = dict(zip(run.films.images["image_id"], run.films.images["source"].astype(str), strict=True))
     of_films = predictions[predictions["reported"]].groupby("image_id")["label"].unique()
     rows = [
         {
             "image_id": image_ids[film],
+            "file": files[image_ids[film]],
             "probabilities": {
                 label: None if np.isnan(value) else float(value)
                 for label, value in zip(labels, probabilities[film], strict=True)

@@ -164,7 +164,7 @@ def _shown(entry: Any, collector: DecisionCollector, where: tuple[str, str, str]
 def _read_coco(content: Mapping[str, Any], source: str, labels: Sequence[str], default_reader: str) -> DecisionsRead:
     collector, info = DecisionCollector(source, "coco"), content.get("info") or {}
     reader = str(info.get("reader") or default_reader)
-    films = {film["id"]: str(film["file_name"]) for film in content["images"]}
+    films = {film["id"]: str(film.get("film") or film["file_name"]) for film in content["images"]}
     names = {category["id"]: str(category["name"]) for category in content["categories"]}
     boxes: dict[tuple[str, str], list[Box]] = {}
     for annotation in content["annotations"]:

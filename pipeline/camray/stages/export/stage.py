@@ -8,6 +8,7 @@ Run     ``camray export configs/phantom.yaml``
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -43,8 +44,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     explained = open_explained_run(folder)
     image_ids = exported_films(explained, settings.export.splits)
     boxes = exported_boxes(explained, image_ids, everything=settings.localize.report == "all")
-    for path in _write_tables(settings, explained, image_ids, boxes):
-        tracker.artifact(path)
+    _write_tables(settings, explained, image_ids, boxes, tracker)
     figures: dict[str, Any] = {"overlays": 0, "boxes": len(boxes)}
     if _DRAWN & set(settings.export.formats) and (note := font_note(explained.labels)):
         figures["note_fonts"] = note
@@ -98,25 +98,37 @@ def _object_notes(objects: WrittenObjects, listed_in: str) -> dict[str, Any]:
     return notes
 
 
-def _write_tables(settings: Settings, explained: ExplainedRun, image_ids: list[str], boxes: pd.DataFrame) -> list[Path]:
-    """Write boxes in the formats of other tools; return what was written."""
-    files, labels, formats = explained.artifacts.export, explained.labels, settings.export.formats
+def _write_tables(
+    settings: Settings, explained: ExplainedRun, image_ids: list[str], boxes: pd.DataFrame, tracker: Tracker
+) -> None:
+    """Write boxes in the formats of other tools, and track them."""
+    files, formats = explained.artifacts.export, settings.export.formats
     files.folder.mkdir(parents=True, exist_ok=True)
     films = explained.films.images.set_index("image_id", drop=False).loc[image_ids].reset_index(drop=True)
-    written = []
-    if "csv" in formats:
-        write_boxes_csv(files.boxes, boxes)
-        written.append(files.boxes)
-    if "coco" in formats:
-        write_coco(files.coco, films, boxes, labels)
-        written.append(files.coco)
-    if "labelstudio" in formats:
-        write_label_studio(files.label_studio, films, boxes, labels)
-        written.append(files.label_studio)
+    tables = {
+        name: path
+        for name, path in (("csv", files.boxes), ("coco", files.coco), ("labelstudio", files.label_studio))
+        if name in formats
+    }
+    for name, path in tables.items():
+        _write_table(name, path, films, boxes, explained.labels)
+    with TemporaryDirectory() as scratch:  # a file's name may be a patient's: it stays on this machine
+        nameless, of_films = boxes.assign(file=""), films.assign(source=films["image_id"])
+        for name, path in tables.items():
+            copy = Path(scratch) / path.name
+            _write_table(name, copy, of_films, nameless, explained.labels)
+            tracker.artifact(copy)
     if "voc" in formats:
-        write_voc(files.voc, films, boxes, labels, file_names(image_ids))
-        written.append(files.voc)
-    return written
+        write_voc(files.voc, films, boxes, explained.labels, file_names(image_ids))
+        tracker.artifact(files.voc)
+
+
+def _write_table(name: str, path: Path, films: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[str]) -> None:
+    if name == "csv":
+        write_boxes_csv(path, boxes)
+    else:
+        write = {"coco": write_coco, "labelstudio": write_label_studio}[name]
+        write(path, films, boxes, labels)
 
 
 def _write_dicom(

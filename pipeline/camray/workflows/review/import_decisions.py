@@ -32,6 +32,7 @@ from camray.io.explained_run import ExplainedRun, open_explained_run
 from camray.io.workflow_artifacts import ReviewedFiles
 from camray.workflows.review.dataset_manifest import write_data_set
 from camray.workflows.review.export_page import run_digest
+from camray.workflows.review.film_names import by_image_id
 from camray.workflows.review.import_counts import import_counts
 from camray.workflows.review.merged_tables import write_decisions, write_merged
 
@@ -121,7 +122,7 @@ def import_decisions(paths: Sequence[Path], folder: RunFolder, tracker: Tracker,
     """
     reviewed = _open_reviewed(folder)
     forms = {**READERS, ".dcm": _reports_reader(reviewed, paths), **options.readers}
-    read = [_read(path, reviewed, options.reader, forms) for path in paths]
+    read = [by_image_id(_read(path, reviewed, options.reader, forms), reviewed.images) for path in paths]
     problems = [problem for each in read for problem in each.problems] + _other_runs(read, reviewed)
     decisions, readings = _of_this_run(*_joined(read, problems), reviewed, problems)
     if not decisions:
