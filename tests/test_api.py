@@ -56,7 +56,15 @@ def test_the_package_has_the_names_of_the_face() -> None:
 def test_boxes_are_those_of_the_predictors_table(run: Path, model: camray.Model) -> None:
     table = load_predictor(run)(LEVELS)
     rows = [
-        (film.image_id, finding.name, finding.probability, *found.box.as_tuple(), found.score, finding.logit)
+        (
+            film.image_id,
+            finding.name,
+            finding.probability,
+            *found.box.as_tuple(),
+            found.score,
+            finding.logit,
+            str(finding.verdict),
+        )
         for film in map(_predicted, model.predict(LEVELS))
         for finding in film.findings
         for found in finding.boxes

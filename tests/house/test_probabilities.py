@@ -16,6 +16,7 @@ INTERNAL = {
     "core/probability/calibration.py": "the one place",
     "core/probability/fit.py": "the gradient of the fit",
     "core/probability/logistic.py": "the function",
+    "core/probability/promise_fit.py": "chooses cutoffs",
     "core/training/pretext_task.py": "textures",
     "stages/localize/threshold_choice.py": "chooses cutoffs",
     "stages/score/chart_selection.py": "reliability before calibration",

@@ -8,6 +8,7 @@ import pytest
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.probability.calibration import LabelCalibration
+from camray.core.probability.promise import Candidate, Promise, PromiseTerms
 from camray.domain.errors import PipelineError
 from camray.domain.records import ThresholdSource
 from camray.io.thresholds import read_thresholds, write_thresholds
@@ -32,7 +33,26 @@ MAPS = (
     LabelCalibration("Cyst", "isotonic", knots=((0.5, -1.0), (2.0, 1 / 3)), prevalence=0.25),
     LabelCalibration("Edema", n=3, reason="too few"),
 )
-THRESHOLDS = Thresholds((FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",), MAPS)
+TERMS = PromiseTerms(0.9, 0.5, 0.9)
+PROMISES = (
+    Promise(
+        "Mass",
+        TERMS,
+        "validation",
+        98,
+        28,
+        0.25,
+        0.75,
+        (Candidate(0.75, 20, 17), Candidate(0.5, 40, 20)),
+        "",
+        "",
+        1 / 3,
+    ),
+    Promise("Cyst", PromiseTerms(None, 0.5, 0.95), "validation", 3, 0, no_ppv="too few"),
+)
+THRESHOLDS = Thresholds(
+    (FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",), MAPS, PROMISES
+)
 
 
 def test_thresholds_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -56,6 +76,9 @@ def test_thresholds_are_read_as_they_were_written(tmp_path: Path) -> None:
         ("calibrations", "kind", "guess"),
         ("calibrations", "knots", [1]),
         ("calibrations", "prevalence", "many"),
+        ("promises", "upper", "high"),
+        ("promises", "terms", {"ppv": 0.5}),
+        ("promises", "candidates", [[0.5, 1]]),
     ],
 )
 def test_an_entry_that_cannot_be_is_refused(tmp_path: Path, section: str, key: str, value: object) -> None:
@@ -72,9 +95,10 @@ def test_a_file_of_a_version_that_did_not_calibrate_is_read(tmp_path: Path) -> N
     path = tmp_path / "thresholds.json"
     write_thresholds(path, THRESHOLDS)
     plain = json.loads(path.read_text())
-    del plain["calibrations"]
+    del plain["calibrations"], plain["promises"]
     plain["cutoffs"][0]["probability"] = plain["cutoffs"][0].pop("output")
     path.write_text(json.dumps(plain))
     read = read_thresholds(path)
     assert (read.boxes, read.cutoffs, read.calibrations) == (THRESHOLDS.boxes, THRESHOLDS.cutoffs, ())
+    assert read.promises == ()
     assert "earlier version" in read.calibration_of("Mass").reason

@@ -29,7 +29,9 @@ def test_every_fact_is_stated() -> None:
     assert "a" * 64 in card
     titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
     assert titles == re.findall(r"<h2>(.*)</h2>", card_page(FACTS))
-    assert len(titles) == 10
+    assert len(titles) == 11
+    assert "- Nothing is promised" in card
+    assert "- Mass: PPV 0.5 promised." in card_markdown(replace(FACTS, promises=["Mass: PPV 0.5 promised."]))
 
 
 def test_weights_and_shortcuts_are_told_apart() -> None:

@@ -71,9 +71,9 @@ def print_findings(findings: Any) -> None:
     for row in findings.rows:
         ranked = sorted(findings.labels, key=lambda label: _rank(row, label))
         if is_wide:
-            cells = [_certainty(findings, row, label) for label in findings.labels]
+            cells = [_certainty(row, label) for label in findings.labels]
         else:
-            cells = [", ".join(f"{label} {_certainty(findings, row, label)}" for label in ranked[:SHOWN_FINDINGS])]
+            cells = [", ".join(f"{label} {_certainty(row, label)}" for label in ranked[:SHOWN_FINDINGS])]
         film = f"{row['file']}\n{row['image_id']}"
         table.add_row(escape(film), *map(escape, cells), "" if row["boxes"] is None else str(row["boxes"]))
     out.print(table)
@@ -85,10 +85,10 @@ def _rank(row: dict[str, Any], label: str) -> tuple[float, bool]:
     return (1.0 if probability is None else -probability), label not in row["reported"]
 
 
-def _certainty(findings: Any, row: dict[str, Any], label: str) -> str:
+def _certainty(row: dict[str, Any], label: str) -> str:
     from camray.domain.film_results import certainty_text
 
-    is_judged = label not in findings.not_judged
+    is_judged = label not in row["not_judged"]
     return certainty_text(row["probabilities"][label], is_reported=label in row["reported"], is_judged=is_judged)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camray.adapters.progress import progress
-from camray.adapters.settings.schema import LocalizeSettings
+from camray.adapters.settings.boxes import LocalizeSettings
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.located_boxes import RegionRules
 from camray.core.localization.native_boxes import PlacedFilms, draw_native_boxes

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from camray.adapters.settings.schema import LocalizeSettings
+from camray.adapters.settings.boxes import LocalizeSettings
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.localization.calibration import MARGIN, CalibratedRecipe, calibrate
 from camray.core.localization.recipe_grid import RecipeGrid, ValidationMaps

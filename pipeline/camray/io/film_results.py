@@ -22,6 +22,7 @@ from camray.domain.labels import Finding
 from camray.domain.records import CORNERS
 from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import ExplainedRun
+from camray.io.film_verdicts import not_judged_table
 from camray.io.ingested_films import IngestedFilm
 
 
@@ -70,7 +71,7 @@ def film_results(run: ExplainedRun, image_ids: Sequence[str], settings: Settings
     """
     algorithm = _algorithm(run, settings)
     report = settings.localize.report
-    everything, not_judged = report == "all", run.thresholds.not_judged if report == "judged" else {}
+    not_judged = not_judged_table(run, report)
     ranked = run.default_predictions.sort_values("rank")
     groups = {key: rows for key, rows in ranked.groupby(["image_id", "label"], observed=True)}
     results = {}
@@ -78,8 +79,8 @@ def film_results(run: ExplainedRun, image_ids: Sequence[str], settings: Settings
         film = run.films.film(image_id)
         findings = [
             replace(
-                _finding_result(run, finding, groups[image_id, finding.name], film, everything),
-                not_judged=not_judged.get(finding.name, ""),
+                _finding_result(run, finding, groups[image_id, finding.name], film, report),
+                not_judged=str(not_judged.at[image_id, finding.name]),
             )
             for finding in run.findings
             if (image_id, finding.name) in groups
@@ -104,15 +105,15 @@ def localized_at(run: ExplainedRun) -> datetime:
 
 
 def _finding_result(
-    run: ExplainedRun, finding: Finding, rows: pd.DataFrame, film: IngestedFilm, everything: bool
+    run: ExplainedRun, finding: Finding, rows: pd.DataFrame, film: IngestedFilm, report: str
 ) -> FindingResult:
     first, boxes = rows.iloc[0], []
-    is_reported = everything or bool(first["reported"])
+    is_reported = report == "all" or bool(first["reported"])
     for row in rows.dropna(subset=CORNERS).to_dict("records") if is_reported else []:
         box = on_export_grid(Box(*(float(row[side]) for side in CORNERS)), film.rows, film.cols)
         if box is not None:
             boxes.append(ScoredBox(box, float(row["score"]), str(row["zone"] or "")))
-    probability, cutoff = float(first["probability"]), run.thresholds.probability_cutoff(finding.name)
+    probability, cutoff = float(first["probability"]), run.thresholds.probability_cutoff(finding.name, report)
     return FindingResult(
         finding=finding,
         probability=None if isnan(probability) else probability,

@@ -1,6 +1,7 @@
 """Facts for the model card of a trained run.
 
-Reads   ``ingest/`` (tables, audit), ``train/`` (contract, record), ``score/scores.csv`` if it is of these maps
+Reads   ``ingest/`` (tables, audit), ``train/`` (contract, record), ``localize/thresholds.json``, and
+        ``score/scores.csv`` if they are of these maps
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from camray.adapters.settings.schema import Settings
 from camray.core.metrics.group_summary import group_lines
 from camray.core.metrics.summary import headline_rows
 from camray.core.model_card.facts import CardFacts, DataFacts, SplitFacts
+from camray.core.probability.promise_words import promise_words
 from camray.domain.errors import PipelineError
 from camray.domain.records import Split
 from camray.domain.spreadsheet_cells import with_formulas
@@ -64,11 +66,23 @@ def read_card_facts(folder: RunFolder, settings: Settings) -> CardFacts:
         intervals=bootstrap_of(settings.score).title,
         groups=() if scores is None else tuple(group_lines(scores)),
         shortcuts=films.audit_warnings if settings.ingest.audit else None,
+        promises=_promises(folder),
         versions={
             stage: str(each["code_version"]) for stage, each in records.items() if each and "code_version" in each
         },
         weights_sha256=str(record["outputs"][files.train.weights.name]),
     )
+
+
+def _promises(folder: RunFolder) -> list[str]:
+    """Say what is promised of each finding; nothing where the run has no boxes of these maps."""
+    file = artifacts_of(folder).localize.thresholds
+    if not folder.is_current("localize") or not file.is_file():
+        return []
+    thresholds = file.read()
+    silent = [f"{label}: not judged on any film; {why}." for label, why in thresholds.not_judged.items()]
+    told = [each for each in thresholds.promises if each.label not in thresholds.not_judged]
+    return [*(f"{each.label}: {words}." for each in told if (words := promise_words(each))), *silent]
 
 
 def _data_facts(films: IngestedFilms, settings: Settings) -> DataFacts:

@@ -1,4 +1,4 @@
-"""``localize/thresholds.json``: box thresholds, report cutoffs and calibrations of a run."""
+"""``localize/thresholds.json``: box thresholds, report cutoffs, calibrations and promises of a run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -9,6 +9,7 @@ from camray.adapters.run_folders.atomic_files import write_json
 from camray.core.localization.box_recipes import recipe_from_json
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.probability.calibration import Kind, LabelCalibration
+from camray.core.probability.promise import Candidate, Promise, PromiseTerms
 from camray.domain.errors import CheckpointError
 from camray.domain.records import ThresholdSource
 from camray.io.json_files import other_version, read_json
@@ -39,6 +40,7 @@ def read_thresholds(path: Path) -> Thresholds:
             ),
             tuple(plain["notes"]),
             tuple(_calibration(entry) for entry in plain.get("calibrations", ())),
+            tuple(_promise(entry) for entry in plain.get("promises", ())),
         )
     except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError, CheckpointError) as error:
         raise other_version(path, error) from error
@@ -63,6 +65,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
             ],
             "notes": list(thresholds.notes),
             "calibrations": [asdict(each) for each in thresholds.calibrations],
+            "promises": [asdict(each) for each in thresholds.promises],
         },
     )
 
@@ -76,6 +79,15 @@ def _calibration(entry: Mapping[str, Any]) -> LabelCalibration:
     for name in ("slope", "shift", "prevalence", "site_prevalence"):
         values[name] = None if values[name] is None else float(values[name])
     return LabelCalibration(**{**values, "knots": knots})
+
+
+def _promise(entry: Mapping[str, Any]) -> Promise:
+    """Return a promise; an entry that is none raises ValueError, TypeError or KeyError."""
+    values = {each.name: entry[each.name] for each in fields(Promise)}
+    for name in ("lower", "upper", "not_judged", "site_prevalence"):
+        values[name] = None if values[name] is None else float(values[name])
+    candidates = tuple(Candidate(float(at), int(n), int(present)) for at, n, present in values["candidates"])
+    return Promise(**{**values, "terms": PromiseTerms(**values["terms"]), "candidates": candidates})
 
 
 def _threshold_as_json(threshold: BoxThreshold) -> dict[str, Any]:

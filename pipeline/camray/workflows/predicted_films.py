@@ -19,7 +19,6 @@ from camray.domain.predicted_films import (
     PredictedFilm,
     PredictedFinding,
     RefusedFilm,
-    Verdict,
 )
 from camray.domain.records import RefusalReason
 from camray.io.method_options import method_options
@@ -156,26 +155,16 @@ def _predicted(predictor: Predictor, prediction: Prediction, source: str, *, map
 
 def _finding(predictor: Predictor, prediction: Prediction, number: int) -> PredictedFinding:
     label, probability = predictor.contract.labels[number], float(prediction.probabilities[number])
-    verdict, why = _verdict(predictor, label, prediction.logits[number : number + 1])
     return PredictedFinding(
         label,
-        verdict,
+        prediction.verdicts[number],
         None if np.isnan(probability) else probability,
         float(prediction.logits[number]),
         tuple(PredictedBox(box, score) for box, score in prediction.boxes[number]),
         prediction.peaks[number],
-        not_judged=why,
+        not_judged=prediction.not_judged[number],
         no_probability=predictor.calibrations[number].reason,
     )
-
-
-def _verdict(predictor: Predictor, label: str, logit: NDArray[np.float64]) -> tuple[Verdict, str]:
-    """Return what the run's settings make of a logit [1], and why the finding is not judged."""
-    stored, report = predictor.stored, predictor.localizing.report
-    why = stored.not_judged.get(label, "") if report == "judged" else ""
-    if why:
-        return Verdict.NOT_JUDGED, why
-    return (Verdict.REPORTED if stored.reported(label, logit, report)[0] else Verdict.NOT_REPORTED), ""
 
 
 def _extent(predictor: Predictor, transform: GridTransform) -> Box:

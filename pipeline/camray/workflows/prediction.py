@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camray.domain.geometry import Box, GridTransform
-from camray.domain.predicted_films import RefusedFilm
+from camray.domain.predicted_films import RefusedFilm, Verdict
 from camray.domain.records import CORNERS
 from camray.workflows.predictor_input import GreyFilm
 
 _NO_BOX = dict.fromkeys((*CORNERS, "score"), float("nan"))
-COLUMNS = ("image_id", "label", "probability", *CORNERS, "score", "logit")
+COLUMNS = ("image_id", "label", "probability", *CORNERS, "score", "logit", "verdict")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Prediction:
         Label by label, (box on the native grid, score), best first; empty without localization.
     peaks : tuple
         Label by label, the peak (x, y) of the run's map, native px; None without localization.
+    verdicts : tuple of Verdict
+        Label by label, as the run's settings report findings.
+    not_judged : tuple of str
+        Label by label, why the finding is not judged; empty if it is.
     """
 
     film: GreyFilm
@@ -47,6 +51,8 @@ class Prediction:
     heat: NDArray[np.float32]
     boxes: tuple[tuple[tuple[Box, float], ...], ...]
     peaks: tuple[tuple[float, float] | None, ...]
+    verdicts: tuple[Verdict, ...]
+    not_judged: tuple[str, ...]
 
 
 def rows_of(prediction: Prediction, labels: Sequence[str]) -> list[dict[str, Any]]:
@@ -58,6 +64,7 @@ def rows_of(prediction: Prediction, labels: Sequence[str]) -> list[dict[str, Any
             "label": label,
             "probability": float(prediction.probabilities[number]),
             "logit": float(prediction.logits[number]),
+            "verdict": str(prediction.verdicts[number]),
         }
         boxes = [
             dict(zip(CORNERS, box.as_tuple(), strict=True)) | {"score": score}

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from camray.adapters.run_folders.package_marks import is_package
 from camray.adapters.run_folders.run_folder import RunFolder
-from camray.adapters.settings.schema import ExplainSettings, LocalizeSettings
+from camray.adapters.settings.boxes import LocalizeSettings
+from camray.adapters.settings.schema import ExplainSettings
 from camray.core.explain.explanation import Explanation, ExplanationRequest, explain_images
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
@@ -34,7 +35,7 @@ from camray.domain.contract import ModelContract
 from camray.domain.errors import SettingsError
 from camray.domain.films import FilmPolicy
 from camray.domain.geometry import Box, CropWindow, GridTransform
-from camray.domain.predicted_films import RefusedFilm
+from camray.domain.predicted_films import RefusedFilm, Verdict
 from camray.domain.records import CORNERS
 from camray.domain.suggestions import did_you_mean
 from camray.io.artifacts import RunArtifacts
@@ -112,8 +113,9 @@ class Predictor:
         DataFrame
             Columns `COLUMNS`: native px, half-open, corner origin. One row a box; a label without one on a film has one
             row with missing corners and score, so that its logit is there too. The probability is missing where the
-            run states none (its validation films were too few). Of an array, image_id is the
-            film's number. A file that is no usable film has one row with label ``refused:<reason>``.
+            run states none (its validation films were too few). ``verdict`` is ``reported``, ``not reported`` or
+            ``not judged``. Of an array, image_id is the film's number. A file that is no usable film has one row with
+            label ``refused:<reason>``.
 
         Raises
         ------
@@ -166,6 +168,7 @@ class Predictor:
         sizes = [(film.pixels.shape[0], film.pixels.shape[1]) for film in films]
         placed = PlacedFilms(placements, sizes, (self.contract.rows, self.contract.cols))
         found = [self._located(placed, label, heat[:, label]) for label in range(heat.shape[1])]
+        verdicts = [self._verdicts(of_film) for of_film in logits]
         return [
             Prediction(
                 film,
@@ -176,9 +179,21 @@ class Predictor:
                 heat[number],
                 boxes=tuple(each[number][0] for each in found),
                 peaks=tuple(each[number][1] for each in found),
+                verdicts=tuple(verdict for verdict, _ in verdicts[number]),
+                not_judged=tuple(why for _, why in verdicts[number]),
             )
             for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
+
+    def _verdicts(self, logits: NDArray[np.float64]) -> list[tuple[Verdict, str]]:
+        """Return what the run's settings make of a film's logits [L], and why a finding is not judged."""
+        stored, report, verdicts = self.stored, self.localizing.report, []
+        for number, label in enumerate(self.contract.labels):
+            logit = logits[number : number + 1]
+            why = str(stored.why_not_judged(label, logit, report)[0])
+            answer = Verdict.REPORTED if stored.reported(label, logit, report)[0] else Verdict.NOT_REPORTED
+            verdicts.append((Verdict.NOT_JUDGED if why else answer, why))
+        return verdicts
 
     def explain(self, grey: NDArray[np.float32], request: ExplanationRequest) -> Explanation:
         """Compute maps that the run does not have, of one film on the model grid (`on_model_grid`)."""

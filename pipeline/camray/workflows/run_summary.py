@@ -24,6 +24,7 @@ from camray.domain.spreadsheet_cells import with_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.bootstrap import bootstrap_of
 from camray.io.explained_run import open_explained_run
+from camray.io.film_verdicts import not_judged_table
 from camray.io.ingested_films import read_ingested
 
 _NO_AUROC = "none: one class"
@@ -41,10 +42,11 @@ class Findings:
         Findings, in the network's order.
     rows : list of dict
         The films of the highest probabilities, highest first (of the highest logits where none is stated):
-        ``image_id``, ``probabilities`` by label (None: none is stated), ``reported``, the labels that are, and
-        ``boxes``, how many boxes were exported (None: boxes were not exported).
+        ``image_id``, ``probabilities`` by label (None: none is stated), ``reported``, the labels that are,
+        ``not_judged``, why by label that is neither reported nor denied, and ``boxes``, how many boxes were exported
+        (None: boxes were not exported).
     not_judged : tuple of str
-        Findings that are neither reported nor denied.
+        Findings that are judged on no film.
     """
 
     films: int
@@ -126,7 +128,7 @@ def top_findings(folder: RunFolder, most: int, report: str) -> Findings | None:
     most : int
         Films at most.
     report : {'judged', 'cutoff', 'all'}
-        As `localize.report`: only of ``judged`` are there findings that are not judged.
+        As `localize.report`: only of ``judged`` is anything not judged.
     """
     if folder.record("localize") is None:
         return None
@@ -135,7 +137,7 @@ def top_findings(folder: RunFolder, most: int, report: str) -> Findings | None:
     probabilities = run.thresholds.probabilities(labels, run.logits)
     highest = [values.max(axis=1, initial=-np.inf) for values in (run.logits, np.nan_to_num(probabilities, nan=-1.0))]
     order = np.lexsort([-values for values in highest])[:most]
-    boxes, predictions = _exported_boxes(folder), run.default_predictions
+    boxes, predictions, reasons = _exported_boxes(folder), run.default_predictions, not_judged_table(run, report)
     files = dict(zip(run.films.images["image_id"], run.films.images["source"].astype(str), strict=True))
     of_films = predictions[predictions["reported"]].groupby("image_id")["label"].unique()
     rows = [
@@ -147,12 +149,13 @@ def top_findings(folder: RunFolder, most: int, report: str) -> Findings | None:
                 for label, value in zip(labels, probabilities[film], strict=True)
             },
             "reported": [label for label in labels if label in of_films.get(image_ids[film], ())],
+            "not_judged": {label: why for label, why in reasons.iloc[film].items() if why},
             "boxes": None if boxes is None else boxes.get(image_ids[film], 0),
         }
         for film in order
     ]
-    not_judged = tuple(run.thresholds.not_judged) if report == "judged" else ()
-    return Findings(len(image_ids), labels, rows, not_judged)
+    silent = tuple(run.thresholds.not_judged) if report == "judged" else ()
+    return Findings(len(image_ids), labels, rows, silent)
 
 
 def write_csv_tables(folder: RunFolder) -> None:

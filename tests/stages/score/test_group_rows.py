@@ -84,7 +84,7 @@ def test_numbers_of_a_group_once_more_from_the_tables(run: RunFolder, scores: pd
     area = {name: roc_auc_score(of["value"] == "1", of["logit"]) for name, of in (("F", women), ("M", men))}
     assert _value(scores, "groups/sex=F/auroc") == pytest.approx(area["F"])
     assert _value(scores, "groups/sex=F/auroc_difference") == pytest.approx(area["F"] - area["M"])
-    cutoff = files.localize.thresholds.read().logit_cutoff("nodule")
+    cutoff = files.localize.thresholds.read().logit_cutoff("nodule", "judged")
     shown = men[men["value"] == "1"]
     assert _value(scores, "groups/sex=M/sensitivity") == pytest.approx((shown["logit"] >= cutoff).mean())
     without = men[men["value"] == "0"]

@@ -23,6 +23,7 @@ OUTPUT_COLUMNS = {
     "y1": "double",
     "score": "double",
     "logit": "double",
+    "verdict": "string",
 }
 
 

@@ -1,4 +1,4 @@
-"""Box thresholds and report cutoffs: records of what ``localize`` chose, and where it was chosen."""
+"""Box thresholds, report cutoffs and promises: records of what ``localize`` chose, and where it was chosen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.probability.calibration import OLDER_RUN, LabelCalibration, calibrated_probabilities, log_odds
 from camray.core.probability.logistic import probabilities_of
+from camray.core.probability.promise import Promise
 from camray.domain.records import ThresholdSource
 
 
@@ -91,12 +92,15 @@ class Thresholds:
         What could not be chosen, and why.
     calibrations : tuple of LabelCalibration
         One per label; none in runs of versions that did not calibrate.
+    promises : tuple of Promise
+        One per label; none in runs of versions that promised nothing.
     """
 
     boxes: tuple[BoxThreshold, ...]
     cutoffs: tuple[ReportCutoff, ...]
     notes: tuple[str, ...] = ()
     calibrations: tuple[LabelCalibration, ...] = ()
+    promises: tuple[Promise, ...] = ()
 
     @property
     def cutoff_of(self) -> dict[str, float]:
@@ -125,14 +129,30 @@ class Thresholds:
         """
         return calibrated_probabilities(logits, [self.calibration_of(label) for label in labels])
 
-    def probability_cutoff(self, label: str) -> float:
-        """Return a label's cutoff as a probability; NaN where none is stated."""
-        return float(self.calibration_of(label).probabilities(np.array(self.logit_cutoff(label))))
+    def cutoff_pair(self, label: str, report: str) -> tuple[float, float]:
+        """Return the outputs below which a finding is denied, and from which it is reported.
 
-    def logit_cutoff(self, label: str) -> float:
-        """Return a label's cutoff as a raw logit; infinite for an output of 0 or 1."""
+        Parameters
+        ----------
+        label : str
+            Finding.
+        report : {'judged', 'cutoff', 'all'}
+            As of `reported`; only of ``judged`` may the two differ.
+        """
+        if report == "all":
+            return 0.0, 0.0
+        one = self.cutoff_of[label]
+        known = {each.label: each for each in self.promises} if report == "judged" else {}
+        return known[label].cutoffs(one) if label in known else (one, one)
+
+    def probability_cutoff(self, label: str, report: str) -> float:
+        """Return from which probability a finding is reported; NaN where none is stated."""
+        return float(self.calibration_of(label).probabilities(np.array(self.logit_cutoff(label, report))))
+
+    def logit_cutoff(self, label: str, report: str) -> float:
+        """Return from which raw logit a finding is reported; infinite for an output of 0 or 1."""
         with np.errstate(divide="ignore"):
-            return log_odds(self.cutoff_of[label])
+            return log_odds(min(self.cutoff_pair(label, report)[1], 1.0))
 
     def reported(self, label: str, logits: NDArray[np.floating], report: str) -> NDArray[np.bool_]:
         """Tell on which films a finding is reported.
@@ -144,24 +164,50 @@ class Thresholds:
         logits : ndarray of shape (N,), floating
             Raw, of its films.
         report : {'judged', 'cutoff', 'all'}
-            Films whose output reaches the cutoff, unless the finding is not judged; the same of every finding; or all.
+            Films whose output reaches the upper cutoff, unless the finding is not judged; those that reach the one
+            cutoff, of every finding; or all.
 
         Returns
         -------
         ndarray of shape (N,), bool
         """
-        cutoff = 0.0 if report == "all" else self.cutoff_of[label]
         is_judged = report != "judged" or label not in self.not_judged
-        return np.asarray((probabilities_of(logits) >= cutoff) & is_judged)
+        return np.asarray((probabilities_of(logits) >= self.cutoff_pair(label, report)[1]) & is_judged)
+
+    def why_not_judged(self, label: str, logits: NDArray[np.floating], report: str) -> NDArray[np.object_]:
+        """Say of each film why a finding is neither reported nor denied.
+
+        Parameters
+        ----------
+        label, logits, report
+            As of `reported`.
+
+        Returns
+        -------
+        ndarray of shape (N,), object
+            Texts; empty where it is judged.
+        """
+        outputs, reasons = probabilities_of(logits), np.full(len(logits), "", object)
+        if report != "judged":
+            return reasons
+        lower, upper = self.cutoff_pair(label, report)
+        for promise in self.promises:
+            if promise.label == label:
+                reasons[(outputs >= lower) & (outputs < upper)] = promise.between
+        reasons[:] = self.not_judged.get(label, reasons)
+        return reasons
 
     def moved_to(self, prevalences: Mapping[str, float]) -> "Thresholds":
-        """Return the same thresholds with probabilities for other prevalences, by label."""
+        """Return the same thresholds with probabilities and promises for other prevalences, by label."""
         moved = tuple(
             each.moved_to(prevalences[each.label]) if each.label in prevalences else each for each in self.calibrations
         )
-        return replace(self, calibrations=moved)
+        promises = tuple(
+            each.moved_to(prevalences[each.label]) if each.label in prevalences else each for each in self.promises
+        )
+        return replace(self, calibrations=moved, promises=promises)
 
     @property
     def not_judged(self) -> dict[str, str]:
-        """Findings that are not judged, each with the reason."""
+        """Findings that are judged on no film, each with the reason."""
         return {cutoff.label: cutoff.not_judged for cutoff in self.cutoffs if cutoff.not_judged}

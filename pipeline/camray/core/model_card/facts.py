@@ -74,6 +74,8 @@ class CardFacts:
         Scores by group of films; empty where none are known.
     shortcuts : sequence of str, or None
         Warnings and suggestions of the ingest audit; None: no audit was made.
+    promises : sequence of str
+        What reporting promises of each finding, or why nothing.
     versions : mapping of str to str
         Version of camray by stage.
     weights_sha256 : str
@@ -88,5 +90,6 @@ class CardFacts:
     intervals: str = ""
     groups: Sequence[GroupLine] = ()
     shortcuts: Sequence[str] | None = None
+    promises: Sequence[str] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     weights_sha256: str = ""

@@ -64,6 +64,7 @@ def card_sections(facts: CardFacts) -> list[CardSection]:
         CardSection("Network", _network(facts)),
         CardSection("Initial weights", _start(facts.contract.starting_weights)),
         CardSection("Scores", _score_notes(facts), _score_table(facts)),
+        CardSection("Reported, not reported, not judged", _promises(facts)),
         CardSection("Groups of patients and films", _group_notes(facts), _group_table(facts)),
         CardSection("Limits", tuple(limits_of(facts.scores, facts.contract.labels))),
         CardSection("Shortcuts", _shortcuts(facts)),
@@ -181,6 +182,17 @@ def _score_row(row: HeadlineRow) -> tuple[str, ...]:
         iou.ours.text() if iou.ours else _NONE,
         baseline_text(iou.baseline),
         row.without_boxes.text() if row.without_boxes else number_text(None),
+    )
+
+
+def _promises(facts: CardFacts) -> tuple[str, ...]:
+    if not facts.promises:
+        return ("Nothing is promised: each finding is reported from one cutoff on.",)
+    return (
+        "A film between the two cutoffs of a finding is not judged. Sensitivity: share of the films with the finding "
+        "on which it is reported or not judged. PPV: share of the reported that show it, at the prevalence of the "
+        "validation films. Both hold for films like those.",
+        *facts.promises,
     )
 
 

@@ -23,3 +23,14 @@ def probabilities_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     array([0. , 0.5, 1. ])
     """
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64))))
+
+
+def odds(probability: float) -> float:
+    """Return the odds of a probability below 1.
+
+    Examples
+    --------
+    >>> odds(0.75)
+    3.0
+    """
+    return probability / (1.0 - probability)

@@ -61,8 +61,6 @@ class PageRun:
         Prior maps, where a recipe gives them weight.
     has_annotations : bool
         Annotations may be shown.
-    not_judged : tuple of str
-        Label by label: why it is neither reported nor denied; empty if it is judged. Empty altogether if all are.
     no_probability : tuple of str
         Label by label: why no probability is stated; empty if one is.
     """
@@ -80,7 +78,6 @@ class PageRun:
     only_best: bool
     prior: NDArray[np.float32] | None
     has_annotations: bool
-    not_judged: tuple[str, ...] = ()
     no_probability: tuple[str, ...] = ()
 
 
@@ -117,7 +114,9 @@ class PageFilm:
     annotated : sequence of bool
         Labels that an annotation calls present.
     disagreement : sequence of float or None
-        By label 0-1: how much the AI and the annotations differ; None where there is no annotation.
+        By label 0-1: how much the AI and the annotations differ; None where there is no annotation, or no judgement.
+    not_judged : sequence of str
+        Label by label: why it is neither reported nor denied; empty if it is judged.
     note : str
         A note on the film's picture for the reader; may be empty.
     facts : str
@@ -138,5 +137,6 @@ class PageFilm:
     annotations: Sequence[tuple[int, str, Box]]
     annotated: Sequence[bool]
     disagreement: Sequence[float | None]
+    not_judged: Sequence[str] = ()
     note: str = ""
     facts: str = ""

@@ -17,6 +17,7 @@ from camray.reporting.score_report.group_table import group_table
 from camray.reporting.score_report.headline_table import SOURCE_MEANINGS, headline_table
 from camray.reporting.score_report.method_table import METRIC_COLUMNS, method_name, method_table
 from camray.reporting.score_report.probability_table import ProbabilityLine
+from camray.reporting.score_report.promise_table import PromiseLine
 from camray.reporting.score_report.protocol_sections import protocol_sections
 
 
@@ -55,6 +56,8 @@ class SplitReport:
         Sentences on the baselines.
     probabilities : sequence of ProbabilityLine
         How each finding's are calibrated, and how right they are.
+    promises : sequence of PromiseLine
+        What is promised of each finding, and what the films show of it.
     """
 
     split: str
@@ -68,6 +71,7 @@ class SplitReport:
     protocols: Sequence[str] = ()
     notes: Sequence[str] = ()
     probabilities: Sequence[ProbabilityLine] = ()
+    promises: Sequence[PromiseLine] = ()
 
 
 def report_page(
@@ -128,6 +132,7 @@ def _split_values(split: SplitReport) -> dict[str, Any]:
         "curves": split.curves,
         "pictures": pictures,
         "probabilities": split.probabilities,
+        "promises": split.promises,
         "methods": method_table(split.scores),
         "groups": group_table(split.scores),
         "protocols": protocol_sections(split.scores, split.protocols),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.settings.schema import LocalizeSettings
+from camray.adapters.settings.boxes import LocalizeSettings
 from camray.core.localization.background import Background, BackgroundRules, background_of, recipe_above
 from camray.core.localization.box_thresholds import BoxThreshold
 from camray.domain.records import Split, ThresholdSource

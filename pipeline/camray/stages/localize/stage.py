@@ -17,6 +17,7 @@ from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.probability.calibration import OLDER_RUN
+from camray.core.probability.promise_words import OLDER_PROMISES, promise_words
 from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError
 from camray.domain.records import Counts, StageResult
@@ -57,9 +58,12 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         "thresholds": len(thresholds.boxes),
         "boxes": len(with_box),
         "reported_boxes": int(with_box["reported"].sum()),
+        "not_judged": _share_not_judged(thresholds, explained, settings.localize.report),
         **{
             f"note_{number}": note
-            for number, note in enumerate((*thresholds.notes, *_probability_notes(thresholds, settings)))
+            for number, note in enumerate(
+                (*thresholds.notes, *_probability_notes(thresholds, settings), *_promise_notes(thresholds, settings))
+            )
         },
     }
     return StageResult(Counts(n_films, n_films), figures)
@@ -71,6 +75,28 @@ def _probability_notes(thresholds: Thresholds, settings: Settings) -> list[str]:
         return [f"no finding has a probability: {OLDER_RUN}"]
     given = [thresholds.calibration_of(label) for label in settings.localize.prevalence]
     return [f"prevalence of '{each.label}' not used, as it has no probability" for each in given if each.kind == "none"]
+
+
+def _promise_notes(thresholds: Thresholds, settings: Settings) -> list[str]:
+    """Say what is promised of the findings that are judged."""
+    if settings.localize.report != "judged":
+        return []
+    if thresholds.boxes and not thresholds.promises:
+        return [f"nothing is promised of any finding: {OLDER_PROMISES}"]
+    judged = {
+        each.label: promise_words(each) for each in thresholds.promises if each.label not in thresholds.not_judged
+    }
+    return [f"'{label}': {words}" for label, words in judged.items() if words]
+
+
+def _share_not_judged(thresholds: Thresholds, explained: ExplainedRun, report: str) -> float:
+    """Return the share of findings on films that are neither reported nor denied."""
+    columns = [
+        thresholds.why_not_judged(label, explained.logits[:, number], report) != ""
+        for number, label in enumerate(explained.labels)
+        if label in thresholds.cutoff_of
+    ]
+    return float(np.mean(columns)) if columns and len(explained.logits) else 0.0
 
 
 def _maps_of(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.adapters.settings.schema import LocalizeSettings
+from camray.adapters.settings.boxes import LocalizeSettings, PromiseSettings
 from camray.core.localization.box_recipes import BoxRecipe, fixed_recipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.localization.recipe_grid import ValidationMaps
@@ -17,6 +17,8 @@ from camray.core.metrics.localization.annotated_films import number_patients
 from camray.core.probability.calibration import LabelCalibration
 from camray.core.probability.fit import KnownFilms, fit_calibration
 from camray.core.probability.logistic import probabilities_of
+from camray.core.probability.promise import Promise, PromiseTerms
+from camray.core.probability.promise_fit import fit_promise
 from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.calibrated_thresholds import CALIBRATED, calibrated_thresholds, threshold_id
@@ -61,7 +63,8 @@ def choose_thresholds(
             boxes += _calibrated_thresholds(run, method, maps, settings, notes)
     known = _known_films(run)
     cutoffs, calibrations = _cutoffs(known, notes), _calibrations(known, notes)
-    return Thresholds(tuple(boxes), tuple(cutoffs), tuple(notes), tuple(calibrations))
+    promises = _promises(known, cutoffs, settings.promise)
+    return Thresholds(tuple(boxes), tuple(cutoffs), tuple(notes), tuple(calibrations), promises)
 
 
 def _fixed_threshold(method: str, label: str, policy: str, settings: LocalizeSettings) -> BoxThreshold:
@@ -184,6 +187,15 @@ def _calibrations(known: Mapping[str, KnownFilms], notes: list[str]) -> list[Lab
     calibrations = [fit_calibration(label, films, Split.VALIDATION.value) for label, films in known.items()]
     notes += [f"'{each.label}' has no probability: {each.reason}" for each in calibrations if each.reason]
     return calibrations
+
+
+def _promises(
+    known: Mapping[str, KnownFilms], cutoffs: Sequence[ReportCutoff], settings: PromiseSettings
+) -> tuple[Promise, ...]:
+    """Choose the two cutoffs of each label on the validation films."""
+    terms = PromiseTerms(settings.sensitivity, settings.ppv, settings.confidence)
+    split = Split.VALIDATION.value
+    return tuple(fit_promise(each.label, known[each.label], split, terms, each.output) for each in cutoffs)
 
 
 def _notes_on(label: str, evidence: Evidence) -> list[str]:

@@ -15,6 +15,7 @@ from camray.core.metrics.localization.annotated_films import FloatArray
 from camray.core.metrics.localization.baselines import fixed_point
 from camray.core.metrics.localization.hits_and_iou import best_overlaps
 from camray.core.metrics.operating_points import calibration_statistics, classification_statistics
+from camray.core.metrics.promise_scores import promise_statistic
 from camray.core.metrics.protocols.chestxray14 import LEADING, MEAN_WITHOUT_LEADING, accuracy_statistics
 from camray.core.metrics.protocols.containment import CEILING, ceiling_statistic, containment_statistic
 from camray.core.metrics.protocols.detection import detection_statistics
@@ -30,8 +31,8 @@ from camray.stages.score.protocol_inputs import ProtocolInputs
 
 
 def protocol_rows(inputs: ProtocolInputs) -> pd.DataFrame:
-    """Make the rows of all requested protocols, in the form of the score table; always calibration and ceiling."""
-    statistics = _calibration(inputs)
+    """Make the rows of all requested protocols, in the form of the score table; always promises and ceiling too."""
+    statistics = [*_calibration(inputs), *_promises(inputs)]
     names = list(dict.fromkeys((*inputs.settings.protocols, CEILING)))
     for name in progress(names, len(names), f"protocols on {inputs.films.split}"):
         statistics += _PROTOCOLS[name](inputs)
@@ -53,6 +54,22 @@ def _calibration(inputs: ProtocolInputs) -> list[Statistic]:
         probabilities = inputs.probabilities(label)
         if probabilities is not None and len(probabilities):
             statistics += calibration_statistics(label, films, probabilities, source.value)
+    return statistics
+
+
+def _promises(inputs: ProtocolInputs) -> list[Statistic]:
+    """Make the rows of what was promised; none where these very films chose the cutoffs (unless as an oracle)."""
+    thresholds, is_own = inputs.run.thresholds, inputs.is_calibrated_here
+    if is_own and not inputs.settings.oracle:
+        return []
+    source = ThresholdSource.ORACLE if is_own else ThresholdSource.VALIDATION
+    statistics: list[Statistic] = []
+    for promise in thresholds.promises:
+        films = inputs.films.logits[promise.label]
+        if len(films.logits) and promise.label not in thresholds.not_judged:
+            reported = thresholds.reported(promise.label, films.logits, "judged")
+            unjudged = thresholds.why_not_judged(promise.label, films.logits, "judged") != ""
+            statistics.append(promise_statistic(promise, films, reported, unjudged, source.value))
     return statistics
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from camray.adapters.run_folders.digests import digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
+from camray.adapters.settings.boxes import LocalizeSettings
 from camray.adapters.settings.default_recipe import DEFAULT_RECIPE, completed, with_default_recipe
 from camray.adapters.settings.loading import config_path, load_plain, parse_settings, refuse_secrets
-from camray.adapters.settings.schema import LocalizeSettings, Settings
+from camray.adapters.settings.schema import Settings
 from camray.core.planning.facts import Plan, PlanRequest
 from camray.core.planning.plan import plan_experiment
 from camray.domain.errors import InputRefusedError, SettingsError

@@ -71,7 +71,7 @@ def build(
         If no film is left to show.
     """
     digest, run = run_digest(folder), open_explained_run(folder)
-    films = ReviewedFilms(run, with_annotations=annotations)
+    films = ReviewedFilms(run, settings.localize.report, with_annotations=annotations)
     page_run = page_run_of(run, settings, digest, has_annotations=films.has_annotations)
     splits = splits or settings.export.splits
     image_ids = [str(image_id) for image_id in run.explained["image_id"][run.explained["split"].isin(splits)]]

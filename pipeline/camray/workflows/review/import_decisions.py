@@ -29,6 +29,7 @@ from camray.domain.reader_decisions import Decision, DecisionsRead, Problem, Rea
 from camray.domain.spreadsheet_cells import without_formulas
 from camray.io.artifacts import artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
+from camray.io.film_verdicts import not_judged_table
 from camray.io.workflow_artifacts import ReviewedFiles
 from camray.workflows.review.dataset_manifest import write_data_set
 from camray.workflows.review.export_page import run_digest
@@ -71,9 +72,11 @@ class _ReviewedRun:
     @property
     def judged_claims(self) -> dict[tuple[str, str], Claim]:
         """Claims without those on findings that the run neither reports nor denies."""
-        reported = {label for (_, label), claim in self.claims.items() if claim.reported}
-        silent = set(self.run.thresholds.not_judged) - reported  # localize.report=cutoff reports them all the same
-        return {key: claim for key, claim in self.claims.items() if key[1] not in silent}
+        table = not_judged_table(self.run, "judged")
+        silent = {(image_id, label) for label in self.labels for image_id in map(str, table.index[table[label] != ""])}
+        # localize.report=cutoff reports them all the same
+        told = {key[1] for key in silent & self.claims.keys() if self.claims[key].reported}
+        return {key: claim for key, claim in self.claims.items() if key not in silent or key[1] in told}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from camray.core.metrics.localization.masks import box_from_rle
 from camray.domain.geometry import Box, boxes_to_array, iou_matrix
 from camray.domain.records import CORNERS
 from camray.io.explained_run import ExplainedRun
+from camray.io.film_verdicts import not_judged_table
 from camray.reporting.review_page.records import PageFilm
 
 _Key = tuple[str, str]  # image_id and label
@@ -22,12 +23,14 @@ class ReviewedFilms:
     ----------
     run : ExplainedRun
         The run.
+    report : {'judged', 'cutoff', 'all'}
+        As `localize.report`.
     with_annotations : bool
         False leaves labels and annotations unread.
     """
 
-    def __init__(self, run: ExplainedRun, *, with_annotations: bool) -> None:
-        self._run = run
+    def __init__(self, run: ExplainedRun, report: str, *, with_annotations: bool) -> None:
+        self._run, self._not_judged = run, not_judged_table(run, report)
         predictions = run.default_predictions.sort_values(["image_id", "label", "rank"])
         self._boxes: dict[_Key, list[Box]] = {}
         for image_id, label, *corners in predictions.dropna(subset=CORNERS)[["image_id", "label", *CORNERS]].to_numpy():
@@ -59,6 +62,7 @@ class ReviewedFilms:
         film, window = run.films.film(image_id), run.placements[image_id].window
         boxes = [self._boxes.get((image_id, label), []) for label in labels]
         reported = [(image_id, label) in self._reported for label in labels]
+        not_judged = [str(self._not_judged.at[image_id, label]) for label in labels]
         logits = run.film_logits(image_id)
         probabilities = run.thresholds.probabilities(labels, logits[None])[0]
         marks = self._marks.get(image_id, [])
@@ -68,9 +72,10 @@ class ReviewedFilms:
             for number, label in enumerate(labels):
                 value, of_label = self._values.get((image_id, label)), [box for n, _, box in marks if n == number]
                 annotated[number] = value == "1" or bool(of_label)
-                disagreement[number] = _disagreement(
-                    reported[number], boxes[number], annotated[number], of_label, value
-                )
+                if not not_judged[number]:
+                    disagreement[number] = _disagreement(
+                        reported[number], boxes[number], annotated[number], of_label, value
+                    )
         return PageFilm(
             image_id=image_id,
             grey=grey,
@@ -86,6 +91,7 @@ class ReviewedFilms:
             annotations=marks,
             annotated=annotated,
             disagreement=disagreement,
+            not_judged=not_judged,
             note=note,
             facts=f"{film.cols} × {film.rows} px" + (f" · {film.view}" if film.view else ""),
         )

@@ -35,9 +35,9 @@ def page_run_of(run: ExplainedRun, settings: Settings, digest: str, *, has_annot
         raise PipelineError(
             f"{run.folder.root}: its boxes use prior maps, which are with the trained run; name that run with --trained"
         )
-    cutoffs = [run.thresholds.probability_cutoff(label) for label in run.labels]
-    logit_cutoffs = [run.thresholds.logit_cutoff(label) for label in run.labels]
-    not_judged = run.thresholds.not_judged if settings.localize.report == "judged" else {}
+    report = settings.localize.report
+    cutoffs = [run.thresholds.probability_cutoff(label, report) for label in run.labels]
+    logit_cutoffs = [run.thresholds.logit_cutoff(label, report) for label in run.labels]
     return PageRun(
         name=run.folder.root.resolve().name,
         digest=digest,
@@ -45,7 +45,6 @@ def page_run_of(run: ExplainedRun, settings: Settings, digest: str, *, has_annot
         labels=run.labels,
         cutoffs=tuple(None if np.isnan(cutoff) else cutoff for cutoff in cutoffs),
         logit_cutoffs=tuple(float(np.clip(cutoff, -LARGE_LOGIT, LARGE_LOGIT)) for cutoff in logit_cutoffs),
-        not_judged=tuple(not_judged.get(label, "") for label in run.labels),
         no_probability=tuple(run.thresholds.calibration_of(label).reason for label in run.labels),
         recipes=tuple(_page_recipe(thresholds[label]) if label in thresholds else None for label in run.labels),
         grid={

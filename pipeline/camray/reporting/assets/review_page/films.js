@@ -54,7 +54,7 @@
   }
 
   /** A finding's probability as text; in words where the run states none. */
-  C.certainty = (film, label) => (film.probabilities[label] !== null ? film.probabilities[label].toFixed(2) : film.reported[label] ? "reported" : "not reported");
+  C.certainty = (film, label) => (film.probabilities[label] !== null ? film.probabilities[label].toFixed(2) : film.reported[label] ? "reported" : film.not_judged[label] ? "not judged" : "not reported");
 
   /** What findings are ranked by: probabilities, or raw logits where the run does not state them all. */
   C.ranks = (film) => (film.probabilities.includes(null) ? film.logits : film.probabilities);

@@ -22,7 +22,7 @@
     if (C.current.reported[label]) {
       return [["C", "confirm", "Confirm", "present, boxes correct"], ["A", "adjust", "Adjust", "present, my boxes"], ["R", "reject", "Reject", "absent"], ["U", "uncertain", "Uncertain", ""]];
     }
-    return [["C", "confirm", "Confirm", "absent"], ["A", "adjust", "Add", C.run.not_judged[label] ? "present" : "present, AI missed it"], ["U", "uncertain", "Uncertain", ""]];
+    return [["C", "confirm", "Confirm", "absent"], ["A", "adjust", "Add", C.current.not_judged[label] ? "present" : "present, AI missed it"], ["U", "uncertain", "Uncertain", ""]];
   }
 
   /** Give the selected finding a verdict; the same verdict a second time removes it. */
@@ -160,7 +160,7 @@
 
   function body(label) {
     const blind = C.hidesAi(C.current), record = C.state.of(C.current.id), blindAnswer = record.blind && record.blind[name(label)];
-    const unjudged = C.run.not_judged[label];
+    const unjudged = C.current.not_judged[label];
     const none = C.run.no_probability[label] ? "; no probability: " + C.run.no_probability[label] : " (cutoff " + C.run.cutoffs[label].toFixed(2) + ")";
     const facts = blind ? "" : unjudged ? "AI: not judged: " + unjudged : "AI: " + (C.current.reported[label] ? "reported" : "not reported") + none;
     const before = blindAnswer ? " · your blind answer: " + { 1: "present", 0: "absent", uncertain: "uncertain" }[blindAnswer.value] : "";

@@ -188,7 +188,7 @@
     const finding = C.state.finding(C.current.id, name), reported = C.current.reported[label], other = chosen ? "" : " other";
     if (!hidden && (reported || chosen)) {
       const faint = finding.boxes || finding.verdict === "reject" ? " behind" : "", below = reported ? "" : " below";
-      const text = name + " " + C.certainty(C.current, label) + (reported ? ", AI" : C.run.not_judged[label] ? ", AI, not judged" : ", AI, below cutoff");
+      const text = name + " " + C.certainty(C.current, label) + (reported ? ", AI" : C.current.not_judged[label] ? ", AI, not judged" : ", AI, below cutoff");
       aiBoxes(label).forEach((box, i) => drawBox(box, "ai" + other + faint + below, i || faint ? "" : text));
     }
     const mine = chosen && C.preview ? C.preview : finding.boxes;
