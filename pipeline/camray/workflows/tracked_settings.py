@@ -48,7 +48,7 @@ def later_tags(settings: Settings) -> dict[str, str | None]:
     Returns
     -------
     dict
-        By dotted name, for instance ``localize.policy``.
+        By dotted name, for instance ``localize.policies``.
     """
     given = _dotted({name: getattr(settings, name).model_dump(mode="json") for name in _LATER})
     defaults = _dotted(
