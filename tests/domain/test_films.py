@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from camray.domain.errors import DicomError
-from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, VoiWindow, check_aspect
+from camray.domain.films import FilmHeader, FilmPolicy, GreyScale, LookupTable, VoiWindow, check_aspect
 from camray.domain.records import RefusalReason
 
 POLICY = FilmPolicy(modalities=("CR", "DX"), body_parts=("CHEST", ""), views=("PA", "AP", ""))
@@ -9,6 +10,22 @@ POLICY = FilmPolicy(modalities=("CR", "DX"), body_parts=("CHEST", ""), views=("P
 
 def header(modality: str = "DX", body_part: str = "CHEST", view: str = "PA") -> FilmHeader:
     return FilmHeader("1.2.3", modality=modality, body_part=body_part, view=view)
+
+
+@pytest.mark.parametrize(
+    ("grey", "voi"),
+    [
+        (GreyScale(), "none"),
+        (GreyScale(windows=(VoiWindow(1.0, float("nan")),)), "none"),
+        (GreyScale(windows=(VoiWindow(100.0, 50.0),)), "window"),
+        (
+            GreyScale(windows=(VoiWindow(100.0, 50.0),), voi_luts=(LookupTable(0, np.arange(3, dtype=np.uint16), 8),)),
+            "table",
+        ),
+    ],
+)
+def test_which_voi_transform_a_header_has(grey: GreyScale, voi: str) -> None:
+    assert grey.voi == voi
 
 
 @pytest.mark.parametrize("body_part", ["CHEST", "CHEST PA", "PORT_CHEST", ""])

@@ -10,6 +10,7 @@ from camray.commands import (
     compare,
     data,
     diff,
+    drift,
     experiment,
     fetch,
     gallery,
@@ -31,7 +32,7 @@ from camray.commands.arguments import DATA_COMMANDS, PACS_COMMANDS, RESULT_COMMA
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a file of a run or weights cannot be used, or internal error; 2 usage, settings or data "
     "manifest; 3 no usable input; 4 incomplete, locked, or PACS or tracking server unreachable: run the same command "
-    "again to resume; 5 a PACS refused the credentials or a request."
+    "again to resume; 5 a PACS refused the credentials or a request; 6 drift, with --fail-on."
 )
 app = typer.Typer(
     name="camray",
@@ -42,7 +43,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-SINGLE = (experiment, compare, stages, show, gallery, diff, card, package, sanity, fetch, refine, remedies, settings)
+SINGLE = (
+    experiment,
+    compare,
+    stages,
+    show,
+    gallery,
+    diff,
+    drift,
+    card,
+    package,
+    sanity,
+    fetch,
+    refine,
+    remedies,
+    settings,
+)
 for part in SINGLE:
     app.add_typer(part.app)
 app.add_typer(review.app, name="review", rich_help_panel=PACS_COMMANDS)

@@ -12,6 +12,7 @@
     ├── CheckpointError           weights or a model contract do not fit
     ├── ExportError               a result cannot be written in the requested form
     ├── InputRefusedError         no usable input remains                                  (exit code 3)
+    ├── DriftError            predictions have drifted, and the command was to fail then    (exit code 6)
     ├── IncompleteError           a stage could not finish, or another process holds the run's lock: run again to resume
     │                                                                                      (exit code 4)
     └── PeerError                 a PACS does not do what was requested                    (exit code 5)
@@ -90,6 +91,12 @@ class InputRefusedError(PipelineError):
     """Every input was refused, or too little of it is usable."""
 
     exit_code = 3
+
+
+class DriftError(PipelineError):
+    """Predictions have drifted as far as the caller wants to hear of."""
+
+    exit_code = 6
 
 
 class IncompleteError(PipelineError):

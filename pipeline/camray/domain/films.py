@@ -101,6 +101,13 @@ class GreyScale:
         """Whether low values are bright. MONOCHROME1 and INVERSE mean the same; together they count once."""
         return self.photometric == "MONOCHROME1" or self.presentation_lut_shape == "INVERSE"
 
+    @property
+    def voi(self) -> str:
+        """Which VOI transform the header has: ``table``, ``window`` or ``none``."""
+        if self.voi_luts:
+            return "table"
+        return "window" if any(window.is_valid for window in self.windows) else "none"
+
 
 @dataclass(frozen=True)
 class FilmHeader:
@@ -189,12 +196,15 @@ class Film:
         Digest of the stored values and the shape: equal for equal pixels in different encodings.
     note : str
         Why the film is not displayed as its header says; empty if it is.
+    voi : str
+        As `GreyScale.voi`.
     """
 
     pixels: NDArray[np.float32]
     header: FilmHeader
     pixel_sha256: str
     note: str = ""
+    voi: str = "none"
 
 
 @dataclass(frozen=True)

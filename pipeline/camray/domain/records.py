@@ -80,6 +80,20 @@ GROUP_COLUMNS: dict[str, str] = {  # of films that train; the view is in the ima
     "maker": "string",  # keyed hash
     "age_years": "float64",  # whole years, 90 for all above
 }
+ACQUISITION_COLUMNS: dict[str, str] = {  # how a film was made and looks, for `camray drift`
+    "image_id": "string",
+    "maker": "string",  # keyed hash
+    "maker_key": "string",  # fingerprint of the key: hashes by other keys cannot be compared
+    "voi": "string",  # VOI transform of the header: table, window or none
+    "is_doubtful": "bool",  # does not look like a chest film, or is not displayed as its header says
+    "grey_mean": "float64",  # of the film on the model grid, 0-1, as are the others
+    "grey_deviation": "float64",
+    "grey_low": "float64",  # 1st percentile
+    "grey_median": "float64",
+    "grey_high": "float64",  # 99th percentile
+    "border_mean": "float64",  # of the outermost tiles
+    "local_contrast": "float64",  # mean standard deviation within tiles
+}
 LABEL_COLUMNS: dict[str, str] = {"image_id": "string", "label": "string", "value": "string"}
 LABEL_VALUES = ("1", "0", "uncertain")  # a missing row is no information
 CORNERS = ["x0", "y0", "x1", "y1"]  # columns of a box's corners, half-open, px

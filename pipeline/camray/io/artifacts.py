@@ -18,6 +18,7 @@ from camray.adapters.run_folders.stage_replacement import STAGE_FILE
 from camray.core.localization.box_thresholds import Thresholds
 from camray.domain.contract import ModelContract
 from camray.domain.records import (
+    ACQUISITION_COLUMNS,
     ANNOTATION_COLUMNS,
     EPOCH_COLUMNS,
     EXPLAINED_COLUMNS,
@@ -36,7 +37,15 @@ from camray.io.ingest_contract import IngestContract, read_ingest_contract, writ
 from camray.io.model_contract import read_contract, write_contract
 from camray.io.plan import PlannedFrom, read_plan, write_plan
 from camray.io.thresholds import read_thresholds, write_thresholds
-from camray.io.workflow_artifacts import CardFiles, ComparedFiles, RefinedFiles, ReviewedFiles, ReviewFiles, SanityFiles
+from camray.io.workflow_artifacts import (
+    CardFiles,
+    ComparedFiles,
+    DriftFiles,
+    RefinedFiles,
+    ReviewedFiles,
+    ReviewFiles,
+    SanityFiles,
+)
 
 
 class GeneratedFiles(ArtifactFolder):
@@ -62,6 +71,7 @@ class IngestFiles(ArtifactFolder):
 
     images = table_of("images.parquet", IMAGE_COLUMNS)
     groups = table_of("groups.parquet", GROUP_COLUMNS)
+    acquisition = table_of("acquisition.parquet", ACQUISITION_COLUMNS)
     labels = table_of("labels.parquet", LABEL_COLUMNS)
     annotations = table_of("annotations.parquet", ANNOTATION_COLUMNS)
     ignored = table_of("ignored.parquet", ANNOTATION_COLUMNS)
@@ -217,6 +227,7 @@ class RunArtifacts(ArtifactFolder):
     export = Named("export", ExportFiles)
     sanity = Named("sanity", SanityFiles)
     card = Named("card", CardFiles)
+    drift = Named("drift", DriftFiles)
     refined = Named("refined", RefinedFiles)
     review = Named("review", ReviewFiles)
     reviewed = Named("reviewed", ReviewedFiles)

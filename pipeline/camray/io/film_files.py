@@ -74,7 +74,8 @@ def _read_film(path: Path, policy: FilmPolicy | None) -> Film:
     pixels = to_unit_scale(film.values, film.grey)
     if pixels.min() == pixels.max():
         raise PixelError(RefusalReason.BLANK, "the header's modality transform gives all pixels one grey")
-    return Film(pixels, film.header, pixel_digest(film.values), grey_note(film.values, film.grey))
+    note = grey_note(film.values, film.grey)
+    return Film(pixels, film.header, pixel_digest(film.values), note, film.grey.voi)
 
 
 @contextmanager

@@ -13,10 +13,12 @@ from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.finished_outputs import file_digest
 from camray.adapters.run_folders.package_marks import CHECKS_FOLDER, PACKAGE_FILE
 from camray.adapters.run_folders.stage_record import DIGEST_KEY, is_undamaged, with_own_digest
+from camray.core.drift.reference import RunReference
 from camray.domain.errors import CheckpointError
 from camray.domain.records import PREDICTION_COLUMNS
 from camray.io.artifact_types import Named, RecordFile, path_of, record_of, table_of
 from camray.io.artifacts import GeneratedFiles, RunArtifacts
+from camray.io.drift_reference import read_reference, write_reference
 
 FORMAT = 1
 _ADVICE = "restore the file from where the package came from, or write the package again with `camray package`"
@@ -98,6 +100,7 @@ class PackageFiles(RunArtifacts):
     checks = Named(CHECKS_FOLDER, CheckFiles)
     lungs = path_of("lungs.safetensors")
     onnx = path_of("model.onnx")
+    drift_reference: Named[RecordFile[RunReference]] = record_of("drift.json", read_reference, write_reference)
     licence = path_of("LICENSE")
     notice = path_of("NOTICE")
     card = path_of("card.md")  # type: ignore[assignment]  # beside the manifest, where people look first

@@ -1,4 +1,4 @@
-"""Artifacts of workflows: map checks, the model card, the review, comparisons of models, several seeds."""
+"""Artifacts of workflows: map checks, the model card, drift, the review, comparisons of models, several seeds."""
 
 from pathlib import Path
 
@@ -24,6 +24,13 @@ class CardFiles(ArtifactFolder):
 
     markdown = path_of("card.md")
     page = path_of("card.html")
+
+
+class DriftFiles(ArtifactFolder):
+    """Drift of folders of predictions: the page, and the same for programs."""
+
+    page = path_of("drift.html")
+    summary = path_of("drift.json")
 
 
 class RefinedFiles(ArtifactFolder):

@@ -23,6 +23,7 @@ from camray.core.imaging.resampling import to_model_grid
 from camray.domain.errors import AnnotationError, InputRefusedError, ManifestError, PipelineError, SettingsError
 from camray.domain.geometry import Box, GridTransform
 from camray.domain.records import (
+    ACQUISITION_COLUMNS,
     ANNOTATION_COLUMNS,
     GROUP_COLUMNS,
     IMAGE_COLUMNS,
@@ -39,6 +40,7 @@ TABLES = {
     "images": IMAGE_COLUMNS,
     "labels": LABEL_COLUMNS,
     "groups": GROUP_COLUMNS,
+    "acquisition": ACQUISITION_COLUMNS,
     "annotations": ANNOTATION_COLUMNS,
     "refusals": REFUSAL_COLUMNS,
 }
@@ -439,6 +441,25 @@ def test_new_films_take_the_trained_runs_grid_and_labels_and_are_all_test(tmp_pa
     assert PixelStore(tmp_path / "out" / "ingest" / "store").shard(0).shape == (4, 64, 48)
     assert len(table(tmp_path / "out", "labels")) == 0
     assert (tmp_path / "out" / "ingest" / "contract.json").read_text().count("Active Tuberculosis")
+
+
+def test_how_films_were_made_and_look_is_kept_of_new_films_too(tmp_path: Path, trained: Path) -> None:
+    new = tmp_path / "new"
+    write_film(new / "20", 20, Manufacturer="Canary Imaging")
+    write_film(new / "21", 21, WindowCenter=2000, WindowWidth=3000, Manufacturer="Other")
+    write_film(new / "22", 22, Manufacturer="Canary Imaging ")
+    run(settings_for(new, "tb_hemithorax"), tmp_path / "out", trained)
+    kept, images = (table(tmp_path / "out", name).set_index("image_id") for name in ("acquisition", "images"))
+    assert kept.index.tolist() == images.index.tolist()
+    assert kept["voi"].tolist() == ["none", "window", "none"]
+    assert kept["maker"].nunique() == 2
+    assert kept.loc["1.2.3.20", "maker"] == kept.loc["1.2.3.22", "maker"]
+    assert set(kept["maker_key"]) == set(table(tmp_path / "trained", "acquisition")["maker_key"])
+    store = PixelStore(tmp_path / "out" / "ingest" / "store").shard(0) / 255.0
+    inside = store[0][:, store[0].any(axis=0)]  # without the letterbox's margins
+    assert kept.loc["1.2.3.20", "grey_mean"] == pytest.approx(inside.mean(), abs=0.02)
+    assert (kept["border_mean"] < kept["grey_high"]).all()
+    assert kept["local_contrast"].between(0, 0.5, inclusive="neither").all()
 
 
 def test_new_films_with_tables_get_derived_labels_and_may_lack_rows(tmp_path: Path, trained: Path) -> None:

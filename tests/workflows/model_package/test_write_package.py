@@ -87,9 +87,15 @@ def package(written: Path, tmp_path: Path) -> Path:
 def test_every_file_is_in_the_manifest_and_none_names_patient_reader_or_path(run: Path, written: Path) -> None:
     manifest = check_package(written)
     assert set(manifest.files) == {
-        *("LICENSE", "NOTICE", "card.md", "card.html", "settings.json", "ingest/contract.json", "ingest/stage.json"),
-        *("train/model.safetensors", "train/contract.json", "train/stage.json", "explain/prior-cam.npy"),
-        *("explain/stage.json", "localize/thresholds.json", "localize/stage.json", "checks/expected.parquet"),
+        *("LICENSE", "NOTICE", "card.md", "card.html", "drift.json", "settings.json", "ingest/contract.json"),
+        *("ingest/stage.json", "train/model.safetensors", "train/contract.json", "train/stage.json"),
+        *(
+            "explain/prior-cam.npy",
+            "explain/stage.json",
+            "localize/thresholds.json",
+            "localize/stage.json",
+            "checks/expected.parquet",
+        ),
         *(f"checks/films/film-0000{number}.dcm" for number in (1, 2, 3)),
     }
     assert WORD in (run / "settings.json").read_text(encoding="utf-8")  # it was there to be found

@@ -54,6 +54,24 @@ def probe_features(
     }
 
 
+def border_and_contrast(glances: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Average the outermost tiles of films, and the standard deviation within all tiles.
+
+    Parameters
+    ----------
+    glances : ndarray of shape (films, 384), float32
+        Histogram, thumbnail and tiles of each film.
+
+    Returns
+    -------
+    border, contrast : ndarray of shape (films,), float64
+        Grey 0-1.
+    """
+    tiles = glances[:, HISTOGRAM_BINS + THUMBNAIL_SIDE**2 :].astype(np.float64)
+    means, deviations = tiles[:, : TILE_SIDE**2], tiles[:, TILE_SIDE**2 :]
+    return means[:, regions(None)["border"].ravel()].mean(axis=1), deviations.mean(axis=1)
+
+
 def tile_shares(mask: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
     """Compute how much of each of side x side equal tiles a mask covers.
 

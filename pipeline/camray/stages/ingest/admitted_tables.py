@@ -4,10 +4,11 @@ import hashlib
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from camray.adapters.datasets.box_table import IGNORE
-from camray.core.shortcuts.features import MOST_YEARS
-from camray.domain.records import ANNOTATION_COLUMNS, CORNERS, GROUP_COLUMNS, LABEL_COLUMNS
+from camray.core.shortcuts.features import MOST_YEARS, border_and_contrast
+from camray.domain.records import ACQUISITION_COLUMNS, ANNOTATION_COLUMNS, CORNERS, GROUP_COLUMNS, LABEL_COLUMNS
 from camray.stages.ingest.admission import Admitted
 
 _OLDEST = 90  # years; a higher age tells who it is
@@ -33,6 +34,28 @@ def group_rows(admitted: Admitted) -> pd.DataFrame:
     films = admitted.films
     years = films["age_years"].where(films["age_years"] < MOST_YEARS)
     return films.assign(age_years=(years // 1).clip(upper=_OLDEST))[list(GROUP_COLUMNS)]
+
+
+def acquisition_rows(admitted: Admitted, statistics: NDArray[np.float32], key_fingerprint: str) -> pd.DataFrame:
+    """Return the acquisition table: how each film was made and looks; no identifiers.
+
+    Parameters
+    ----------
+    admitted : Admitted
+        Films that are kept.
+    statistics : ndarray of shape (films, 384), float32
+        Histogram, thumbnail and tiles of each.
+    key_fingerprint : str
+        Of the key that manufacturers are hashed with.
+    """
+    border, contrast = border_and_contrast(statistics)
+    films = admitted.films
+    return films.assign(
+        maker_key=key_fingerprint,
+        is_doubtful=(films["doubt"] != "").to_numpy(dtype=bool),
+        border_mean=border,
+        local_contrast=contrast,
+    )[list(ACQUISITION_COLUMNS)]
 
 
 def annotation_rows(admitted: Admitted) -> pd.DataFrame:

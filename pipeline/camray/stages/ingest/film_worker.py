@@ -122,6 +122,7 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         sex=header.sex if header.sex in {"M", "F", "O"} else "",
         age_years=header.age_years,
         maker=pseudonym(plan.key, "maker", header.manufacturer)[:8],
+        voi=film.voi,
         doubt="; ".join(filter(None, (_plausibility_warning(plan, film, inside), film.note, prepared.note))),
         grey_mean=statistics.mean,
         grey_deviation=statistics.deviation,

@@ -25,6 +25,8 @@ class IngestRecord:
         Native to model grid, see `camray.domain.geometry.GridTransform`.
     age_years : float or None
         None where the age is not known.
+    voi : str
+        Which VOI transform the header has: ``table``, ``window`` or ``none``.
     doubt : str
         Why the film does not look like a chest film, or is not displayed as its header says; else empty.
     grey_mean, grey_deviation, grey_low, grey_median, grey_high : float or None
@@ -58,6 +60,7 @@ class IngestRecord:
     site: str = ""
     age_years: float | None = None
     maker: str = ""
+    voi: str = ""
     doubt: str = ""
     grey_mean: float | None = None
     grey_deviation: float | None = None
@@ -86,6 +89,7 @@ _DESCRIPTIONS = (
     "sex",
     "site",
     "maker",
+    "voi",
     "doubt",
 )
 _NUMBERS = ("row_spacing_mm", "col_spacing_mm", "scale_x", "scale_y", "offset_x", "offset_y", "age_years")

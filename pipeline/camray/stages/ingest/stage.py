@@ -37,7 +37,14 @@ from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
 from camray.io.tracked_films import track_films
 from camray.stages.ingest.admission import Admitted, Source, admit
-from camray.stages.ingest.admitted_tables import annotation_rows, data_digest, group_rows, ignored_rows, label_rows
+from camray.stages.ingest.admitted_tables import (
+    acquisition_rows,
+    annotation_rows,
+    data_digest,
+    group_rows,
+    ignored_rows,
+    label_rows,
+)
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Chunks, chunked
@@ -85,6 +92,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     digest = data_digest(admitted)
     images = _image_rows(admitted.films)
     files.images.write(images)
+    files.acquisition.write(acquisition_rows(admitted, statistics, key_fingerprint(key)))
     files.labels.write(label_rows(admitted))
     if source.is_training:
         files.groups.write(group_rows(admitted))
