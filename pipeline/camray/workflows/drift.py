@@ -121,7 +121,8 @@ def _comparable(root: Path, reference: RunReference, seen: PredictedFeatures) ->
 
 def _track(settings: Settings, trained: Path, folders: Sequence[FolderDrift]) -> None:
     """Log the figures of each folder to the tracked run of the network; the step is the date of its boxes."""
-    with open_tracker(settings, RunFolder(trained)) as tracker:
+    track = settings.track.model_copy(update={"system_metrics": False})  # those of the run are of its training
+    with open_tracker(settings.model_copy(update={"track": track}), RunFolder(trained)) as tracker:
         for number, folder in enumerate(folders):
             date = folder.written.replace("-", "")
             tracker.metrics(drift_metrics(folder), int(date) if date.isdigit() else number)
