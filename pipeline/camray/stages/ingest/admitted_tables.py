@@ -9,10 +9,21 @@ from numpy.typing import NDArray
 from camray.adapters.datasets.box_table import IGNORE
 from camray.core.shortcuts.features import MOST_YEARS, border_and_contrast
 from camray.domain.records import ACQUISITION_COLUMNS, ANNOTATION_COLUMNS, CORNERS, GROUP_COLUMNS, LABEL_COLUMNS
+from camray.io.artifacts import IngestFiles
 from camray.stages.ingest.admission import Admitted
 
 _OLDEST = 90  # years; a higher age tells who it is
 _VALUE_NAMES = np.array(["0", "1", "uncertain"], dtype=object)  # positions are the codes of a label matrix
+
+
+def write_label_tables(files: IngestFiles, admitted: Admitted, *, is_training: bool) -> None:
+    """Write labels, annotations and regions to ignore; of films that train also what labels can be balanced by."""
+    files.labels.write(label_rows(admitted))
+    files.annotations.write(annotation_rows(admitted))
+    if is_training:
+        files.groups.write(group_rows(admitted))
+    if len(admitted.ignored):
+        files.ignored.write(ignored_rows(admitted))
 
 
 def label_rows(admitted: Admitted) -> pd.DataFrame:

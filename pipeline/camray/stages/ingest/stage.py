@@ -37,14 +37,7 @@ from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
 from camray.io.tracked_films import track_films
 from camray.stages.ingest.admission import Admitted, Source, admit
-from camray.stages.ingest.admitted_tables import (
-    acquisition_rows,
-    annotation_rows,
-    data_digest,
-    group_rows,
-    ignored_rows,
-    label_rows,
-)
+from camray.stages.ingest.admitted_tables import acquisition_rows, data_digest, write_label_tables
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Chunks, chunked
@@ -93,12 +86,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     images = _image_rows(admitted.films)
     files.images.write(images)
     files.acquisition.write(acquisition_rows(admitted, statistics, key_fingerprint(key)))
-    files.labels.write(label_rows(admitted))
-    if source.is_training:
-        files.groups.write(group_rows(admitted))
-    files.annotations.write(annotation_rows(admitted))
-    if len(admitted.ignored):
-        files.ignored.write(ignored_rows(admitted))
+    write_label_tables(files, admitted, is_training=source.is_training)
     files.contract.write(_contract(admitted.findings, grid, source.manifest.name, digest))
     chunks.to_store(files.store_folder, admitted.films)
     shares = None
