@@ -22,9 +22,9 @@ from camray.domain.predicted_films import (
 from camray.domain.suggestions import did_you_mean
 from camray.io.film_files import file_of_bytes
 from camray.io.film_files import read_film as read_film_file
-from camray.io.run_lookup import check_is_run
 from camray.workflows.predicted_films import explained_films, predicted_films
 from camray.workflows.predictor import Predictor, load_predictor
+from camray.workflows.trained_source import trained_folder
 
 __all__ = [
     "Box",
@@ -129,21 +129,22 @@ def load(run: str | Path) -> Model:
     Parameters
     ----------
     run : str or Path
-        Folder of a run, ``runs/<name>``, or a model package.
+        Folder of a run, ``runs/<name>``, or a model package. Or an address in MLflow: ``models:/name@alias``,
+        ``models:/name/1``, ``models:/name/latest``, ``runs:/run_id/model``; the store is that of
+        ``MLFLOW_TRACKING_URI``, else the one in ``runs/``. Its files are obtained once, and kept in the user's cache.
 
     Raises
     ------
     SettingsError
-        If there is no such run.
+        If there is no such run, package or model.
+    UnreachableError
+        If the MLflow store does not answer.
     CheckpointError
         If weights are missing, or do not fit their contract.
     PipelineError
         If another file is missing, or has changed since the run ended.
     """
-    if str(run).startswith("models:/"):
-        raise SettingsError(f"{run}: expected a run's folder; `mlflow.pyfunc.load_model` loads registered models")
-    check_is_run(Path(run), or_package=True)
-    return Model(load_predictor(Path(run)))
+    return Model(load_predictor(trained_folder(run)))
 
 
 def read_film(film: str | Path | bytes) -> FilmPicture:

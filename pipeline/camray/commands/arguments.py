@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from camray.domain.uris import is_model_address
+
 console = Console(stderr=True)
 
 RUN_PANEL, OUTPUT_PANEL = "Run", "Output"
@@ -80,6 +82,17 @@ def start_on_run(what: str, run: Path, *, quiet: bool, or_package: bool = False)
 
     check_is_run(run, or_package=or_package)
     print_start(what, run, quiet=quiet)
+
+
+def opened_source(what: str, source: Path, *, quiet: bool) -> Path:
+    """Return the folder of a run, a package, or a model that is obtained from MLflow; print what is done with it."""
+    if not is_model_address(str(source)):
+        start_on_run(what, source, quiet=quiet, or_package=True)
+        return source
+    print_start(what, source, quiet=quiet)
+    from camray.workflows.trained_source import trained_folder
+
+    return trained_folder(source)
 
 
 def print_note(note: str) -> None:

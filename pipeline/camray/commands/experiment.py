@@ -18,9 +18,9 @@ from camray.commands.arguments import (
     Runs,
     TrainedRun,
     console,
+    opened_source,
     print_json,
     print_start,
-    start_on_run,
 )
 from camray.commands.dry_run import print_dry_run
 from camray.commands.option_groups import expand_option_groups
@@ -121,16 +121,18 @@ def predict(
     extent: PredictExtent,
     output: PredictOutput,
 ) -> None:
-    """Apply a trained run or a model package, with its thresholds, to new films.
+    """Apply a trained run, a model package or a registered model, with its thresholds, to new films.
 
     Example: [bold]camray predict runs/phantom films/ --out findings[/bold]
+
+    A model of the MLflow registry: [bold]camray predict models:/phantom@candidate films/ --out findings[/bold]
 
     Where a finding is rarer: [bold]camray predict runs/phantom films/ --out findings --prevalence Mass=0.02[/bold]
 
     The first of five machines: [bold]camray predict runs/phantom films/ --out findings --part 1/5[/bold]
     """
     part = extent.parsed()
-    start_on_run("predict", trained, quiet=output.as_json, or_package=True)
+    trained = opened_source("predict", trained, quiet=output.as_json)
     from camray.adapters.settings.loading import with_export_formats
     from camray.workflows.predict import folder_of, settings_for, with_prevalences
 

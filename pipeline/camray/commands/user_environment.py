@@ -39,14 +39,12 @@ def prepare_environment() -> None:
     if any(name.lower().endswith("_proxy") and name.lower() != "no_proxy" and os.environ[name] for name in os.environ):
         named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{named},{_THIS_MACHINE}" if named else _THIS_MACHINE
-    if "NUMBA_CACHE_DIR" not in os.environ and not any(map(_is_writable, (_COMPILED / "__pycache__", _user_cache()))):
+    from camray.adapters.user_cache import user_cache
+
+    if "NUMBA_CACHE_DIR" not in os.environ and not any(map(_is_writable, (_COMPILED / "__pycache__", user_cache()))):
         folder = tempfile.mkdtemp(prefix="camray-numba-")  # for this user alone: what is in it is executed
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         os.environ["NUMBA_CACHE_DIR"] = folder
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 - never raises
 
 
 def _is_writable(folder: Path) -> bool:

@@ -8,6 +8,18 @@ _SECRET_PARAMETER = re.compile(
 )
 _FILES = {"sqlite", "file"}
 HIDDEN = "***"
+MODELS, RUNS = "models:/", "runs:/"
+
+
+def is_model_address(text: str) -> bool:
+    """Return whether a text is the address of a model in MLflow.
+
+    Examples
+    --------
+    >>> is_model_address("models:/phantom@candidate"), is_model_address("runs/phantom")
+    (True, False)
+    """
+    return text.startswith((MODELS, RUNS))
 
 
 def has_secret(uri: str) -> bool:

@@ -256,6 +256,7 @@ def model_files(folder: RunFolder) -> tuple[Path, ...]:
         *(run.folder / stage / STAGE_FILE for stage in ("train", "explain", "localize")),
         run.train.weights,
         run.train.contract.path,
+        run.ingest.contract.path,
         run.localize.thresholds.path,
         run.settings,
         run.explain.prior("cam"),

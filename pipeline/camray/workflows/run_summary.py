@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camray.adapters.run_folders.package_marks import is_package
+from camray.adapters.run_folders.package_marks import lacks_films
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.core.metrics.next_steps import TrainingFacts, next_steps
@@ -99,7 +99,7 @@ def plain_scores(folder: RunFolder) -> list[dict[str, Any]]:
 def next_steps_of(folder: RunFolder, settings: Settings) -> list[str]:
     """Say what is likely to help where boxes are not above the trivial baselines; see `next_steps`."""
     scores = _scores(folder)
-    if scores is None or is_package(folder.model_run.root):  # advice on training
+    if scores is None or lacks_films(folder.model_run.root):  # advice on training
         return []
     films = read_ingested(folder.model_run)
     train, validation = films.split(Split.TRAIN), films.split(Split.VALIDATION)

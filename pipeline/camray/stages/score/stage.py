@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folders.atomic_files import write_bytes
-from camray.adapters.run_folders.package_marks import is_package
+from camray.adapters.run_folders.package_marks import lacks_films
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -107,7 +107,7 @@ def _open_trained(folder: RunFolder) -> ExplainedRun | None:
 
 def _films_with_training_boxes(folder: RunFolder, trained: ExplainedRun | None) -> IngestedFilms | None:
     """Return the films of the run that owns the network; a model package has none."""
-    if is_package(folder.model_run.root):
+    if lacks_films(folder.model_run.root):
         return None
     return read_ingested(folder.model_run) if trained is None else trained.films
 
