@@ -38,7 +38,7 @@ FIRST = (
 )
 TRACED = ("domain", "core", "io", "stages")  # tests of the inner floors, whose coverage `make test` measures
 TRACES_ALL = "CAMRAY_COVERAGE"  # environment variable of `make coverage`
-LIBRARIES = ("torch", "monai.networks.nets", "torchmetrics", "scipy.stats", "skimage.metrics", "sklearn.linear_model")
+LIBRARIES = ("torch", "monai.networks.nets", "scipy.stats", "skimage.metrics", "sklearn.linear_model")
 
 
 def _place(item: pytest.Item) -> Path:

@@ -28,6 +28,7 @@ FIXED_IN = {
     "pillow": ("12.3", "CVE-2025-48379, CVE-2026-25990, CVE-2026-40192, CVE-2026-59199 to 59205"),
     "filelock": ("3.20.3", "CVE-2025-68146, CVE-2026-22701: links in place of lock files"),
     "jinja2": ("3.1.6", "CVE-2025-27516: breakout of the sandbox"),
+    "onnx": ("1.21", "CVE-2026-27489, CVE-2026-28500, CVE-2026-34445: files outside of a model's folder"),
     "scikit-learn": ("1.5", "CVE-2024-5206: training data in the vectorizer"),
 }
 DECODERS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}  # pydicom imports them

@@ -1,14 +1,13 @@
 """Logits of a model on validation films, and the AUROC of each label."""
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torchmetrics.functional.classification import binary_auroc
 
+from camray.core.metrics.auroc import weighted_auroc
 from camray.core.training.batches import Batch, grey_tensor
 
 
@@ -66,10 +65,5 @@ def label_aurocs(logits: NDArray[np.float64], targets: NDArray[np.float32]) -> t
     areas = []
     for scores, values in zip(logits.T, targets.T, strict=True):
         known = ~np.isnan(values)
-        truth = torch.from_numpy(values[known].astype(np.int64))
-        if len(torch.unique(truth)) < 2:
-            areas.append(math.nan)
-            continue
-        _, ranks = np.unique(scores[known], return_inverse=True)  # instead of probabilities, which saturate
-        areas.append(float(binary_auroc(torch.from_numpy(ranks / max(1, ranks.max())), truth)))
+        areas.append(float(weighted_auroc(np.ones((1, known.sum())), scores[known], values[known] > 0)[0]))
     return tuple(areas)
