@@ -1,4 +1,4 @@
-"""Safe file names for identifiers, which may contain any characters."""
+"""Safe file names for identifiers, which may contain any characters, and names of files as text."""
 
 import hashlib
 import re
@@ -39,3 +39,8 @@ def file_names(identifiers: Iterable[str]) -> dict[str, str]:
             plain = f"{plain}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}".lstrip("-")
         names[identifier] = plain
     return names
+
+
+def printable(name: str) -> str:
+    """Return the name of a file as valid text: bytes that are no UTF-8 are spelled out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

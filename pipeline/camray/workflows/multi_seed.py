@@ -5,8 +5,6 @@ Writes  ``runs/<name>-seeds/spread.csv`` and ``spread.json``, and a run of that 
 Run     ``camray run configs/phantom.yaml --seeds 1,2,3``
 """
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folders.atomic_files import write_bytes, write_json
+from camray.adapters.run_folders.linked_folders import link_tree
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
@@ -58,8 +57,7 @@ def share_inputs(first: RunFolder, other: RunFolder, stages: Sequence[str] = SHA
         if first.record(name) is None or (other.root / name).exists():
             continue
         unfinished = other.root / f"{name}.tmp"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(first.root / name, unfinished, copy_function=_link)
+        link_tree(first.root / name, unfinished)
         unfinished.replace(other.root / name)
 
 
@@ -131,10 +129,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)

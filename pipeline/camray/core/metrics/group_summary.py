@@ -57,11 +57,6 @@ class GroupLine:
     patients_without: int
     numbers: tuple[GroupNumber, ...]
 
-    @property
-    def is_too_small(self) -> bool:
-        """Whether there is no number at all."""
-        return not any(number.value.is_defined for number in self.numbers)
-
     def by_title(self, titles: Sequence[str]) -> list[GroupNumber | None]:
         """Return the numbers in the order of table heads, None where there is no row."""
         of = {number.measure: number for number in self.numbers}

@@ -13,6 +13,7 @@ from camray.core.imaging.chest_plausibility import chest_plausibility_warning
 from camray.core.imaging.film_statistics import StoredPixels, film_area, image_statistics, quantise
 from camray.core.preparation.prepared_film import ModelGrid, prepare_film
 from camray.domain.errors import ImageError
+from camray.domain.file_names import printable
 from camray.domain.films import Film, FilmHeader, FilmPolicy
 from camray.domain.preparation import UNCHANGED, FilmPreparation
 from camray.io.film_files import read_film, read_film_header
@@ -158,11 +159,6 @@ def _uid_of_refused(plan: FilmPlan, source: str) -> str:
     except ImageError:
         return ""
     return image_id if _UID.fullmatch(image_id) else ""
-
-
-def printable(source: str) -> str:
-    """Return a file's name as valid text: bytes that are no UTF-8 are spelled out."""
-    return source.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _identity(plan: FilmPlan, source: str, film: Film) -> dict[str, str]:

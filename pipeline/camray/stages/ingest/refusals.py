@@ -8,8 +8,8 @@ import pandas as pd
 
 from camray.adapters.datasets.film_files import UnreadEntry
 from camray.adapters.datasets.reading import Dataset
+from camray.domain.file_names import printable
 from camray.domain.records import RefusalReason
-from camray.stages.ingest.film_worker import printable
 
 _UNIDENTIFIED = frozenset({RefusalReason.UNREADABLE_HEADER, RefusalReason.NOT_DICOM, RefusalReason.UNREADABLE_PIXELS})
 

@@ -20,8 +20,9 @@ from camray.adapters.run_folders.atomic_files import write_bytes
 from camray.adapters.run_folders.tables import read_table, write_table
 from camray.core.imaging.film_statistics import HISTOGRAM_BINS, THUMBNAIL_SIDE, TILE_SIDE
 from camray.domain.errors import PipelineError, SettingsError
+from camray.domain.file_names import printable
 from camray.io.artifacts import UnfinishedIngestFiles
-from camray.stages.ingest.film_worker import FilmRow, printable
+from camray.stages.ingest.film_worker import FilmRow
 from camray.stages.ingest.ingest_record import RECORD_COLUMNS
 
 STATISTICS_NUMBERS = HISTOGRAM_BINS + THUMBNAIL_SIDE**2 + 2 * TILE_SIDE**2

@@ -28,6 +28,7 @@ from camray.core.preparation.prepared_film import ModelGrid
 from camray.core.shortcuts.probes import Probe, one_class_note
 from camray.core.shortcuts.remedies import suggestions_of
 from camray.domain.errors import InputRefusedError, SettingsError
+from camray.domain.file_names import printable
 from camray.domain.films import FilmPolicy
 from camray.domain.labels import Finding
 from camray.domain.preparation import FilmPreparation
@@ -38,7 +39,7 @@ from camray.io.ingested_films import IngestedFilms
 from camray.io.tracked_films import track_films
 from camray.stages.ingest.admission import Admitted, Source, admit
 from camray.stages.ingest.admitted_tables import acquisition_rows, data_digest, write_label_tables
-from camray.stages.ingest.film_worker import FilmPlan, FilmRow, printable, read_row, refused_row
+from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Chunks, chunked
 from camray.stages.ingest.shortcut_audit import audit_films, one_class_of

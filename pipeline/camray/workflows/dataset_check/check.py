@@ -9,10 +9,10 @@ from pathlib import Path
 from camray.adapters.datasets.film_files import list_films
 from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.datasets.table_paths import own_table_files
+from camray.domain.file_names import printable
 from camray.workflows.dataset_check.films import (
     film_index,
     needs_all_headers,
-    printable,
     read_headers,
     read_pixels,
     spread_evenly,

@@ -22,11 +22,6 @@ from camray.workflows.dataset_check.report import MAX_LISTED, DataCheck
 PLAUSIBILITY_SIDE_PX = 256
 
 
-def printable(source: str) -> str:
-    """Return a path with bytes that are no UTF-8 escaped."""
-    return source.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def needs_all_headers(manifest: Manifest) -> bool:
     """Return whether only headers link films to rows of the tables."""
     if manifest.films.image_id != "sop_instance_uid":

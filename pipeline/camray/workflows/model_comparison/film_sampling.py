@@ -4,14 +4,13 @@ Reads   ``ingest/`` of the shared inputs
 Writes  ``ingest/`` of a run that holds all training films, and of the other splits the chosen films alone
 """
 
-import os
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from camray.adapters.run_folders.linked_folders import link_tree
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.domain.errors import InputRefusedError
 from camray.domain.records import Counts, Split, StageResult
@@ -112,16 +111,3 @@ def share(first: RunFolder, other: RunFolder, stage: str) -> None:
     unfinished = other.root / f"{stage}.tmp"
     link_tree(first.root / stage, unfinished)
     unfinished.replace(other.root / stage)
-
-
-def link_tree(source: Path, target: Path) -> None:
-    """Copy a folder as links to the same bytes, or copy the bytes where links are not supported."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, copy_function=_link)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copy2(source, target)
