@@ -1,5 +1,6 @@
 """A registered model behind `mlflow models serve`: films as nested lists in, JSON out, no file elsewhere read."""
 
+import base64
 import json
 import os
 import signal
@@ -18,9 +19,11 @@ import pytest
 from PIL import Image
 
 from camray.adapters.tracking.mlflow import MlflowTracker
-from camray.adapters.tracking.model import FOLDER_VARIABLE
+from camray.adapters.tracking.model import FOLDER_VARIABLE, without_missing_numbers
 from camray.adapters.tracking.store import store_uri
 from camray.adapters.tracking.ui import ui_environment
+from camray.workflows.predictor import load_predictor
+from tests.film_factory import FilmRecipe, film_dataset
 from tests.workflows.test_predictor import write_trained
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
@@ -98,7 +101,7 @@ def _post(address: str, body: object, content_type: str = "application/json") ->
 def test_films_as_lists_have_boxes_and_null_where_there_is_none(address: str) -> None:
     films = [np.random.default_rng(0).random((100, 80)).round(3).tolist(), np.zeros((100, 80)).tolist()]
     status, answer = _post(address, {"inputs": films})
-    assert status == 200
+    assert status == 200, answer
     rows = answer["predictions"]
     assert [(row["image_id"], row["label"]) for row in rows[:2]] == [("0", "Mass"), ("0", "Effusion")]
     assert {row["image_id"] for row in rows} == {"0", "1"}
@@ -108,9 +111,23 @@ def test_films_as_lists_have_boxes_and_null_where_there_is_none(address: str) ->
     assert [rows[1][name] for name in ("x0", "y0", "x1", "y1", "score")] == [None] * 5
 
 
+def test_bytes_of_files_give_the_predictors_table_to_the_last_digit(address: str, tmp_path: Path, films: Path) -> None:
+    dicom = tmp_path / "film.dcm"
+    film_dataset(FilmRecipe()).save_as(dicom, enforce_file_format=True)
+    paths = [dicom, films / "broken.dcm", films / "a.png"]
+    texts = [base64.b64encode(path.read_bytes()).decode() for path in paths]
+    status, answer = _post(address, {"inputs": {"content": texts}})
+    assert status == 200, answer
+    write_trained(tmp_path / "demo")  # the network that is served
+    expected = without_missing_numbers(load_predictor(tmp_path / "demo")([path.read_bytes() for path in paths]))
+    assert answer["predictions"] == expected.to_dict("records")
+    assert [row["label"] for row in answer["predictions"] if row["image_id"] == "1"] == ["refused:not_dicom"]
+    assert any(row["x0"] is not None for row in answer["predictions"])
+
+
 def test_files_of_the_opened_folder_are_read_and_a_refused_one_is_valid_json(address: str, films: Path) -> None:
     status, answer = _post(address, {"inputs": [str(films / name) for name in ("broken.dcm", "a.png")]})
-    assert status == 200
+    assert status == 200, answer
     refused, *rows = answer["predictions"]
     assert refused == {
         **dict.fromkeys(("probability", "x0", "y0", "x1", "y1", "score", "logit")),

@@ -105,8 +105,9 @@ class Predictor:
 
         Parameters
         ----------
-        films : DataFrame with a column ``path``, sequence of paths, or array
-            Files (DICOM, PNG, JPEG), or films [N, H, W] or [H, W]: float 0 black to 1 white, or uint8.
+        films : DataFrame with a column ``path``, sequence of paths or of bytes, or array
+            Files (DICOM, PNG, JPEG) or what is in them, or films [N, H, W] or [H, W]: float 0 black to 1 white, or
+            uint8.
 
         Returns
         -------

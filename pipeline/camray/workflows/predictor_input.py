@@ -30,7 +30,7 @@ def films_of(films: Any, policy: FilmPolicy | None = None) -> Iterator[GreyFilm 
 
     Parameters
     ----------
-    films : DataFrame with a column ``path``, sequence of paths, or array
+    films : DataFrame with a column ``path``, sequence of paths or of files' contents, or array
         See `camray.workflows.predictor.Predictor.__call__`.
     policy : FilmPolicy, optional
         Which DICOM files are admitted; all without one.
@@ -51,7 +51,10 @@ def films_of(films: Any, policy: FilmPolicy | None = None) -> Iterator[GreyFilm 
         raise SettingsError(
             f"films: got {type(films).__name__}; expected a table with a column 'path', a list of paths, or an array"
         )
-    for path in paths:
+    for number, path in enumerate(paths):
+        if isinstance(path, bytes):
+            yield film_of_bytes(path, str(number), policy)
+            continue
         if not isinstance(path, str | Path):
             yield from _from_array(_numbers_of(paths))
             return

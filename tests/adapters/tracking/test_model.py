@@ -1,5 +1,6 @@
 """Registered models carry their own code: those made when the package was called `pipeline` load beside `camray`."""
 
+import base64
 import io
 import json
 import os
@@ -7,13 +8,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from camray.adapters.tracking.mlflow import MlflowTracker
-from camray.adapters.tracking.model import FOLDER_VARIABLE, film_model, without_missing_numbers
+from camray.adapters.tracking.model import (
+    FOLDER_VARIABLE,
+    film_model,
+    films_of_request,
+    signature,
+    without_missing_numbers,
+)
 from camray.adapters.tracking.store import store_uri
 from camray.domain.errors import SettingsError
 
@@ -120,6 +128,58 @@ def test_answers_of_a_server_are_valid_json() -> None:
     rows = json.loads(text.getvalue(), parse_constant=refuse)["predictions"]
     assert rows[0] == {"image_id": "a", "probability": 0.5, "x0": None, "y0": None}
     assert rows[1] == {"image_id": "b", "probability": None, "x0": 1.0, "y0": None}
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda texts: {"inputs": {"content": texts}},
+        lambda texts: {"dataframe_split": {"columns": ["content"], "data": [[text] for text in texts]}},
+        lambda texts: {"dataframe_records": [{"content": text} for text in texts]},
+    ],
+)
+@QUIET
+def test_the_scoring_server_hands_over_the_bytes_of_files(request_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.pyfunc.scoring_server import _parse_json_data
+
+    monkeypatch.setenv(SERVING, "true")
+    contents = [bytes(range(256)), b"\x89PNG", b"DICM"]
+    model, received = film_model(), []
+
+    def keep(films: Any) -> pd.DataFrame:
+        received.extend(films)
+        return pd.DataFrame({"image_id": ["0"]})
+
+    model._predictor = keep
+    texts = [base64.b64encode(contents[0]).decode(), base64.encodebytes(contents[1]).decode(), "RElDTQ=="]
+    parsed = _parse_json_data(json.dumps(request_of(texts)), None, signature().inputs)
+    model.predict(None, parsed.data)
+    assert received == contents
+
+
+@pytest.mark.parametrize(
+    ("films", "message"),
+    [
+        ({"content": ["RElDTQ==", "/etc/passwd.dcm"]}, "film 1 is no base64"),
+        ({"content": ["RElDTQ"]}, "film 0 is no base64"),
+        ({"content": [None]}, "film 0 is no base64"),
+        ({"content": [[1, 2]]}, "film 0 is no base64"),
+        (pd.DataFrame({"content": ["RElDTQ=="], "path": ["a.dcm"]}), "columns path beside 'content'"),
+    ],
+    ids=str,
+)
+def test_what_is_no_base64_is_refused(films: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        films_of_request(films)
+
+
+def test_other_input_stays_as_it_is() -> None:
+    table, array = pd.DataFrame({"path": ["a.dcm"]}), np.zeros((4, 4))
+    assert films_of_request(table) is table
+    assert films_of_request(array) is array
+    assert films_of_request(None) is None
+    assert films_of_request({"content": []}) == []
+    assert films_of_request(pd.DataFrame({"content": [b"DICM"]})) == [b"DICM"]
 
 
 @QUIET
