@@ -51,6 +51,6 @@ def execute_part(settings: Any, folder: Any, until: str, part: Part, output: Out
         console.print(
             f"[bold]{report.stage:<9}[/bold] part {part}: {report.units} shards, {report.before} of them there before, "
             f"in {report.seconds:.1f} s\n          when all parts have ended, repeat the command without --part"
-            + (f" and with --until {report.stage}" if report.stage == "ingest" and until != "ingest" else ""),
+            + ("" if report.stage == until else f" and with --until {report.stage}"),
             highlight=False,
         )

@@ -147,7 +147,7 @@ def ingest(
 
 _stage_command("train", f"Fit the classifier to image-level labels.\n\n    {_EARLIER}")
 _shared_stage_command("explain", f"Compute logits and raw heat maps.\n\n    {_EARLIER}")
-_stage_command("localize", f"Turn heat maps into boxes on the native grid.\n\n    {_EARLIER}")
+_shared_stage_command("localize", f"Turn heat maps into boxes on the native grid.\n\n    {_EARLIER}")
 _stage_command("score", f"Score boxes and maps beside trivial baselines.\n\n    {_EARLIER}")
 
 

@@ -31,7 +31,7 @@ from camray.domain.records import (
     REFUSAL_COLUMNS,
 )
 from camray.domain.spreadsheet_cells import without_formulas
-from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, path_of, record_of, table_of
+from camray.io.artifact_types import ArtifactFolder, Named, RecordFile, TableFile, path_of, record_of, table_of
 from camray.io.explanation_grid import ExplanationGrid, read_grid, write_grid
 from camray.io.ingest_contract import IngestContract, read_ingest_contract, write_ingest_contract
 from camray.io.model_contract import read_contract, write_contract
@@ -161,6 +161,19 @@ class LocalizeFiles(ArtifactFolder):
     thresholds: Named[RecordFile[Thresholds]] = record_of("thresholds.json", read_thresholds, write_thresholds)
     predictions = table_of("predictions.parquet", PREDICTION_COLUMNS)
     lungs = table_of("lungs.parquet", LUNG_COLUMNS)
+    unfinished = path_of("parts")
+
+
+class UnfinishedLocalizeFiles(ArtifactFolder):
+    """``localize/parts/``: boxes and lungs of blocks of films, where parts drew them."""
+
+    def boxes(self, block: int) -> TableFile:
+        """Return the boxes of a block."""
+        return TableFile(self.folder / f"boxes-{block:05d}.parquet", PREDICTION_COLUMNS)
+
+    def lungs(self, block: int) -> TableFile:
+        """Return the lungs of a block."""
+        return TableFile(self.folder / f"lungs-{block:05d}.parquet", LUNG_COLUMNS)
 
 
 class ScoreFiles(ArtifactFolder):

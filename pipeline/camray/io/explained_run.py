@@ -173,6 +173,11 @@ class ExplainedRun:
         shards = sorted(self.explained["shard"].unique())
         return np.concatenate([store.shard(int(shard)).astype(np.float32) * unit for shard in shards])
 
+    def some_heat_maps(self, method: str, image_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the raw maps of one method of some films, at least one: [n, L, h, w] on the feature grid."""
+        stored = np.stack([self.stored_heat(method, image_id) for image_id in image_ids])
+        return stored.astype(np.float32) * self.grid.stored_unit(method)
+
     def heat(self, method: str, label: str, image_id: str) -> NDArray[np.float32]:
         """Return one film's raw map of one label, [h, w] on the feature grid."""
         stored = self.stored_heat(method, image_id)[self.labels.index(label)]

@@ -69,12 +69,13 @@ class Stage:
 
 _INGEST_PARTS = SharedWork(ingest_part, ingest.unfinished_chunks)
 _EXPLAIN_PARTS = SharedWork(explain.run_part, lambda folder: artifacts_of(folder).explain.folder)
+_LOCALIZE_PARTS = SharedWork(localize.run_part, lambda folder: artifacts_of(folder).localize.unfinished)
 STAGES: tuple[Stage, ...] = (
     Stage("generate", generate.run, (), ("data.generate",)),
     Stage("ingest", ingest.run, ("generate",), ("data", "ingest"), _INGEST_PARTS),
     Stage("train", train.run, ("ingest",), ("seed", "model", "train", "refine", "ingest.keep_unlabelled")),
     Stage("explain", explain.run, ("ingest", "train"), ("explain",), _EXPLAIN_PARTS),
-    Stage("localize", localize.run, ("ingest", "explain"), ("localize",)),
+    Stage("localize", localize.run, ("ingest", "explain"), ("localize",), _LOCALIZE_PARTS),
     Stage("score", score.run, ("ingest", "explain", "localize"), ("score",)),
     Stage("export", export.run, ("ingest", "explain", "localize", "score"), ("export", "localize.report")),
 )

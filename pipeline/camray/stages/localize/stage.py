@@ -6,50 +6,34 @@ Writes  ``localize/thresholds.json predictions.parquet``; ``lungs.parquet`` unle
 Run     ``camray localize configs/phantom.yaml``
 """
 
-from collections.abc import Mapping
-
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
+from camray.adapters.run_folders.part_folders import PartFolder
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import Tracker
-from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
+from camray.core.localization.box_thresholds import Thresholds
 from camray.core.probability.calibration import OLDER_RUN
 from camray.core.probability.promise_words import OLDER_PROMISES, promise_words
-from camray.core.training.device import choose_device
 from camray.domain.errors import CheckpointError
 from camray.domain.records import Counts, StageResult
-from camray.domain.zones import NO_BOX, UNKNOWN
-from camray.io.artifacts import artifacts_of
-from camray.io.box_drawing import draw_boxes
+from camray.io.artifacts import UnfinishedLocalizeFiles, artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
-from camray.io.film_lungs import find_film_lungs, read_lung_network
+from camray.stages.localize.film_blocks import Drawing, delete_blocks, draw_all, write_block
 from camray.stages.localize.threshold_choice import choose_thresholds
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     """Choose thresholds unless the network is another run's, and draw all boxes; see `camray.workflows.run`."""
-    explained = open_explained_run(folder)
-    heat = {method: explained.heat_maps(method) for method in explained.methods}
-    if folder.trained is None:
-        thresholds = choose_thresholds(explained, heat, settings.localize)
-    else:
-        thresholds = _thresholds_of_trained_run(explained)
-    thresholds = thresholds.moved_to(settings.localize.prevalence)
+    drawing = _open(settings, folder)
+    explained, thresholds = drawing.explained, drawing.thresholds
     files = explained.artifacts.localize
     files.thresholds.write(thresholds)
-    priors = {method: explained.prior(method) for method in explained.methods}
-    predictions = draw_boxes(
-        explained,
-        explained.image_ids,
-        lambda threshold: _maps_of(threshold, explained.labels.index(threshold.label), heat, priors),
-        thresholds,
-        settings.localize,
-    )
-    predictions["zone"] = _zones(predictions, explained, settings)
+    predictions, lungs = draw_all(drawing)
+    if lungs is not None:
+        files.lungs.write(lungs)
     files.predictions.write(predictions)
+    delete_blocks(drawing)
     tracker.artifact(files.thresholds.path)
     with_box = predictions[predictions["x0"].notna()]
     n_films = len(explained.explained)
@@ -67,6 +51,26 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         },
     }
     return StageResult(Counts(n_films, n_films), figures)
+
+
+def run_part(settings: Settings, folder: RunFolder, part: PartFolder) -> None:
+    """Draw the boxes of one part's blocks of films into the part's folder; raises as `run` does."""
+    drawing, files = _open(settings, folder), UnfinishedLocalizeFiles(part.folder)
+    for block in part.begin(len(drawing.blocks)):
+        write_block(drawing, files, block)
+        lungs = [files.lungs(block).path] if settings.localize.zones else []
+        part.finish(block, [*lungs, files.boxes(block).path])
+
+
+def _open(settings: Settings, folder: RunFolder) -> Drawing:
+    """Read the maps, and choose the thresholds unless the network is another run's."""
+    explained = open_explained_run(folder)
+    if folder.trained is not None:
+        thresholds = _thresholds_of_trained_run(explained).moved_to(settings.localize.prevalence)
+        return Drawing(explained, thresholds, settings, {})
+    heat = {method: explained.heat_maps(method) for method in explained.methods}
+    thresholds = choose_thresholds(explained, heat, settings.localize).moved_to(settings.localize.prevalence)
+    return Drawing(explained, thresholds, settings, heat)
 
 
 def _probability_notes(thresholds: Thresholds, settings: Settings) -> list[str]:
@@ -97,28 +101,6 @@ def _share_not_judged(thresholds: Thresholds, explained: ExplainedRun, report: s
         if label in thresholds.cutoff_of
     ]
     return float(np.mean(columns)) if columns and len(explained.logits) else 0.0
-
-
-def _maps_of(
-    threshold: BoxThreshold,
-    number: int,
-    heat: Mapping[str, NDArray[np.float32]],
-    priors: Mapping[str, NDArray[np.float32] | None],
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return the maps [N, h, w] and the prior map of a threshold's method and label."""
-    prior = priors[threshold.method]
-    return heat[threshold.method][:, number], None if prior is None else prior[number]
-
-
-def _zones(predictions: pd.DataFrame, explained: ExplainedRun, settings: Settings) -> list[str]:
-    """Find the films' lungs, write them, and name the zone of each box."""
-    if not settings.localize.zones:
-        return [UNKNOWN if has_box else NO_BOX for has_box in predictions["x0"].notna()]
-    device = choose_device(settings.device)
-    network = read_lung_network(settings.localize.lungs, device)
-    lungs = find_film_lungs(explained.films, explained.image_ids, network, device)
-    explained.artifacts.localize.lungs.write(lungs.table())
-    return lungs.zones(predictions)
 
 
 def _thresholds_of_trained_run(explained: ExplainedRun) -> Thresholds:
