@@ -148,8 +148,8 @@ def test_predictions_of_another_network_or_other_thresholds_are_refused(
 
 def test_a_package_says_the_same_as_its_run(trained: RunFolder, quiet: Path, tmp_path: Path) -> None:
     files = PackageFiles(tmp_path / "package")
-    files.drift_reference.write(reference_of_run(trained, 1))
-    stored, made = files.drift_reference.read(), reference_of_run(trained, 1)
+    files.drift_reference.write(reference_of_run(trained, "judged", 1))
+    stored, made = files.drift_reference.read(), reference_of_run(trained, "judged", 1)
     assert str(stored) == str(made)
     text = files.drift_reference.path.read_text(encoding="utf-8")
     assert not any(word in text for word in ("patient-key", "1.2.0", ".dcm"))

@@ -6,13 +6,16 @@ Reads   ``ingest/images.parquet acquisition.parquet``, ``explain/``, ``localize/
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from camray.adapters.run_folders.digests import digest_of
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.core.drift.features import Feature, film_features, one_film_per_patient, output_features
 from camray.core.drift.reference import RunReference, reference_of
+from camray.core.localization.box_thresholds import Thresholds
 from camray.domain.errors import PipelineError
+from camray.domain.predicted_films import Verdict
 from camray.domain.records import Split
 from camray.io.artifacts import RunArtifacts, artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
@@ -20,6 +23,7 @@ from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.run_lookup import check_is_run
 
 MAKER = "header/maker"
+DRIFT_SEED = 1  # of everything that is drawn: the same for a run and its package
 _ELSEWHERE = "elsewhere"  # no folder: the run and its package give the same predictions, and either may be at hand
 
 
@@ -46,7 +50,7 @@ class PredictedFeatures:
     patients: int
 
 
-def reference_of_run(folder: RunFolder, seed: int) -> RunReference:
+def reference_of_run(folder: RunFolder, report: str, seed: int) -> RunReference:
     """Count the features of a run's films.
 
     Header and appearance are those of the training films. Outputs are those of validation and test films: of films that
@@ -56,6 +60,8 @@ def reference_of_run(folder: RunFolder, seed: int) -> RunReference:
     ----------
     folder : RunFolder
         Of the run that trained the network.
+    report : {'judged', 'cutoff', 'all'}
+        As `localize.report`: what makes an answer.
     seed : int
         Of the choice of one film for each patient.
 
@@ -70,12 +76,12 @@ def reference_of_run(folder: RunFolder, seed: int) -> RunReference:
     run = open_explained_run(folder)
     explained = films.images[films.images["image_id"].isin(run.image_ids)]
     held_out = one_film_per_patient(explained[explained["split"] != Split.TRAIN], seed)
-    features = [*film_features(training), *_outputs(run, held_out)]
+    features = [*film_features(training), *_outputs(run, held_out, run.thresholds, report)]
     references = tuple(reference_of(feature) for feature in features)
     return RunReference(references, _maker_key(table), len(training), len(held_out), _networks(folder))
 
 
-def read_predicted(root: Path, trained: Path, networks: tuple[str, ...], seed: int) -> PredictedFeatures:
+def read_predicted(root: Path, trained: Path, networks: tuple[str, ...], report: str, seed: int) -> PredictedFeatures:
     """Read the features of a folder of predictions.
 
     Parameters
@@ -86,6 +92,9 @@ def read_predicted(root: Path, trained: Path, networks: tuple[str, ...], seed: i
         Run, or model package, that it is compared with.
     networks : tuple of str
         Digests of the network, as of a `RunReference`.
+    report : {'judged', 'cutoff', 'all'}
+        As of `reference_of_run`. Answers are made anew, as of the run's films: neither another report nor a prevalence
+        at the site is drift.
     seed : int
         Of the choice of one film for each patient.
 
@@ -115,7 +124,7 @@ def read_predicted(root: Path, trained: Path, networks: tuple[str, ...], seed: i
         )
     table = _with_acquisition(run.films)
     chosen = one_film_per_patient(table, seed)
-    features = [*film_features(chosen), *_outputs(run, chosen)]
+    features = [*film_features(chosen), *_outputs(run, chosen, now, report)]
     written = str(localized.get("finished_at", ""))[:10]
     return PredictedFeatures(features, _maker_key(table), written, len(table), len(chosen))
 
@@ -143,11 +152,23 @@ def _maker_key(table: pd.DataFrame) -> str:
     return str(table["maker_key"].iloc[0]) if "maker_key" in table and len(table) else ""
 
 
-def _outputs(run: ExplainedRun, films: pd.DataFrame) -> list[Feature]:
+def _outputs(run: ExplainedRun, films: pd.DataFrame, thresholds: Thresholds, report: str) -> list[Feature]:
     """Return the features of what the network says of some explained films."""
     image_ids = films["image_id"].tolist()
-    predictions = run.default_predictions
-    predictions = predictions[predictions["image_id"].isin(image_ids)]
+    boxes = run.default_predictions
+    boxes = boxes[boxes["image_id"].isin(image_ids)]
     size = films.set_index("image_id")[["rows", "cols"]].prod(axis=1)
-    predictions = predictions.assign(film_px=predictions["image_id"].map(size).astype(float))
-    return output_features(image_ids, run.logit_table, predictions, run.thresholds.not_judged)
+    boxes = boxes.assign(film_px=boxes["image_id"].map(size).astype(float))
+    return output_features(image_ids, run.logit_table, _answers(run, thresholds, report), boxes)
+
+
+def _answers(run: ExplainedRun, thresholds: Thresholds, report: str) -> pd.DataFrame:
+    """Return the verdicts by ``image_id`` and label; a label without a cutoff is not judged."""
+    columns = {label: np.full(len(run.logits), str(Verdict.NOT_JUDGED), object) for label in run.labels}
+    for number, label in enumerate(run.labels):
+        if label in thresholds.cutoff_of:
+            logits = run.logits[:, number]
+            is_judged = thresholds.why_not_judged(label, logits, report) == ""
+            reported = np.where(thresholds.reported(label, logits, report), Verdict.REPORTED, Verdict.NOT_REPORTED)
+            columns[label][is_judged] = reported[is_judged].astype(str)
+    return pd.DataFrame(columns, index=run.image_ids)

@@ -19,14 +19,12 @@ from camray.core.drift.summary import drift_as_json, drift_metrics
 from camray.core.drift.verdict import FolderDrift, judge_folder
 from camray.domain.errors import PipelineError
 from camray.io.artifacts import RunArtifacts
-from camray.io.drift_films import MAKER, PredictedFeatures, read_predicted, reference_of_run
+from camray.io.drift_films import DRIFT_SEED, MAKER, PredictedFeatures, read_predicted, reference_of_run
 from camray.io.model_package import PackageFiles
 from camray.io.tracking import open_tracker
 from camray.io.workflow_artifacts import DriftFiles
 from camray.reporting.drift.page import drift_page
 from camray.workflows.stored_settings import settings_of
-
-_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -74,13 +72,14 @@ def find_drift(trained: Path, predictions: Sequence[Path], out: Path | None) -> 
         If predictions are of another network, or a file is missing or has changed since.
     """
     settings = settings_of(trained, or_package=True)
-    reference = _reference(trained)
+    report = settings.localize.report
+    reference = _reference(trained, report)
     folders, notes = [], list[str]()
     for root in predictions:
-        seen = read_predicted(root, trained, reference.networks, _SEED)
+        seen = read_predicted(root, trained, reference.networks, report, DRIFT_SEED)
         comparable, note = _comparable(root, reference, seen)
         about = (str(root), seen.written, seen.films)
-        folders.append(judge_folder(about, comparable, seen.features, seen.patients, _SEED))
+        folders.append(judge_folder(about, comparable, seen.features, seen.patients, DRIFT_SEED))
         notes += note
     summary = drift_as_json(str(trained), reference, folders, notes)
     files = RunArtifacts(predictions[-1]).drift if out is None else DriftFiles(out)
@@ -91,9 +90,9 @@ def find_drift(trained: Path, predictions: Sequence[Path], out: Path | None) -> 
     return DriftResult(reference, tuple(folders), tuple(notes), files.page, summary)
 
 
-def _reference(trained: Path) -> RunReference:
+def _reference(trained: Path, report: str) -> RunReference:
     if not is_package(trained):
-        return reference_of_run(RunFolder(trained), _SEED)
+        return reference_of_run(RunFolder(trained), report, DRIFT_SEED)
     file = PackageFiles(trained).drift_reference
     if not file.is_file():
         raise PipelineError(

@@ -32,32 +32,34 @@ def test_appearance_is_there_where_the_films_have_it() -> None:
     assert doubts[0] == doubts[2] != doubts[1]
 
 
-def test_answers_boxes_and_areas_are_of_reported_findings_only() -> None:
-    rows = [  # film, label, reported, box
-        ("a", "Mass", True, (0, 0, 10, 10)),
-        ("a", "Mass", True, (0, 0, 10, 30)),
-        ("b", "Mass", False, (0, 0, 50, 50)),
-        ("c", "Mass", True, (np.nan,) * 4),
-        ("a", "Edema", False, (0, 0, 1, 1)),
+def test_boxes_and_areas_are_of_reported_findings_only() -> None:
+    rows = [
+        ("a", "Mass", 0, 0, 10, 10),
+        ("a", "Mass", 0, 0, 10, 30),
+        ("b", "Mass", 0, 0, 50, 50),
+        ("c", "Mass", *(np.nan,) * 4),
+        ("a", "Edema", 0, 0, 1, 1),
     ]
-    table = pd.DataFrame(
-        [(film, label, reported, *box) for film, label, reported, box in rows],
-        columns=["image_id", "label", "reported", "x0", "y0", "x1", "y1"],
-    ).assign(film_px=1000.0)
-    logits = pd.DataFrame({"Mass": [1.0, -1.0, 2.0], "Edema": [0.0, 0.0, 0.5]}, index=["a", "b", "c"])
-    found = {each.key: each.values.tolist() for each in output_features(["c", "a", "b"], logits, table, {"Edema"})}
+    boxes = pd.DataFrame(rows, columns=["image_id", "label", "x0", "y0", "x1", "y1"]).assign(film_px=1000.0)
+    films = ["a", "b", "c"]
+    logits = pd.DataFrame({"Mass": [1.0, -1.0, 2.0], "Edema": [0.0, 0.0, 0.5]}, index=films)
+    answers = pd.DataFrame(
+        {"Mass": ["reported", "not reported", "reported"], "Edema": ["not judged", "reported", "not reported"]}, films
+    )
+    found = {each.key: each.values.tolist() for each in output_features(["c", "a", "b"], logits, answers, boxes)}
     assert found["output/Mass/logit"] == [2.0, 1.0, -1.0]
     assert found["output/Mass/answer"] == ["reported", "reported", "not reported"]
     assert found["output/Mass/boxes"] == ["0", "2", "0"]
     assert str(found["output/Mass/area"]) == "[nan, 0.2, nan]"
-    assert found["output/Edema/answer"] == ["not judged"] * 3
+    assert found["output/Edema/answer"] == ["not reported", "not judged", "reported"]
+    assert found["output/Edema/boxes"] == ["0", "0", "0"]
 
 
 def test_many_boxes_are_one_value() -> None:
-    boxes = pd.DataFrame({"image_id": ["a"] * 5, "label": "Mass", "reported": True, "film_px": 100.0})
+    boxes = pd.DataFrame({"image_id": ["a"] * 5, "label": "Mass", "film_px": 100.0})
     boxes = boxes.assign(x0=0.0, y0=0.0, x1=1.0, y1=1.0)
-    logits = pd.DataFrame({"Mass": [1.0]}, index=["a"])
-    assert output_features(["a"], logits, boxes, ())[2].values.tolist() == ["3 or more"]
+    logits, answers = (pd.DataFrame({"Mass": [value]}, index=["a"]) for value in (1.0, "reported"))
+    assert output_features(["a"], logits, answers, boxes)[2].values.tolist() == ["3 or more"]
 
 
 def test_one_film_of_each_patient_whatever_the_order_of_the_table() -> None:

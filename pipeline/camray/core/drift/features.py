@@ -1,6 +1,6 @@
 """Features of films that drift is looked for in: header, appearance, and what the network says of each finding."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ def film_features(films: pd.DataFrame) -> list[Feature]:
 
 
 def output_features(
-    image_ids: Sequence[str], logits: pd.DataFrame, predictions: pd.DataFrame, not_judged: Collection[str]
+    image_ids: Sequence[str], logits: pd.DataFrame, answers: pd.DataFrame, boxes: pd.DataFrame
 ) -> list[Feature]:
     """Return the features of what the network says of each finding.
 
@@ -121,35 +121,32 @@ def output_features(
     ----------
     image_ids : sequence of str
         N films.
-    logits : DataFrame
-        By ``image_id`` and label.
-    predictions : DataFrame
-        Columns ``image_id, label, reported``, the box's corners (native px, missing without a box) and ``film_px``, the
-        area of the film in px.
-    not_judged : collection of str
-        Labels that are neither reported nor denied.
+    logits, answers : DataFrame
+        By ``image_id`` and label; an answer is a `Verdict` as text.
+    boxes : DataFrame
+        Columns ``image_id, label``, the box's corners (native px, missing without a box) and ``film_px``, the area of
+        the film in px.
 
     Returns
     -------
     list of Feature
         Of each label: logit, answer, number of reported boxes, mean area of these as a share of the film.
     """
-    x0, y0, x1, y1 = (predictions[corner] for corner in CORNERS)
-    share = ((x1 - x0) * (y1 - y0) / predictions["film_px"]).where(predictions["reported"])
-    table = predictions.assign(share=share)
+    x0, y0, x1, y1 = (boxes[corner] for corner in CORNERS)
+    table = boxes.assign(share=(x1 - x0) * (y1 - y0) / boxes["film_px"])
     features = []
     for label in logits.columns:
-        of_film = table[table["label"] == label].groupby("image_id", observed=True)
-        seen = of_film.agg(reported=("reported", "any"), boxes=("share", "count"), area=("share", "mean"))
-        seen = seen.reindex(list(image_ids))
-        answers = _answers(seen["reported"].fillna(False).to_numpy(dtype=bool), label in not_judged)
+        of_film = table[table["label"] == label].groupby("image_id", observed=True)["share"]
+        seen = of_film.agg(["count", "mean"]).reindex(list(image_ids))
+        answer = answers[label].loc[list(image_ids)].to_numpy(dtype=object)
+        count, mean = (
+            np.where(answer == str(Verdict.REPORTED), seen[name].to_numpy(float), np.nan) for name in ("count", "mean")
+        )
         features += [
-            Feature(
-                f"{OUTPUT}/{label}/logit", f"{label}: logit", logits[label].loc[list(image_ids)].to_numpy(np.float64)
-            ),
-            Feature(f"{OUTPUT}/{label}/answer", f"{label}: answer", answers),
-            Feature(f"{OUTPUT}/{label}/boxes", f"{label}: boxes on a film", _counts(seen["boxes"])),
-            Feature(f"{OUTPUT}/{label}/area", f"{label}: area of a box", seen["area"].to_numpy(np.float64)),
+            Feature(f"{OUTPUT}/{label}/logit", f"{label}: logit", logits[label].loc[list(image_ids)].to_numpy(float)),
+            Feature(f"{OUTPUT}/{label}/answer", f"{label}: answer", answer),
+            Feature(f"{OUTPUT}/{label}/boxes", f"{label}: boxes on a film", _counts(count)),
+            Feature(f"{OUTPUT}/{label}/area", f"{label}: area of a box", mean),
         ]
     return features
 
@@ -165,12 +162,7 @@ def _texts(column: "pd.Series[Any]") -> NDArray[np.object_]:
     return texts.to_numpy(dtype=object)
 
 
-def _answers(reported: NDArray[np.bool_], is_not_judged: bool) -> NDArray[np.object_]:
-    otherwise = Verdict.NOT_JUDGED if is_not_judged else Verdict.NOT_REPORTED
-    return np.where(reported, str(Verdict.REPORTED), str(otherwise)).astype(object)
-
-
-def _counts(boxes: "pd.Series[Any]") -> NDArray[np.object_]:
-    counts = np.minimum(boxes.fillna(0).to_numpy(dtype=np.int64), MOST_BOXES)
+def _counts(boxes: NDArray[np.float64]) -> NDArray[np.object_]:
+    counts = np.minimum(np.nan_to_num(boxes), MOST_BOXES).astype(np.int64)
     names = np.array([*map(str, range(MOST_BOXES)), f"{MOST_BOXES} or more"], dtype=object)
     return np.asarray(names[counts], dtype=object)

@@ -18,7 +18,7 @@ from camray.adapters.run_folders.stage_replacement import STAGE_FILE
 from camray.adapters.settings.schema import Settings
 from camray.domain.errors import IncompleteError, PipelineError, SettingsError
 from camray.io.artifacts import artifacts_of
-from camray.io.drift_films import reference_of_run
+from camray.io.drift_films import DRIFT_SEED, reference_of_run
 from camray.io.model_card import read_card_facts
 from camray.io.model_package import FORMAT, PackageFiles, PackageManifest, digests_of
 from camray.reporting.model_card import card_markdown, card_page
@@ -137,7 +137,7 @@ def _copy(folder: RunFolder, files: PackageFiles, settings: Settings) -> None:
     }
     for path, text in texts.items():
         write_bytes(path, text.encode())
-    files.drift_reference.write(reference_of_run(folder, settings.seed))
+    files.drift_reference.write(reference_of_run(folder, settings.localize.report, DRIFT_SEED))
     write_json(files.settings, packaged_settings(settings))
 
 
