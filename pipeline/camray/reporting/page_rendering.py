@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from camray.reporting.score_report.terms import TERMS
+
 
 def render(template: str, /, **values: Any) -> str:
     """Fill in a template.
@@ -58,7 +60,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
-    environment.globals["asset"] = asset
+    environment.globals |= {"asset": asset, "terms": TERMS}
     environment.filters["data_uri"] = data_uri
     # ASCII (no line separator ends a script line), in the order given, and no NaN, which is no JSON
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}

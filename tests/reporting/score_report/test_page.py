@@ -11,8 +11,9 @@ from camray.core.localization.box_thresholds import BoxThreshold
 from camray.core.metrics.bootstrap import Bootstrap
 from camray.core.probability.calibration import LabelCalibration
 from camray.domain.records import SCORE_COLUMNS, ThresholdSource
-from camray.reporting.score_report.page import FilmPicture, SplitReport, report_page
+from camray.reporting.score_report.page import AboutRun, FilmPicture, SplitReport, report_page
 from camray.reporting.score_report.probability_table import probability_table
+from camray.reporting.score_report.terms import TERMS
 from tests.reporting.hostile_texts import TEXT, assert_escaped
 from tests.reporting.page_tables import PageTables
 
@@ -38,13 +39,13 @@ def _film(label: str, image_id: str = "1.2.3") -> FilmPicture:
 
 
 def test_shortcuts_of_the_audit_are_named_where_there_are_any() -> None:
-    page = report_page("name", [], [], PATIENTS, ["Mass: border 0.72: try a & b"])
+    page = report_page("name", [], [], PATIENTS, AboutRun(shortcuts=["Mass: border 0.72: try a & b"]))
     assert "<li>Mass: border 0.72: try a &amp; b</li>" in page
     assert "Shortcuts in the films" not in report_page("name", [], [], PATIENTS)
 
 
 def test_the_learning_curve_is_there_if_there_is_one() -> None:
-    page = report_page("name", [], [], PATIENTS, learning=b"png")
+    page = report_page("name", [], [], PATIENTS, AboutRun(learning=b"png"))
     assert "<h2>Learning curve</h2>" in page
     assert "data:image/png;base64,cG5n" in page
     assert "Learning curve" not in report_page("name", [], [], PATIENTS)
@@ -154,3 +155,12 @@ def test_probabilities_say_how_they_are_calibrated_and_how_right_they_are() -> N
         table.index(text) for text in ("0.21", "0.04", "0.12")
     )
     assert "<h3>Probabilities</h3>" not in report_page("name", [split], [], PATIENTS)
+
+
+def test_the_head_and_the_terms_are_on_the_page() -> None:
+    split = SplitReport("test", 40, 30, 12, _scores("Mass"), {}, [])
+    page = report_page("name", [split], [], PATIENTS, AboutRun([("Data", "a <b> manifest"), ("Command", "camray run")]))
+    assert "<dt>Data</dt><dd>a &lt;b&gt; manifest</dd>" in page
+    assert page.index("<dt>Data</dt>") < page.index("<dt>Command</dt>") < page.index("<h2>")
+    assert f'<abbr title="{TERMS["IoU"]}">IoU</abbr>' in page
+    assert '<dl class="head">' not in report_page("name", [split], [], PATIENTS)

@@ -74,13 +74,31 @@ class SplitReport:
     promises: Sequence[PromiseLine] = ()
 
 
+@dataclass(frozen=True)
+class AboutRun:
+    """What the page says of the run as a whole.
+
+    Parameters
+    ----------
+    head : sequence of (str, str)
+        Title and text: version, date, data, network, command.
+    shortcuts : sequence of str
+        Found by the audit, with settings against them.
+    learning : bytes or None
+        PNG of the learning curve.
+    """
+
+    head: Sequence[tuple[str, str]] = ()
+    shortcuts: Sequence[str] = ()
+    learning: bytes | None = None
+
+
 def report_page(
     name: str,
     splits: Sequence[SplitReport],
     thresholds: Sequence[BoxThreshold],
     bootstrap: Bootstrap,
-    shortcuts: Sequence[str] = (),
-    learning: bytes | None = None,
+    about: AboutRun = AboutRun(),
 ) -> str:
     """Write the page.
 
@@ -94,10 +112,8 @@ def report_page(
         Of the run.
     bootstrap : Bootstrap
         Of the intervals.
-    shortcuts : sequence of str
-        Found by the audit, with settings against them.
-    learning : bytes or None
-        PNG of the learning curve.
+    about : AboutRun
+        Head, shortcuts, learning curve.
 
     Returns
     -------
@@ -111,8 +127,7 @@ def report_page(
         thresholds=_threshold_lines(thresholds),
         bootstrap=bootstrap,
         headline_iou=HEADLINE_IOU,
-        shortcuts=shortcuts,
-        learning=learning,
+        about=about,
         metric_titles=[title for title, _, _ in METRIC_COLUMNS],
     )
 

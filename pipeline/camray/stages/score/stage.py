@@ -27,13 +27,14 @@ from camray.io.split_films import SplitFilms, split_films
 from camray.io.tracked_films import track_films
 from camray.reporting.fonts import font_note
 from camray.reporting.score_report.learning_curve import learning_curve
-from camray.reporting.score_report.page import report_page
+from camray.reporting.score_report.page import AboutRun, report_page
 from camray.reporting.score_report.protocol_sections import protocols_without_rows
 from camray.stages.score.few_shot import score_few_shot
 from camray.stages.score.group_rows import group_rows
 from camray.stages.score.label_scores import SplitScores, score_split, validation_levels
 from camray.stages.score.protocol_inputs import ProtocolInputs
 from camray.stages.score.protocols import protocol_rows
+from camray.stages.score.report_head import report_head
 from camray.stages.score.report_pictures import SplitPictures, is_chart, split_pictures
 
 _LEARNING = "learning.png"
@@ -83,8 +84,7 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         [each.page for each in pictures],
         (*chosen, *few_shot.thresholds),
         bootstrap_of(settings.score),
-        explained.films.audit_warnings,
-        learning,
+        AboutRun(report_head(settings, explained), explained.films.audit_warnings, learning),
     )
     _write(files, table, pictures, learning)
     write_bytes(files.report_page, page.encode())
