@@ -19,6 +19,7 @@ from camray.adapters.tracking.system_metrics import SystemMetrics
 from camray.adapters.tracking.tracked_runs import (
     experiment_of,
     known_values,
+    name_of_root,
     next_root,
     number_of_starts,
     present_root,
@@ -160,7 +161,7 @@ class JournaledRun:
         self._tell(
             "start",
             self._root,
-            name=self._run_root.name,
+            name=name_of_root(self._run_root.name, self._root),
             parent=None,
             experiment=self._experiment,
             tags=user_tags(),

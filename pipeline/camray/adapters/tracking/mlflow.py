@@ -132,7 +132,10 @@ class MlflowTracker(JournaledRun):
     def model(self, files: Sequence[Path], name: str, description: str = "") -> None:
         """Log files of a trained run as a pyfunc model (film in, boxes out) and register it as candidate."""
         existing = [ModelFile(path) for path in files if path.is_file()]
-        self._record("model", name=name, loader=self._loader, files=existing, description=description)
+        if self._journal is not None:  # of the whole run: the list of runs names its model
+            self._open()
+            known = {"loader": self._loader, "files": existing, "description": description}
+            self._tell("model", self._root, name=name, **known)
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:

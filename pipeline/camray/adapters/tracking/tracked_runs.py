@@ -32,6 +32,18 @@ def next_root(root: str) -> str:
     return f"{_NUMBERED}{int(root.partition('@')[2] or 1) + 1}"
 
 
+def name_of_root(folder: str, root: str) -> str:
+    """Return what the UI calls a whole run.
+
+    Examples
+    --------
+    >>> name_of_root("phantom", "run"), name_of_root("phantom", "run@2")
+    ('phantom', 'phantom (2)')
+    """
+    number = root.partition("@")[2]
+    return f"{folder} ({number})" if number else folder
+
+
 def experiment_of(entries: list[Entry], root: str, otherwise: str) -> str:
     """Return the experiment in which a whole run was started: its nested runs belong there too."""
     return next(
