@@ -28,6 +28,14 @@ class StatisticsOptions:
 
 
 @dataclass(frozen=True)
+class ComparisonFiles:
+    """Files with all metrics."""
+
+    out: Annotated[Path | None, typer.Option("--out", help="JSON file to write, with all metrics")] = None
+    page: Annotated[Path | None, typer.Option("--page", help="HTML page to write, with all metrics")] = None
+
+
+@dataclass(frozen=True)
 class RunPair:
     """The runs that are compared."""
 
@@ -40,9 +48,9 @@ class RunPair:
 def diff(
     runs: RunPair,
     statistics: StatisticsOptions,
+    files: ComparisonFiles,
     split: Annotated[str, typer.Option(help="Split of both runs")] = "test",
     method: Annotated[str | None, typer.Option(help="Explanation method; default: each run's first")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="JSON file to write, with all metrics")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs on the same films: DeLong's test for AUROC, bootstrap and sign flips by patient for boxes.
@@ -51,14 +59,17 @@ def diff(
     """
     for run in (runs.first, runs.second):
         print_start("diff", run, quiet=as_json)
-    from camray.adapters.run_folders.atomic_files import write_json
+    from camray.adapters.run_folders.atomic_files import write_bytes, write_json
     from camray.core.metrics.bootstrap import Bootstrap
+    from camray.reporting.paired_comparison_page import comparison_page
     from camray.workflows.paired_comparison import compare_runs
 
     bootstrap = Bootstrap(statistics.resamples, statistics.confidence, statistics.seed)
     comparison = compare_runs(runs.first, runs.second, split, method, bootstrap)
-    if out is not None:
-        write_json(out, comparison.as_json())
+    if files.out is not None:
+        write_json(files.out, comparison.as_json())
+    if files.page is not None:
+        write_bytes(files.page, comparison_page(comparison.as_json()).encode())
     if as_json:
         print_json(comparison.as_json())
         return
@@ -66,20 +77,17 @@ def diff(
 
 
 def _print_comparison(comparison: Any) -> None:
+    from camray.reporting.paired_comparison_page import comparison_lines
+
     about = comparison.about
     title = f"{about['second']} against {about['first']}: {about['films']} films of {about['patients']} patients"
     table = Table(title=escape(title), padding=(0, 1))
     for column in ("finding", "metric", "A", "B", f"B - A ({about['confidence']:.0%})", "p", "films"):
         table.add_column(column)
-    for row in comparison.as_json()["rows"]:
-        if (row["metric"], row["criterion"]) not in PRINTED:
-            continue
-        name = row["metric"] + (f" >= {row['criterion']:g}" if row["criterion"] is not None else "")
-        low, high, p = (row[key] for key in ("low", "high", "p"))
-        between = f"{_number(row['difference'], '+')} ({_number(low, '+')} to {_number(high, '+')})"
-        p_text = "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-        ours = (_number(row["first"]), _number(row["second"]))
-        table.add_row(escape(row["label"]), name, *ours, between, p_text, str(row["n"]))
+    plain = comparison.as_json()
+    for row, cells in zip(plain["rows"], comparison_lines(plain), strict=True):
+        if (row["metric"], row["criterion"]) in PRINTED:
+            table.add_row(*map(escape, cells))
     Console().print(table)
     console.print(
         "p is two-sided and not corrected for the number of rows; for the mean, the last column counts labels"
@@ -89,7 +97,3 @@ def _print_comparison(comparison: Any) -> None:
             console.print(f"{about[key]} film(s) of this split are only in {what} and were omitted")
     if not about["annotations_agree"]:
         console.print("[yellow]the runs have different boxes for these films[/yellow]; both are scored on those of A")
-
-
-def _number(value: float | None, sign: str = "") -> str:
-    return "–" if value is None else f"{value:{sign}.3f}"
