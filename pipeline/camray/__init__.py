@@ -15,10 +15,13 @@ if TYPE_CHECKING:
         PredictedFilm,
         PredictedFinding,
         RefusedFilm,
+        Score,
+        Scores,
         SettingsError,
         Verdict,
         load,
         read_film,
+        score,
     )
 
 __all__ = [
@@ -33,10 +36,13 @@ __all__ = [
     "PredictedFilm",
     "PredictedFinding",
     "RefusedFilm",
+    "Score",
+    "Scores",
     "SettingsError",
     "Verdict",
     "load",
     "read_film",
+    "score",
 ]
 
 

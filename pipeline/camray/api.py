@@ -19,11 +19,13 @@ from camray.domain.predicted_films import (
     RefusedFilm,
     Verdict,
 )
+from camray.domain.scores import Score, Scores
 from camray.domain.suggestions import did_you_mean
 from camray.io.film_files import file_of_bytes
 from camray.io.film_files import read_film as read_film_file
 from camray.workflows.predicted_films import explained_films, predicted_films
 from camray.workflows.predictor import Predictor, load_predictor
+from camray.workflows.scored_films import scored_films
 from camray.workflows.trained_source import trained_folder
 
 __all__ = [
@@ -38,10 +40,13 @@ __all__ = [
     "PredictedFilm",
     "PredictedFinding",
     "RefusedFilm",
+    "Score",
+    "Scores",
     "SettingsError",
     "Verdict",
     "load",
     "read_film",
+    "score",
 ]
 FilmInput = str | Path | bytes | NDArray[Any]
 
@@ -145,6 +150,45 @@ def load(run: str | Path) -> Model:
         If another file is missing, or has changed since the run ended.
     """
     return Model(load_predictor(trained_folder(run)))
+
+
+def score(
+    run: str | Path,
+    films: str | Path,
+    *,
+    labels: str | Path,
+    boxes: str | Path | None = None,
+    manifest: str | None = None,
+) -> Scores:
+    """Score a trained model on films with known findings, as ``camray predict --labels --boxes`` does, on the CPU.
+
+    Parameters
+    ----------
+    run : str or Path
+        As of `load`.
+    films : str or Path
+        Folder of films, or one film.
+    labels : str or Path
+        Table with a row for each film and a column for each finding: 1, 0, or nothing where nothing is known.
+    boxes : str or Path, optional
+        Table of the boxes that readers have drawn: ``image_id, label, x0, y0, x1, y1``, native px, half-open.
+    manifest : str, optional
+        Data manifest of these tables; by default the run's.
+
+    Returns
+    -------
+    Scores
+        AUROC and other scores of the findings; with boxes also those of the boxes, beside baselines.
+
+    Raises
+    ------
+    SettingsError
+        If a path or the run does not exist.
+    PipelineError
+        If the tables do not fit the films, or a file of the run is missing or has changed.
+    """
+    tables = (Path(labels), None if boxes is None else Path(boxes))
+    return scored_films(trained_folder(run), Path(films), *tables, manifest)
 
 
 def read_film(film: str | Path | bytes) -> FilmPicture:
