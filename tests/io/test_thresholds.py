@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from camray.core.imaging.film_range import FilmRange
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.probability.calibration import LabelCalibration
@@ -50,8 +51,11 @@ PROMISES = (
     ),
     Promise("Cyst", PromiseTerms(None, 0.5, 0.95), "validation", 3, 0, no_ppv="too few"),
 )
+FILMS = FilmRange(
+    60, 30, "", ("PA",), (300.0, 500.0), (0.1, 0.3), (0.5, 0.25), (1.0, 2.0), ((1.0, 0.0),), (3.0,), 0.5, 2.0, 1 / 31
+)
 THRESHOLDS = Thresholds(
-    (FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",), MAPS, PROMISES
+    (FIXED, CALIBRATED), (ReportCutoff("Mass", 0.125, None, "Youden", 0),), ("a note",), MAPS, PROMISES, FILMS
 )
 
 
@@ -95,10 +99,21 @@ def test_a_file_of_a_version_that_did_not_calibrate_is_read(tmp_path: Path) -> N
     path = tmp_path / "thresholds.json"
     write_thresholds(path, THRESHOLDS)
     plain = json.loads(path.read_text())
-    del plain["calibrations"], plain["promises"]
+    del plain["calibrations"], plain["promises"], plain["films"]
     plain["cutoffs"][0]["probability"] = plain["cutoffs"][0].pop("output")
     path.write_text(json.dumps(plain))
     read = read_thresholds(path)
     assert (read.boxes, read.cutoffs, read.calibrations) == (THRESHOLDS.boxes, THRESHOLDS.cutoffs, ())
-    assert read.promises == ()
+    assert (read.promises, read.films) == ((), None)
     assert "earlier version" in read.calibration_of("Mass").reason
+
+
+@pytest.mark.parametrize(("key", "value"), [("centre", ["far"]), ("widths_mm", [1]), ("limit", None), ("views", 3)])
+def test_a_film_range_that_cannot_be_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "thresholds.json"
+    write_thresholds(path, THRESHOLDS)
+    plain = json.loads(path.read_text())
+    plain["films"][key] = value
+    path.write_text(json.dumps(plain))
+    with pytest.raises(PipelineError, match="another version"):
+        read_thresholds(path)

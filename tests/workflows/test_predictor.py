@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 
 from camray.adapters.run_folders.atomic_files import write_json
 from camray.adapters.run_folders.run_folder import RunFolder
+from camray.core.imaging.film_range import FilmRange, appearance_of
+from camray.core.imaging.film_statistics import image_statistics, quantise
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.networks.classifier import build_classifier
@@ -222,3 +224,17 @@ def test_a_run_that_held_its_maps_inside_the_chest_predicts_so(tmp_path: Path) -
     assert load_predictor(tmp_path / "served").chest is None
     write_json(tmp_path / "served" / "settings.json", {"name": "served", "explain": {"within": "chest"}})
     assert load_predictor(tmp_path / "served").chest is not None
+
+
+def test_nothing_is_judged_on_a_picture_unlike_the_training_films(trained: Path) -> None:
+    predict = load_predictor(trained)
+    films = np.random.default_rng(0).random((3, 100, 80), dtype=np.float32)
+    films[1] = 1.0
+    judged = predict(films)
+    noise = appearance_of(image_statistics(quantise(films[0], 8)))
+    known = FilmRange(60, 30, deviations=(0.1, 1.0), centre=tuple(noise), scale=(1.0,) * 85, limit=1.0)
+    checked = replace(predict, stored=replace(predict.stored, films=known))(films)
+    assert set(checked.loc[checked["image_id"] == "1", "verdict"]) == {"not judged"}
+    others = checked["image_id"] != "1"
+    pd.testing.assert_frame_equal(checked[others], judged[others])
+    assert set(judged.loc[judged["label"] == "Mass", "verdict"]) <= {"reported", "not reported"}

@@ -163,6 +163,21 @@ class FilmHeader:
     presentation_intent: str = ""
 
 
+def width_mm(cols: int, col_spacing_mm: float | None, spacing_source: str) -> float:
+    """Return a film's width; NaN where it is not known in mm.
+
+    Parameters
+    ----------
+    cols : int
+        Native grid.
+    col_spacing_mm, spacing_source
+        As of a `FilmHeader`.
+    """
+    if col_spacing_mm is None or spacing_source in {"aspect", "none"}:
+        return float("nan")
+    return cols * float(col_spacing_mm)
+
+
 @dataclass(frozen=True, eq=False)
 class StoredFilm:
     """A decoded film.

@@ -133,6 +133,10 @@ PREDICTION_COLUMNS: dict[str, str] = {
     "reported": "bool",  # probability reaches the label's cutoff
     "zone": "string",  # camray.domain.zones: right upper ... left lower, outside, unknown; empty without a box
 }
+FILM_CHECK_COLUMNS: dict[str, str] = {
+    "image_id": "string",
+    "foreign": "string",  # why the film is unlike those of training; empty if it is like them
+}
 LUNG_COLUMNS: dict[str, str] = {
     "image_id": "string",
     "side": "string",  # the patient's: right or left; empty where no lungs were found

@@ -22,6 +22,7 @@ from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EPOCH_COLUMNS,
     EXPLAINED_COLUMNS,
+    FILM_CHECK_COLUMNS,
     GROUP_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
@@ -156,10 +157,11 @@ class ExplainFiles(ArtifactFolder):
 
 
 class LocalizeFiles(ArtifactFolder):
-    """``localize/``: thresholds, boxes and lungs."""
+    """``localize/``: thresholds, boxes, foreign films and lungs."""
 
     thresholds: Named[RecordFile[Thresholds]] = record_of("thresholds.json", read_thresholds, write_thresholds)
     predictions = table_of("predictions.parquet", PREDICTION_COLUMNS)
+    films = table_of("films.parquet", FILM_CHECK_COLUMNS)
     lungs = table_of("lungs.parquet", LUNG_COLUMNS)
     unfinished = path_of("parts")
 

@@ -1,6 +1,6 @@
 """Findings of a run's films that are neither reported nor denied, with the reasons.
 
-Reads   ``explain/logits.npy``, ``localize/thresholds.json``
+Reads   ``explain/logits.npy``, ``localize/thresholds.json films.parquet``
 """
 
 import numpy as np
@@ -31,4 +31,10 @@ def not_judged_table(run: ExplainedRun, report: str) -> pd.DataFrame:
         else np.full(len(run.logits), "", object)
         for number, label in enumerate(run.labels)
     }
-    return pd.DataFrame(columns, index=run.image_ids, dtype=object)
+    table = pd.DataFrame(columns, index=run.image_ids, dtype=object)
+    file = run.artifacts.localize.films
+    if report == "judged" and file.is_file():
+        foreign = file.read().set_index("image_id")["foreign"].astype(object)
+        for image_id, why in foreign[foreign != ""].items():
+            table.loc[str(image_id)] = str(why)
+    return table

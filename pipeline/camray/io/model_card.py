@@ -11,10 +11,11 @@ import pandas as pd
 from camray.adapters.datasets.manifest_files import load_manifest
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
+from camray.core.imaging.film_range import FilmRange
 from camray.core.metrics.group_summary import group_lines
 from camray.core.metrics.summary import headline_rows
 from camray.core.model_card.facts import CardFacts, DataFacts, SplitFacts
-from camray.core.probability.promise_words import promise_words
+from camray.core.probability.promise_words import percent, promise_words
 from camray.domain.errors import PipelineError
 from camray.domain.records import Split
 from camray.domain.spreadsheet_cells import with_formulas
@@ -82,7 +83,18 @@ def _promises(folder: RunFolder) -> list[str]:
     thresholds = file.read()
     silent = [f"{label}: not judged on any film; {why}." for label, why in thresholds.not_judged.items()]
     told = [each for each in thresholds.promises if each.label not in thresholds.not_judged]
-    return [*(f"{each.label}: {words}." for each in told if (words := promise_words(each))), *silent]
+    promised = [f"{each.label}: {words}." for each in told if (words := promise_words(each))]
+    return [*promised, *silent, *_foreign(thresholds.films)]
+
+
+def _foreign(films: FilmRange | None) -> list[str]:
+    """Say which films are not judged at all."""
+    if films is None or films.reason:
+        return []
+    return [
+        "Nothing is judged on films of other views or widths than the training films, nor on films whose appearance "
+        f"is unlike theirs: {percent(films.share)} of films like the {films.validation} validation films it was set on."
+    ]
 
 
 def _data_facts(films: IngestedFilms, settings: Settings) -> DataFacts:

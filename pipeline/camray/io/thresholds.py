@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from camray.adapters.run_folders.atomic_files import write_json
+from camray.core.imaging.film_range import FilmRange
 from camray.core.localization.box_recipes import recipe_from_json
 from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.probability.calibration import Kind, LabelCalibration
@@ -41,6 +42,7 @@ def read_thresholds(path: Path) -> Thresholds:
             tuple(plain["notes"]),
             tuple(_calibration(entry) for entry in plain.get("calibrations", ())),
             tuple(_promise(entry) for entry in plain.get("promises", ())),
+            _film_range(plain.get("films")),
         )
     except (KeyError, TypeError, ArithmeticError, ValueError, AttributeError, CheckpointError) as error:
         raise other_version(path, error) from error
@@ -66,6 +68,7 @@ def write_thresholds(path: Path, thresholds: Thresholds) -> None:
             "notes": list(thresholds.notes),
             "calibrations": [asdict(each) for each in thresholds.calibrations],
             "promises": [asdict(each) for each in thresholds.promises],
+            "films": None if thresholds.films is None else asdict(thresholds.films),
         },
     )
 
@@ -88,6 +91,22 @@ def _promise(entry: Mapping[str, Any]) -> Promise:
         values[name] = None if values[name] is None else float(values[name])
     candidates = tuple(Candidate(float(at), int(n), int(present)) for at, n, present in values["candidates"])
     return Promise(**{**values, "terms": PromiseTerms(**values["terms"]), "candidates": candidates})
+
+
+def _film_range(entry: Mapping[str, Any] | None) -> FilmRange | None:
+    """Return which films are like those of training; an entry that is none raises ValueError, TypeError or KeyError."""
+    if entry is None:
+        return None
+    values = {each.name: entry[each.name] for each in fields(FilmRange)}
+    for name in ("centre", "scale", "spreads"):
+        values[name] = tuple(map(float, values[name]))
+    values["directions"] = tuple(tuple(map(float, direction)) for direction in values["directions"])
+    values["views"], values["limit"] = tuple(map(str, values["views"])), float(values["limit"])
+    for name in ("deviations", "widths_mm"):
+        if values[name] is not None:
+            low, high = values[name]
+            values[name] = float(low), float(high)
+    return FilmRange(**values)
 
 
 def _threshold_as_json(threshold: BoxThreshold) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from camray.core.explain.explanation import Explanation, ExplanationRequest, exp
 from camray.core.explain.methods import methods_named
 from camray.core.explain.seam import SeamNetwork
 from camray.core.explain.test_time_averaging import explain
+from camray.core.imaging.film_statistics import quantise
 from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
 from camray.core.localization.default_method import default_method, default_thresholds
 from camray.core.localization.heat_maps import Placement, film_window
@@ -44,6 +45,7 @@ from camray.io.method_options import method_options
 from camray.io.model_package import check_package
 from camray.io.prepared_films import prepare_for
 from camray.io.trained_model import load_classifier
+from camray.workflows.film_check import why_foreign
 from camray.workflows.prediction import COLUMNS, Prediction, refused_row, rows_of
 from camray.workflows.predictor_input import GreyFilm, films_of
 from camray.workflows.stored_settings import read_settings
@@ -166,10 +168,13 @@ class Predictor:
             Placement(transform, self._window(film, transform))
             for film, (_, transform) in zip(films, grids, strict=True)
         ]
-        sizes = [(film.pixels.shape[0], film.pixels.shape[1]) for film in films]
+        sizes = [_size_of(film) for film in films]
         placed = PlacedFilms(placements, sizes, (self.contract.rows, self.contract.cols))
         found = [self._located(placed, label, heat[:, label]) for label in range(heat.shape[1])]
-        verdicts = [self._verdicts(of_film) for of_film in logits]
+        verdicts = [
+            self._verdicts(of_film, self._why_foreign(film, *grid))
+            for of_film, film, grid in zip(logits, films, grids, strict=True)
+        ]
         return [
             Prediction(
                 film,
@@ -186,12 +191,16 @@ class Predictor:
             for number, (film, (grey, transform)) in enumerate(zip(films, grids, strict=True))
         ]
 
-    def _verdicts(self, logits: NDArray[np.float64]) -> list[tuple[Verdict, str]]:
+    def _why_foreign(self, film: GreyFilm, grey: NDArray[np.float32], transform: GridTransform) -> str:
+        known = self.stored.films if self.localizing.report == "judged" else None
+        return "" if known is None else why_foreign(known, film, quantise(grey, self.contract.bits), transform)
+
+    def _verdicts(self, logits: NDArray[np.float64], foreign: str) -> list[tuple[Verdict, str]]:
         """Return what the run's settings make of a film's logits [L], and why a finding is not judged."""
         stored, report, verdicts = self.stored, self.localizing.report, []
         for number, label in enumerate(self.contract.labels):
             logit = logits[number : number + 1]
-            why = str(stored.why_not_judged(label, logit, report)[0])
+            why = foreign or str(stored.why_not_judged(label, logit, report)[0])
             answer = Verdict.REPORTED if stored.reported(label, logit, report)[0] else Verdict.NOT_REPORTED
             verdicts.append((Verdict.NOT_JUDGED if why else answer, why))
         return verdicts
@@ -206,8 +215,7 @@ class Predictor:
         return self._window(prediction.film, prediction.transform)
 
     def _window(self, film: GreyFilm, transform: GridTransform) -> CropWindow:
-        rows, cols = film.pixels.shape
-        return film_window(transform, (rows, cols), (self.contract.rows, self.contract.cols))
+        return film_window(transform, _size_of(film), (self.contract.rows, self.contract.cols))
 
     def _held(
         self, heat: Tensor, batch: Tensor, films: Sequence[GreyFilm], grids: Sequence[tuple[Any, GridTransform]]
@@ -233,6 +241,10 @@ class Predictor:
         prior = None if self.prior is None else self.prior[number]
         rows = draw_native_boxes(films, heat, recipe, rules, prior, only_best=settings.boxes == "one")
         return [_located_on(part) for _, part in rows.groupby("film")]
+
+
+def _size_of(film: GreyFilm) -> tuple[int, int]:
+    return film.pixels.shape[0], film.pixels.shape[1]
 
 
 def _located_on(rows: pd.DataFrame) -> _Located:

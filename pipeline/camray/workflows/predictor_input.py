@@ -9,20 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from camray.core.cohort.groups import view_code
 from camray.domain.errors import ImageError, SettingsError
-from camray.domain.films import FilmPolicy, check_aspect
+from camray.domain.films import FilmPolicy, check_aspect, width_mm
 from camray.domain.predicted_films import RefusedFilm
 from camray.io.film_files import file_of_bytes, read_film
 
 
 @dataclass(frozen=True)
 class GreyFilm:
-    """One input film: an id, grey values 0-1 on the native grid, and the pixel spacing where it is known."""
+    """One input film: an id, grey values 0-1 on the native grid; and where known pixel spacing, view and width."""
 
     image_id: str
     pixels: NDArray[np.float32]
     row_spacing_mm: float | None = None
     col_spacing_mm: float | None = None
+    view: str = ""
+    width_mm: float = float("nan")
 
 
 def films_of(films: Any, policy: FilmPolicy | None = None) -> Iterator[GreyFilm | RefusedFilm]:
@@ -95,7 +98,9 @@ def film_from_file(path: Path, policy: FilmPolicy | None = None) -> GreyFilm:
     """
     film = read_film(path, policy)
     header = film.header
-    return GreyFilm(header.image_id, film.pixels, header.row_spacing_mm, header.col_spacing_mm)
+    width = width_mm(header.cols, header.col_spacing_mm, header.spacing_source)
+    spacing = header.row_spacing_mm, header.col_spacing_mm
+    return GreyFilm(header.image_id, film.pixels, *spacing, view_code(header.view), width)
 
 
 def film_or_refusal(path: Path, policy: FilmPolicy | None) -> GreyFilm | RefusedFilm:

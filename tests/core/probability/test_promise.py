@@ -91,9 +91,12 @@ def test_a_patient_with_many_films_counts_once() -> None:
     patients = np.concatenate([np.arange(22), np.full(50, 21)])  # 50 low films of one patient
     films = KnownFilms(logits, np.ones(72, bool), patients)
     found = fit_promise("Mass", films, "validation", TERMS, 0.5)
-    assert (found.patients, found.present) == (22, 22)
+    assert (found.patients, found.present, found.showing) == (22, 22, 22)
     again = fit_promise("Mass", films.part(np.arange(72)), "validation", TERMS, 0.5)
     assert again == found
+    some = replace(films, present=np.arange(72) < 22)  # patient 21: one film of 51 shows it
+    found = fit_promise("Mass", some, "validation", TERMS, 0.5)
+    assert (found.patients, found.present, found.showing) == (22, 21, 22)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +136,9 @@ def test_another_prevalence_asks_for_another_ppv_or_withdraws_it() -> None:
 
 
 def test_words_state_confidence_patients_and_share() -> None:
-    promise = Promise("Mass", TERMS, "validation", 98, 28, 0.2, 0.7, not_judged=0.125)
+    promise = Promise("Mass", TERMS, "validation", 98, 28, 0.2, 0.7, not_judged=0.125, showing=29)
     assert promise_words(promise) == (
-        "sensitivity 0.9 and PPV 0.5 promised (confidence 90 %, 98 validation patients, 28 with it); 12.5 % not judged"
+        "sensitivity 0.9 and PPV 0.5 promised (confidence 90 %, 98 validation patients, 29 with it); 12.5 % not judged"
     )
     assert promise_words(Promise("Mass", PromiseTerms(None, None, 0.9), "validation", 98, 28)) == ""
     assert promise.between == "between the cutoffs for a sensitivity of 0.9 and a PPV of 0.5"

@@ -14,6 +14,7 @@ from camray.adapters.run_folders.tables import read_table, write_table
 from camray.adapters.settings.loading import parse_settings
 from camray.adapters.settings.schema import Settings
 from camray.adapters.tracking.interface import NullTracker
+from camray.core.imaging.film_range import FilmFacts, FilmRange
 from camray.core.metrics.chance import Evidence, Verdict
 from camray.core.probability import fit
 from camray.domain.errors import CheckpointError, PipelineError
@@ -21,10 +22,13 @@ from camray.domain.geometry import Box, iou
 from camray.domain.records import (
     ANNOTATION_COLUMNS,
     EXPLAINED_COLUMNS,
+    FILM_CHECK_COLUMNS,
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     PREDICTION_COLUMNS,
 )
+from camray.io.explained_run import open_explained_run
+from camray.io.film_verdicts import not_judged_table
 from camray.stages.localize import stage as localize
 from camray.stages.localize import threshold_choice
 
@@ -370,3 +374,34 @@ def test_films_that_do_not_belong_together_are_an_error(folder: RunFolder) -> No
     np.save(folder.root / "explain" / "logits.npy", np.zeros((3, 2), np.float32))
     with pytest.raises(PipelineError, match="does not belong"):
         _run(folder)
+
+
+@pytest.mark.parametrize(("report", "reported"), [("judged", False), ("cutoff", True)])
+def test_nothing_is_judged_on_a_film_of_another_view(
+    folder: RunFolder, report: str, reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = FilmRange(60, 30, views=("PA",), centre=(0.0,) * 85, scale=(1.0,) * 85, limit=1.0)
+    facts = FilmFacts(np.zeros((18, 85)), ("PA", "LL", *["PA"] * 16), np.full(18, np.nan), np.arange(18))
+    monkeypatch.setattr(threshold_choice, "film_range_of", lambda films, share: known)
+    monkeypatch.setattr(localize, "film_facts", lambda films, image_ids: facts)
+    rows = _run(folder, report=report)[0]
+    mass = rows[rows["label"] == "mass"]
+    assert mass.loc[mass["image_id"] == "film01", "reported"].all() == reported
+    assert mass.loc[mass["image_id"] != "film01", "reported"].sum() == mass["reported"].sum() - 3 * 2 * reported
+    path = folder.root / "localize" / "films.parquet"
+    assert path.is_file() == (report == "judged")
+    if report == "judged":
+        checks = read_table(path, FILM_CHECK_COLUMNS)
+        assert checks.loc[checks["foreign"] != "", "image_id"].tolist() == ["film01"]
+        table = not_judged_table(open_explained_run(folder), report)
+        assert table.loc["film01"].tolist() == ["view LL, training films have PA"] * 2
+        assert (table.drop(index="film01") == "").to_numpy().all()
+
+
+def test_too_few_films_compare_nothing_and_say_so(folder: RunFolder) -> None:
+    figures = localize.run(_settings(), folder, NullTracker()).figures
+    why = "0 training and 12 validation patients; 50 and 20 are needed"
+    assert f"films are not compared with the training films: {why}" in figures.values()
+    assert not (folder.root / "localize" / "films.parquet").exists()
+    silent = localize.run(_settings(foreign=None), folder, NullTracker()).figures
+    assert not any("training films" in str(text) for text in silent.values())

@@ -78,6 +78,13 @@ class LocalizeSettings(Section):
         "findings at one cutoff each; all: of every film",
     )
     promise: PromiseSettings = PromiseSettings()
+    foreign: float | None = Field(
+        0.02,
+        gt=0,
+        lt=0.5,
+        description="share of films like the validation films whose appearance may be called unlike the training "
+        "films: no finding is judged on such films, nor on those of other views or widths; null: not looked at",
+    )
     prevalence: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(
         {},
         description="by finding: prevalence at the site; probabilities are moved to it from the validation films', "

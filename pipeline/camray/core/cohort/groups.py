@@ -7,6 +7,19 @@ from numpy.typing import NDArray
 GROUP_NAMES = ("sex", "age", "view", "maker", "site")
 BAND_YEARS = 20
 OLDEST_BAND = 80  # years; older patients share a band
+OTHER_VIEW = "other"
+_VIEWS = {"", "AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "FRONTAL"}
+
+
+def view_code(view: str) -> str:
+    """Return a view if it is a usual one: the text of a header or table is free, and results have no free text.
+
+    Examples
+    --------
+    >>> view_code("pa"), view_code("Smith^Anna"), view_code("")
+    ('PA', 'other', '')
+    """
+    return view.upper() if view.upper() in _VIEWS else OTHER_VIEW
 
 
 def group_names(films: pd.DataFrame, column: str) -> NDArray[np.object_]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from camray.core.imaging.film_range import FilmRange
 from camray.core.localization.box_recipes import BoxRecipe
 from camray.core.probability.calibration import OLDER_RUN, LabelCalibration, calibrated_probabilities, log_odds
 from camray.core.probability.logistic import probabilities_of
@@ -94,6 +95,8 @@ class Thresholds:
         One per label; none in runs of versions that did not calibrate.
     promises : tuple of Promise
         One per label; none in runs of versions that promised nothing.
+    films : FilmRange or None
+        Which films are like those of training; None: not looked at.
     """
 
     boxes: tuple[BoxThreshold, ...]
@@ -101,6 +104,7 @@ class Thresholds:
     notes: tuple[str, ...] = ()
     calibrations: tuple[LabelCalibration, ...] = ()
     promises: tuple[Promise, ...] = ()
+    films: FilmRange | None = None
 
     @property
     def cutoff_of(self) -> dict[str, float]:

@@ -55,7 +55,9 @@ class Promise:
     split : str
         Split of the films that the cutoffs come from.
     patients, present : int
-        Patients of these films, one film of each; and those with a film that shows the finding.
+        Patients of these films, one film of each; and those whose film shows the finding.
+    showing : int
+        Patients with any film that shows it: the sensitivity rests on one such film of each.
     lower, upper : float or None
         Cutoffs that keep sensitivity and PPV, as outputs of the network (logistic of the raw logit); None: no promise.
     candidates : tuple of Candidate
@@ -80,6 +82,7 @@ class Promise:
     no_ppv: str = ""
     not_judged: float | None = None
     site_prevalence: float | None = None
+    showing: int = 0
 
     def cutoffs(self, output: float) -> tuple[float, float]:
         """Return the outputs below which the finding is denied, and from which it is reported.

@@ -60,7 +60,7 @@ def fit_promise(label: str, films: KnownFilms, split: str, terms: PromiseTerms, 
     with_it = np.sort(outputs[films.present][showing])
     each = _one_film_each(films.patients)
     outputs, present = outputs[each], films.present[each]
-    promise = Promise(label, terms, split, len(each), int(present.sum()))
+    promise = Promise(label, terms, split, len(each), int(present.sum()), showing=len(with_it))
     promise = _with_sensitivity(promise, with_it)
     if terms.ppv is not None:
         candidates = _candidates(outputs, present, terms.ppv, terms.confidence)

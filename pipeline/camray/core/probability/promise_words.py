@@ -35,7 +35,7 @@ def patients_words(promise: Promise) -> str:
     """Return confidence and patients of a promise as text."""
     return (
         f"confidence {percent(promise.terms.confidence)}, {promise.patients} {promise.split} patients, "
-        f"{promise.present} with it"
+        f"{promise.showing} with it"
     )
 
 

@@ -1,12 +1,13 @@
 """Boxes and peaks on the native grid, for every film, label, method and threshold policy.
 
-Reads   ``explain/``; ``ingest/images.parquet``, and of validation films ``labels.parquet annotations.parquet``; for new
-        films the trained run's ``localize/thresholds.json`` instead
-Writes  ``localize/thresholds.json predictions.parquet``; ``lungs.parquet`` unless ``localize.zones`` is off
+Reads   ``explain/``; ``ingest/images.parquet store/``, and of validation films ``labels.parquet annotations.parquet``;
+        for new films the trained run's ``localize/thresholds.json`` instead
+Writes  ``localize/thresholds.json predictions.parquet``; ``films.parquet`` unless ``localize.foreign`` is null;
+        ``lungs.parquet`` unless ``localize.zones`` is off
 Run     ``camray localize configs/phantom.yaml``
 """
 
-import numpy as np
+import pandas as pd
 
 from camray.adapters.run_folders.part_folders import PartFolder
 from camray.adapters.run_folders.run_folder import RunFolder
@@ -19,8 +20,12 @@ from camray.domain.errors import CheckpointError
 from camray.domain.records import Counts, StageResult
 from camray.io.artifacts import UnfinishedLocalizeFiles, artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
+from camray.io.film_facts import film_facts
+from camray.io.film_verdicts import not_judged_table
 from camray.stages.localize.film_blocks import Drawing, delete_blocks, draw_all, write_block
 from camray.stages.localize.threshold_choice import choose_thresholds
+
+_SHOWN_REASONS = 3
 
 
 def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
@@ -29,7 +34,12 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     explained, thresholds = drawing.explained, drawing.thresholds
     files = explained.artifacts.localize
     files.thresholds.write(thresholds)
+    foreign = _foreign_films(thresholds, explained, settings.localize.report)
+    if foreign is not None:
+        files.films.write(foreign)
+    unlike = set() if foreign is None else set(foreign.loc[foreign["foreign"] != "", "image_id"])
     predictions, lungs = draw_all(drawing)
+    predictions["reported"] &= ~predictions["image_id"].isin(unlike)
     if lungs is not None:
         files.lungs.write(lungs)
     files.predictions.write(predictions)
@@ -42,11 +52,17 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
         "thresholds": len(thresholds.boxes),
         "boxes": len(with_box),
         "reported_boxes": int(with_box["reported"].sum()),
-        "not_judged": _share_not_judged(thresholds, explained, settings.localize.report),
+        "not_judged": _share_not_judged(explained, settings.localize.report),
+        "foreign_films": len(unlike),
         **{
             f"note_{number}": note
             for number, note in enumerate(
-                (*thresholds.notes, *_probability_notes(thresholds, settings), *_promise_notes(thresholds, settings))
+                (
+                    *thresholds.notes,
+                    *_probability_notes(thresholds, settings),
+                    *_promise_notes(thresholds, settings),
+                    *_foreign_notes(thresholds, foreign),
+                )
             )
         },
     }
@@ -93,14 +109,34 @@ def _promise_notes(thresholds: Thresholds, settings: Settings) -> list[str]:
     return [f"'{label}': {words}" for label, words in judged.items() if words]
 
 
-def _share_not_judged(thresholds: Thresholds, explained: ExplainedRun, report: str) -> float:
+def _share_not_judged(explained: ExplainedRun, report: str) -> float:
     """Return the share of findings on films that are neither reported nor denied."""
-    columns = [
-        thresholds.why_not_judged(label, explained.logits[:, number], report) != ""
-        for number, label in enumerate(explained.labels)
-        if label in thresholds.cutoff_of
-    ]
-    return float(np.mean(columns)) if columns and len(explained.logits) else 0.0
+    table = not_judged_table(explained, report)
+    return float((table != "").to_numpy(dtype=bool).mean()) if table.size else 0.0
+
+
+def _foreign_films(thresholds: Thresholds, explained: ExplainedRun, report: str) -> pd.DataFrame | None:
+    """Say of each film why it is unlike those of training; None where films are not compared."""
+    known = thresholds.films
+    if known is None or known.reason or report != "judged":
+        return None
+    reasons = known.why_foreign(film_facts(explained.films, explained.image_ids))
+    return pd.DataFrame({"image_id": explained.image_ids, "foreign": reasons})
+
+
+def _foreign_notes(thresholds: Thresholds, foreign: pd.DataFrame | None) -> list[str]:
+    """Say how many films are unlike those of training, and why; or why that is not known."""
+    if thresholds.films is not None and thresholds.films.reason:
+        return [f"films are not compared with the training films: {thresholds.films.reason}"]
+    if foreign is None:
+        return []
+    counts = foreign.loc[foreign["foreign"] != "", "foreign"].value_counts()
+    if counts.empty:
+        return []
+    named = [f"{why} ({count})" for why, count in counts.items()]
+    more = f", and {len(named) - _SHOWN_REASONS} more reasons" if len(named) > _SHOWN_REASONS else ""
+    shown = ", ".join(named[:_SHOWN_REASONS])
+    return [f"{int(counts.sum())} film(s) are unlike the training films, nothing is judged on them: {shown}{more}"]
 
 
 def _thresholds_of_trained_run(explained: ExplainedRun) -> Thresholds:

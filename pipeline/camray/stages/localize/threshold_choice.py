@@ -23,6 +23,7 @@ from camray.domain.geometry import Box
 from camray.domain.records import CORNERS, Split, ThresholdSource
 from camray.io.calibrated_thresholds import CALIBRATED, calibrated_thresholds, threshold_id
 from camray.io.explained_run import ExplainedRun
+from camray.io.film_facts import film_range_of
 from camray.stages.localize.background_choice import POLICY as ABOVE_BACKGROUND
 from camray.stages.localize.background_choice import background_thresholds
 
@@ -64,7 +65,8 @@ def choose_thresholds(
     known = _known_films(run)
     cutoffs, calibrations = _cutoffs(known, notes), _calibrations(known, notes)
     promises = _promises(known, cutoffs, settings.promise)
-    return Thresholds(tuple(boxes), tuple(cutoffs), tuple(notes), tuple(calibrations), promises)
+    films = None if settings.foreign is None else film_range_of(run.films, settings.foreign)
+    return Thresholds(tuple(boxes), tuple(cutoffs), tuple(notes), tuple(calibrations), promises, films)
 
 
 def _fixed_threshold(method: str, label: str, policy: str, settings: LocalizeSettings) -> BoxThreshold:

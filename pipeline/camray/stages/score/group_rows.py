@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camray.core.cohort.groups import group_names
+from camray.core.cohort.groups import group_names, view_code
 from camray.core.metrics.group_metric import GroupMetric
 from camray.core.metrics.group_scores import Groups, group_table
 from camray.core.metrics.localization.annotated_films import AnnotatedFilms
@@ -17,8 +17,7 @@ from camray.io.bootstrap import bootstrap_of
 from camray.io.split_films import SplitFilms
 from camray.stages.score.protocol_inputs import ProtocolInputs
 
-_UNKNOWN, _OTHER = "unknown", "other"
-_VIEWS = {"", "AP", "PA", "LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL", "FRONTAL"}
+_UNKNOWN = "unknown"
 
 
 def group_rows(inputs: ProtocolInputs) -> pd.DataFrame:
@@ -46,7 +45,7 @@ def _names(films: pd.DataFrame, column: str) -> NDArray[np.object_]:
     names = group_names(films, column)
     if column != "view":
         return names
-    return np.array([name.upper() if name.upper() in _VIEWS else _OTHER for name in names], dtype=object)
+    return np.array([view_code(name) for name in names], dtype=object)
 
 
 def _positions(inputs: ProtocolInputs, image_ids: tuple[str, ...]) -> NDArray[np.int64]:

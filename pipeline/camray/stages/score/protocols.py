@@ -26,6 +26,7 @@ from camray.core.metrics.protocols.wsol_rows import MaskedFilms, max_box_acc_sta
 from camray.core.metrics.statistics import MeanOver, Statistic, statistics_table
 from camray.domain.records import ThresholdSource
 from camray.io.bootstrap import bootstrap_of
+from camray.io.film_verdicts import not_judged_table
 from camray.stages.score.mask_protocol import chexlocalize_statistics
 from camray.stages.score.protocol_inputs import ProtocolInputs
 
@@ -64,11 +65,12 @@ def _promises(inputs: ProtocolInputs) -> list[Statistic]:
         return []
     source = ThresholdSource.ORACLE if is_own else ThresholdSource.VALIDATION
     statistics: list[Statistic] = []
+    reasons = not_judged_table(inputs.run, "judged")
     for promise in thresholds.promises:
         films = inputs.films.logits[promise.label]
         if len(films.logits) and promise.label not in thresholds.not_judged:
-            reported = thresholds.reported(promise.label, films.logits, "judged")
-            unjudged = thresholds.why_not_judged(promise.label, films.logits, "judged") != ""
+            unjudged = (reasons.loc[list(films.image_ids), promise.label] != "").to_numpy(dtype=bool)
+            reported = thresholds.reported(promise.label, films.logits, "judged") & ~unjudged
             statistics.append(promise_statistic(promise, films, reported, unjudged, source.value))
     return statistics
 
