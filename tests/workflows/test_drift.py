@@ -97,6 +97,24 @@ def test_more_positives_are_found(trained: RunFolder, tmp_path: Path) -> None:
     assert all(key.startswith("output/") for key in _at(folder, Level.ALARM))
 
 
+def test_films_unlike_the_training_films_are_not_judged(trained: RunFolder, quiet: Path, tmp_path: Path) -> None:
+    root = changed(quiet, tmp_path / "foreign")
+    run = artifacts_of(RunFolder(root))
+    films = pd.DataFrame({"image_id": run.explain.images.read()["image_id"]})
+    for name, kind in run.localize.films.columns.items():
+        films[name] = films.get(name, pd.Series(["another view"] * len(films) if kind == "string" else 0.0))
+    run.localize.films.write(films)
+    localized = RunFolder(root).record("localize") or {}
+    finish(RunFolder(root), "localize", **localized["inputs"])
+    row = next(
+        row
+        for row in find_drift(trained.root, [root], None).folders[0].rows
+        if row.reference.key == "output/Square/answer"
+    )
+    assert row.level == Level.ALARM
+    assert row.counts.tolist()[:-1] == [0] * (len(row.counts) - 1)  # none is reported, and none denied
+
+
 def test_the_order_given_is_that_of_time_and_the_last_folder_decides(
     trained: RunFolder, quiet: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from camray.domain.predicted_films import Verdict
 from camray.domain.records import Split
 from camray.io.artifacts import RunArtifacts, artifacts_of
 from camray.io.explained_run import ExplainedRun, open_explained_run
+from camray.io.film_verdicts import not_judged_table
 from camray.io.ingested_films import IngestedFilms, read_ingested
 from camray.io.run_lookup import check_is_run
 
@@ -163,12 +164,16 @@ def _outputs(run: ExplainedRun, films: pd.DataFrame, thresholds: Thresholds, rep
 
 
 def _answers(run: ExplainedRun, thresholds: Thresholds, report: str) -> pd.DataFrame:
-    """Return the verdicts by ``image_id`` and label; a label without a cutoff is not judged."""
-    columns = {label: np.full(len(run.logits), str(Verdict.NOT_JUDGED), object) for label in run.labels}
-    for number, label in enumerate(run.labels):
-        if label in thresholds.cutoff_of:
-            logits = run.logits[:, number]
-            is_judged = thresholds.why_not_judged(label, logits, report) == ""
-            reported = np.where(thresholds.reported(label, logits, report), Verdict.REPORTED, Verdict.NOT_REPORTED)
-            columns[label][is_judged] = reported[is_judged].astype(str)
-    return pd.DataFrame(columns, index=run.image_ids)
+    """Return the verdicts by ``image_id`` and label."""
+    why = not_judged_table(run, report, thresholds)
+    reported = {
+        label: thresholds.reported(label, run.logits[:, number], report)
+        for number, label in enumerate(run.labels)
+        if label in thresholds.cutoff_of
+    }
+    none = np.zeros(len(run.logits), np.bool_)
+    columns = {
+        label: np.where(reported.get(label, none), str(Verdict.REPORTED), str(Verdict.NOT_REPORTED))
+        for label in run.labels
+    }
+    return pd.DataFrame(columns, run.image_ids, dtype=object).where(why == "", str(Verdict.NOT_JUDGED))
