@@ -135,6 +135,7 @@ def predict(
     trained = opened_source("predict", trained, quiet=output.as_json)
     from camray.adapters.settings.loading import with_export_formats
     from camray.workflows.predict import folder_of, settings_for, with_prevalences
+    from camray.workflows.tracked_prediction import track_prediction
 
     settings = settings_for(trained, films, new.labels, new.boxes, new.manifest)
     if extent.formats is not None:
@@ -144,7 +145,9 @@ def predict(
     if part is not None:
         execute_part(settings, folder_of(trained, out), extent.until, part, output)
     else:
-        execute(settings, folder_of(trained, out), extent.until, RunOptions(), output)
+        folder = folder_of(trained, out)
+        execute(settings, folder, extent.until, RunOptions(), output)
+        track_prediction(settings, folder)
 
 
 def opened(
