@@ -328,7 +328,7 @@ def test_the_model_is_registered_and_finds_boxes(run_root: Path, monkeypatch: py
     assert set(boxes["label"]) == {"Mass"}
     assert len(arrays) == 3
     schema = model.metadata.signature
-    assert schema.inputs.input_names() == ["path"]
+    assert schema.inputs.input_names() == ["content", "path"]
     assert schema.outputs.input_names()[:3] == ["image_id", "label", "probability"]
     assert _runs(run_root)["export"].info.status == "FINISHED"
     assert "optimizer.bin" not in stored
