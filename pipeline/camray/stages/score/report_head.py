@@ -1,7 +1,7 @@
 """Head of the score report: which camray, when, which films, which network, and how to have it again."""
 
 from camray.adapters.run_folders.digests import code_version
-from camray.adapters.run_folders.package_marks import is_package
+from camray.adapters.run_folders.package_marks import lacks_films
 from camray.adapters.run_folders.run_folder import RunFolder
 from camray.adapters.settings.schema import Settings
 from camray.domain.contract import ModelContract
@@ -26,7 +26,7 @@ def report_head(settings: Settings, run: ExplainedRun) -> list[tuple[str, str]]:
         ("Data", f"data manifest {contract.manifest}, digest {contract.data_digest[:_SHOWN_DIGEST]}"),
         ("Films", films_by_split(run.films)),
     ]
-    if run.folder.trained is not None and not is_package(run.folder.model_run.root):
+    if run.folder.trained is not None and not lacks_films(run.folder.model_run.root):
         lines.append(("Trained on", films_by_split(read_ingested(run.folder.model_run))))
     if network.path.is_file():
         lines.append(("Network", network_text(network.read())))
