@@ -49,7 +49,7 @@ def test_a_wrong_name_is_refused_before_any_film_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sections: dict[str, Any], said: str
 ) -> None:
     read: list[object] = []
-    monkeypatch.setattr(ingest_stage, "_read_all", lambda *rest: read.append(rest))
+    monkeypatch.setattr(ingest_stage, "_read", lambda *rest: read.append(rest))
     with pytest.raises(PipelineError, match=said):
         list(run(_settings(tmp_path, TABLE, **sections), RunFolder(tmp_path / "run"), NullTracker()))
     assert not read

@@ -73,8 +73,7 @@ def test_alias_and_version_give_the_boxes_of_their_runs(store: Path) -> None:
 
 def test_a_model_of_an_mlflow_run(store: Path) -> None:
     state = json.loads((store / "first" / "mlflow" / "state.json").read_text(encoding="utf-8"))
-    run_id = next(run_id for name, run_id in state["runs"].items() if name.startswith("export"))
-    pd.testing.assert_frame_equal(_table(f"runs:/{run_id}/model"), _table(store / "first"), check_exact=True)
+    pd.testing.assert_frame_equal(_table(f"runs:/{state['runs']['run']}/model"), _table(store / "first"), check_exact=True)
 
 
 def test_a_version_is_obtained_once_and_again_only_where_it_was_damaged(

@@ -182,7 +182,7 @@ def _run_stage(stage: Stage, settings: Settings, folder: RunFolder, tracker: Tra
         progress_line(stage.name, f"again: {again}")
     for name in stage.reads:
         (folder.model_run if name == "train" else folder).check_outputs(name)
-    if stage.name == "train":  # other films than those of the tracked run: a new one
+    if stage.name == "train" and "ingest" in inputs:  # other films than those of the tracked run: a new one
         tracker.identify({"training_films": inputs["ingest"]})
     with _os_errors_reported(f"stage '{stage.name}'", folder), folder.replacing(stage.name):
         resumed = folder.begin(stage.name, settings_digest, inputs)

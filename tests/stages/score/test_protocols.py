@@ -67,7 +67,7 @@ def test_protocols_add_rows_and_change_none(scores: pd.DataFrame, plain: tuple[p
     assert list(scores.columns) == list(SCORE_COLUMNS)
     assert not scores.duplicated(KEYS).any()
     always = without[without.metric.str.contains("/")]
-    assert set(always.metric.str.split("/").str[0]) == {"ceiling"}
+    assert set(always.metric.str.split("/").str[0]) == {"ceiling", "promise"}
     own = scores[~scores.metric.str.contains("/")].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, without[~without.metric.str.contains("/")].reset_index(drop=True))
     assert {name.split("/")[0] for name in scores.metric if "/" in name} >= set(PROTOCOLS)
@@ -107,7 +107,7 @@ def test_without_films_there_are_no_rows(tmp_path: Path) -> None:
     pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
     scores = scores_of(made, protocols=PROTOCOLS, oracle=True)
     assert set(scores[scores.metric.str.contains("/")].metric) <= {
-        name for name in scores.metric if name.startswith("classification/")
+        name for name in scores.metric if name.startswith(("classification/", "promise/"))
     }
 
 

@@ -19,7 +19,7 @@ from camray.commands.app import app
 from camray.core.explain.activation_maximization import AscentSettings
 from camray.core.explain.methods import METHODS
 from camray.core.localization.box_recipes import BoxRecipe
-from camray.core.localization.box_thresholds import BoxThreshold, Thresholds
+from camray.core.localization.box_thresholds import BoxThreshold, ReportCutoff, Thresholds
 from camray.core.networks.classifier import build_classifier
 from camray.core.probability.calibration import LabelCalibration
 from camray.domain.contract import ModelContract, NetworkSpec
@@ -55,7 +55,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BoxThreshold("x", "cam", label, "own", ThresholdSource.FIXED, recipe, None, "", 0) for label in LABELS
     ]
     maps = tuple(LabelCalibration(label, "shift", shift=-1.0, prevalence=0.25) for label in LABELS)
-    write_thresholds(root / "localize" / "thresholds.json", Thresholds(tuple(thresholds), (), (), maps))
+    cutoffs = tuple(ReportCutoff(label, 0.5, None, "", 0) for label in LABELS)
+    write_thresholds(root / "localize" / "thresholds.json", Thresholds(tuple(thresholds), cutoffs, (), maps))
     write_json(root / "settings.json", {"name": "shown"})
     return root
 
