@@ -91,7 +91,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Measure coverage in tests of the inner floors only: it takes Python 3.11 half of its speed."""
-    is_inner = _place(item).parts[0] in TRACED and not item.get_closest_marker("untraced")
+    is_inner = _place(item).parts[0] in TRACED or item.get_closest_marker("traced") is not None
+    is_inner &= item.get_closest_marker("untraced") is None
     if TRACES_ALL in os.environ or is_inner:
         return (yield)
     with _untraced():

@@ -23,6 +23,8 @@ from camray.workflows import drift as workflow
 from camray.workflows.drift import find_drift
 from tests.workflows.drifting_runs import changed, finish, make_predictions, make_trained
 
+pytestmark = pytest.mark.traced  # modules of io
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:

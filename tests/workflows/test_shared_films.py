@@ -22,6 +22,8 @@ from camray.workflows.parts import PartReport, run_part
 from camray.workflows.run import run_these
 from tests.one_worker import map_here
 
+pytestmark = pytest.mark.traced  # modules of io
+
 FILMS, SHARDS = 13, 5  # of three films each
 
 

@@ -25,6 +25,8 @@ from camray.workflows.trained_source import trained_folder
 from tests.end_to_end.conftest import camray_here
 from tests.workflows.test_predictor import LABELS, write_trained
 
+pytestmark = pytest.mark.traced  # modules of io
+
 LEVELS = np.random.default_rng(0).integers(0, 256, (2, 100, 80), dtype=np.uint8)
 NAME = "chest demo"
 
@@ -73,7 +75,9 @@ def test_alias_and_version_give_the_boxes_of_their_runs(store: Path) -> None:
 
 def test_a_model_of_an_mlflow_run(store: Path) -> None:
     state = json.loads((store / "first" / "mlflow" / "state.json").read_text(encoding="utf-8"))
-    pd.testing.assert_frame_equal(_table(f"runs:/{state['runs']['run']}/model"), _table(store / "first"), check_exact=True)
+    pd.testing.assert_frame_equal(
+        _table(f"runs:/{state['runs']['run']}/model"), _table(store / "first"), check_exact=True
+    )
 
 
 def test_a_version_is_obtained_once_and_again_only_where_it_was_damaged(

@@ -48,6 +48,7 @@ def exit_code(script: str, *arguments: object) -> int:
     return subprocess.run(command, env=environment, capture_output=True, timeout=300, check=False).returncode
 
 
+@pytest.mark.slow
 def test_narrow_networks_train_on_two_threads() -> None:
     assert exit_code(TRAIN) == 0
 

@@ -22,6 +22,8 @@ from camray.domain.contract import NetworkSpec
 from camray.domain.geometry import GridTransform
 from tests.core.training.test_trainer import PLAN
 
+pytestmark = pytest.mark.slow
+
 SPEC = NetworkSpec(stride=8, widths=(16, 16, 16, 16), stem_kernel=3)
 ONE_STEP = replace(
     PLAN, epochs=1, steps_per_epoch=1, learning_rate=1e-12, ema_decay=0, augmentation=Augmentation(flip=0)
