@@ -130,7 +130,7 @@ def test_files_of_the_opened_folder_are_read_and_a_refused_one_is_valid_json(add
     assert status == 200, answer
     refused, *rows = answer["predictions"]
     assert refused == {
-        **dict.fromkeys(("probability", "x0", "y0", "x1", "y1", "score", "logit")),
+        **dict.fromkeys(("probability", "x0", "y0", "x1", "y1", "score", "logit", "verdict")),
         "image_id": "broken",
         "label": "refused:not_dicom",
     }
