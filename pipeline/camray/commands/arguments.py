@@ -19,7 +19,8 @@ RUN_PANEL, OUTPUT_PANEL = "Run", "Output"
 EXPERIMENT_COMMANDS, STAGE_COMMANDS = "Run an experiment", "Stages"
 RESULT_COMMANDS, PACS_COMMANDS, DATA_COMMANDS = "Look at results", "Reading room and PACS", "Data and settings"
 
-Config = Annotated[Path, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or a run folder")]
+EXPERIMENT_OR_RUN = "Experiment: a file, or the name of one that ships with camray, as phantom; or a run folder"
+Config = Annotated[Path, typer.Argument(help=EXPERIMENT_OR_RUN)]
 TrainedRun = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run, for instance runs/phantom")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Settings to change, for instance train.max_epochs=3")]
 MethodChanges = Annotated[

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from camray.commands.arguments import (
     EXPERIMENT_COMMANDS,
+    EXPERIMENT_OR_RUN,
     OutputOptions,
     Overrides,
     Overwrite,
@@ -29,6 +30,7 @@ from camray.commands.plan import PlanOptions, opened_by_plan, plan_as_json, prin
 from camray.commands.predict_options import NewFilms, PredictExtent, PredictOutput
 from camray.commands.run_output import print_findings, print_paths, print_scores, print_stage
 from camray.domain.errors import SettingsError
+from camray.domain.package_data import experiment_file
 
 app = typer.Typer()
 SHOWN_FILMS = 10
@@ -56,9 +58,7 @@ class RunExtent:
 @expand_option_groups
 def run(
     *,
-    config: Annotated[
-        str | None, typer.Argument(help="Experiment, for instance configs/phantom.yaml, or a run folder")
-    ] = None,
+    config: Annotated[str | None, typer.Argument(help=EXPERIMENT_OR_RUN)] = None,
     options: RunOptions,
     plan: PlanOptions,
     output: OutputOptions,
@@ -153,7 +153,7 @@ def predict(
 def opened(
     config: Path, overrides: list[str] | None, runs: Path, trained: Path | None = None, *, quiet: bool = True
 ) -> tuple[Any, Any]:
-    """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment file, or an existing run folder.
+    """Return settings and run folder for ``CONFIG [OVERRIDES]``: an experiment, or an existing run folder.
 
     Unless `quiet`, the run folder is printed as soon as it is known, before anything that takes long to import.
     """
@@ -161,6 +161,7 @@ def opened(
     from camray.adapters.settings.loading import load_settings
     from camray.io.run_lookup import check_is_run, check_keeps_name, with_free_name
 
+    config = experiment_file(config)
     if not config.is_dir() and (config.suffix or config.exists()):
         settings = with_free_name(load_settings(config, overrides), runs)
         print_start("run", runs / settings.name, quiet=quiet)

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from camray.commands.arguments import RUN_PANEL, RunOptions, console, print_json, print_start
 from camray.domain.errors import SettingsError
+from camray.domain.package_data import experiment_file
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,16 @@ def opened_by_plan(
         overrides, config = [config, *(overrides or [])], None
     if config is None and options.data is None:
         raise SettingsError("--minutes: name an experiment (CONFIG), or a folder of films (--data FOLDER)")
-    if config is not None and Path(config).is_dir():
+    path = None if config is None else experiment_file(Path(config))
+    if path is not None and path.is_dir():
         raise SettingsError(
             f"{config}: a folder that is a run has its settings, which no plan changes; name an experiment, or leave "
             "--data and --minutes out"
         )
-    print_start("plan for", options.data or Path(config or ""), quiet=quiet)
+    print_start("plan for", options.data or path or Path(), quiet=quiet)
     from camray.workflows.planning.planned_run import plan_run, write_planned
 
-    planned = plan_run(None if config is None else Path(config), options.data, overrides, options.minutes, run.runs)
+    planned = plan_run(path, options.data, overrides, options.minutes, run.runs)
     if writes:
         write_planned(planned, overwrite=run.overwrite)
     if not quiet:

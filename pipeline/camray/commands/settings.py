@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camray.commands.arguments import DATA_COMMANDS, AsJson, Overrides, print_json
+from camray.domain.package_data import experiment_file
 
 if TYPE_CHECKING:
     from camray.adapters.settings.reference import Setting
@@ -44,7 +45,7 @@ def settings(
         sections = dict.fromkeys(each.name.split(".")[0] for each in list_settings(Settings) if "." in each.name)
         near = did_you_mean(section, sections, "the sections are")
         raise SettingsError(f"--section {section}: no such section; {near}")
-    plain = None if config is None else load_settings(config, overrides).model_dump(mode="json")
+    plain = None if config is None else load_settings(experiment_file(config), overrides).model_dump(mode="json")
     values = {each.name: each.default if plain is None else value_of(plain, each) for each in listed}
     if as_json:
         print_json([{**each.__dict__, "value": values[each.name]} for each in listed])
