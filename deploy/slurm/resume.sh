@@ -7,12 +7,13 @@
 
 INCOMPLETE=4 # camray's exit code: interrupted or not complete, repeat the command to resume
 
-# Run a command in the background, since bash handles a signal only while it waits, and pass SIGTERM on to it.
+# Run a job step in the background, since bash handles a signal only while it waits. SIGTERM is passed on to the
+# processes of the step by scancel: srun itself, when it gets SIGTERM, kills them at once.
 resumable() {
     local child code=0 is_stopped=""
     "$@" &
     child=$!
-    trap 'is_stopped=yes; kill -TERM "$child" 2>/dev/null || true' TERM
+    trap 'is_stopped=yes; scancel --signal=TERM "$SLURM_JOB_ID" || true' TERM
     wait "$child" || code=$?
     while kill -0 "$child" 2>/dev/null; do # the signal ended `wait`, not the command
         code=0

@@ -1,8 +1,8 @@
 """A cluster of one machine: what deploy/slurm calls of SLURM, each job done at once, one after the other.
 
-It is installed as ``sbatch``, ``srun``, ``scontrol`` and ``squeue``. The folder ``STAND_IN`` has its record of jobs,
-``jobs.jsonl``. ``STAND_IN_STOPS`` names jobs that get SIGTERM in their first turn, once their log contains a text:
-``camray-explain-parts=part 1``.
+It is installed as ``sbatch``, ``srun``, ``scancel``, ``scontrol`` and ``squeue``. The folder ``STAND_IN`` has
+its record of jobs, ``jobs.jsonl``. ``STAND_IN_STOPS`` names jobs that get SIGTERM in their first turn, once their log
+contains a text: ``camray-explain-parts=part 1``.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 HOME = Path(os.environ["STAND_IN"])
-RECORD, REQUEUED = HOME / "jobs.jsonl", HOME / "requeued"
+RECORD, REQUEUED, PROCESSES = HOME / "jobs.jsonl", HOME / "requeued", HOME / "processes"
 
 
 def sbatch(words: list[str]) -> int:
@@ -44,8 +44,17 @@ def srun(words: list[str]) -> int:
     _, rest = _options(words)
     n_nodes = int(os.environ["SLURM_NNODES"])
     running = [subprocess.Popen(rest, env={**os.environ, "SLURM_NODEID": str(node)}) for node in range(n_nodes)]
-    signal.signal(signal.SIGTERM, lambda *_: [each.terminate() for each in running])
+    PROCESSES.write_text(" ".join(str(each.pid) for each in running), encoding="utf-8")
+    signal.signal(signal.SIGTERM, lambda *_: [each.kill() for each in running])  # as srun does
     return max(each.wait() for each in running)
+
+
+def scancel(words: list[str]) -> int:
+    """Send a signal to the processes of a job's step."""
+    assert words == ["--signal=TERM", os.environ["SLURM_JOB_ID"]]
+    for process in PROCESSES.read_text(encoding="utf-8").split():
+        os.kill(int(process), signal.SIGTERM)
+    return 0
 
 
 def scontrol(words: list[str]) -> int:
@@ -123,5 +132,6 @@ def _stop(job: "subprocess.Popen[bytes]", log: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    program = {"sbatch": sbatch, "srun": srun, "scontrol": scontrol, "squeue": squeue}[Path(sys.argv[0]).name]
+    programs = {each.__name__: each for each in (sbatch, srun, scancel, scontrol, squeue)}
+    program = programs[Path(sys.argv[0]).name]
     sys.exit(program(sys.argv[1:]))

@@ -47,7 +47,7 @@ def _cluster(folder: Path, nodes: int = 1, programs: tuple[str, ...] = ("camray"
     """Make a site's copy of the scripts and the programs that they call; return its folder."""
     shutil.copytree(SCRIPTS, folder / "slurm")
     (folder / "bin").mkdir()
-    for name in ("sbatch", "srun", "scontrol", "squeue"):
+    for name in ("sbatch", "srun", "scancel", "scontrol", "squeue"):
         _executable(folder / "bin" / name, f"#!{sys.executable}\n{STAND_IN.read_text(encoding='utf-8')}")
     for name in programs:
         _executable(folder / "bin" / name, PROGRAM)
