@@ -69,6 +69,7 @@ def test_the_same_network_is_scored_with_the_readers_boxes(
     assert right(small_run) < 1.0
 
 
+@pytest.mark.slow
 def test_training_takes_them_and_keeps_the_split(reviewed: tuple[Path, dict[str, list[float]]], tmp_path: Path) -> None:
     run, boxes = reviewed
     data = [f"data.manifest={run / 'reviewed' / 'manifest.yaml'}", f"data.root={run / 'generate'}"]

@@ -48,6 +48,7 @@ def test_tables_and_figures_of_the_positives_of_a_split(root: Path) -> None:
     assert RunFolder(root).record("sanity")["counts"] == {"in": 4, "done": 4, "refused": 0}  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_what_is_up_to_date_is_not_done_again_and_again_is_the_same(root: Path) -> None:
     first = check_run(root, CHOICE)
     written = {path.name: path.read_bytes() for path in first.folder.iterdir() if path.suffix != ".json"}

@@ -36,6 +36,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return root / "a", root / "b"
 
 
+@pytest.mark.slow
 def test_what_was_spoilt_is_told_and_what_was_not_is_not(runs: tuple[Path, Path]) -> None:
     found = compare_runs(*runs, "test", None, Bootstrap(300, 0.95, 1))
     rows = found.table.set_index(["label", "metric"])

@@ -72,6 +72,7 @@ def refined(first: RunFolder) -> Refined:
     return settings, folder, judge_refinement(settings, folder, first, NullTracker()), before
 
 
+@pytest.mark.slow
 def test_the_new_run_has_a_finer_grid_the_same_films_and_half_of_the_epochs(first: RunFolder, refined: Refined) -> None:
     settings, folder, _, before = refined
     assert (settings.name, settings.ingest.rows, settings.train.max_epochs) == ("tiny-refined", 96, 1)

@@ -80,6 +80,7 @@ def test_columns_name_their_settings_and_the_strongest_probes_come_first(measure
     assert table.uncounted == 0
 
 
+@pytest.mark.slow
 def test_some_of_the_films_are_the_same_ones_each_time(measured: Run) -> None:
     root, _ = measured
     first, again = (remedy_table(root, 40) for _ in range(2))

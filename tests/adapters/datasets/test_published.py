@@ -94,6 +94,7 @@ def test_vindr_has_15000_films_with_three_readers_each(real_data: Path) -> None:
     assert (agreed.labels.values[film, label] == PRESENT).all()  # where most drew a box, most named the finding
 
 
+@pytest.mark.slow
 def test_siim_has_2669_films_with_3576_masks(real_data: Path) -> None:
     table = real_data / "label_tables" / "siim-pneumothorax-train-rle.csv.gz"
     data = _read(load_manifest("siim_pneumothorax"), table, table, lambda key: f"dicom-images-train/{key}.dcm", 1024)
@@ -107,6 +108,7 @@ def test_siim_has_2669_films_with_3576_masks(real_data: Path) -> None:
     assert ((x < 400) | (x > 624)).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_the_sample_of_chestx_det_has_447_polygons_on_131_of_157_films(real_data: Path) -> None:
     folder, manifest = real_data / "chestx_det", load_manifest("chestx_det")
     sources = pd.Series(sorted(f"images/{path.name}" for path in (folder / "images").iterdir()))

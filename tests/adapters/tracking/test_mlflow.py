@@ -351,6 +351,7 @@ def test_four_processes_make_one_store(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
+@pytest.mark.slow
 def test_tracking_prints_nothing(run_root: Path) -> None:
     code = (
         "from pathlib import Path\n"

@@ -80,6 +80,7 @@ def _python(code: str, *arguments: object, cwd: Path, path: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_model_with_a_package_called_pipeline_loads_in_the_checkout(tmp_path: Path) -> None:
     """The checkout has a folder of that name too, without an ``__init__.py``, and `camray` is imported already."""
     package = tmp_path / "pipeline"

@@ -162,6 +162,7 @@ def test_the_page_holds_the_table_and_loads_nothing(done: tuple[ModelComparison,
     assert len(written) == len(done[0].table)
 
 
+@pytest.mark.slow
 def test_a_dear_method_is_scored_on_fewer_films_and_says_so(done: tuple[ModelComparison, Path]) -> None:
     changed = {"networks": ["resnet_light"], "pools": ["gap"], "methods": ["cam", "occlusion"], "sanity_films": 0}
     found = compare(settings_of(**changed, most_passes=100), done[1], lambda line: None).table

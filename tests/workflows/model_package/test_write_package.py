@@ -114,6 +114,7 @@ def test_the_same_run_gives_the_same_package(run: Path, written: Path, tmp_path:
     assert digests_of(tmp_path / "again") == digests_of(written)
 
 
+@pytest.mark.slow
 def test_a_package_gives_the_boxes_of_its_run_without_the_run(run: Path, package: Path, tmp_path: Path) -> None:
     films, moved = package / "checks" / "films", run.with_name("moved")
     of_run = camray_here("predict", run, films, "--out", tmp_path / "a", "--formats", "csv")
@@ -201,6 +202,7 @@ def test_onnx_is_in_the_package_on_request_and_gives_its_maps(run: Path, written
     assert WORD.lower().encode() not in (tmp_path / "model" / "model.onnx").read_bytes().lower()
 
 
+@pytest.mark.slow
 def test_onnx_of_another_network_is_found(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
     import onnx

@@ -163,6 +163,7 @@ def test_ingest_moves_films_here_and_reads_them(
     assert len(pacs.moved) == 3
 
 
+@pytest.mark.slow
 def test_films_are_moved_encrypted_both_ways(
     films: list[pydicom.Dataset], start: Callable[..., Pacs], tmp_path: Path
 ) -> None:

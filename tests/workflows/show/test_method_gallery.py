@@ -44,6 +44,7 @@ def test_every_method_is_on_the_page_with_its_picture(tmp_path: Path) -> None:
             assert picture.width > 2 * 100
 
 
+@pytest.mark.slow
 def test_names_without_a_font_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(method_gallery, "METHODS", {"cam": METHODS["cam"]})
     monkeypatch.setattr(fonts, "letter_fonts", lambda text: None if "폐렴" in text else {})
