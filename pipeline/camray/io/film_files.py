@@ -6,7 +6,7 @@ Reads   a DICOM file, or a PNG or JPEG picture
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from camray.adapters.dicom.read.image import read_dicom, read_dicom_header
 from camray.adapters.dicom.read.jpeg_damage import is_damaged_jpeg
 from camray.adapters.images.grayscale import JPEG_MAGIC, is_picture, read_picture, read_picture_header
 from camray.adapters.memory_limit import limited_memory
+from camray.adapters.object_stores import StoredObject, read_object
 from camray.core.imaging.grayscale import grey_note, is_blank, to_unit_scale
 from camray.domain.errors import DicomError, PixelError
 from camray.domain.films import Film, FilmHeader, FilmPolicy, StoredFilm, check_aspect
@@ -91,6 +92,24 @@ def file_of_bytes(content: bytes) -> Iterator[Path]:
         file.write(content)
         file.flush()
         yield Path(file.name)
+
+
+@contextmanager
+def local_film(path: Path, expected: Mapping[str, StoredObject]) -> Iterator[Path]:
+    """Give an object of a store a path with its name until the end of the block; `expected` has those as listed.
+
+    A path that is not among them is a local file's, and is returned as it is.
+    """
+    if str(path) not in expected:
+        yield path
+        return
+    with file_of_bytes(read_object(path, expected[str(path)])) as content, tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / path.name
+        try:
+            named.symlink_to(content)
+        except (OSError, ValueError):
+            raise DicomError(RefusalReason.NOT_A_FILE, "no file can have the object's name; rename it") from None
+        yield named
 
 
 def read_film_header(path: Path, policy: FilmPolicy | None) -> FilmHeader:

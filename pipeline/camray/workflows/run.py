@@ -26,6 +26,7 @@ from camray.adapters.tracking.interface import NullTracker, Tracker
 from camray.adapters.weight_packages import packaged_weights
 from camray.domain.errors import IncompleteError, SettingsError
 from camray.io.artifacts import artifacts_of
+from camray.stages.ingest.store_source import forget_stores
 from camray.workflows.parts import forget_parts, merge_parts
 from camray.workflows.setting_names import check_names
 from camray.workflows.stage_inputs import (
@@ -101,6 +102,7 @@ def run(
     PipelineError
         If another process holds the run, or a stage fails.
     """
+    forget_stores()
     stages = stages_for(settings, folder, until)
     check_device(settings, folder, until)
     check_names(settings, folder, until)

@@ -20,6 +20,7 @@ from camray.stages.explain import stage as explain
 from camray.stages.export import stage as export
 from camray.stages.generate import stage as generate
 from camray.stages.ingest import stage as ingest
+from camray.stages.ingest.store_source import store_digest, store_folder
 from camray.stages.localize import stage as localize
 from camray.stages.score import stage as score
 from camray.stages.train import stage as train
@@ -201,14 +202,16 @@ def data_digest(settings: Settings) -> str:
     root = settings.data.root
     if root is None:
         raise SettingsError("data.root is missing: name the folder that holds the films, or set data.generate")
-    if not root.exists():
+    store = store_folder(root)
+    if store is None and not root.exists():
         raise SettingsError(f"data.root: {root} does not exist; correct it or override it with data.root=FOLDER")
     tables = [path for path in (settings.data.labels, settings.data.boxes) if path is not None]
     for path in tables:
         if not path.exists():
             raise SettingsError(f"{path}: no such table")
     manifest = manifest_path(settings.data.manifest)
-    return digest_of([folder_digest(root), *[folder_digest(path) for path in [*tables, manifest]]])
+    films = folder_digest(root) if store is None else digest_of(store_digest(store))
+    return digest_of([films, *[folder_digest(path) for path in [*tables, manifest]]])
 
 
 def inputs_without_films(stage: Stage, settings: Settings, folder: RunFolder) -> dict[str, str]:

@@ -4,7 +4,7 @@ import fnmatch
 import os
 import stat
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -85,6 +85,23 @@ def list_films(root: Path, include: Sequence[str], exclude: Sequence[str], not_f
             films.sources.append(entry.path)
     films.sources.sort()
     films.unread.sort(key=lambda entry: entry.source)
+    return films
+
+
+def films_of_names(
+    names: Iterable[str], include: Sequence[str], exclude: Sequence[str], tables: Collection[str]
+) -> FilmFiles:
+    """Choose the films among the names of objects, by the rules of `list_films`; `tables` are no films."""
+    is_included, is_excluded = _matcher(include), _matcher(exclude)
+    films = FilmFiles([])
+    for name in sorted(names):
+        kind = _ignored_kind(_Entry(name), set()) or ("tables" if name in tables else None)
+        if kind is None and (not is_included(name) or is_excluded(name)):
+            kind = "other_files"
+        if kind is None:
+            films.sources.append(name)
+        else:
+            films.ignored[kind] += 1
     return films
 
 

@@ -21,7 +21,9 @@ class DataSettings(Section):
     """Films, label table and box table."""
 
     manifest: str = Field("folder", description="folder under data_manifests/, or path of a manifest")
-    root: Path | None = Field(None, description="folder of the films and tables; relative to the current folder")
+    root: Path | None = Field(
+        None, description="folder of the films and tables, relative to the current folder; or s3://, gs://, az://"
+    )
     labels: Path | None = Field(None, description="label table; default: the manifest's")
     boxes: Path | None = Field(None, description="box table; default: the manifest's")
     readers: Literal["union", "majority", "fusion"] | None = Field(

@@ -5,7 +5,6 @@ Reads   the records of all files, and the tables of the data manifest
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,6 @@ from camray.adapters.datasets.films_index import FilmIndex
 from camray.adapters.datasets.left_out import without_findings
 from camray.adapters.datasets.manifest import Manifest
 from camray.adapters.datasets.reading import Dataset, read_tables
-from camray.adapters.datasets.table_paths import TablePaths
 from camray.adapters.pseudonyms import pseudonym
 from camray.adapters.settings.films import IngestSettings
 from camray.core.cohort.deduplication import (
@@ -33,41 +31,9 @@ from camray.domain.films import FilmHeader, FilmPolicy
 from camray.domain.labels import Finding
 from camray.domain.records import RefusalReason, Split
 from camray.stages.ingest.refusals import MissingFilms, missing_once, refusals_table
+from camray.stages.ingest.source import Source
 from camray.stages.ingest.split_choice import choose_splits, read_official_splits
 from camray.stages.ingest.unlabelled_films import unlabelled_films
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where films and tables come from.
-
-    Parameters
-    ----------
-    root : Path
-        Folder that sources are relative to.
-    tables : TablePaths
-        Tables to be read.
-    manifest : Manifest
-        What they mean.
-    fixed : tuple of Finding
-        A trained run's findings; empty for a run that trains.
-    leave_out : tuple of str
-        Findings of the tables that a run that trains does not use.
-    only : str
-        The one film that is read, below `root`; empty for all.
-    """
-
-    root: Path
-    tables: TablePaths
-    manifest: Manifest
-    fixed: tuple[Finding, ...]
-    leave_out: tuple[str, ...] = ()
-    only: str = ""
-
-    @property
-    def is_training(self) -> bool:
-        """Tell whether the films are to train a network."""
-        return not self.fixed
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Preparation of one file: its record, its pixels on the model grid and their statistics; runs in worker processes."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from camray.adapters.object_stores import StoredObject
 from camray.adapters.pseudonyms import pseudonym
 from camray.core.imaging.chest_plausibility import chest_plausibility_warning
 from camray.core.imaging.film_statistics import StoredPixels, film_area, image_statistics, quantise
@@ -16,7 +18,7 @@ from camray.domain.errors import ImageError
 from camray.domain.file_names import printable
 from camray.domain.films import Film, FilmHeader, FilmPolicy
 from camray.domain.preparation import UNCHANGED, FilmPreparation
-from camray.io.film_files import read_film, read_film_header
+from camray.io.film_files import local_film, read_film, read_film_header
 from camray.io.prepared_films import lungs_for
 from camray.stages.ingest.ingest_record import IngestRecord
 
@@ -54,6 +56,7 @@ class FilmPlan:
     patient: Literal["header", "table", "stem", "stem_prefix", "path"]
     key: bytes = field(repr=False)
     patient_pattern: str | None = None  # its group is the patient, where `patient` is ``path``
+    objects: Mapping[str, StoredObject] = field(default_factory=dict)  # films in a store as listed, by address
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +94,17 @@ def read_row(plan: FilmPlan, source: str) -> FilmRow:
         Refused, with its reason, if the file is no usable film.
     """
     try:
-        film = read_film(plan.root / source, plan.policy)
+        with local_film(plan.root / source, plan.objects) as path:
+            return _read_row(plan, source, path)
     except ImageError as error:
-        return refused_row(source, error, _uid_of_refused(plan, source))
+        return refused_row(source, error)
+
+
+def _read_row(plan: FilmPlan, source: str, path: Path) -> FilmRow:
+    try:
+        film = read_film(path, plan.policy)
+    except ImageError as error:
+        return refused_row(source, error, _uid_of_refused(plan, path))
     header = film.header
     spaced = header.row_spacing_mm is not None and header.col_spacing_mm is not None
     spacing = (header.row_spacing_mm, header.col_spacing_mm) if spaced else (None, None)
@@ -150,12 +161,12 @@ def refused_row(source: str, error: ImageError, image_id: str = "") -> FilmRow:
     return FilmRow(IngestRecord(name, image_id or PurePosixPath(name).stem, str(error.reason), error.message))
 
 
-def _uid_of_refused(plan: FilmPlan, source: str) -> str:
+def _uid_of_refused(plan: FilmPlan, path: Path) -> str:
     """Return the identifier of a file whose pixels or properties are refused, so that tables still find it."""
     if plan.image_id != "sop_instance_uid":
         return ""
     try:
-        image_id = read_film_header(plan.root / source, None).image_id
+        image_id = read_film_header(path, None).image_id
     except ImageError:
         return ""
     return image_id if _UID.fullmatch(image_id) else ""

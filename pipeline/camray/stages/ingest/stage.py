@@ -6,16 +6,17 @@ Run     ``camray ingest configs/tb_hemithorax.yaml``
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from camray.adapters.datasets.film_files import FilmFiles, list_films
+from camray.adapters.datasets.film_files import FilmFiles
 from camray.adapters.datasets.manifest_files import load_manifest
-from camray.adapters.datasets.table_paths import own_table_files, table_paths
+from camray.adapters.datasets.table_paths import table_paths
+from camray.adapters.object_stores import address_of
 from camray.adapters.process_pool import count_workers, map_processes
 from camray.adapters.progress import progress
 from camray.adapters.pseudonyms import key_fingerprint, load_key
@@ -37,15 +38,16 @@ from camray.io.artifacts import IngestFiles, artifacts_of
 from camray.io.ingest_contract import IngestContract
 from camray.io.ingested_films import IngestedFilms
 from camray.io.tracked_films import track_films
-from camray.stages.ingest.admission import Admitted, Source, admit
+from camray.stages.ingest.admission import Admitted, admit
 from camray.stages.ingest.admitted_tables import acquisition_rows, data_digest, write_label_tables
 from camray.stages.ingest.film_worker import FilmPlan, FilmRow, read_row, refused_row
 from camray.stages.ingest.lung_coverage import lung_shares
 from camray.stages.ingest.resumable_chunks import Chunks, chunked
 from camray.stages.ingest.shortcut_audit import audit_films, one_class_of
+from camray.stages.ingest.source import SHOWN_UNREAD, Source, list_source
+from camray.stages.ingest.store_source import StoreFolder, store_folder
 
 SHOWN_DOUBTFUL = 5
-SHOWN_UNREAD = 5
 SHOWN_SUGGESTIONS = 3
 
 
@@ -73,10 +75,10 @@ def run(settings: Settings, folder: RunFolder, tracker: Tracker) -> StageResult:
     """
     files = artifacts_of(folder).ingest
     source, grid = _source_and_grid(settings, folder)
-    listed, key = _list(source), load_key()
+    listed, key = list_source(source), load_key()
     chunks = _chunks(files.unfinished, listed.sources, grid)
     chunks.belong_to(key_fingerprint(key))
-    for _ in _read(chunks, chunks.missing(), _plan(source, grid, key), grid.workers):
+    for _ in _read(chunks, chunks.missing(), _plan(source, grid, key), grid.workers, store=source.store):
         pass
     admitted = admit(chunks.records(), source, grid, key, listed.unread)
     files.refusals.write(admitted.refusals)
@@ -112,12 +114,17 @@ def run_part(settings: Settings, folder: RunFolder, part: PartFolder, sources: S
 def list_sources(settings: Settings, folder: RunFolder) -> tuple[Path, list[str]]:
     """Return the folder of the films, and their paths below it, in order; raises as `run` does."""
     source, _ = _source_and_grid(settings, folder)
-    return source.root, _list(source).sources
+    if source.store is not None:
+        raise SettingsError(
+            f"--part: {address_of(source.films_root)}: films in an object store are read by one process; leave out "
+            "--part, or copy the films to a shared folder"
+        )
+    return source.films_root, list_source(source).sources
 
 
 def films_root(settings: Settings, folder: RunFolder) -> Path:
     """Return the folder of the films."""
-    return _source_and_grid(settings, folder)[0].root
+    return _source_and_grid(settings, folder)[0].films_root
 
 
 def unfinished_chunks(folder: RunFolder) -> Path:
@@ -146,6 +153,10 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
         manifest = manifest.model_copy(update={"readers": data.readers})
     is_generated = data.generate is not None and folder.trained is None
     root = artifacts_of(folder).generate.folder if is_generated else data.root
+    if root is not None and (store := store_folder(root)) is not None:
+        store.fetch_tables(manifest)
+        tables = table_paths(manifest, store.tables, data.labels, data.boxes, own=not fixed)
+        return Source(store.tables, tables, manifest, fixed, () if fixed else data.leave_out, store=store)
     if root is None or not root.exists():
         raise SettingsError(f"data.root: {root} does not exist; name the folder that holds the films")
     if root.is_file():
@@ -157,26 +168,11 @@ def _open_source(settings: Settings, folder: RunFolder, fixed: tuple[Finding, ..
     return Source(root, tables, manifest, fixed, () if fixed else data.leave_out)
 
 
-def _list(source: Source) -> FilmFiles:
-    """List the films."""
-    if source.only:
-        return FilmFiles([source.only])
-    root, tables, manifest = source.root, source.tables, source.manifest
-    not_films = {*own_table_files(manifest, root), *(path for path in (tables.labels, tables.boxes) if path)}
-    include = manifest.films.include if source.is_training else ("**/*",)
-    listed = list_films(root, include, manifest.films.exclude, not_films)
-    if not listed.sources:
-        unread = "".join(f"; {entry.source}: {entry.message}" for entry in listed.unread[:SHOWN_UNREAD])
-        what = f"no file matches {', '.join(include)} (data manifest '{manifest.name}')"
-        raise InputRefusedError(f"{root}: {what}{printable(unread)}")
-    return listed
-
-
 def _plan(source: Source, grid: IngestSettings, key: bytes) -> FilmPlan:
     rules = source.manifest.films
     policy = FilmPolicy(grid.modalities, grid.body_parts, grid.views)
     return FilmPlan(
-        source.root,
+        source.films_root,
         policy,
         ModelGrid(grid.rows, grid.cols, grid.fit),
         grid.bits,
@@ -194,11 +190,13 @@ def _read(
     plan: FilmPlan,
     workers: int,
     finish: Callable[[int], None] = lambda _: None,
+    store: StoreFolder | None = None,
 ) -> Iterator[int]:
     """Read some chunks; yield the chunk of each film."""
 
     def read(sources: Sequence[str]) -> Iterator[FilmRow]:
-        for outcome in map_processes(partial(read_row, plan), sources, count_workers(workers)):
+        own = plan if store is None else replace(plan, objects=store.expected(sources))
+        for outcome in map_processes(partial(read_row, own), sources, count_workers(workers)):
             if outcome.value is not None:
                 yield outcome.value
             elif outcome.error is not None:
