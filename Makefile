@@ -63,7 +63,7 @@ test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's
 
 .venv-formats/.installed:
 	$(BIN)/python -m venv .venv-formats
-	.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check datumaro==1.13.12 label-studio-sdk==2.1.2
+	.venv-formats/bin/python -m pip install --quiet --disable-pip-version-check datumaro==1.13.12 label-studio-sdk==2.1.2 kubernetes-validate==1.37.0
 	@touch $@
 
 test-faults: install  ## damaged films, kills, full disks and the like: 20 minutes on two cores; ends with a table
