@@ -80,7 +80,6 @@ def test_a_model_of_an_mlflow_run(store: Path) -> None:
     )
 
 
-@pytest.mark.slow
 def test_a_version_is_obtained_once_and_again_only_where_it_was_damaged(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +134,6 @@ def test_a_store_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.
     assert "secret" not in str(error.value)
 
 
-@pytest.mark.slow
 def test_predict_takes_an_address(store: Path, tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     for number, levels in enumerate(LEVELS):

@@ -112,7 +112,6 @@ def test_a_broken_off_start_goes_on_to_the_same_bytes(drawn: Path, tmp_path: Pat
     assert (stage / "films" / "film-00001.dcm").stat().st_mtime_ns == untouched
 
 
-@pytest.mark.slow
 def test_two_processes_write_the_same_bytes_as_one(drawn: Path, tmp_path: Path) -> None:
     generate.run(settings_for(2), RunFolder(tmp_path), NullTracker())
     assert digests(tmp_path / "generate") == digests(drawn)

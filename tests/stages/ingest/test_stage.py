@@ -196,7 +196,6 @@ def test_patients_stay_together_and_the_split_does_not_depend_on_the_key(
     assert not set(first["patient_key"]) & set(second["patient_key"])
 
 
-@pytest.mark.untraced
 def test_stopped_after_any_number_of_films_it_ends_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +222,6 @@ def test_stopped_after_any_number_of_films_it_ends_in_the_same_bytes(
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
-@pytest.mark.untraced
 def test_stopped_while_the_store_is_made_it_ends_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,7 +276,6 @@ def test_a_cut_part_is_read_again(tmp_path: Path) -> None:
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
-@pytest.mark.slow
 def test_many_processes_give_the_same_bytes_as_one(tmp_path: Path) -> None:
     root = write_root(tmp_path / "in")
     (root / "bad").write_bytes(b"\0" * 300)

@@ -59,7 +59,6 @@ def test_blocks_are_whole_batches_of_the_lungs() -> None:
 
 @pytest.mark.parametrize("zones", [True, False])
 @pytest.mark.parametrize("parts", [["2/2", "1/2"], ["2/3"]])
-@pytest.mark.untraced
 def test_boxes_and_lungs_have_the_bytes_of_one_process(folder: RunFolder, zones: bool, parts: list[str]) -> None:
     localize.run(_settings(zones), folder, NullTracker())
     expected = _outputs(folder)

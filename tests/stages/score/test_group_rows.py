@@ -108,7 +108,6 @@ def test_shares_of_all_groups_add_up_to_the_row_of_all_films(scores: pd.DataFram
     assert np.average(rows["value"], weights=rows["n"]) == pytest.approx(chosen["value"])
 
 
-@pytest.mark.untraced
 def test_all_other_rows_and_their_readers_are_the_same_without_groups(run: RunFolder, scores: pd.DataFrame) -> None:
     without = _scored(run, groups=())
     is_group = scores["metric"].str.startswith("groups/")

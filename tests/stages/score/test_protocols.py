@@ -112,7 +112,6 @@ def test_without_films_there_are_no_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools under NumPy 2
-@pytest.mark.untraced
 def test_masks_give_pixel_rows(tmp_path: Path) -> None:
     made = make_run(tmp_path, LABELS, 40)
     path = made.root / "ingest" / "annotations.parquet"

@@ -135,7 +135,6 @@ def _with_pretext_and_two_members() -> Settings:
     return settings.model_copy(update={"model": settings.model.model_copy(update={"members": 2})})
 
 
-@pytest.mark.untraced
 def test_pretext_and_members_resume_to_the_same_files_wherever_they_break_off(tmp_path: Path) -> None:
     settings, whole = _with_pretext_and_two_members(), ingested_run(tmp_path / "whole")
     figures = train.run(settings, whole, NullTracker()).figures
