@@ -50,8 +50,12 @@ test-slow: install
 test-browser: install  ## needs chromium and chromedriver
 	$(PYTEST) -m browser
 
-test-server: install .ohif/package/dist/index.html  ## needs Orthanc with its DICOMweb plugin; with chromium and npm the OHIF viewer too
+test-server: .venv/.server .ohif/package/dist/index.html  ## needs Orthanc with its DICOMweb plugin; with chromium and npm the OHIF viewer too
 	$(PYTEST) -m server
+
+.venv/.server: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[s3]' 'moto[server,s3]==5.2.5'
+	@touch $@
 
 .ohif/package/dist/index.html:
 	@command -v npm >/dev/null || echo "npm is missing: tests in the OHIF viewer are skipped"

