@@ -62,7 +62,7 @@ test-server: .venv/.server .ohif/package/dist/index.html  ## needs Orthanc with 
 	@! command -v npm >/dev/null || { mkdir -p .ohif && cd .ohif && npm pack --silent @ohif/app@3.13.2 && \
 		tar -xzf ohif-app-3.13.2.tgz && rm ohif-app-3.13.2.tgz; }
 
-test-formats: install .venv-formats/.installed  ## Label Studio's and Datumaro's own readers, in a separate environment
+test-formats: install .venv-formats/.installed  ## Label Studio's, Datumaro's and Kubernetes' own readers and schemas, in a separate environment
 	$(PYTEST) -m formats
 
 .venv-formats/.installed:
